@@ -1,0 +1,62 @@
+# The commands of the project. Nothing here but `vendor` and the first `test` needs a network.
+PREFIX ?= /usr
+PYTHON ?= python3
+PYTHON_DIR ?= $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+CARGO ?= cargo
+TARGET = $(or $(CARGO_TARGET_DIR),target)
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+PYTEST = .cache/venv/bin/python -m pytest -ra
+
+.PHONY: build test test-packages demo lint bench vendor install clean
+
+build:
+	$(CARGO) build --release --locked
+
+test: .cache/venv
+	$(CARGO) test --locked
+	$(PYTEST) tests/python tests/parity
+
+test-packages: .cache/venv vendor
+	@test "$$(id -u)" = 0 || { echo "tests/packages: needs root, to make chroots" >&2; exit 1; }
+	$(PYTEST) tests/packages
+
+demo:
+	tools/demo.sh
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(PYTHON) -m compileall -q python tests tools
+
+bench:
+	benches/run
+
+# The crates that package builds use, by `cargo --config packaging/vendor.toml`.
+vendor: vendor/.complete
+vendor/.complete: Cargo.lock
+	rm -rf vendor
+	$(CARGO) vendor --quiet --locked --versioned-dirs vendor >/dev/null
+	touch $@
+
+.cache/venv:
+	$(PYTHON) -m venv $@
+	$@/bin/pip --quiet install pytest
+
+# Packages build first and pass DESTDIR, PREFIX and PYTHON_DIR.
+install:
+	install -Dm755 -t $(DESTDIR)$(PREFIX)/bin $(TARGET)/release/epcache
+	ln -sf epcache $(DESTDIR)$(PREFIX)/bin/refresh-entrypoints-cache
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/lib/epcache packaging/config.toml
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/lib/sysusers.d packaging/sysusers.d/epcache.conf
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/lib/tmpfiles.d packaging/tmpfiles.d/epcache.conf
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system packaging/systemd/epcache-refresh.service
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 packaging/man/epcache.8
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/doc/epcache README.md docs/index-format.md
+	install -Dm644 -t $(DESTDIR)$(PYTHON_DIR)/epcache python/epcache/*.py
+	install -d $(DESTDIR)$(PYTHON_DIR)/epcache-$(VERSION).dist-info
+	printf 'Metadata-Version: 2.1\nName: epcache\nVersion: $(VERSION)\n' \
+		>$(DESTDIR)$(PYTHON_DIR)/epcache-$(VERSION).dist-info/METADATA
+
+clean:
+	$(CARGO) clean
+	rm -rf vendor .cache
