@@ -180,27 +180,34 @@ def unpacked(suite, include=(), update=True):
         shutil.rmtree(place)
 
 
-def source_tree(destination):
-    """Copy the checkout's sources, committed or not, and vendored crates to `destination`.
-
-    Returns a digest of the sources, by which builds can be kept.
-    """
+def source_files():
+    """The names of the checkout's files, committed or not, but none that git ignores."""
     names = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=CHECKOUT,
         check=True,
         capture_output=True,
     ).stdout.split(b"\0")
+    return [name for name in sorted(set(map(os.fsdecode, names))) if name and (CHECKOUT / name).is_file()]
+
+
+def source_digest():
+    """A digest of all that goes into a package, by which finished builds can be kept."""
     digest = hashlib.sha256()
-    for name in sorted(set(filter(None, map(os.fsdecode, names)))):
-        source = CHECKOUT / name
-        if not source.is_file():
-            continue
+    for name in source_files():
+        if not name.startswith(("tests/", "benches/", ".ci/", ".gitignore")):
+            source = CHECKOUT / name
+            digest.update(f"{name}\0{source.stat().st_mode}\0".encode() + source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def source_tree(destination):
+    """Copy the checkout's files and the vendored crates to `destination`; returns `source_digest()`."""
+    for name in source_files():
         target = Path(destination) / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source, target)
-        if not name.startswith(("tests/", "benches/", "docs/", ".ci/")):
-            digest.update(f"{name}\0{source.stat().st_mode}\0".encode() + source.read_bytes())
-    subprocess.run(["make", "-s", "vendor"], cwd=CHECKOUT, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["cp", "-a", str(CHECKOUT / "vendor"), str(destination)], check=True)
-    return digest.hexdigest()[:16]
+        shutil.copy2(CHECKOUT / name, target)
+    with locked(CACHE / "vendor.lock"):
+        subprocess.run(["make", "-s", "vendor"], cwd=CHECKOUT, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["cp", "-a", str(CHECKOUT / "vendor"), str(destination)], check=True)
+    return source_digest()
