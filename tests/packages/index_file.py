@@ -1,0 +1,100 @@
+"""A second reader of the index, written from docs/index-format.md alone.
+
+It checks everything that the page says must hold and takes no short cut, so that the
+tests do not depend on the readers that they test.
+"""
+
+import re
+from dataclasses import dataclass
+
+MAGIC = b"epcache-index 1\n"
+MODULUS = 1073741789
+
+
+@dataclass
+class Distribution:
+    directory: str
+    flags: str
+    name: str | None
+    version: str | None
+    entry_points: list  # of [group, name, value], by group, each in the order of the file
+    stamps: list
+
+
+@dataclass
+class Index:
+    site_stamp: list
+    settled: bool
+    unsettled: list
+    distributions: dict  # by directory name
+
+
+def check(data):
+    return int.from_bytes(data, "little") % MODULUS
+
+
+def numbers(text):
+    return [int(number) for number in text.split(b" ")]
+
+
+def parse(data):
+    """The Index in the bytes of a file; raises AssertionError for what the format forbids."""
+    assert data.startswith(MAGIC), data[:40]
+    second = data[len(MAGIC) :].split(b"\n", 1)[0]
+    assert re.fullmatch(rb"\d{12} \d{10} \d{10}", second), second
+    length, header_length, header_check = numbers(second)
+    assert length == len(data)
+    assert data.endswith(b"end\n")
+    header = data[len(MAGIC) + len(second) + 1 : header_length]
+    assert check(header) == header_check
+    lines = header.decode().split("\n")
+    assert lines.pop() == ""
+
+    def part(offset, size, expected):
+        found = data[header_length + offset : header_length + offset + size]
+        assert len(found) == size and check(found) == expected
+        assert found == b"" or found.endswith(b"\n")
+        return found.decode().split("\n")[:-1]
+
+    fields, segments, groups = {}, {}, {}
+    while lines:
+        key, *rest = lines.pop(0).split("\t")
+        if key == "segment":
+            segments[rest[0]] = part(*map(int, rest[1:]))
+        elif key == "groups":
+            for line in lines:
+                offset, size, expected, name = line.split("\t")
+                groups[name] = part(int(offset), int(size), int(expected))
+            assert len(groups) == int(rest[0])
+            break
+        else:
+            fields[key] = rest
+    assert list(groups) == sorted(groups, key=str.encode)
+    rows = [_row(line) for line in segments["distributions"]]
+    assert len(rows) == len(segments["stamps"]) == len(segments["order"]) == int(fields["count"][0])
+    for row, stamps in zip(rows, segments["stamps"]):
+        row.stamps = [None if stamp == "-" else [int(number) for number in stamp.split(" ")] for stamp in stamps.split("\t")]
+    for group, points in groups.items():
+        assert [int(line.split("\t")[0]) for line in points] == sorted(int(line.split("\t")[0]) for line in points)
+        for line in points:
+            number, name, value = line.split("\t")
+            rows[int(number)].entry_points.append([group, name, value])
+    return Index(
+        site_stamp=[int(number) for number in fields["site"]],
+        settled={"yes": True, "no": False}[fields["settled"][0]],
+        unsettled=[rows[int(row)].directory for row in fields.get("unsettled", [""])[0].split()],
+        distributions={row.directory: row for row in rows},
+    )
+
+
+def _row(line):
+    directory, flags, _key, name, version = line.split("\t")
+    raw = re.sub(rb"%([0-9A-F]{2})", lambda found: bytes.fromhex(found.group(1).decode()), directory.encode())
+    return Distribution(
+        directory=raw.decode("utf-8", "surrogateescape"),
+        flags=flags,
+        name=None if "n" in flags else name,
+        version=None if "v" in flags else version,
+        entry_points=[],
+        stamps=[],
+    )

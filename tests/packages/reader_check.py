@@ -1,0 +1,51 @@
+"""Run by the Python of a system under test: prints what `epcache` and what
+importlib.metadata say of the entry points in the site directory given, as JSON.
+
+`from_index` tells that the reader was content with the index: it has not imported
+importlib.metadata, which it needs for reading a directory itself.
+"""
+
+import json
+import sys
+import warnings
+
+site = sys.argv[1]
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    import epcache
+
+    everywhere = list(sys.path)
+    sys.path[:] = [site]
+    found = sorted((point.group, point.name, point.value) for point in epcache.entry_points())
+    from_index = "importlib.metadata" not in sys.modules
+    groups = sorted({group for group, _, _ in found})
+    one_by_one = sorted(
+        (point.group, point.name, point.value) for group in groups for point in epcache.entry_points(group=group)
+    )
+    sys.path[:] = everywhere
+    whole_path = sorted((point.group, point.name, point.value) for point in epcache.entry_points())
+
+import importlib.metadata
+
+
+def expected(path):
+    sys.path[:] = path
+    result = importlib.metadata.entry_points()
+    # Before Python 3.12 a mapping from groups.
+    points = [point for group in result.values() for point in group] if isinstance(result, dict) else result
+    return sorted((point.group, point.name, point.value) for point in points)
+
+
+print(
+    json.dumps(
+        {
+            "found": found,
+            "one_by_one": one_by_one,
+            "whole_path": whole_path,
+            "expected": expected([site]),
+            "expected_whole_path": expected(everywhere),
+            "from_index": from_index,
+            "warnings": [f"{warning.category.__name__}: {warning.message}" for warning in caught],
+        }
+    )
+)
