@@ -1,0 +1,153 @@
+//! `epcache list`: the entry points that a Python program would find.
+
+use std::collections::HashSet;
+use std::os::fd::AsFd;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Status, for_each};
+use crate::cli::List;
+use crate::config::Config;
+use crate::distribution::Distribution;
+use crate::distribution::name::normalize;
+use crate::distribution::read::{self, Links};
+use crate::error::{Error, Result};
+use crate::refresh::{examine, thorough};
+use crate::report;
+use crate::site::SiteDir;
+use crate::site::owner::Target;
+use crate::site::select::{Unnamed, select};
+use crate::system::System;
+
+/// One entry point. Serialized, this is an object of `--json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Row {
+    site: String,
+    distribution: Option<String>,
+    version: Option<String>,
+    group: String,
+    name: String,
+    value: String,
+}
+
+/// A distribution with its entry points, on the way from the process that read it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Listed {
+    key: Option<String>,
+    rows: Vec<Row>,
+}
+
+/// Prints the entry points of all site directories named, sorted by site directory (in the order
+/// named), group, name, and then the order in which Python finds them.
+///
+/// Like Python, it takes only the first of several distributions with one name.
+///
+/// # Errors
+/// When the root or the configuration is not usable, or a site directory can't be read.
+pub fn run(arguments: &List) -> Result<Status> {
+    let system = System::new(arguments.selection.root.as_deref())?;
+    let config = Config::load(system.root())?;
+    let selected = select(&arguments.site, &arguments.selection, Unnamed::One, &config, &system);
+    let mut status = Status::Done;
+    for (_, error) in &selected.errors {
+        report::error(error);
+        status = Status::Failed;
+    }
+    let mut seen = HashSet::new();
+    let mut rows = Vec::new();
+    for listed in for_each(&selected.targets, |target| listed(target, &system)) {
+        match listed.and_then(|listed| listed.map_err(|why| Error::Child { why })) {
+            Ok(listed) => {
+                rows.extend(first_of_each_name(listed, &mut seen).filter(|row| wanted(row, arguments)))
+            }
+            Err(error) => {
+                report::error(&error);
+                status = Status::Failed;
+            }
+        }
+    }
+    print(&rows, arguments.json);
+    Ok(status)
+}
+
+/// The distributions of one site directory in the order in which Python finds them.
+fn listed(target: &Target, system: &System) -> std::result::Result<Vec<Listed>, String> {
+    let found = SiteDir::open(target.site.clone()).and_then(|site| {
+        examine(&site, system, &thorough(), |_, outcome| {
+            let index = outcome.index;
+            let mut listed: Vec<_> = index.order.iter().zip(&index.distributions).collect();
+            listed.sort_unstable_by_key(|(position, _)| **position);
+            listed.into_iter().map(|(_, distribution)| list(&site, distribution)).collect()
+        })
+    });
+    found.map_err(|error| error.to_string())
+}
+
+fn list(site: &SiteDir, distribution: &Distribution<'_>) -> Listed {
+    let opaque = distribution.entry_points.is_none() || distribution.identity.is_none();
+    // What an index must not repeat can be listed all the same, as far as there is a way to read it.
+    let links = if nix::unistd::geteuid().is_root() { Links::Refuse } else { Links::Follow };
+    let reading =
+        if opaque { read::read(site.as_fd(), &distribution.file_name, links).ok().flatten() } else { None };
+    let distribution = reading.as_ref().map_or(distribution, |reading| {
+        for oddity in &reading.oddities {
+            log::warn!(
+                "{}/{}: {oddity}",
+                site.path().display(),
+                String::from_utf8_lossy(&distribution.file_name)
+            );
+        }
+        &reading.distribution
+    });
+    let identity = distribution.identity.clone().unwrap_or_default();
+    let site = site.path().to_string_lossy();
+    let mut rows: Vec<Row> = distribution
+        .entry_points
+        .iter()
+        .flatten()
+        .map(|entry| Row {
+            site: site.clone().into_owned(),
+            distribution: identity.name.as_deref().map(str::to_owned),
+            version: identity.version.as_deref().map(str::to_owned),
+            group: entry.group.clone().into_owned(),
+            name: entry.name.clone().into_owned(),
+            value: entry.value.clone().into_owned(),
+        })
+        .collect();
+    rows.sort_by(|one, other| one.group.cmp(&other.group));
+    Listed { key: distribution.key.as_deref().map(str::to_owned), rows }
+}
+
+/// The rows of those whose name has not been `seen`, sorted for printing.
+fn first_of_each_name(listed: Vec<Listed>, seen: &mut HashSet<String>) -> impl Iterator<Item = Row> + use<> {
+    let mut rows = Vec::new();
+    for one in listed {
+        if one.key.is_none_or(|key| seen.insert(key)) {
+            rows.extend(one.rows);
+        }
+    }
+    rows.sort_by(|one, other| (&one.group, &one.name).cmp(&(&other.group, &other.name)));
+    rows.into_iter()
+}
+
+fn wanted(row: &Row, arguments: &List) -> bool {
+    let is = |wanted: &Option<String>, value: &str| wanted.as_deref().is_none_or(|wanted| wanted == value);
+    let of = |wanted: &String| {
+        row.distribution.as_deref().is_some_and(|name| normalize(name) == normalize(wanted))
+    };
+    is(&arguments.group, &row.group)
+        && is(&arguments.name, &row.name)
+        && arguments.dist.as_ref().is_none_or(of)
+}
+
+fn print(rows: &[Row], json: bool) {
+    if json {
+        return report::json_line(&rows);
+    }
+    for row in rows {
+        let distribution = row.distribution.as_deref().unwrap_or("?");
+        let version = row.version.as_deref().unwrap_or("?");
+        let text = format!("{}: {} = {} ({distribution} {version})", row.group, row.name, row.value);
+        report::line(report::printable(&text));
+    }
+}

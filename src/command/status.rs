@@ -1,0 +1,126 @@
+//! `epcache status`: whether each index is what readers can believe.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Status, for_each};
+use crate::cli;
+use crate::config::Config;
+use crate::error::Result;
+use crate::reconcile::{Changes, Outcome};
+use crate::refresh::{Examined, examine, thorough};
+use crate::report;
+use crate::site::SiteDir;
+use crate::site::owner::Target;
+use crate::site::select::{Unnamed, select};
+use crate::system::System;
+
+/// Of one site directory. Serialized, this is an object of `--json`.
+#[derive(Debug, Serialize, Deserialize)]
+struct SiteStatus {
+    site: String,
+    state: State,
+    reason: String,
+    index: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    /// Proven right by the site directory's stamp.
+    Fresh,
+    /// Right, but a reader must look at some distributions to know.
+    Unsettled,
+    /// Readers go to the disk.
+    Stale,
+    /// There is none.
+    Missing,
+}
+
+/// Prints a line a site directory.
+///
+/// # Errors
+/// When the root or the configuration is not usable.
+pub fn run(arguments: &cli::Status) -> Result<Status> {
+    let system = System::new(arguments.selection.root.as_deref())?;
+    let config = Config::load(system.root())?;
+    let selected = select(&arguments.site, &arguments.selection, Unnamed::All, &config, &system);
+    let mut status = Status::Done;
+    for (_, error) in &selected.errors {
+        report::error(error);
+        status = Status::Failed;
+    }
+    let mut sites = Vec::new();
+    for (target, found) in
+        selected.targets.iter().zip(for_each(&selected.targets, |target| examined(target, &system)))
+    {
+        let found = found.unwrap_or_else(|error| Err(error.to_string())).unwrap_or_else(|why| SiteStatus {
+            site: target.site.to_string_lossy().into_owned(),
+            state: State::Missing,
+            reason: why,
+            index: None,
+        });
+        if found.state != State::Fresh {
+            status = status.max(Status::No);
+        }
+        sites.push(found);
+    }
+    print(&sites, arguments.json);
+    Ok(status)
+}
+
+fn examined(target: &Target, system: &System) -> std::result::Result<SiteStatus, String> {
+    let site = SiteDir::open(target.site.clone()).map_err(|error| error.to_string())?;
+    let judged = examine(&site, system, &thorough(), |examined, outcome| {
+        let index = examined.as_ref().map(|examined| examined.path.to_owned());
+        let (state, reason) = judge(examined, &outcome);
+        SiteStatus { site: site.path().to_string_lossy().into_owned(), state, reason, index }
+    });
+    judged.map_err(|error| error.to_string())
+}
+
+fn judge(examined: Option<Examined<'_>>, outcome: &Outcome<'_>) -> (State, String) {
+    let index = match examined.map(|examined| examined.index) {
+        None => return (State::Missing, "no index that readers trust".to_owned()),
+        Some(Err(why)) => return (State::Stale, why.to_string()),
+        Some(Ok(index)) => index,
+    };
+    if !outcome.changes.is_empty() {
+        return (State::Stale, describe(&outcome.changes));
+    }
+    if index.site != outcome.index.site {
+        return (State::Stale, "the directory has changed since, but no distribution in it".to_owned());
+    }
+    if !index.is_settled() {
+        let young = index.distributions.iter().filter(|distribution| !distribution.settled).count();
+        return (State::Unsettled, format!("{young} distributions were just being installed"));
+    }
+    (State::Fresh, format!("{} distributions", index.distributions.len()))
+}
+
+fn describe(changes: &Changes) -> String {
+    let kinds = [("added", &changes.added), ("updated", &changes.updated), ("removed", &changes.removed)];
+    let parts = kinds.into_iter().filter_map(|(kind, names)| {
+        let first = String::from_utf8_lossy(names.first()?).into_owned();
+        Some(match names.len() {
+            1 => format!("{kind}: {first}"),
+            count => format!("{count} {kind}: {first}, ..."),
+        })
+    });
+    parts.collect::<Vec<_>>().join("; ")
+}
+
+fn print(sites: &[SiteStatus], json: bool) {
+    if json {
+        return report::json_line(&sites);
+    }
+    for site in sites {
+        let state = format!("{:?}", site.state).to_lowercase();
+        let mut text = format!("{}: {state}: {}", site.site, site.reason);
+        if site.state != State::Fresh {
+            text.push_str(&format!("; hint: epcache refresh {}", site.site));
+        }
+        report::line(report::printable(&text));
+    }
+}

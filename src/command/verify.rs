@@ -1,0 +1,105 @@
+//! `epcache verify`: compare what indexes say with everything on disk, read anew.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Status, for_each};
+use crate::cli::Verify;
+use crate::config::Config;
+use crate::distribution::Distribution;
+use crate::error::{Error, Result};
+use crate::index::Index;
+use crate::reconcile::{Depth, Request};
+use crate::refresh::{examine, thorough};
+use crate::report;
+use crate::site::SiteDir;
+use crate::site::owner::Target;
+use crate::site::select::{Unnamed, select};
+use crate::system::System;
+
+/// What came of one site directory.
+#[derive(Debug, Serialize, Deserialize)]
+struct Verdict {
+    differences: Vec<String>,
+    distributions: usize,
+}
+
+/// Prints every difference.
+///
+/// # Errors
+/// When the root or the configuration is not usable.
+pub fn run(arguments: &Verify) -> Result<Status> {
+    let system = System::new(arguments.selection.root.as_deref())?;
+    let config = Config::load(system.root())?;
+    let selected = select(&arguments.site, &arguments.selection, Unnamed::One, &config, &system);
+    let mut status = Status::Done;
+    for (_, error) in &selected.errors {
+        report::error(error);
+        status = Status::Failed;
+    }
+    for (target, verdict) in
+        selected.targets.iter().zip(for_each(&selected.targets, |target| verdict(target, &system)))
+    {
+        let site = target.site.display();
+        match verdict.and_then(|verdict| verdict.map_err(|why| Error::Child { why })) {
+            Ok(Verdict { differences, distributions }) if differences.is_empty() => {
+                report::line(format_args!("{site}: {distributions} distributions, no difference"));
+            }
+            Ok(Verdict { differences, .. }) => {
+                for difference in differences {
+                    report::line(report::printable(&format!("{site}: {difference}")));
+                }
+                status = status.max(Status::No);
+            }
+            Err(error) => {
+                report::error(&error);
+                status = Status::Failed;
+            }
+        }
+    }
+    Ok(status)
+}
+
+fn verdict(target: &Target, system: &System) -> std::result::Result<Verdict, String> {
+    let request = Request { depth: Depth::Everything, ..thorough() };
+    let site = SiteDir::open(target.site.clone()).map_err(|error| error.to_string())?;
+    let verdict = examine(&site, system, &request, |examined, outcome| {
+        let differences = match examined.map(|examined| examined.index) {
+            None => vec!["no index that readers trust".to_owned()],
+            Some(Err(why)) => vec![format!("the index is {why}")],
+            Some(Ok(index)) => differences(index, &outcome.index),
+        };
+        Verdict { differences, distributions: outcome.index.distributions.len() }
+    });
+    verdict.map_err(|error| error.to_string())
+}
+
+/// What `index` says other than `disk`, distribution by distribution.
+fn differences(index: &Index<'_>, disk: &Index<'_>) -> Vec<String> {
+    let find = |rows: &'_ Index<'_>, name: &[u8]| {
+        rows.distributions.binary_search_by(|row| (*row.file_name).cmp(name)).ok()
+    };
+    let mut differences = Vec::new();
+    for row in &index.distributions {
+        let name = String::from_utf8_lossy(&row.file_name);
+        match find(disk, &row.file_name).map(|found| &disk.distributions[found]) {
+            None => differences.push(format!("{name}: in the index, not on disk")),
+            Some(found) => differences.extend(compare(row, found).map(|what| format!("{name}: {what}"))),
+        }
+    }
+    for row in disk.distributions.iter().filter(|row| find(index, &row.file_name).is_none()) {
+        differences.push(format!("{}: on disk, not in the index", String::from_utf8_lossy(&row.file_name)));
+    }
+    differences
+}
+
+fn compare(row: &Distribution<'_>, found: &Distribution<'_>) -> Option<&'static str> {
+    if row.identity != found.identity || row.key != found.key {
+        Some("another name or version")
+    } else if row.entry_points != found.entry_points {
+        Some("other entry points")
+    } else if row.stamps != found.stamps {
+        Some("the same content in other files (changed since)")
+    } else {
+        None
+    }
+}

@@ -1,0 +1,183 @@
+//! The configuration: which site directories are system-wide.
+//!
+//! `/etc/epcache/config.toml` overrides `/usr/lib/epcache/config.toml` key by key; without either, the
+//! same defaults are compiled in.
+
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::report;
+
+/// Files in the order in which they override each other, relative to the root of the system.
+const FILES: [&str; 2] = ["usr/lib/epcache/config.toml", "etc/epcache/config.toml"];
+/// The largest configuration file that is read.
+const MAX_SIZE: u64 = 1 << 20;
+const SITE_DIRECTORIES: &str = "site-directories";
+const KEYS: [&str; 1] = [SITE_DIRECTORIES];
+
+/// What the administrator has settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Absolute glob patterns of the system-wide site directories.
+    pub site_directories: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let patterns = [
+            "/usr/lib/python3/dist-packages",
+            "/usr/lib/python3.*/site-packages",
+            "/usr/lib64/python3.*/site-packages",
+        ];
+        Self { site_directories: patterns.map(str::to_owned).to_vec() }
+    }
+}
+
+impl Config {
+    /// Loads the configuration of the system below `root`.
+    ///
+    /// # Errors
+    /// A file that can't be read, is not TOML, or has a key or value that is not known.
+    pub fn load(root: &Path) -> Result<Self> {
+        let mut config = Self::default();
+        for file in FILES {
+            let path = root.join(file);
+            if let Some(text) = read(&path)? {
+                config.merge(&text).map_err(|(line, why)| Error::Configuration { path, line, why })?;
+            }
+        }
+        Ok(config)
+    }
+
+    /// Takes over what `text` sets; the error names the line.
+    fn merge(&mut self, text: &str) -> std::result::Result<(), (Option<usize>, String)> {
+        let table: toml::Table = toml::from_str(text).map_err(|error| {
+            let line = error.span().map(|span| line_of(text, span.start));
+            (line, error.message().to_owned())
+        })?;
+        for (key, value) in table {
+            let line = find_key(text, &key);
+            match key.as_str() {
+                SITE_DIRECTORIES => self.site_directories = patterns(value).map_err(|why| (line, why))?,
+                _ => return Err((line, unknown_key(&key))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a site directory, given by its path within the system, is system-wide.
+    #[must_use]
+    pub fn is_system_wide(&self, site: &Path) -> bool {
+        let options = glob::MatchOptions { require_literal_separator: true, ..Default::default() };
+        self.site_directories
+            .iter()
+            .filter_map(|pattern| glob::Pattern::new(pattern).ok())
+            .any(|pattern| pattern.matches_path_with(site, options))
+    }
+}
+
+/// The text of a configuration file, if there is one.
+fn read(path: &Path) -> Result<Option<String>> {
+    let failed = |error| Error::io("can't read", path, error);
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    let meta = file.metadata().map_err(failed)?;
+    let refuse = |why: &str| Error::Configuration { path: path.to_owned(), line: None, why: why.to_owned() };
+    if !meta.is_file() || meta.len() > MAX_SIZE {
+        return Err(refuse("not a regular file of at most 1 MiB"));
+    }
+    // What root does is decided here, so nobody else may have written it.
+    if we_are_root() && (meta.uid() != 0 || meta.mode() & 0o022 != 0) {
+        return Err(refuse("not owned by root, or writable by others; hint: chown root and chmod go-w"));
+    }
+    let mut text = String::new();
+    file.take(MAX_SIZE).read_to_string(&mut text).map_err(failed)?;
+    Ok(Some(text))
+}
+
+fn we_are_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+fn patterns(value: toml::Value) -> std::result::Result<Vec<String>, String> {
+    let patterns: Vec<String> =
+        value.try_into().map_err(|_| format!("{SITE_DIRECTORIES} must be a list of texts"))?;
+    for pattern in &patterns {
+        let path = PathBuf::from(pattern);
+        if !path.is_absolute() || path.components().any(|part| part == Component::ParentDir) {
+            return Err(format!("{}: must be an absolute path without ..", report::printable(pattern)));
+        }
+        glob::Pattern::new(pattern).map_err(|error| format!("{}: {error}", report::printable(pattern)))?;
+    }
+    Ok(patterns)
+}
+
+fn unknown_key(key: &str) -> String {
+    let nearest = KEYS
+        .iter()
+        .max_by(|one, other| strsim::jaro_winkler(key, one).total_cmp(&strsim::jaro_winkler(key, other)));
+    let nearest = nearest.map_or(String::new(), |nearest| format!("; did you mean {nearest}?"));
+    format!("unknown key {}{nearest}", report::printable(key))
+}
+
+/// The line in which a top-level key is set, or a table of that name begins.
+fn find_key(text: &str, key: &str) -> Option<usize> {
+    let sets = |line: &str| {
+        let line = line.trim_start().trim_start_matches('[').trim_start().trim_start_matches(['"', '\'']);
+        line.strip_prefix(key)
+            .is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '-' || c == '_'))
+    };
+    text.lines().position(sets).map(|index| index + 1)
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error_of(text: &str) -> (Option<usize>, String) {
+        Config::default().merge(text).expect_err("must be refused")
+    }
+
+    #[test]
+    fn a_typo_names_the_line_and_the_nearest_key() {
+        let (line, why) = error_of("# ours\n\nsite-directorys = []\n");
+        assert_eq!(line, Some(3));
+        assert_eq!(why, "unknown key site-directorys; did you mean site-directories?");
+    }
+
+    #[test]
+    fn broken_toml_names_the_line() {
+        assert_eq!(error_of("site-directories = [\n\n").0, Some(3));
+        assert_eq!(error_of("a = 1\nsite-directories = ]\n").0, Some(2));
+    }
+
+    #[test]
+    fn a_pattern_must_be_absolute_and_well_formed() {
+        for text in [
+            "site-directories = ['lib']",
+            "site-directories = ['/a/../b']",
+            "site-directories = ['/a/[']",
+            "site-directories = 3",
+        ] {
+            assert_eq!(error_of(text).0, Some(1), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_star_does_not_cross_directories() {
+        let config = Config::default();
+        assert!(config.is_system_wide(Path::new("/usr/lib/python3.13/site-packages")));
+        assert!(!config.is_system_wide(Path::new("/usr/lib/python3.13/x/site-packages")));
+    }
+}

@@ -1,0 +1,107 @@
+//! `entry_points.txt`, read as `importlib.metadata` of CPython 3.10 to 3.13 reads it.
+//!
+//! Those versions do not use `configparser`: the text is cut into lines, each line is stripped, and
+//! what is left is a comment, a `[group]` or `name = value` (`importlib.metadata.Sectioned`). What
+//! counts as the end of a line and as white space is Python's notion, which differs from Rust's.
+
+use std::borrow::Cow;
+
+/// One entry point as its file spells it; `value` is not interpreted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryPoint<'a> {
+    /// The text between the brackets of the section.
+    pub group: Cow<'a, str>,
+    /// What stands before the first `=`.
+    pub name: Cow<'a, str>,
+    /// What stands behind it: object reference and extras.
+    pub value: Cow<'a, str>,
+}
+
+impl<'a> EntryPoint<'a> {
+    fn borrowed(group: &'a str, name: &'a str, value: &'a str) -> Self {
+        Self { group: group.into(), name: name.into(), value: value.into() }
+    }
+
+    /// The same, no longer tied to the text that it was read from.
+    #[must_use]
+    pub fn into_owned(self) -> EntryPoint<'static> {
+        EntryPoint {
+            group: Cow::Owned(self.group.into_owned()),
+            name: Cow::Owned(self.name.into_owned()),
+            value: Cow::Owned(self.value.into_owned()),
+        }
+    }
+}
+
+/// Why an index must not repeat the entry points of a file, but leave them to the reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Oddity {
+    /// A line without `=`: CPython raises `TypeError` for the whole call.
+    NoEqualsSign,
+    /// A tab or NUL inside a field, which an index line can't hold.
+    ControlCharacter,
+}
+
+impl std::fmt::Display for Oddity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NoEqualsSign => "a line is neither a comment, a [group] nor name = value",
+            Self::ControlCharacter => "a tab or NUL in a name or value",
+        })
+    }
+}
+
+/// Parses a whole file. Entries before the first `[group]` are dropped, as CPython does.
+///
+/// # Errors
+/// The first oddity found. CPython raises on some of them even where the line is not in a group, so
+/// nothing of such a file may be used.
+pub fn parse(text: &str) -> Result<Vec<EntryPoint<'_>>, Oddity> {
+    let mut entries = Vec::new();
+    let mut group = None;
+    for line in text.split(ends_line).map(strip) {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if line.starts_with('[') && line.ends_with(']') {
+            group = Some(line.trim_matches(['[', ']']));
+            continue;
+        }
+        // CPython skips such lines before it looks for the `=`.
+        let Some(group) = group else { continue };
+        let (name, value) = line.split_once('=').ok_or(Oddity::NoEqualsSign)?;
+        let fields = [group, strip(name), strip(value)];
+        if fields.iter().any(|field| field.contains(['\t', '\0'])) {
+            return Err(Oddity::ControlCharacter);
+        }
+        let [group, name, value] = fields;
+        entries.push(EntryPoint::borrowed(group, name, value));
+    }
+    Ok(entries)
+}
+
+/// The characters at which `str.splitlines()` cuts. `\r\n` gives an empty line more here, which is
+/// skipped anyway.
+fn ends_line(c: char) -> bool {
+    matches!(c, '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+/// `str.strip()`: Unicode white space and the four separators that Rust does not count as such.
+fn strip(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\x1c'..='\x1f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_a_group_is_skipped_even_when_malformed() {
+        assert_eq!(parse("noeq\n[g]\na = m:f"), Ok(vec![EntryPoint::borrowed("g", "a", "m:f")]));
+    }
+
+    #[test]
+    fn an_inner_tab_is_left_to_the_reader() {
+        assert_eq!(parse("[g]\na\tb = m:f"), Err(Oddity::ControlCharacter));
+    }
+}

@@ -1,0 +1,88 @@
+//! What a distribution is: a `.dist-info` directory, or an `.egg-info` directory or file.
+//!
+//! [`entry_points`], [`metadata`] and [`name`] are pure; [`read`] opens the files, which come from
+//! strangers. What counts as a distribution is what `importlib.metadata` takes for one: every
+//! directory entry with the right suffix. So the leftovers `~name-1.dist-info` of an interrupted pip
+//! and the empty directories that some packages leave behind are distributions too, since every
+//! Python program sees them; the same holds for two directories with one name.
+
+pub mod entry_points;
+pub mod metadata;
+pub mod name;
+pub mod read;
+
+use std::borrow::Cow;
+
+use crate::freshness::Stamp;
+pub use entry_points::EntryPoint;
+
+/// One distribution, as the index describes it.
+///
+/// Texts borrow from the old index where they are carried over from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Distribution<'a> {
+    /// Name of the directory (or file) in its site directory: any bytes but `/` and NUL.
+    pub file_name: Cow<'a, [u8]>,
+    /// What `entry_points()` deduplicates by; `None` where only the reader can tell.
+    pub key: Option<Cow<'a, str>>,
+    /// Name and version; `None`: opaque, a reader asks the file itself.
+    pub identity: Option<Identity<'a>>,
+    /// All entry points, sorted by group and in the file's order within one; `None`: opaque.
+    pub entry_points: Option<Vec<EntryPoint<'a>>>,
+    /// The stamps taken before anything was read.
+    pub stamps: Stamps,
+    /// Whether whoever installs it must have finished.
+    pub settled: bool,
+}
+
+/// The two headers of a distribution's metadata that an index repeats.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity<'a> {
+    /// The `Name` header as written.
+    pub name: Option<Cow<'a, str>>,
+    /// The `Version` header as written.
+    pub version: Option<Cow<'a, str>>,
+}
+
+/// The stamps by which a change of a distribution is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamps {
+    /// Of the directory (or the `.egg-info` file) itself.
+    pub itself: Stamp,
+    /// Of its METADATA or PKG-INFO, if there is one.
+    pub metadata: Option<Stamp>,
+    /// Of its `entry_points.txt`, if there is one.
+    pub entry_points: Option<Stamp>,
+}
+
+impl Stamps {
+    /// The time of the latest change that these stamps show, in ns.
+    #[must_use]
+    pub fn newest_ctime(&self) -> i64 {
+        [Some(self.itself), self.metadata, self.entry_points]
+            .into_iter()
+            .flatten()
+            .map(|stamp| stamp.ctime)
+            .fold(i64::MIN, i64::max)
+    }
+}
+
+impl Distribution<'_> {
+    /// The name to show a person: that of the metadata, otherwise the directory's.
+    #[must_use]
+    pub fn display_name(&self) -> Cow<'_, str> {
+        match self.identity.as_ref().and_then(|identity| identity.name.as_deref()) {
+            Some(name) => Cow::Borrowed(name),
+            None => String::from_utf8_lossy(&self.file_name),
+        }
+    }
+
+    /// Whether `other` says the same, stamps aside.
+    #[must_use]
+    pub fn says_the_same_as(&self, other: &Distribution<'_>) -> bool {
+        self.file_name == other.file_name
+            && self.key == other.key
+            && self.identity == other.identity
+            && self.entry_points == other.entry_points
+    }
+}

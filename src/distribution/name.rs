@@ -1,0 +1,101 @@
+//! Names: which directory entries are distributions, and by what key two of them are the same.
+
+/// Whether `importlib.metadata` takes a directory entry of this name for a distribution: by its
+/// suffix alone, ignoring case.
+#[must_use]
+pub fn is_distribution(file_name: &[u8]) -> bool {
+    has_suffix(file_name, b".dist-info") || has_suffix(file_name, b".egg-info")
+}
+
+/// The name of the metadata file that belongs into a directory of this name.
+#[must_use]
+pub fn metadata_file(file_name: &[u8]) -> &'static str {
+    if has_suffix(file_name, b".egg-info") { "PKG-INFO" } else { "METADATA" }
+}
+
+fn has_suffix(file_name: &[u8], suffix: &[u8]) -> bool {
+    file_name.len() >= suffix.len()
+        && file_name[file_name.len() - suffix.len()..].eq_ignore_ascii_case(suffix)
+}
+
+/// Whether this is what an interrupted pip leaves behind: it renames what it is about to remove.
+#[must_use]
+pub fn is_pip_leftover(file_name: &[u8]) -> bool {
+    file_name.starts_with(b"~")
+}
+
+/// `importlib.metadata`'s normalized form of an ASCII name: PEP 503's, with `_` in place of `-`.
+#[must_use]
+pub fn normalize(name: &str) -> String {
+    let mut normalized = String::with_capacity(name.len());
+    let mut in_run = false;
+    for c in name.chars() {
+        let separator = matches!(c, '-' | '_' | '.');
+        if !separator {
+            normalized.push(c.to_ascii_lowercase());
+        } else if !in_run {
+            normalized.push('_');
+        }
+        in_run = separator;
+    }
+    normalized
+}
+
+/// The part of a directory name that `importlib.metadata` takes for the distribution's name, or
+/// nothing where it asks the metadata instead (`PathDistribution._name_from_stem`).
+#[must_use]
+pub fn stem(file_name: &str) -> Option<&str> {
+    let base = file_name.strip_suffix(".dist-info").or_else(|| file_name.strip_suffix(".egg-info"))?;
+    // os.path.splitext sees no extension behind leading dots alone.
+    if base.bytes().all(|b| b == b'.') {
+        return None;
+    }
+    base.split('-').next().filter(|stem| !stem.is_empty())
+}
+
+/// The key by which `entry_points()` recognises a distribution that it has seen already.
+///
+/// `None`: only the reader can tell, because the name is not ASCII (the Unicode tables of its Python
+/// decide) or because there is no name at all.
+#[must_use]
+pub fn key(file_name: &[u8], metadata_name: Option<&str>) -> Option<String> {
+    let file_name = std::str::from_utf8(file_name).ok()?;
+    let name = stem(file_name).or(metadata_name)?;
+    (name.is_ascii() && !name.is_empty()).then(|| normalize(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_comes_from_the_directory_name_and_else_from_the_metadata() {
+        for (file_name, metadata_name, expected) in [
+            ("foo-1.dist-info", Some("bar"), Some("foo")),
+            ("Foo..Bar_-1.dist-info", None, Some("foo_bar_")),
+            ("foo-bar-1.egg-info", None, Some("foo")),
+            ("~oo-1.dist-info", Some("foo"), Some("~oo")),
+            (".dist-info", Some("Foo-Bar"), Some("foo_bar")),
+            ("-1.dist-info", Some("foo"), Some("foo")),
+            ("Foo-1.DIST-INFO", Some("bar"), Some("bar")),
+            (".egg-info", None, None),
+            ("fö-1.dist-info", Some("foo"), None),
+        ] {
+            assert_eq!(key(file_name.as_bytes(), metadata_name).as_deref(), expected, "{file_name}");
+        }
+    }
+
+    #[test]
+    fn a_suffix_alone_in_any_case_makes_a_distribution() {
+        for (file_name, expected) in [
+            ("foo-1.dist-info", true),
+            (".dist-info", true),
+            ("foo.EGG-info", true),
+            ("foo.egg-link", false),
+            ("foo-1.dist-info.dpkg-new", false),
+            ("egg-info", false),
+        ] {
+            assert_eq!(is_distribution(file_name.as_bytes()), expected, "{file_name}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! From the bytes of an index file to an [`Index`] that borrows from them.
+//!
+//! Nothing is believed: every length, offset, row and check is verified, since whoever can write the
+//! file must not be able to do more than make it useless.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::{END, Index, MAGIC, MEASURES, ORDER_LINE, check};
+use crate::distribution::{Distribution, EntryPoint, Identity, Stamps};
+use crate::freshness::Stamp;
+
+/// Why some bytes are no index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Invalid {
+    /// Of another version, or no index at all.
+    Version,
+    /// Not as long as it says, or without its end mark: torn.
+    Truncated,
+    /// A check does not hold, or a line is not as it must be.
+    Corrupt(&'static str),
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version => f.write_str("not an index of format version 1"),
+            Self::Truncated => f.write_str("truncated"),
+            Self::Corrupt(what) => write!(f, "corrupt ({what})"),
+        }
+    }
+}
+
+type Result<T> = std::result::Result<T, Invalid>;
+
+/// Parses a whole index.
+///
+/// # Errors
+/// Anything that is not exactly an intact index of this version.
+pub fn parse(bytes: &[u8]) -> Result<Index<'_>> {
+    let file = File::open(bytes)?;
+    let header = Header::parse(file.header)?;
+    let mut distributions = table(&file, &header)?;
+    groups(&file, &header, &mut distributions)?;
+    let order = order(file.segment(header.order)?, distributions.len())?;
+    Ok(Index { site: header.site, settled: header.settled, distributions, order })
+}
+
+/// The parts of a file whose length and header are right.
+struct File<'a> {
+    header: &'a str,
+    body: &'a [u8],
+}
+
+impl<'a> File<'a> {
+    fn open(bytes: &'a [u8]) -> Result<Self> {
+        let rest = bytes.strip_prefix(MAGIC.as_bytes()).ok_or(Invalid::Version)?;
+        let measures =
+            rest.get(..MEASURES).and_then(|line| std::str::from_utf8(line).ok()).ok_or(Invalid::Truncated)?;
+        let mut numbers = measures.trim_end().split(' ').map(number::<usize>);
+        let mut next = || numbers.next().unwrap_or(Err(Invalid::Corrupt("measures")));
+        let (length, header_length, header_check) = (next()?, next()?, next()?);
+        if length != bytes.len() || !bytes.ends_with(END.as_bytes()) {
+            return Err(Invalid::Truncated);
+        }
+        let start = MAGIC.len() + MEASURES;
+        let header = bytes.get(start..header_length).ok_or(Invalid::Corrupt("measures"))?;
+        if check(header) != header_check as u64 {
+            return Err(Invalid::Corrupt("header"));
+        }
+        let body = bytes.get(header_length..length - END.len()).ok_or(Invalid::Corrupt("measures"))?;
+        Ok(Self { header: std::str::from_utf8(header).map_err(|_| Invalid::Corrupt("header"))?, body })
+    }
+
+    fn segment(&self, place: Place) -> Result<&'a str> {
+        let segment = place
+            .offset
+            .checked_add(place.length)
+            .and_then(|end| self.body.get(place.offset..end))
+            .ok_or(Invalid::Corrupt("place of a segment"))?;
+        if check(segment) != place.check {
+            return Err(Invalid::Corrupt("segment"));
+        }
+        std::str::from_utf8(segment).map_err(|_| Invalid::Corrupt("segment"))
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Place {
+    offset: usize,
+    length: usize,
+    check: u64,
+}
+
+impl Place {
+    fn parse<'a>(fields: &mut impl Iterator<Item = &'a str>) -> Result<Self> {
+        let mut next = || fields.next().ok_or(Invalid::Corrupt("place of a segment"));
+        Ok(Self { offset: number(next()?)?, length: number(next()?)?, check: number(next()?)? })
+    }
+}
+
+struct Header<'a> {
+    site: Stamp,
+    settled: bool,
+    count: usize,
+    unsettled: Vec<usize>,
+    table: Place,
+    order: Place,
+    stamps: Place,
+    groups: Vec<(&'a str, Place)>,
+}
+
+impl<'a> Header<'a> {
+    fn parse(text: &'a str) -> Result<Self> {
+        let mut values = BTreeMap::new();
+        let mut segments = BTreeMap::new();
+        let mut groups = Vec::new();
+        let mut lines = lines(text);
+        for line in lines.by_ref() {
+            let (key, value) = line.split_once('\t').ok_or(Invalid::Corrupt("header"))?;
+            match key {
+                "segment" => {
+                    let (name, place) = value.split_once('\t').ok_or(Invalid::Corrupt("header"))?;
+                    segments.insert(name, Place::parse(&mut place.split('\t'))?);
+                }
+                "groups" => {
+                    values.insert(key, value);
+                    break;
+                }
+                _ => drop(values.insert(key, value)),
+            }
+        }
+        for line in lines {
+            let mut fields = line.splitn(4, '\t');
+            let place = Place::parse(&mut fields)?;
+            groups.push((fields.next().ok_or(Invalid::Corrupt("group"))?, place));
+        }
+        let value = |key| values.get(key).copied().ok_or(Invalid::Corrupt("header"));
+        let segment = |name| segments.get(name).copied().ok_or(Invalid::Corrupt("header"));
+        if number::<usize>(value("groups")?)? != groups.len() {
+            return Err(Invalid::Corrupt("number of groups"));
+        }
+        Ok(Self {
+            site: Stamp::parse(value("site")?, '\t').ok_or(Invalid::Corrupt("site"))?,
+            settled: value("settled")? == "yes",
+            count: number(value("count")?)?,
+            unsettled: match values.get("unsettled") {
+                Some(rows) => rows.split(' ').map(number).collect::<Result<_>>()?,
+                None => Vec::new(),
+            },
+            table: segment("distributions")?,
+            order: segment("order")?,
+            stamps: segment("stamps")?,
+            groups,
+        })
+    }
+}
+
+fn table<'a>(file: &File<'a>, header: &Header<'_>) -> Result<Vec<Distribution<'a>>> {
+    const WRONG: Invalid = Invalid::Corrupt("table of distributions");
+    let mut stamp_lines = lines(file.segment(header.stamps)?);
+    let mut distributions: Vec<Distribution<'a>> = Vec::new();
+    for line in lines(file.segment(header.table)?) {
+        let mut fields = line.split('\t');
+        let mut next = || fields.next().ok_or(WRONG);
+        let file_name = unescape(next()?).ok_or(WRONG)?;
+        let (flags, key, name, version) = (next()?, next()?, next()?, next()?);
+        if distributions.last().is_some_and(|previous| *previous.file_name >= *file_name) {
+            return Err(WRONG);
+        }
+        let field = |absent, text| (!flags.contains(absent)).then_some(Cow::Borrowed(text));
+        let identity = Identity { name: field('n', name), version: field('v', version) };
+        distributions.push(Distribution {
+            file_name,
+            key: (!key.is_empty()).then_some(Cow::Borrowed(key)),
+            identity: (!flags.contains('m')).then_some(identity),
+            entry_points: (!flags.contains('e')).then(Vec::new),
+            stamps: stamp_lines.next().and_then(stamps).ok_or(Invalid::Corrupt("stamps"))?,
+            settled: true,
+        });
+    }
+    if distributions.len() != header.count || stamp_lines.next().is_some() {
+        return Err(WRONG);
+    }
+    for row in &header.unsettled {
+        distributions.get_mut(*row).ok_or(WRONG)?.settled = false;
+    }
+    Ok(distributions)
+}
+
+fn groups<'a>(file: &File<'a>, header: &Header<'a>, distributions: &mut [Distribution<'a>]) -> Result<()> {
+    const WRONG: Invalid = Invalid::Corrupt("group");
+    for (group, place) in &header.groups {
+        for line in lines(file.segment(*place)?) {
+            let mut fields = line.splitn(3, '\t');
+            let mut next = || fields.next().ok_or(WRONG);
+            let row: usize = number(next()?)?;
+            let entry = EntryPoint { group: (*group).into(), name: next()?.into(), value: next()?.into() };
+            let distribution = distributions.get_mut(row).ok_or(WRONG)?;
+            distribution.entry_points.as_mut().ok_or(WRONG)?.push(entry);
+        }
+    }
+    Ok(())
+}
+
+fn order(segment: &str, count: usize) -> Result<Vec<u32>> {
+    if segment.len() != count * ORDER_LINE {
+        return Err(Invalid::Corrupt("order"));
+    }
+    lines(segment).map(number).collect()
+}
+
+fn stamps(line: &str) -> Option<Stamps> {
+    let mut fields = line.split('\t');
+    let mut optional = || match fields.next()? {
+        "-" => Some(None),
+        text => Stamp::parse(text, ' ').map(Some),
+    };
+    Some(Stamps { itself: optional()??, metadata: optional()?, entry_points: optional()? })
+}
+
+/// The lines of a text of which every one ends in `\n`. Never `str::lines`, which eats a `\r` too.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split_terminator('\n')
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> Result<T> {
+    text.parse().map_err(|_| Invalid::Corrupt("number"))
+}
+
+/// Undoes [`super::render::escape`].
+fn unescape(text: &str) -> Option<Cow<'_, [u8]>> {
+    let mut parts = text.split('%');
+    let plain = parts.next()?;
+    if plain.len() == text.len() {
+        return Some(Cow::Borrowed(text.as_bytes()));
+    }
+    let mut bytes = plain.as_bytes().to_vec();
+    for part in parts {
+        bytes.push(u8::from_str_radix(part.get(..2)?, 16).ok()?);
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    Some(Cow::Owned(bytes))
+}

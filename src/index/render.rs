@@ -1,0 +1,174 @@
+//! From an [`Index`] to the bytes of its file.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::{END, Index, MAGIC, MEASURES, check};
+use crate::distribution::{Distribution, Identity};
+use crate::freshness::Stamp;
+
+/// The bytes of the index file. The same distributions give the same bytes, stamps aside.
+#[must_use]
+pub fn render(index: &Index<'_>) -> Vec<u8> {
+    let groups = groups(&index.distributions);
+    let mut body = Body::default();
+    let table = body.append(|text| index.distributions.iter().for_each(|row| distribution(text, row)));
+    let group_places: Vec<(&str, Place)> = groups
+        .iter()
+        .map(|(group, records)| {
+            (*group, body.append(|text| records.iter().for_each(|record| record.render(text))))
+        })
+        .collect();
+    let order = body.append(|text| {
+        for position in &index.order {
+            let _ = writeln!(text, "{position:07}");
+        }
+    });
+    let stamps = body.append(|text| {
+        for row in &index.distributions {
+            let _ = write!(text, "{}\t", row.stamps.itself);
+            optional(text, row.stamps.metadata);
+            text.push('\t');
+            optional(text, row.stamps.entry_points);
+            text.push('\n');
+        }
+    });
+
+    let mut header = String::new();
+    let Stamp { mtime, ctime, inode, size } = index.site;
+    let _ = writeln!(header, "site\t{mtime}\t{ctime}\t{inode}\t{size}");
+    let _ = writeln!(header, "settled\t{}", if index.settled { "yes" } else { "no" });
+    let _ = writeln!(header, "count\t{}", index.distributions.len());
+    rows(&mut header, "unsettled", index, |row| !row.settled);
+    rows(&mut header, "duplicates", index, is_duplicate(&index.distributions));
+    rows(&mut header, "opaque", index, |row| row.entry_points.is_none());
+    for (name, place) in [("distributions", table), ("order", order), ("stamps", stamps)] {
+        let _ = writeln!(header, "segment\t{name}\t{}\t{}\t{}", place.offset, place.length, place.check);
+    }
+    let _ = writeln!(header, "groups\t{}", group_places.len());
+    for (group, place) in group_places {
+        let _ = writeln!(header, "{}\t{}\t{}\t{group}", place.offset, place.length, place.check);
+    }
+
+    let header_length = MAGIC.len() + MEASURES + header.len();
+    let length = header_length + body.text.len() + END.len();
+    let measures = format!("{length:012} {header_length:010} {:010}\n", check(header.as_bytes()));
+    [MAGIC, &measures, &header, &body.text, END].concat().into_bytes()
+}
+
+/// An entry point, seen from its group.
+struct Record<'a> {
+    row: usize,
+    name: &'a str,
+    value: &'a str,
+}
+
+impl Record<'_> {
+    fn render(&self, text: &mut String) {
+        let _ = writeln!(text, "{}\t{}\t{}", self.row, self.name, self.value);
+    }
+}
+
+fn groups<'a>(distributions: &'a [Distribution<'_>]) -> BTreeMap<&'a str, Vec<Record<'a>>> {
+    let mut groups = BTreeMap::<&str, Vec<Record<'_>>>::new();
+    for (row, distribution) in distributions.iter().enumerate() {
+        for entry in distribution.entry_points.iter().flatten() {
+            let record = Record { row, name: &entry.name, value: &entry.value };
+            groups.entry(&entry.group).or_default().push(record);
+        }
+    }
+    groups
+}
+
+/// A table line.
+fn distribution(text: &mut String, row: &Distribution<'_>) {
+    escape(text, &row.file_name);
+    text.push('\t');
+    let nothing = Identity::default();
+    let identity = row.identity.as_ref().unwrap_or(&nothing);
+    for (flag, set) in [
+        ('e', row.entry_points.is_none()),
+        ('m', row.identity.is_none()),
+        ('n', row.identity.is_some() && identity.name.is_none()),
+        ('v', row.identity.is_some() && identity.version.is_none()),
+    ] {
+        if set {
+            text.push(flag);
+        }
+    }
+    for field in [&row.key, &identity.name, &identity.version] {
+        text.push('\t');
+        text.push_str(field.as_deref().unwrap_or_default());
+    }
+    text.push('\n');
+}
+
+/// A directory name with everything that a line of text can't hold written as `%XX`.
+pub(super) fn escape(text: &mut String, file_name: &[u8]) {
+    for chunk in file_name.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c < ' ' || c == '\x7f' || c == '%' {
+                let _ = write!(text, "%{:02X}", u32::from(c));
+            } else {
+                text.push(c);
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+}
+
+/// Rows that another distribution may stand for: of equal keys only the one listed first counts.
+fn is_duplicate<'a>(distributions: &'a [Distribution<'_>]) -> impl Fn(&Distribution<'_>) -> bool + 'a {
+    let mut seen = BTreeMap::<&str, usize>::new();
+    for key in distributions.iter().filter_map(|row| row.key.as_deref()) {
+        *seen.entry(key).or_default() += 1;
+    }
+    // Without a key nobody but the reader can tell.
+    move |row| row.key.as_deref().is_none_or(|key| seen.get(key).is_some_and(|count| *count > 1))
+}
+
+/// A header line with the numbers of all rows that `is` holds for; none without such rows.
+fn rows(header: &mut String, name: &str, index: &Index<'_>, is: impl Fn(&Distribution<'_>) -> bool) {
+    let mut separator = '\t';
+    for (number, _) in index.distributions.iter().enumerate().filter(|(_, row)| is(row)) {
+        if separator == '\t' {
+            header.push_str(name);
+        }
+        let _ = write!(header, "{separator}{number}");
+        separator = ' ';
+    }
+    if separator == ' ' {
+        header.push('\n');
+    }
+}
+
+fn optional(text: &mut String, stamp: Option<Stamp>) {
+    match stamp {
+        Some(stamp) => drop(write!(text, "{stamp}")),
+        None => text.push('-'),
+    }
+}
+
+/// The segments, one after the other.
+#[derive(Default)]
+struct Body {
+    text: String,
+}
+
+/// Where a segment lies in the body.
+struct Place {
+    offset: usize,
+    length: usize,
+    check: u64,
+}
+
+impl Body {
+    fn append(&mut self, fill: impl FnOnce(&mut String)) -> Place {
+        let offset = self.text.len();
+        fill(&mut self.text);
+        let segment = &self.text.as_bytes()[offset..];
+        Place { offset, length: segment.len(), check: check(segment) }
+    }
+}

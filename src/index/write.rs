@@ -1,0 +1,251 @@
+//! Putting an index in its place, so that a reader sees the old one or the new one and nothing else.
+//!
+//! All work is done relative to a descriptor of a directory that has been found to belong to us.
+//! `lock` in it saves double work and is only an optimisation: it is waited for a little and then
+//! done without, and never taken where a lock may hang (network file systems).
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::MAX_INDEX;
+use super::location::{FILE_NAME, Place};
+use crate::error::{Error, Result};
+use crate::freshness::Stamp;
+use crate::freshness::settle::Clock;
+use crate::site::SiteDir;
+use crate::system::System;
+
+const LOCK: &str = "lock";
+/// What the names of temporary files begin with.
+const TEMPORARY: &str = ".index.";
+/// How long another process may hold the lock. A package transaction waits for us.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The directory of one index, open and ours.
+#[derive(Debug)]
+pub struct IndexDir {
+    path: PathBuf,
+    descriptor: OwnedFd,
+    lock: Option<OwnedFd>,
+}
+
+impl IndexDir {
+    /// Opens the directory for the index of `site`, making what is missing of it.
+    ///
+    /// # Errors
+    /// When it can't be made, is a link, or somebody else may write to it.
+    pub fn open(place: Place, site: &SiteDir, system: &System) -> Result<Self> {
+        let no_place =
+            || Error::site(site.path(), "no place for its index: neither XDG_CACHE_HOME nor HOME is set");
+        let (base, below) = place.directory(site.path(), system).ok_or_else(no_place)?;
+        let mut path = base;
+        let mut descriptor = match place {
+            Place::Sidecar => open_directory(rustix::fs::CWD, &path, OFlags::empty()),
+            Place::System => open_directory(rustix::fs::CWD, &path, OFlags::NOFOLLOW),
+            Place::User => std::fs::create_dir_all(&path)
+                .and_then(|()| open_directory(rustix::fs::CWD, &path, OFlags::NOFOLLOW)),
+        }
+        .map_err(|error| refused(place, &path, error))?;
+        if place != Place::Sidecar {
+            check_owner(place, &path, descriptor.as_fd())?;
+        }
+        for part in below.components() {
+            let Component::Normal(part) = part else { continue };
+            path.push(part);
+            descriptor =
+                descend(descriptor.as_fd(), Path::new(part)).map_err(|error| refused(place, &path, error))?;
+            check_owner(place, &path, descriptor.as_fd())?;
+        }
+        Ok(Self { path, descriptor, lock: None })
+    }
+
+    /// The path of the index.
+    #[must_use]
+    pub fn index(&self) -> PathBuf {
+        self.path.join(FILE_NAME)
+    }
+
+    /// Takes the lock if that is possible within a short time, and then clears away what a writer
+    /// that was killed has left.
+    pub fn lock(&mut self) {
+        let file = match self.open_lock() {
+            Ok(Some(file)) => file,
+            Ok(None) => return,
+            Err(error) => return log::debug!("{}: no lock: {error}", self.path.display()),
+        };
+        let start = Instant::now();
+        while let Err(error) = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            if error != Errno::WOULDBLOCK && error != Errno::INTR {
+                return;
+            }
+            if start.elapsed() > PATIENCE {
+                log::warn!(
+                    "{}: locked by another process for long; going on without",
+                    self.path.join(LOCK).display()
+                );
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.lock = Some(file);
+        if let Err(error) = self.sweep() {
+            log::debug!("{}: can't clear away temporary files: {error}", self.path.display());
+        }
+    }
+
+    fn open_lock(&self) -> io::Result<Option<OwnedFd>> {
+        // flock on NFS may hang whatever its flags say.
+        if Clock::of(self.descriptor.as_fd(), 1) == Clock::Remote {
+            return Ok(None);
+        }
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        Ok(Some(rustix::fs::openat(&self.descriptor, LOCK, flags, Mode::from_raw_mode(0o644))?))
+    }
+
+    /// Removes temporary files. Only for who holds the lock: all of them are forsaken then.
+    fn sweep(&self) -> io::Result<()> {
+        for entry in Dir::read_from(&self.descriptor)? {
+            let entry = entry?;
+            if entry.file_name().to_bytes().starts_with(TEMPORARY.as_bytes()) {
+                rustix::fs::unlinkat(&self.descriptor, entry.file_name(), AtFlags::empty())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The stamp of the index as it is now, to see later whether another writer was faster.
+    ///
+    /// # Errors
+    /// When the kernel can't answer.
+    pub fn stamp(&self) -> Result<Option<Stamp>> {
+        match rustix::fs::statat(&self.descriptor, FILE_NAME, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(Stamp::of(&stat))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(Error::io("can't stat", &self.index(), error.into())),
+        }
+    }
+
+    /// The index as it is now. That it is ours has been seen to when the directory was opened.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn read(&self) -> Result<Option<Vec<u8>>> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(&self.descriptor, FILE_NAME, flags, Mode::empty()) {
+            Ok(file) => std::fs::File::from(file),
+            Err(Errno::NOENT | Errno::LOOP) => return Ok(None),
+            Err(error) => return Err(Error::io("can't open", &self.index(), error.into())),
+        };
+        let failed = |error| Error::io("can't read", &self.index(), error);
+        let meta = file.metadata().map_err(failed)?;
+        if !meta.is_file() || meta.len() > MAX_INDEX || meta.uid() != nix::unistd::geteuid().as_raw() {
+            return Ok(None);
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1);
+        file.take(MAX_INDEX).read_to_end(&mut bytes).map_err(failed)?;
+        Ok(Some(bytes))
+    }
+
+    /// Replaces the index by `bytes`.
+    ///
+    /// # Errors
+    /// When they can't be written. The old index is as it was then.
+    pub fn replace(&self, bytes: &[u8]) -> Result<()> {
+        let temporary = format!("{TEMPORARY}{}", std::process::id());
+        let written = self.write(&temporary, bytes).and_then(|()| {
+            Ok(rustix::fs::renameat(&self.descriptor, &temporary, &self.descriptor, FILE_NAME)?)
+        });
+        written.map_err(|error| {
+            let _ = rustix::fs::unlinkat(&self.descriptor, &temporary, AtFlags::empty());
+            Error::io("can't write", &self.index(), error)
+        })
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o644);
+        let file = match rustix::fs::openat(&self.descriptor, name, flags, mode) {
+            // Of a process with our number that was killed.
+            Err(Errno::EXIST) => {
+                rustix::fs::unlinkat(&self.descriptor, name, AtFlags::empty())?;
+                rustix::fs::openat(&self.descriptor, name, flags, mode)?
+            }
+            file => file?,
+        };
+        // Readable by all, whatever the umask.
+        rustix::fs::fchmod(&file, mode)?;
+        std::fs::File::from(file).write_all(bytes)
+    }
+
+    /// Removes the index, or makes it unusable where the directory does not let us.
+    ///
+    /// # Errors
+    /// When neither is possible.
+    pub fn discard(&self) -> Result<()> {
+        let failed = |error: Errno| Error::io("can't remove", &self.index(), error.into());
+        match rustix::fs::unlinkat(&self.descriptor, FILE_NAME, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => {
+                let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                rustix::fs::openat(&self.descriptor, FILE_NAME, flags, Mode::empty())
+                    .map(drop)
+                    .map_err(|_| failed(error))
+            }
+        }
+    }
+}
+
+fn open_directory(base: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::openat(
+        base,
+        path,
+        flags | OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?)
+}
+
+/// Opens `name` in `directory`, makes it if need be, and never follows it elsewhere.
+fn descend(directory: BorrowedFd<'_>, name: &Path) -> io::Result<OwnedFd> {
+    match open_directory(directory, name, OFlags::NOFOLLOW) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            match rustix::fs::mkdirat(directory, name, Mode::from_raw_mode(0o755)) {
+                Ok(()) | Err(Errno::EXIST) => open_directory(directory, name, OFlags::NOFOLLOW),
+                Err(error) => Err(error.into()),
+            }
+        }
+        opened => opened,
+    }
+}
+
+/// An index is only believed when its directory, too, is beyond everybody else's reach.
+fn check_owner(place: Place, path: &Path, directory: BorrowedFd<'_>) -> Result<()> {
+    let stat = rustix::fs::fstat(directory).map_err(|error| refused(place, path, error.into()))?;
+    if stat.st_uid != nix::unistd::geteuid().as_raw() {
+        return Err(refused(
+            place,
+            path,
+            io::Error::other(format!("belongs to another user ({})", stat.st_uid)),
+        ));
+    }
+    if stat.st_mode & 0o022 != 0 {
+        return Err(refused(place, path, io::Error::other("can be written to by others")));
+    }
+    Ok(())
+}
+
+fn refused(place: Place, path: &Path, error: io::Error) -> Error {
+    let hint = match place {
+        Place::System => {
+            "systemd-tmpfiles --create epcache.conf, or install -d -o epcache -g epcache /var/cache/epcache"
+                .to_owned()
+        }
+        _ => format!("look at who owns {}, then run epcache refresh again", path.display()),
+    };
+    Error::CacheDirectory { path: path.to_owned(), why: error.to_string(), hint }
+}

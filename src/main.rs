@@ -1,0 +1,37 @@
+//! The program: parse, run, exit status.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+use epcache::cli::Cli;
+use epcache::{command, privilege, report};
+
+/// The name of a link to the program that is `epcache refresh`.
+const REFRESH: &str = "refresh-entrypoints-cache";
+
+fn main() -> ExitCode {
+    privilege::start::set_umask();
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.first().is_some_and(|name| Path::new(name).file_name() == Some(REFRESH.as_ref())) {
+        arguments.insert(1, "refresh".into());
+    }
+    let is_trigger = arguments.get(1).is_some_and(|name| name == "trigger");
+    if is_trigger {
+        privilege::start::close_inherited_descriptors();
+    }
+    report::start(is_trigger);
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => command::run(cli).into(),
+        Err(error) => {
+            let _ = error.print();
+            // A package transaction must not fail because of us, whatever we are asked.
+            if is_trigger {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+            }
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! From an old index and the directory as it is now to a new index and the list of changes.
+//!
+//! The directory is listed once, and every distribution in it is asked for its stamps. Whoever shows
+//! the stamps that the old index recorded is carried over unread; the others are read.
+//!
+//! # Why the answer is right
+//! The site directory's stamp is taken before the listing and compared again at the end: when it
+//! moved, everything is done again. A distribution's stamps are taken before it is read and recorded,
+//! so a later change makes them wrong. What is left are changes that leave equal stamps behind, within
+//! one tick of the file system's clock: so nothing is listed or read before the clock has passed the
+//! ctime of what is about to be (see [`crate::freshness`]).
+
+use std::collections::BTreeSet;
+use std::os::fd::AsFd;
+
+use crate::distribution::read::{self, Links};
+use crate::distribution::{Distribution, name};
+use crate::error::{Error, Result};
+use crate::freshness::Stamp;
+use crate::freshness::settle::{Clock, INSTALLING, INSTALLING_WITHOUT_METADATA, is_older_than};
+use crate::index::Index;
+use crate::site::SiteDir;
+
+/// How often everything is done again because the directory changed meanwhile.
+const ATTEMPTS: usize = 4;
+
+/// How closely the old index is compared with the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// The distributions' own stamps: enough for changes made by package managers.
+    Directories,
+    /// Those of the metadata files too: finds files edited in place.
+    Files,
+    /// Believe nothing, read everything.
+    Everything,
+}
+
+/// What to do, and what the caller knows.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// How closely to look.
+    pub depth: Depth,
+    /// File names of distributions to read in any case.
+    pub hints: BTreeSet<Vec<u8>>,
+    /// Whether whoever changed the directory is known to have finished.
+    pub finished: bool,
+}
+
+/// The new index, and how it came about.
+#[derive(Debug)]
+pub struct Outcome<'a> {
+    /// What the directory holds now.
+    pub index: Index<'a>,
+    /// What changed against the old index.
+    pub changes: Changes,
+    /// Distributions that were carried over unread.
+    pub carried: usize,
+    /// What was odd about distributions that were read: the path in the site directory and why.
+    pub oddities: Vec<String>,
+}
+
+/// File names of distributions, sorted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// In the directory, and no distribution of that name was in the index.
+    pub added: Vec<Vec<u8>>,
+    /// With other stamps or content than in the index, or under another version.
+    pub updated: Vec<Vec<u8>>,
+    /// In the index, and no longer in the directory.
+    pub removed: Vec<Vec<u8>>,
+    /// Read from the disk.
+    pub read: Vec<Vec<u8>>,
+}
+
+impl Changes {
+    /// Whether the index said already what is on disk.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.updated.is_empty() && self.removed.is_empty()
+    }
+}
+
+/// Brings `old` up to date with what is in `site`. Nothing is written.
+///
+/// # Errors
+/// When the directory can't be listed, or the machine lacks memory or descriptors.
+pub fn reconcile<'a>(site: &SiteDir, old: Option<&Index<'a>>, request: &Request) -> Result<Outcome<'a>> {
+    let failed = |error| Error::io("can't read", site.path(), error);
+    let mut attempt = 1;
+    loop {
+        let stamp = site.stamp().map_err(failed)?;
+        let clock = Clock::of(site.as_fd(), stamp.ctime);
+        let settled = clock.wait_past(stamp.ctime);
+        let mut pass = Pass { site, clock, request, outcome: Outcome::new(stamp, settled) };
+        pass.run(old).map_err(failed)?;
+        let quiet = site.still_is(stamp).map_err(failed)?;
+        if quiet || attempt == ATTEMPTS {
+            pass.outcome.index.settled &= quiet;
+            return Ok(pass.outcome);
+        }
+        attempt += 1;
+    }
+}
+
+impl Outcome<'_> {
+    fn new(site: Stamp, settled: bool) -> Self {
+        Self {
+            index: Index { site, settled, distributions: Vec::new(), order: Vec::new() },
+            changes: Changes::default(),
+            carried: 0,
+            oddities: Vec::new(),
+        }
+    }
+}
+
+/// One look at the whole directory.
+struct Pass<'s, 'a> {
+    site: &'s SiteDir,
+    clock: Clock,
+    request: &'s Request,
+    outcome: Outcome<'a>,
+}
+
+impl<'a> Pass<'_, 'a> {
+    fn run(&mut self, old: Option<&Index<'a>>) -> std::io::Result<()> {
+        let names = self.site.list()?;
+        let mut listed: Vec<(&[u8], u32)> = names.iter().map(AsRef::as_ref).zip(0..).collect();
+        listed.sort_unstable();
+        let trusted = old.is_some_and(|old| old.settled);
+        let mut known = old.map_or(&[][..], |old| &old.distributions).iter().peekable();
+        for (file_name, position) in listed {
+            while let Some(gone) = known.next_if(|known| *known.file_name < *file_name) {
+                self.outcome.changes.removed.push(gone.file_name.to_vec());
+            }
+            let known = known.next_if(|known| *known.file_name == *file_name);
+            if self.visit(file_name, known, trusted)? {
+                self.outcome.index.order.push(position);
+            }
+        }
+        let changes = &mut self.outcome.changes;
+        changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
+        changes.removed.sort();
+        self.recognise_upgrades(old);
+        Ok(())
+    }
+
+    /// Adds one listed distribution, read or carried over; says whether it is still there.
+    fn visit(
+        &mut self,
+        file_name: &[u8],
+        known: Option<&Distribution<'a>>,
+        trusted: bool,
+    ) -> std::io::Result<bool> {
+        let Some(stat) = read::lstat(self.site.as_fd(), file_name)? else {
+            self.outcome.changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
+            return Ok(false);
+        };
+        let itself = Stamp::of(&stat);
+        if let Some(known) = known
+            && self.can_carry_over(known, itself, trusted)?
+        {
+            let mut carried = known.clone();
+            carried.settled = self.is_installed(&carried);
+            self.outcome.index.distributions.push(carried);
+            self.outcome.carried += 1;
+            return Ok(true);
+        }
+        let Some(distribution) = self.read(file_name)? else {
+            self.outcome.changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
+            return Ok(false);
+        };
+        let changes = &mut self.outcome.changes;
+        changes.read.push(file_name.to_vec());
+        match known {
+            None => changes.added.push(file_name.to_vec()),
+            Some(known) if known.stamps != distribution.stamps || !known.says_the_same_as(&distribution) => {
+                changes.updated.push(file_name.to_vec());
+            }
+            Some(_) => {}
+        }
+        self.outcome.index.distributions.push(distribution);
+        Ok(true)
+    }
+
+    fn can_carry_over(
+        &self,
+        known: &Distribution<'_>,
+        itself: Stamp,
+        trusted: bool,
+    ) -> std::io::Result<bool> {
+        if self.request.depth == Depth::Everything
+            || known.stamps.itself != itself
+            || self.request.hints.contains(&*known.file_name)
+            // Its stamps may have been taken within a tick of a change.
+            || !trusted && !known.settled
+        {
+            return Ok(false);
+        }
+        if self.request.depth == Depth::Directories && known.settled {
+            return Ok(true);
+        }
+        Ok(read::stamps(self.site.as_fd(), &known.file_name, itself)? == known.stamps)
+    }
+
+    /// Reads a distribution when the clock has passed all its stamps.
+    fn read(&mut self, file_name: &[u8]) -> std::io::Result<Option<Distribution<'static>>> {
+        let mut waited = false;
+        loop {
+            let horizon = self.clock.horizon();
+            let Some(mut reading) = read::read(self.site.as_fd(), file_name, Links::Refuse)? else {
+                return Ok(None);
+            };
+            let newest = reading.distribution.stamps.newest_ctime();
+            let passed = newest < horizon;
+            if !passed && !waited && self.clock.wait_past(newest) {
+                waited = true;
+                continue;
+            }
+            self.outcome.index.settled &= passed;
+            reading.distribution.settled &= passed && self.is_installed(&reading.distribution);
+            self.note_oddities(file_name, reading.oddities);
+            return Ok(Some(reading.distribution));
+        }
+    }
+
+    /// Whether whoever installs this distribution must be done with it.
+    fn is_installed(&self, distribution: &Distribution<'_>) -> bool {
+        let age =
+            if distribution.stamps.metadata.is_some() { INSTALLING } else { INSTALLING_WITHOUT_METADATA };
+        self.request.finished || is_older_than(distribution.stamps.newest_ctime(), age)
+    }
+
+    fn note_oddities(&mut self, file_name: &[u8], oddities: Vec<String>) {
+        let file_name_text = String::from_utf8_lossy(file_name);
+        if name::is_pip_leftover(file_name) {
+            let hint = "left behind by an interrupted pip, and every Python program sees it; hint: remove it";
+            self.outcome.oddities.push(format!("{file_name_text}: {hint}"));
+        }
+        let oddities = oddities.into_iter().map(|why| format!("{file_name_text}: {why}"));
+        self.outcome.oddities.extend(oddities);
+    }
+
+    /// A distribution that went and came under another version was updated.
+    fn recognise_upgrades(&mut self, old: Option<&Index<'_>>) {
+        let Some(old) = old else { return };
+        let changes = &mut self.outcome.changes;
+        if changes.added.is_empty() || changes.removed.is_empty() {
+            return;
+        }
+        let key = |distributions: &[Distribution<'_>], file_name: &Vec<u8>| -> Option<String> {
+            let row = distributions.binary_search_by(|row| (*row.file_name).cmp(file_name)).ok()?;
+            distributions[row].key.as_deref().map(str::to_owned)
+        };
+        let gone: BTreeSet<_> =
+            changes.removed.iter().filter_map(|name| key(&old.distributions, name)).collect();
+        let new = &self.outcome.index.distributions;
+        let (updated, added): (Vec<_>, Vec<_>) = std::mem::take(&mut changes.added)
+            .into_iter()
+            .partition(|name| key(new, name).is_some_and(|key| gone.contains(&key)));
+        let came: BTreeSet<_> = updated.iter().filter_map(|name| key(new, name)).collect();
+        changes.removed.retain(|name| key(&old.distributions, name).is_none_or(|key| !came.contains(&key)));
+        changes.added = added;
+        changes.updated.extend(updated);
+        changes.updated.sort();
+    }
+}

@@ -1,0 +1,180 @@
+//! Bringing the index of one site directory up to date.
+//!
+//! Stamps, listing and reading are [`crate::reconcile`]'s; here is what surrounds them: the old index,
+//! the lock, the replacement, and what is done when something fails. Then the old index may be wrong
+//! in a way that no reader can see (a package rebuilt in place does not move the site directory's
+//! stamp), so it is removed; where even that fails, the report says that it must be revoked.
+
+use std::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::index::location;
+use crate::index::write::IndexDir;
+use crate::index::{self, Index, parse, render};
+use crate::reconcile::{Depth, Outcome, Request, reconcile};
+use crate::report::{self, SiteReport};
+use crate::site::owner::Target;
+use crate::site::{SiteDir, revoke};
+use crate::system::System;
+
+/// How often it is done again because another process changed something meanwhile.
+const ATTEMPTS: usize = 3;
+
+/// Refreshes the index of `target`; with `dry_run` nothing is written.
+#[must_use]
+pub fn refresh(target: &Target, system: &System, request: &Request, dry_run: bool) -> SiteReport {
+    let start = Instant::now();
+    let mut report = SiteReport { site: target.site.to_string_lossy().into_owned(), ..SiteReport::default() };
+    let done = if dry_run {
+        rehearse(target, system, request, &mut report)
+    } else {
+        write(target, system, request, &mut report)
+    };
+    if let Err(error) = done {
+        report::error(&error);
+        report.error = Some(error.to_string());
+    }
+    report.seconds = start.elapsed().as_secs_f64();
+    report
+}
+
+/// Makes sure that no reader believes an index of `target` that could not be dealt with otherwise.
+///
+/// # Errors
+/// When that is not possible either.
+pub fn revoke_if_present(target: &Target, system: &System) -> Result<()> {
+    if may_be_believed(target, system) {
+        revoke::revoke(&target.site)?;
+        log::warn!(
+            "{}: its index could not be refreshed, and is marked as out of date",
+            target.site.display()
+        );
+    }
+    Ok(())
+}
+
+/// Whether there is something where the index of `target` belongs.
+fn may_be_believed(target: &Target, system: &System) -> bool {
+    let path = target.place.index(&target.site, system);
+    path.is_some_and(|path| path.symlink_metadata().is_ok_and(|meta| meta.len() > 0))
+}
+
+fn write(target: &Target, system: &System, request: &Request, report: &mut SiteReport) -> Result<()> {
+    let result = SiteDir::open(target.site.clone()).and_then(|site| {
+        let mut directory = IndexDir::open(target.place, &site, system)?;
+        directory.lock();
+        update(&site, &directory, request, report).inspect_err(|_| {
+            // A failure to remove it is told by what follows from it.
+            let _ = directory.discard();
+        })
+    });
+    if result.is_err() {
+        // Allowed to who owns the site directory; otherwise it is up to whoever called us.
+        report.unrevoked = revoke_if_present(target, system).is_err();
+    }
+    result
+}
+
+fn update(site: &SiteDir, directory: &IndexDir, request: &Request, report: &mut SiteReport) -> Result<()> {
+    let mut attempt = 1;
+    loop {
+        let before = directory.stamp()?;
+        let bytes = directory.read()?.unwrap_or_default();
+        let old = usable(&bytes, &directory.index());
+        let outcome = reconcile(site, old.as_ref(), request)?;
+        let new = render(&outcome.index);
+        fill(report, &outcome);
+        let last = attempt == ATTEMPTS;
+        // Another writer, who did not wait for the lock or could not: it may know more than we do.
+        if new != bytes && (directory.stamp()? == before || last) {
+            directory.replace(&new)?;
+        }
+        let quiet =
+            site.still_is(outcome.index.site).map_err(|error| Error::io("can't stat", site.path(), error))?;
+        if quiet || last {
+            report.index = Some(directory.index().to_string_lossy().into_owned());
+            tell(site, &outcome);
+            return Ok(());
+        }
+        attempt += 1;
+    }
+}
+
+/// What [`refresh`] would do.
+fn rehearse(target: &Target, system: &System, request: &Request, report: &mut SiteReport) -> Result<()> {
+    let site = SiteDir::open(target.site.clone())?;
+    examine(&site, system, request, |_, outcome| {
+        fill(report, &outcome);
+        tell(&site, &outcome);
+    })
+}
+
+/// Compares the index that readers use with the disk, without writing anything: `then` gets the
+/// path of that index, if there is a usable one, and what a refresh would come to.
+///
+/// # Errors
+/// Those of [`reconcile`].
+pub fn examine<T>(
+    site: &SiteDir,
+    system: &System,
+    request: &Request,
+    then: impl FnOnce(Option<Examined<'_>>, Outcome<'_>) -> T,
+) -> Result<T> {
+    let found =
+        location::find(site, system, |path, why| log::warn!("{}: passed over: {why}", path.display()));
+    let index = match &found {
+        Some(found) => Some((found, parse(&found.bytes))),
+        None => None,
+    };
+    let old = index.as_ref().and_then(|(_, index)| index.as_ref().ok());
+    let outcome = reconcile(site, old, request)?;
+    let examined = index
+        .as_ref()
+        .map(|(found, index)| Examined { path: &found.path, index: index.as_ref().map_err(|why| *why) });
+    Ok(then(examined, outcome))
+}
+
+/// The index that a reader finds.
+#[derive(Debug)]
+pub struct Examined<'a> {
+    /// Where it is.
+    pub path: &'a std::path::Path,
+    /// What it says, or why it says nothing.
+    pub index: std::result::Result<&'a Index<'a>, index::Invalid>,
+}
+
+fn usable<'a>(bytes: &'a [u8], path: &std::path::Path) -> Option<Index<'a>> {
+    if bytes.is_empty() {
+        return None;
+    }
+    parse(bytes).inspect_err(|why| log::info!("{}: {why}; it is made anew", path.display())).ok()
+}
+
+/// Adds what an attempt has found to what earlier ones have done.
+fn fill(report: &mut SiteReport, outcome: &Outcome<'_>) {
+    let changes = &outcome.changes;
+    for (names, found) in [
+        (&mut report.added, &changes.added),
+        (&mut report.updated, &changes.updated),
+        (&mut report.removed, &changes.removed),
+        (&mut report.read, &changes.read),
+    ] {
+        names.extend(found.iter().map(|name| String::from_utf8_lossy(name).into_owned()));
+        names.sort();
+        names.dedup();
+    }
+    report.carried = outcome.carried;
+    report.settled = outcome.index.is_settled();
+}
+
+fn tell(site: &SiteDir, outcome: &Outcome<'_>) {
+    for oddity in &outcome.oddities {
+        log::warn!("{}/{oddity}", site.path().display());
+    }
+}
+
+/// A request that compares the metadata files as well, as a person expects it.
+#[must_use]
+pub fn thorough() -> Request {
+    Request { depth: Depth::Files, hints: std::collections::BTreeSet::default(), finished: false }
+}

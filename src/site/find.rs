@@ -1,0 +1,141 @@
+//! Which site directories are meant.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::privilege::{Identity, child};
+use crate::system::{System, User};
+
+/// The system-wide site directories that exist.
+#[must_use]
+pub fn system_wide(config: &Config, system: &System) -> Vec<PathBuf> {
+    let root = glob::Pattern::escape(system.root().to_str().unwrap_or("/"));
+    let mut found = Vec::new();
+    for pattern in &config.site_directories {
+        let pattern = format!("{}{pattern}", root.trim_end_matches('/'));
+        found
+            .extend(matching(&pattern).iter().filter_map(|path| system.canonical(&system.within(path)).ok()));
+    }
+    unique(found)
+}
+
+/// The site directories of the virtual environment at `path`.
+///
+/// # Errors
+/// When there is no environment, or nothing in it to index.
+pub fn in_environment(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Err(Error::site(path, if path.exists() { "is not a directory" } else { "does not exist" }));
+    }
+    let found = below(path);
+    if found.is_empty() {
+        return Err(Error::site(
+            path,
+            "is not a Python environment: there is no lib/python3.*/site-packages in it",
+        ));
+    }
+    Ok(found)
+}
+
+/// The environment that is active in the caller's shell, if one is.
+#[must_use]
+pub fn active() -> Option<PathBuf> {
+    let active = ["VIRTUAL_ENV", "CONDA_PREFIX"].iter().find_map(std::env::var_os);
+    active.map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+/// The caller's own site directories, where `pip install --user` puts things.
+#[must_use]
+pub fn of_user() -> Vec<PathBuf> {
+    let base = std::env::var_os("PYTHONUSERBASE")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".local")));
+    base.filter(|base| base.is_absolute()).map(|base| below(&base)).unwrap_or_default()
+}
+
+/// The site directories that the interpreter `program` has on its path.
+///
+/// It is run isolated, with an empty environment, and never as root: as the owner of the program
+/// (of the link, in a virtual environment), or else as the cache user or nobody.
+///
+/// # Errors
+/// When it can't be run or does not answer.
+pub fn of_interpreter(program: &Path, system: &System) -> Result<Vec<PathBuf>> {
+    const SCRIPT: &str = "import os, site, sys
+paths = dict.fromkeys(site.getsitepackages())
+paths.update(dict.fromkeys(p for p in sys.path if os.path.basename(p) in ('site-packages', 'dist-packages')))
+sys.stdout.write('\\0'.join(p for p in paths if os.path.isdir(p)))";
+    let failed = |why: String| Error::Interpreter { path: program.to_owned(), why };
+    let program = on_path(program).ok_or_else(|| failed("no such program".to_owned()))?;
+    let identity = if nix::unistd::geteuid().is_root() {
+        let owner = std::fs::symlink_metadata(&program)
+            .map_err(|error| Error::io("can't examine", &program, error))?;
+        const NOBODY: User = User { uid: 65534, gid: 65534 };
+        Identity::User(match owner.uid() {
+            0 => system.cache_user().unwrap_or(NOBODY),
+            uid => User { uid, gid: owner.gid() },
+        })
+    } else {
+        Identity::Caller
+    };
+    let answer: std::result::Result<Vec<u8>, String> = child::run(identity, || {
+        let output = std::process::Command::new(&program)
+            .args(["-I", "-c", SCRIPT])
+            .env_clear()
+            .current_dir("/")
+            .stdin(std::process::Stdio::null())
+            .output()
+            .map_err(|error| error.to_string())?;
+        if output.status.success() {
+            Ok(output.stdout)
+        } else {
+            let said = String::from_utf8_lossy(&output.stderr);
+            Err(format!("{}: {}", output.status, said.lines().last().unwrap_or("no message")))
+        }
+    })?;
+    let answer = String::from_utf8(answer.map_err(failed)?)
+        .map_err(|_| failed("its answer is not UTF-8".to_owned()))?;
+    Ok(answer.split('\0').filter(|path| !path.is_empty()).map(PathBuf::from).collect())
+}
+
+/// A program as the shell would find it, as an absolute path whose last link is not followed: a
+/// virtual environment is known by where its `python` lies.
+fn on_path(program: &Path) -> Option<PathBuf> {
+    let candidates = if program.components().count() > 1 || program.is_absolute() {
+        vec![std::path::absolute(program).ok()?]
+    } else {
+        let path = std::env::var_os("PATH")?;
+        std::env::split_paths(&path).map(|directory| directory.join(program)).collect()
+    };
+    candidates.into_iter().find(|candidate| candidate.is_file())
+}
+
+/// The site directories below the prefix of an installation.
+fn below(prefix: &Path) -> Vec<PathBuf> {
+    let prefix = glob::Pattern::escape(&prefix.to_string_lossy());
+    let mut found = Vec::new();
+    for lib in ["lib", "lib64"] {
+        found.extend(matching(&format!("{}/{lib}/python3*/site-packages", prefix.trim_end_matches('/'))));
+    }
+    unique(found.into_iter().filter_map(|path| std::fs::canonicalize(path).ok()))
+}
+
+/// The directories that match a pattern, sorted.
+fn matching(pattern: &str) -> Vec<PathBuf> {
+    let options = glob::MatchOptions { require_literal_separator: true, ..Default::default() };
+    let paths = glob::glob_with(pattern, options).into_iter().flatten().flatten();
+    paths.filter(|path| path.is_dir()).collect()
+}
+
+/// Each path once, in the order of its first appearance.
+pub fn unique(paths: impl IntoIterator<Item = PathBuf>) -> Vec<PathBuf> {
+    let mut seen = Vec::new();
+    for path in paths {
+        if !seen.contains(&path) {
+            seen.push(path);
+        }
+    }
+    seen
+}

@@ -1,0 +1,49 @@
+//! Who writes the index of a site directory, and where.
+
+use std::path::PathBuf;
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::index::location::Place;
+use crate::privilege::Identity;
+use crate::system::{System, User};
+
+/// A site directory with the rule that applies to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Its canonical path.
+    pub site: PathBuf,
+    /// Where its index is written.
+    pub place: Place,
+    /// As whom everything that concerns it is done.
+    pub identity: Identity,
+}
+
+impl Target {
+    /// A system-wide site directory, for who has become the cache user already.
+    #[must_use]
+    pub fn system_wide(site: PathBuf) -> Self {
+        Self { site, place: Place::System, identity: Identity::Caller }
+    }
+
+    /// Finds the rule for a canonical path.
+    ///
+    /// # Errors
+    /// When the path can't be examined, or the user for it does not exist.
+    pub fn of(site: PathBuf, config: &Config, system: &System) -> Result<Self> {
+        let stat =
+            rustix::fs::stat(&site).map_err(|error| Error::io("can't examine", &site, error.into()))?;
+        let caller = nix::unistd::geteuid().as_raw();
+        let system_wide = config.is_system_wide(&system.within(&site));
+        let (place, identity) = match caller {
+            0 if system_wide => (Place::System, Identity::User(system.cache_user()?)),
+            0 => (Place::Sidecar, Identity::User(User { uid: stat.st_uid, gid: stat.st_gid })),
+            _ if system_wide && system.cache_user().is_ok_and(|user| user.uid == caller) => {
+                (Place::System, Identity::Caller)
+            }
+            _ if stat.st_uid == caller => (Place::Sidecar, Identity::Caller),
+            _ => (Place::User, Identity::Caller),
+        };
+        Ok(Self { site, place, identity })
+    }
+}

@@ -1,0 +1,94 @@
+//! From what was named on the command line to site directories with their rules.
+
+use std::path::PathBuf;
+
+use super::find;
+use super::owner::Target;
+use crate::cli::Selection;
+use crate::config::Config;
+use crate::error::Error;
+use crate::system::System;
+
+/// What is meant when nothing is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unnamed {
+    /// The active environment; else the system's for root, and the user's own for others.
+    One,
+    /// Everything known.
+    All,
+}
+
+/// The site directories that a command is about.
+#[derive(Debug, Default)]
+pub struct Selected {
+    /// With their rules, each once, in the order in which they were named.
+    pub targets: Vec<Target>,
+    /// What else was named, and why it is not among them.
+    pub errors: Vec<(PathBuf, Error)>,
+}
+
+/// Finds everything that `sites` and `selection` name.
+#[must_use]
+pub fn select(
+    sites: &[PathBuf],
+    selection: &Selection,
+    unnamed: Unnamed,
+    config: &Config,
+    system: &System,
+) -> Selected {
+    let mut selected = Selected::default();
+    let mut paths: Vec<PathBuf> = sites.to_vec();
+    let kinds = Kinds::of(sites, selection, unnamed, system);
+    let active = kinds.active.then(find::active).flatten();
+    for environment in selection.venv.iter().chain(&active) {
+        let seen = system.canonical(environment).and_then(|path| find::in_environment(&path));
+        match seen {
+            Ok(found) => paths.extend(found.iter().map(|path| system.within(path))),
+            Err(error) => selected.errors.push((environment.clone(), error)),
+        }
+    }
+    for program in &selection.python {
+        match find::of_interpreter(program, system) {
+            Ok(found) => paths.extend(found),
+            Err(error) => selected.errors.push((program.clone(), error)),
+        }
+    }
+    if kinds.user {
+        paths.extend(find::of_user());
+    }
+    if kinds.system_wide {
+        paths.extend(find::system_wide(config, system).iter().map(|path| system.within(path)));
+    }
+    for path in paths {
+        match system.canonical(&path).and_then(|path| Target::of(path, config, system)) {
+            Ok(target) if selected.targets.contains(&target) => {}
+            Ok(target) => selected.targets.push(target),
+            Err(error) => selected.errors.push((path, error)),
+        }
+    }
+    selected
+}
+
+/// Which kinds of site directories are looked for.
+struct Kinds {
+    active: bool,
+    user: bool,
+    system_wide: bool,
+}
+
+impl Kinds {
+    fn of(sites: &[PathBuf], selection: &Selection, unnamed: Unnamed, system: &System) -> Self {
+        let Selection { venv, python, user, system: system_wide, all, root: _ } = selection;
+        let nothing =
+            sites.is_empty() && venv.is_empty() && python.is_empty() && !(*user || *system_wide || *all);
+        let foreign = system.is_foreign();
+        if nothing && unnamed == Unnamed::One {
+            let active = !foreign && find::active().is_some();
+            let root = foreign || nix::unistd::geteuid().is_root();
+            return Self { active, user: !active && !root, system_wide: !active && root };
+        }
+        let all = *all || nothing;
+        // Another system has no active environment, and no user who calls.
+        Self { active: all && !foreign, user: (*user || all) && !foreign, system_wide: *system_wide || all }
+    }
+}

@@ -1,0 +1,130 @@
+//! The system that is worked on: this one, or the tree of another below `--root`.
+
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// The user that system-wide indexes belong to.
+pub const CACHE_USER: &str = "epcache";
+
+/// The largest user database of another system that is read.
+const MAX_PASSWD: u64 = 16 << 20;
+
+/// Who a process can become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct User {
+    /// User id.
+    pub uid: u32,
+    /// The one group.
+    pub gid: u32,
+}
+
+/// A tree with its own users, configuration and indexes.
+#[derive(Debug, Clone)]
+pub struct System {
+    root: PathBuf,
+}
+
+impl System {
+    /// The system below `root`; `None` is the running one.
+    ///
+    /// # Errors
+    /// When `root` is not a directory.
+    pub fn new(root: Option<&Path>) -> Result<Self> {
+        let root = root.unwrap_or(Path::new("/"));
+        let canonical =
+            std::fs::canonicalize(root).map_err(|error| Error::io("can't use as root", root, error))?;
+        if !canonical.is_dir() {
+            return Err(Error::site(root, "is not a directory"));
+        }
+        Ok(Self { root: canonical })
+    }
+
+    /// The root of its tree.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Whether this is the tree of another system.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        self.root != Path::new("/")
+    }
+
+    /// The path by which the system itself knows `path`.
+    #[must_use]
+    pub fn within(&self, path: &Path) -> PathBuf {
+        match path.strip_prefix(&self.root) {
+            Ok(below) => Path::new("/").join(below),
+            Err(_) => path.to_owned(),
+        }
+    }
+
+    /// Where the system's `path` is seen from here, without links.
+    ///
+    /// # Errors
+    /// When it does not exist, or a link leads out of the tree.
+    pub fn canonical(&self, path: &Path) -> Result<PathBuf> {
+        let seen = if self.is_foreign() {
+            let parts =
+                path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
+            self.root.join(parts.collect::<PathBuf>())
+        } else {
+            path.to_owned()
+        };
+        let canonical = std::fs::canonicalize(&seen).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::site(&seen, "does not exist"),
+            _ => Error::io("can't find", &seen, error),
+        })?;
+        if !canonical.starts_with(&self.root) {
+            return Err(Error::site(&seen, format!("leads out of {}", self.root.display())));
+        }
+        Ok(canonical)
+    }
+
+    /// The owner of the system-wide indexes.
+    ///
+    /// # Errors
+    /// When there is no such user, or it has the rights of root.
+    pub fn cache_user(&self) -> Result<User> {
+        let user = if self.is_foreign() { self.look_up_in_passwd()? } else { look_up()? };
+        if user.uid == 0 || user.gid == 0 {
+            let source = std::io::Error::other(format!("the user {CACHE_USER} has the rights of root"));
+            return Err(Error::Privileges { step: "choosing the user", source });
+        }
+        Ok(user)
+    }
+
+    /// Users of another system are looked up in its own file: on the running system the name may be
+    /// another user's, or nobody's.
+    fn look_up_in_passwd(&self) -> Result<User> {
+        let path = self.root.join("etc/passwd");
+        let missing = || Error::NoUser { name: CACHE_USER, database: Some(path.clone()) };
+        let mut text = Vec::new();
+        std::fs::File::open(&path)
+            .and_then(|file| file.take(MAX_PASSWD).read_to_end(&mut text))
+            .map_err(|_| missing())?;
+        let text = String::from_utf8_lossy(&text);
+        text.lines().find_map(parse_passwd_line).ok_or_else(missing)
+    }
+}
+
+fn look_up() -> Result<User> {
+    match nix::unistd::User::from_name(CACHE_USER) {
+        Ok(Some(user)) => Ok(User { uid: user.uid.as_raw(), gid: user.gid.as_raw() }),
+        // glibc reports a missing database as an error.
+        Ok(None) | Err(_) => Err(Error::NoUser { name: CACHE_USER, database: None }),
+    }
+}
+
+/// passwd(5): name, password, uid, gid, ...
+fn parse_passwd_line(line: &str) -> Option<User> {
+    let mut fields = line.split(':');
+    if fields.next() != Some(CACHE_USER) {
+        return None;
+    }
+    let mut ids = fields.skip(1).map(|field| field.parse().ok());
+    Some(User { uid: ids.next()??, gid: ids.next()?? })
+}
