@@ -122,10 +122,7 @@ pub fn examine<T>(
 ) -> Result<T> {
     let found =
         location::find(site, system, |path, why| log::warn!("{}: passed over: {why}", path.display()));
-    let index = match &found {
-        Some(found) => Some((found, parse(&found.bytes))),
-        None => None,
-    };
+    let index = found.as_ref().map(|found| (found, parse(&found.bytes)));
     let old = index.as_ref().and_then(|(_, index)| index.as_ref().ok());
     let outcome = reconcile(site, old, request)?;
     let examined = index

@@ -33,6 +33,8 @@ Payload of a test.
 mkdir -p %{{buildroot}}
 cp -a {source}/. %{{buildroot}}/
 
+{scriptlets}
+
 %files
 {files}
 """
@@ -49,6 +51,7 @@ class Payload:
     files: dict = field(default_factory=dict)
     owned: tuple = ()
     provides: tuple = ()
+    scriptlets: str = ""
 
     @property
     def filename(self):
@@ -103,6 +106,7 @@ def build(system, payloads):
                 release=payload.release,
                 provides="\n".join(f"Provides: {what}" for what in payload.provides),
                 source=top / "source" / label,
+                scriptlets=payload.scriptlets,
                 files="\n".join(lines),
             ),
             encoding="utf-8",
