@@ -1,0 +1,416 @@
+"""What is installed: the walk over `sys.meta_path` and `sys.path`.
+
+It follows `importlib.metadata.entry_points()`: every finder that knows distributions, in order; for
+the standard one every path entry, in order; and of several distributions with one key only the
+first. A path entry with an index that is proven fresh is answered from it, any other from the disk.
+
+# When is an index fresh
+SITE is stat'ed once, before the index is opened, and the stamp that the index records has to be the
+same. Looking only once is enough, and the order does not matter: the bytes behind an open index
+never change, and what they say is right for as long as SITE has the recorded stamp. So the answer
+is that of the moment of the stat, which lies within the call. Where SITE changes and its index is
+replaced between the two steps they do not match, and both are looked at again.
+"""
+
+import posix
+import sys
+import time
+
+from . import _locate
+from ._entry_points import EntryPoint
+from ._index import Index, Unusable
+
+_GUARD = 3_000_000_000  # ns; younger stamps may be repeated by a later change (FAT's 2 s, and skew)
+_OPEN = 8  # at most as many indexes are kept open
+_ATTEMPTS = 3  # how often something that changes under our eyes is looked at again
+
+_warned = set()
+_without_distributions = {}
+
+
+class StaleIndexWarning(UserWarning):
+    """An index was not used because it is stale, damaged or not to be trusted."""
+
+
+class _Stale(Exception):
+    pass
+
+
+def collect(group, troubles):
+    """The entry points of a group, of all groups if it is None, as a list.
+
+    What is to be warned about is appended to `troubles`, for `tell`.
+    """
+    unusable = set()
+    while True:
+        walk = _Walk(group, unusable, troubles)
+        try:
+            walk.meta_path()
+            return walk.found
+        except Unusable as found:
+            # Seen only when part of the answer was given: begin again without that file.
+            unusable.add(found.path)
+            troubles.append((walk.entry, f"the index {found.path} {found}"))
+        finally:
+            walk.close()
+
+
+def tell(troubles):
+    """Warn, once per site directory."""
+    import shlex
+    import warnings
+
+    for site, text in troubles:
+        if site not in _warned:
+            _warned.add(site)
+            message = f"{site}: {text}; the directory is read instead"
+            hint = f"hint: epcache refresh {shlex.quote(site)}"
+            warnings.warn(StaleIndexWarning(f"{message}\n{hint}"), stacklevel=3)
+
+
+class _Walk:
+    def __init__(self, group, unusable, troubles):
+        self.found = []
+        self.entry = None
+        self._group = group
+        self._unusable = unusable
+        self._troubles = troubles
+        self._use_indexes = _locate.environment("EPCACHE") != "off"
+        self._keys = set()
+        # Open indexes whose keys are not in _keys yet, since nothing needed to know them so far.
+        self._earlier = []
+
+    def close(self):
+        for index in self._earlier:
+            index.close()
+
+    def meta_path(self):
+        searched = False
+        for finder in sys.meta_path:
+            find_distributions = getattr(finder, "find_distributions", None)
+            if find_distributions is None:
+                continue
+            if not _searches_sys_path(finder):
+                from . import _fallback
+
+                self._add_distributions(_fallback.of_finder(find_distributions))
+            elif not searched:
+                searched = True
+                for entry in sys.path:
+                    self._path_entry(entry)
+
+    def _path_entry(self, entry):
+        if not isinstance(entry, str) or entry.rpartition("/")[2].lower().endswith(".egg"):
+            return self._other_path_entry(entry)
+        try:
+            info = posix.stat(entry or ".")
+        except OSError:
+            return None  # neither a directory nor a zip file
+        kind = info.st_mode & 0o170000
+        if kind != 0o040000:
+            return self._other_path_entry(entry) if kind == 0o100000 else None
+        if _without_distributions.get(entry) == _stamp(info):
+            return None
+        self.entry = entry
+        use_index = self._use_indexes and entry
+        if use_index and self._indexed(entry, info, [_locate.sidecar(entry), *_locate.mirrored(entry)]):
+            return None
+        try:
+            names = posix.listdir(entry or ".")
+        except OSError:
+            return None
+        for name in names:
+            if name[-10:].lower() in (".dist-info", ".egg-info"):
+                break
+        else:
+            _remember_without_distributions(entry, info)
+            return None
+        if use_index:
+            # Only now, when something is to be gained, as it takes a while.
+            from os.path import realpath
+
+            real = realpath(entry)
+            if real != entry and self._indexed(entry, info, _locate.mirrored(real)):
+                return None
+        from . import _fallback
+
+        return self._add_distributions(_fallback.in_directory(entry, names))
+
+    def _other_path_entry(self, entry):
+        from . import _fallback
+
+        self._add_distributions(_fallback.of_path_entry(entry))
+
+    def _indexed(self, entry, info, places):
+        stale = None
+        for path in places:
+            if path in self._unusable:
+                continue
+            try:
+                index = self._fresh_index(path, entry, info)
+            except _Stale as found:
+                # Another place may hold a fresh one.
+                stale = stale or (entry, f"the index {path} is stale: {found}")
+                continue
+            except Unusable as found:
+                self._unusable.add(path)
+                self._troubles.append((entry, f"the index {path} {found}"))
+                continue
+            if index is not None:
+                self._add_index(index, entry)
+                return True
+        if stale:
+            self._troubles.append(stale)
+        return False
+
+    def _fresh_index(self, path, entry, info):
+        for _ in range(_ATTEMPTS):
+            index = _open(path)
+            if index is None:
+                return None
+            why = "it was not read"
+            try:
+                distrusted = _locate.distrust(index.file, path, info.st_uid)
+                if distrusted:
+                    raise Unusable(distrusted, path)
+                index.read_header()
+                why = _staleness(index, entry, info)
+            finally:
+                if why:
+                    index.close()
+            if not why:
+                return index
+            # Did we look while it was being brought up to date?
+            before = _stamp(info)
+            info = posix.stat(entry)
+            try:
+                now = posix.stat(path)
+            except OSError:
+                return None
+            if _stamp(info) == before and _identity(now) == index.identity:
+                break
+        raise _Stale(why)
+
+    def _add_index(self, index, entry):
+        index.entry = entry
+        earlier = len(self._earlier)
+        self._earlier.append(index)
+        records = index.records(self._group)
+        if not records and not index.opaque:
+            if earlier == _OPEN:
+                self._taken(earlier)
+            return
+        taken = self._taken(earlier)
+        hidden = ()
+        if index.duplicates or index.opaque:
+            hidden = _hidden_by_any(index, taken)
+        elif taken:
+            hidden = {row for row in {record[0] for record in records} if index.key(row) in taken}
+
+        origin = _Origin(index)
+        of = EntryPoint._of
+        if not index.opaque:
+            self.found += [
+                of(name, value, group, origin, row)
+                for row, place, group, name, value in records
+                if row not in hidden
+            ]
+            return
+        placed = [
+            (index.position(row), place, of(name, value, group, origin, row))
+            for row, place, group, name, value in records
+            if row not in hidden
+        ]
+        for row in index.opaque - hidden:
+            distribution = origin.distribution(row)
+            for place, entry_point in enumerate(distribution.entry_points):
+                if self._group is None or entry_point.group == self._group:
+                    placed.append((index.position(row), place, entry_point))
+        placed.sort(key=lambda item: item[:2])
+        self.found += [entry_point for _, _, entry_point in placed]
+
+    def _add_distributions(self, distributions):
+        from . import _fallback
+
+        for distribution in distributions:
+            taken = self._taken(len(self._earlier))
+            key = _fallback.key(distribution)
+            if key in taken:
+                continue
+            taken.add(key)
+            for entry_point in _fallback.entry_points(distribution):
+                if self._group is None or entry_point.group == self._group:
+                    self.found.append(entry_point)
+
+    def _taken(self, count):
+        """The keys of all distributions so far, the first `count` indexes waiting included.
+
+        The set is the caller's to add to.
+        """
+        for index in self._earlier[:count]:
+            self._keys.update(_keys(index))
+            index.close()
+        del self._earlier[:count]
+        return self._keys
+
+
+def _searches_sys_path(finder):
+    """Whether this is the standard finder, or the one by which importlib_metadata replaces it."""
+    kind = finder if isinstance(finder, type) else type(finder)
+    return (kind.__module__, kind.__name__) in (
+        ("_frozen_importlib_external", "PathFinder"),
+        ("importlib_metadata", "MetadataPathFinder"),
+    )
+
+
+def _open(path):
+    """The index at `path`, or None if there is none."""
+    try:
+        return Index(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except PermissionError:
+        # In a directory that we may not enter there may be anything.
+        try:
+            posix.stat(path)
+        except OSError:
+            return None
+        raise Unusable("can't be read by this user", path) from None
+    except OSError as error:
+        if len(path) > 4000:
+            return None
+        raise Unusable(f"can't be opened ({error.strerror})", path) from None
+
+
+def _stamp(info):
+    return info.st_mtime_ns, info.st_ctime_ns, info.st_ino, info.st_size
+
+
+def _identity(info):
+    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
+
+
+def _staleness(index, entry, info):
+    """Why the site proof can't be given, or None."""
+    if _stamp(info) != index.site:
+        return "the directory has changed since it was made"
+    if not index.settled:
+        return "the directory was still changing when it was made"
+    for row in index.unsettled:
+        name = index.directory(row)
+        metadata = b"/PKG-INFO" if name.lower().endswith(b".egg-info") else b"/METADATA"
+        base = _encode(entry) + b"/" + name
+        recorded = index.stamps(row)
+        for path, stamp in zip((base, base + metadata, base + b"/entry_points.txt"), recorded):
+            if _stamp_of_file(path) != stamp:
+                return f"{_decode(name)} was still being installed when it was made"
+    return None
+
+
+def _stamp_of_file(path):
+    try:
+        return _stamp(posix.lstat(path))
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return None
+
+
+def _encode(path):
+    return path.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
+
+
+def _decode(path):
+    return path.decode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
+
+
+def _remember_without_distributions(entry, info):
+    # For the next call in this process, which then does not list, say, /usr/bin again.
+    if entry and time.time_ns() - max(info.st_mtime_ns, info.st_ctime_ns) > _GUARD:
+        if len(_without_distributions) > 500:
+            _without_distributions.clear()
+        _without_distributions[entry] = _stamp(info)
+
+
+def _keys(index):
+    keys = index.keys()
+    for row, key in enumerate(keys):
+        if not key:
+            from . import _fallback
+
+            name = _decode(index.directory(row))
+            stem = _fallback.normalized_stem(name)
+            keys[row] = stem or _fallback.key(_distribution(index.entry, name))
+    return keys
+
+
+def _hidden_by_any(index, taken):
+    """The rows that do not count, because of `taken` or of each other."""
+    taken = set(taken)
+    hidden = set()
+    keys = _keys(index)
+    for row in sorted(range(len(keys)), key=index.position):
+        if keys[row] in taken:
+            hidden.add(row)
+        taken.add(keys[row])
+    return hidden
+
+
+def _distribution(entry, name):
+    import pathlib
+
+    from . import _fallback
+
+    return _fallback.Distribution(pathlib.Path(entry, name))
+
+
+class _Origin:
+    """Where entry points came from, for `EntryPoint.dist`.
+
+    The table of distributions is only read if somebody asks; the index must not stay open until
+    then, nor for ever.
+    """
+
+    def __init__(self, index):
+        self._index = index
+        self._distributions = {}
+
+    def distribution(self, row, entry_point=None):
+        """The distribution of a row; None if it can't be found any more."""
+        if row not in self._distributions:
+            self._distributions[row] = self._find(row, entry_point)
+        return self._distributions[row]
+
+    def _find(self, row, entry_point):
+        index = self._index
+        try:
+            return _distribution(index.entry, _decode(index.directory(row)))
+        except Unusable:
+            pass
+        again = None
+        try:
+            again = _open(index.path)
+            if again is not None and again.identity == index.identity:
+                again.read_header()
+                index._table = again._rows()
+                return _distribution(index.entry, _decode(index.directory(row)))
+        except Unusable:
+            pass
+        finally:
+            if again is not None:
+                again.close()
+        return self._search(entry_point)
+
+    def _search(self, entry_point):
+        """By what it says, since the index has been replaced."""
+        from . import _fallback
+
+        try:
+            names = posix.listdir(self._index.entry)
+        except OSError:
+            return None
+        for distribution in _fallback.in_directory(self._index.entry, names):
+            try:
+                if entry_point in distribution.entry_points:
+                    return distribution
+            except (TypeError, ValueError):
+                continue  # malformed, so not where this came from
+        return None

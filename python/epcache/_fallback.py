@@ -1,0 +1,123 @@
+"""Distributions read from the disk, for what no index can answer.
+
+Where this is needed, `importlib.metadata` is, so it is imported here and nowhere else. What
+differs between its versions (3.9 reads ``entry_points.txt`` with `configparser` and knows no
+normalized names) is done here as 3.12 does it.
+"""
+
+import importlib.metadata
+import os
+import pathlib
+import re
+import stat
+
+from ._entry_points import EntryPoint, EntryPoints
+
+
+class Distribution(importlib.metadata.PathDistribution):
+    """A distribution of one path entry, with the semantics of 3.12 on every version."""
+
+    def read_text(self, filename):
+        """The text of a metadata file; None where there is no such file, or no regular one.
+
+        Opening a FIFO would wait for somebody to write to it.
+        """
+        if isinstance(self._path, pathlib.Path):
+            try:
+                mode = os.stat(self._path.joinpath(filename)).st_mode
+            except OSError:
+                mode = 0
+            if mode and not stat.S_ISREG(mode):
+                return None
+        return super().read_text(filename)
+
+    @property
+    def name(self):
+        """The ``Name`` of the metadata."""
+        return self.metadata["Name"]
+
+    @property
+    def _normalized_name(self):
+        return normalized_stem(os.path.basename(str(self._path))) or _normalize(self.name)
+
+    @property
+    def entry_points(self):
+        """What ``entry_points.txt`` says; `TypeError` for a line without ``=``."""
+        text = self.read_text("entry_points.txt")
+        return EntryPoints([ep._for(self) for ep in _parse(text or "")])
+
+
+def _normalize(name):
+    return re.sub(r"[-_.]+", "-", name).lower().replace("-", "_")
+
+
+def normalized_stem(file_name):
+    """The normalized name that a directory's own name gives; empty where it gives none."""
+    stem, extension = os.path.splitext(file_name)
+    if extension not in (".dist-info", ".egg-info"):
+        return ""
+    return _normalize(stem.partition("-")[0])
+
+
+def _parse(text):
+    group = None
+    for line in text.splitlines():
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        if line.startswith("[") and line.endswith("]"):
+            group = line.strip("[]")
+        elif group is not None:
+            name, equals, value = line.partition("=")
+            if not equals:
+                raise TypeError(f"an entry point without a value: {line!r}")
+            yield EntryPoint(name.strip(), value.strip(), group)
+
+
+def in_directory(directory, names):
+    """The distributions of a listing of `directory`, in the order of `importlib.metadata`.
+
+    It keeps those of one normalized name together, at the place of the first.
+    """
+    by_name = {}
+    for name in names:
+        low = name.lower()
+        if low.endswith((".dist-info", ".egg-info")):
+            stem = low.rpartition(".")[0].partition("-")[0]
+            by_name.setdefault(_normalize(stem), []).append(name)
+    for together in by_name.values():
+        for name in together:
+            yield Distribution(pathlib.Path(directory, name))
+
+
+def of_path_entry(entry):
+    """The distributions of anything that may be on `sys.path`: a zip file, an egg, no string."""
+    finder = importlib.metadata.MetadataPathFinder
+    for found in finder.find_distributions(importlib.metadata.DistributionFinder.Context(path=[entry])):
+        yield Distribution(found._path)
+
+
+def of_finder(find_distributions):
+    """The distributions of a finder on `sys.meta_path`, as it makes them."""
+    yield from find_distributions(importlib.metadata.DistributionFinder.Context())
+
+
+def key(distribution):
+    """What tells whether two distributions are the same."""
+    if hasattr(type(distribution), "_normalized_name"):
+        return distribution._normalized_name
+    # 3.9
+    if isinstance(distribution, importlib.metadata.PathDistribution):
+        return Distribution(distribution._path)._normalized_name
+    return _normalize(distribution.metadata["Name"])
+
+
+def entry_points(distribution):
+    """The entry points of a distribution of any kind, as ours."""
+    if isinstance(distribution, Distribution):
+        return distribution.entry_points
+    if type(distribution).entry_points is importlib.metadata.Distribution.entry_points:
+        found = _parse(distribution.read_text("entry_points.txt") or "")
+    else:
+        found = distribution.entry_points
+    return [EntryPoint(ep.name, ep.value, ep.group)._for(distribution) for ep in found]
