@@ -54,21 +54,22 @@ impl SiteReport {
         }
     }
 
-    /// Prints it as a line of text or of JSON.
+    /// Prints it as a line of text or of JSON. An error has been told already.
     pub fn print(&self, json: bool) {
-        if json { json_line(self) } else { line(self) }
+        if json {
+            json_line(self);
+        } else if self.error.is_none() {
+            line(self);
+        }
     }
 }
 
 impl fmt::Display for SiteReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let site = printable(&self.site);
-        if let Some(error) = &self.error {
-            return write!(f, "{site}: not done: {error}");
-        }
         write!(
             f,
-            "{site}: {} added, {} updated, {} removed; {} read, {} carried over in {:.1} ms",
+            "{}: {} added, {} updated, {} removed; {} read, {} carried over in {:.1} ms",
+            printable(&self.site),
             self.added.len(),
             self.updated.len(),
             self.removed.len(),

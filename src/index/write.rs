@@ -157,7 +157,9 @@ impl IndexDir {
     /// # Errors
     /// When they can't be written. The old index is as it was then.
     pub fn replace(&self, bytes: &[u8]) -> Result<()> {
-        let temporary = format!("{TEMPORARY}{}", std::process::id());
+        // Another process may have our number, in a container of its own.
+        let moment = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let temporary = format!("{TEMPORARY}{}.{}{:09}", std::process::id(), moment.tv_sec, moment.tv_nsec);
         let written = self.write(&temporary, bytes).and_then(|()| {
             Ok(rustix::fs::renameat(&self.descriptor, &temporary, &self.descriptor, FILE_NAME)?)
         });
@@ -170,14 +172,7 @@ impl IndexDir {
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(0o644);
-        let file = match rustix::fs::openat(&self.descriptor, name, flags, mode) {
-            // Of a process with our number that was killed.
-            Err(Errno::EXIST) => {
-                rustix::fs::unlinkat(&self.descriptor, name, AtFlags::empty())?;
-                rustix::fs::openat(&self.descriptor, name, flags, mode)?
-            }
-            file => file?,
-        };
+        let file = rustix::fs::openat(&self.descriptor, name, flags, mode)?;
         // Readable by all, whatever the umask.
         rustix::fs::fchmod(&file, mode)?;
         std::fs::File::from(file).write_all(bytes)

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -58,46 +59,66 @@ pub fn of_user() -> Vec<PathBuf> {
 /// The site directories that the interpreter `program` has on its path.
 ///
 /// It is run isolated, with an empty environment, and never as root: as the owner of the program
-/// (of the link, in a virtual environment), or else as the cache user or nobody.
+/// (of the link, in a virtual environment), or else as the cache user or nobody. Where those may not
+/// run it, since it lies in somebody's private directory, its place tells where the packages are.
 ///
 /// # Errors
-/// When it can't be run or does not answer.
+/// When it does not exist, or neither it nor its place says anything.
 pub fn of_interpreter(program: &Path, system: &System) -> Result<Vec<PathBuf>> {
+    let failed = |why: String| Error::Interpreter { path: program.to_owned(), why };
+    let program = on_path(program).ok_or_else(|| failed("no such program".to_owned()))?;
+    let answer = child::run(unprivileged(&program, system)?, || ask(&program))?;
+    answer.or_else(|why| {
+        let found = below_program(&program);
+        if found.is_empty() {
+            Err(failed(format!("does not tell its site directories: {why}")))
+        } else {
+            Ok(found)
+        }
+    })
+}
+
+/// As whom an interpreter is run.
+fn unprivileged(program: &Path, system: &System) -> Result<Identity> {
+    const NOBODY: User = User { uid: 65534, gid: 65534 };
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(Identity::Caller);
+    }
+    let owner = program.symlink_metadata().map_err(|error| Error::io("can't examine", program, error))?;
+    Ok(Identity::User(match owner.uid() {
+        0 => system.cache_user().unwrap_or(NOBODY),
+        uid => User { uid, gid: owner.gid() },
+    }))
+}
+
+/// Runs an interpreter and takes its answer.
+fn ask(program: &Path) -> std::result::Result<Vec<PathBuf>, String> {
     const SCRIPT: &str = "import os, site, sys
 paths = dict.fromkeys(site.getsitepackages())
 paths.update(dict.fromkeys(p for p in sys.path if os.path.basename(p) in ('site-packages', 'dist-packages')))
-sys.stdout.write('\\0'.join(p for p in paths if os.path.isdir(p)))";
-    let failed = |why: String| Error::Interpreter { path: program.to_owned(), why };
-    let program = on_path(program).ok_or_else(|| failed("no such program".to_owned()))?;
-    let identity = if nix::unistd::geteuid().is_root() {
-        let owner = std::fs::symlink_metadata(&program)
-            .map_err(|error| Error::io("can't examine", &program, error))?;
-        const NOBODY: User = User { uid: 65534, gid: 65534 };
-        Identity::User(match owner.uid() {
-            0 => system.cache_user().unwrap_or(NOBODY),
-            uid => User { uid, gid: owner.gid() },
-        })
-    } else {
-        Identity::Caller
-    };
-    let answer: std::result::Result<Vec<u8>, String> = child::run(identity, || {
-        let output = std::process::Command::new(&program)
-            .args(["-I", "-c", SCRIPT])
-            .env_clear()
-            .current_dir("/")
-            .stdin(std::process::Stdio::null())
-            .output()
-            .map_err(|error| error.to_string())?;
-        if output.status.success() {
-            Ok(output.stdout)
-        } else {
-            let said = String::from_utf8_lossy(&output.stderr);
-            Err(format!("{}: {}", output.status, said.lines().last().unwrap_or("no message")))
-        }
-    })?;
-    let answer = String::from_utf8(answer.map_err(failed)?)
-        .map_err(|_| failed("its answer is not UTF-8".to_owned()))?;
+sys.stdout.write('\0'.join(p for p in paths if os.path.isdir(p)))";
+    let output = Command::new(program)
+        .args(["-I", "-c", SCRIPT])
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{}: {}", output.status, said.lines().last().unwrap_or("no message")));
+    }
+    let answer = String::from_utf8(output.stdout).map_err(|_| "its answer is not UTF-8".to_owned())?;
     Ok(answer.split('\0').filter(|path| !path.is_empty()).map(PathBuf::from).collect())
+}
+
+/// The site directories of the installation that `program` lies in: by its own place, as for a
+/// virtual environment, otherwise by that of the program that it is a link to.
+fn below_program(program: &Path) -> Vec<PathBuf> {
+    let resolved = std::fs::canonicalize(program).ok();
+    let prefixes =
+        [Some(program), resolved.as_deref()].into_iter().flatten().filter_map(|path| path.parent()?.parent());
+    prefixes.map(below).find(|found| !found.is_empty()).unwrap_or_default()
 }
 
 /// A program as the shell would find it, as an absolute path whose last link is not followed: a
