@@ -96,7 +96,7 @@ fn ask(program: &Path) -> std::result::Result<Vec<PathBuf>, String> {
     const SCRIPT: &str = "import os, site, sys
 paths = dict.fromkeys(site.getsitepackages())
 paths.update(dict.fromkeys(p for p in sys.path if os.path.basename(p) in ('site-packages', 'dist-packages')))
-sys.stdout.write('\0'.join(p for p in paths if os.path.isdir(p)))";
+sys.stdout.write('\\0'.join(p for p in paths if os.path.isdir(p)))";
     let output = Command::new(program)
         .args(["-I", "-c", SCRIPT])
         .env_clear()
