@@ -156,9 +156,11 @@ impl<'a> Pass<'_, 'a> {
             return Ok(false);
         };
         let itself = Stamp::of(&stat);
-        if let Some(known) = known
-            && self.can_carry_over(known, itself, trusted)?
-        {
+        let unchanged = match known {
+            Some(known) if self.can_carry_over(known, itself, trusted)? => Some(known),
+            _ => None,
+        };
+        if let Some(known) = unchanged {
             let mut carried = known.clone();
             carried.settled = self.is_installed(&carried);
             self.outcome.index.distributions.push(carried);

@@ -34,10 +34,8 @@ pub fn run(arguments: &Refresh) -> Result<Status> {
     let results = for_each(&targets, |target| refresh(target, &system, &request, arguments.dry_run));
     for (target, result) in targets.iter().zip(results) {
         let done = result.unwrap_or_else(|error| SiteReport::failed(&target.site, &error));
-        if done.unrevoked
-            && let Err(error) = revoke_if_present(target, &system)
-        {
-            report::error(&error);
+        if done.unrevoked {
+            revoke_if_present(target, &system).unwrap_or_else(|error| report::error(&error));
         }
         if done.error.is_some() {
             status = Status::Failed;
