@@ -27,7 +27,7 @@ pub struct Distribution<'a> {
     pub key: Option<Cow<'a, str>>,
     /// Name and version; `None`: opaque, a reader asks the file itself.
     pub identity: Option<Identity<'a>>,
-    /// All entry points, sorted by group and in the file's order within one; `None`: opaque.
+    /// All entry points in the file's order; `None`: opaque.
     pub entry_points: Option<Vec<EntryPoint<'a>>>,
     /// The stamps taken before anything was read.
     pub stamps: Stamps,

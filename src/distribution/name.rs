@@ -1,5 +1,7 @@
 //! Names: which directory entries are distributions, and by what key two of them are the same.
 
+use std::collections::HashMap;
+
 /// Whether `importlib.metadata` takes a directory entry of this name for a distribution: by its
 /// suffix alone, ignoring case.
 #[must_use]
@@ -64,9 +66,46 @@ pub fn key(file_name: &[u8], metadata_name: Option<&str>) -> Option<String> {
     (name.is_ascii() && !name.is_empty()).then(|| normalize(name))
 }
 
+/// Puts a listing into the order of `importlib.metadata`, which keeps distributions of one name
+/// together, at the place of the first (`Lookup.infos`).
+///
+/// The name is that of the directory, normalized, whatever the [`key`]. Where these are the same this
+/// makes no difference, since only the first counts; so it is done only where they may not be.
+pub fn arrange(listing: &mut [Box<[u8]>]) {
+    let usual = |file_name: &[u8]| std::str::from_utf8(file_name).is_ok_and(|name| stem(name).is_some());
+    if listing.iter().all(|file_name| usual(file_name)) {
+        return;
+    }
+    let found_as = |file_name: &[u8]| {
+        let name = String::from_utf8_lossy(file_name).to_lowercase();
+        let base = name.rsplit_once('.').map_or("", |(base, _)| base);
+        normalize(base.split('-').next().unwrap_or_default())
+    };
+    let mut first = HashMap::new();
+    for (place, file_name) in listing.iter().enumerate() {
+        first.entry(found_as(file_name)).or_insert(place);
+    }
+    listing.sort_by_key(|file_name| first.get(&found_as(file_name)).copied());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn distributions_that_are_looked_up_by_one_name_are_found_together() {
+        let arranged = |names: &[&str]| {
+            let mut listing: Vec<Box<[u8]>> = names.iter().map(|name| name.as_bytes().into()).collect();
+            arrange(&mut listing);
+            listing.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            arranged(&["foo-1.dist-info", "bar-1.dist-info", "Foo-2.DIST-INFO", ".egg-info", "-1.dist-info"]),
+            ["foo-1.dist-info", "Foo-2.DIST-INFO", "bar-1.dist-info", ".egg-info", "-1.dist-info"]
+        );
+        let usual = ["foo-1.dist-info", "bar-1.dist-info", "foo-2.dist-info"];
+        assert_eq!(arranged(&usual), usual);
+    }
 
     #[test]
     fn the_key_comes_from_the_directory_name_and_else_from_the_metadata() {

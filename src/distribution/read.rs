@@ -208,10 +208,7 @@ impl Parts {
         };
         match entry_points::parse(&text) {
             Ok(entries) => {
-                let mut entries: Vec<_> = entries.into_iter().map(EntryPoint::into_owned).collect();
-                // As an index gives them back: only the order within a group is kept.
-                entries.sort_by(|one, other| one.group.cmp(&other.group));
-                self.entry_points = Some(entries);
+                self.entry_points = Some(entries.into_iter().map(EntryPoint::into_owned).collect());
             }
             Err(oddity) => self.hide_entry_points(&oddity.to_string()),
         }

@@ -191,15 +191,25 @@ fn table<'a>(file: &File<'a>, header: &Header<'_>) -> Result<Vec<Distribution<'a
 
 fn groups<'a>(file: &File<'a>, header: &Header<'a>, distributions: &mut [Distribution<'a>]) -> Result<()> {
     const WRONG: Invalid = Invalid::Corrupt("group");
+    let mut records = Vec::new();
     for (group, place) in &header.groups {
         for line in lines(file.segment(*place)?) {
-            let mut fields = line.splitn(3, '\t');
+            let mut fields = line.splitn(4, '\t');
             let mut next = || fields.next().ok_or(WRONG);
-            let row: usize = number(next()?)?;
+            let (row, position) = (number::<usize>(next()?)?, number::<usize>(next()?)?);
             let entry = EntryPoint { group: (*group).into(), name: next()?.into(), value: next()?.into() };
-            let distribution = distributions.get_mut(row).ok_or(WRONG)?;
-            distribution.entry_points.as_mut().ok_or(WRONG)?.push(entry);
+            records.push((row, position, entry));
         }
+    }
+    // Back into the order of the files, which the groups have torn apart.
+    records.sort_unstable_by_key(|(row, position, _)| (*row, *position));
+    for (row, position, entry) in records {
+        let distribution = distributions.get_mut(row).ok_or(WRONG)?;
+        let entries = distribution.entry_points.as_mut().ok_or(WRONG)?;
+        if position != entries.len() {
+            return Err(WRONG);
+        }
+        entries.push(entry);
     }
     Ok(())
 }
@@ -242,4 +252,34 @@ fn unescape(text: &str) -> Option<Cow<'_, [u8]>> {
         bytes.extend_from_slice(&part.as_bytes()[2..]);
     }
     Some(Cow::Owned(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::distribution::entry_points;
+    use crate::index::render;
+
+    #[test]
+    fn entry_points_come_back_in_the_order_of_their_file() {
+        let stamp = Stamp { mtime: 1, ctime: 2, inode: 3, size: 4 };
+        let distribution = |name: &'static str, text: &'static str| Distribution {
+            file_name: Cow::Borrowed(name.as_bytes()),
+            key: Some(Cow::Borrowed(name)),
+            identity: Some(Identity::default()),
+            entry_points: entry_points::parse(text).ok(),
+            stamps: Stamps { itself: stamp, metadata: None, entry_points: None },
+            settled: true,
+        };
+        let index = Index {
+            site: stamp,
+            settled: true,
+            distributions: vec![
+                distribution("one", "[z]\nb = m:b\n[a]\nb = m:c\n[z]\na = m:a\na = m:a\n"),
+                distribution("two", "[a]\nx = m:x\n[z]\ny = m:y\n"),
+            ],
+            order: vec![1, 0],
+        };
+        assert_eq!(parse(&render(&index)).as_ref(), Ok(&index));
+    }
 }

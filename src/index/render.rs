@@ -59,21 +59,23 @@ pub fn render(index: &Index<'_>) -> Vec<u8> {
 /// An entry point, seen from its group.
 struct Record<'a> {
     row: usize,
+    /// Its place among all entry points of the file.
+    place: usize,
     name: &'a str,
     value: &'a str,
 }
 
 impl Record<'_> {
     fn render(&self, text: &mut String) {
-        let _ = writeln!(text, "{}\t{}\t{}", self.row, self.name, self.value);
+        let _ = writeln!(text, "{}\t{}\t{}\t{}", self.row, self.place, self.name, self.value);
     }
 }
 
 fn groups<'a>(distributions: &'a [Distribution<'_>]) -> BTreeMap<&'a str, Vec<Record<'a>>> {
     let mut groups = BTreeMap::<&str, Vec<Record<'_>>>::new();
     for (row, distribution) in distributions.iter().enumerate() {
-        for entry in distribution.entry_points.iter().flatten() {
-            let record = Record { row, name: &entry.name, value: &entry.value };
+        for (place, entry) in distribution.entry_points.iter().flatten().enumerate() {
+            let record = Record { row, place, name: &entry.name, value: &entry.value };
             groups.entry(&entry.group).or_default().push(record);
         }
     }

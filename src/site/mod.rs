@@ -76,7 +76,7 @@ impl SiteDir {
         }
     }
 
-    /// The file names of all distributions, in the order in which the directory lists them.
+    /// The file names of all distributions, in the order in which `importlib.metadata` finds them.
     ///
     /// # Errors
     /// When the directory can't be read.
@@ -89,6 +89,7 @@ impl SiteDir {
                 names.push(file_name.into());
             }
         }
+        name::arrange(&mut names);
         Ok(names)
     }
 }
