@@ -222,7 +222,7 @@ class _Walk:
             if row not in hidden
         ]
         for row in index.opaque - hidden:
-            distribution = origin.distribution(row)
+            distribution = origin.known(row)
             for place, entry_point in enumerate(distribution.entry_points):
                 if self._group is None or entry_point.group == self._group:
                     placed.append((index.position(row), place, entry_point))
@@ -379,10 +379,16 @@ class _Origin:
             self._distributions[row] = self._find(row, entry_point)
         return self._distributions[row]
 
+    def known(self, row):
+        """The same while the index is open."""
+        found = _distribution(self._index.entry, _decode(self._index.directory(row)))
+        self._distributions[row] = found
+        return found
+
     def _find(self, row, entry_point):
         index = self._index
         try:
-            return _distribution(index.entry, _decode(index.directory(row)))
+            return self.known(row)
         except Unusable:
             pass
         again = None
@@ -390,8 +396,7 @@ class _Origin:
             again = _open(index.path)
             if again is not None and again.identity == index.identity:
                 again.read_header()
-                index._table = again._rows()
-                return _distribution(index.entry, _decode(index.directory(row)))
+                return _distribution(index.entry, _decode(again.directory(row)))
         except Unusable:
             pass
         finally:

@@ -84,6 +84,8 @@ class Index:
             head = self._read(0, length)
         self._head = head = head[:length]
         self._verify(head[_PREFIX:], int(check))
+        if head[-1:] != b"\n":
+            raise Unusable("is damaged", self.path)
 
         groups = head.index(b"\ngroups\t", _PREFIX)
         self._groups_at = head.index(b"\n", groups + 1)
@@ -99,9 +101,17 @@ class Index:
         self.site = tuple(map(int, rows[b"site"].split(b"\t")))
         self.settled = rows[b"settled"] == b"yes"
         self.count = int(rows[b"count"])
-        self.unsettled = frozenset(map(int, rows.get(b"unsettled", b"").split()))
-        self.duplicates = frozenset(map(int, rows.get(b"duplicates", b"").split()))
-        self.opaque = frozenset(map(int, rows.get(b"opaque", b"").split()))
+        self.unsettled = self._set_of_rows(rows.get(b"unsettled"))
+        self.duplicates = self._set_of_rows(rows.get(b"duplicates"))
+        self.opaque = self._set_of_rows(rows.get(b"opaque"))
+
+    def _set_of_rows(self, text):
+        if text is None:
+            return frozenset()
+        rows = frozenset(map(int, text.split(b" ")))
+        if min(rows) < 0 or max(rows) >= self.count:
+            raise Unusable("is damaged", self.path)
+        return rows
 
     def _read(self, offset, size):
         if self._whole is not None:
@@ -173,11 +183,11 @@ class Index:
             raise Unusable("is damaged", self.path)
         count = self.count
         for line in lines:
-            row, *place, name, value = line.split("\t")
+            row, place, name, value = line.split("\t")
             row = int(row)
             if row >= count:
                 raise Unusable("is damaged", self.path)
-            found.append((row, int(place[0]) if place else len(found), group, name, value))
+            found.append((row, int(place), group, name, value))
 
     def _positions(self):
         # Seven digits and a newline a row: equally long, so they compare as bytes.

@@ -136,13 +136,13 @@ def rows_of(site):
     return rows, [listing.index(row.file_name) for row in rows]
 
 
-def render(site_stamp, rows, order, *, settled=True, unsettled=(), version=b"1", places=True):
+def render(site_stamp, rows, order, *, settled=True, unsettled=(), version=b"1"):
     """The bytes of an index."""
     groups = {}
     for number, row in enumerate(rows):
         for place, (group, name, value) in enumerate(row.entries or ()):
-            fields = (number, place, name, value) if places else (number, name, value)
-            groups.setdefault(group.encode(), []).append("\t".join(map(str, fields)).encode() + b"\n")
+            line = f"{number}\t{place}\t{name}\t{value}\n"
+            groups.setdefault(group.encode(), []).append(line.encode())
 
     body = b""
 
