@@ -1,0 +1,305 @@
+"""rpm of three Debian releases keeps the indexes right through our file triggers.
+
+bookworm has rpm 4.18, trixie 4.20, sid 6: from 6 on a trigger that fails makes the
+transaction fail. After each step the index file itself, `epcache list` and the Python
+reader are compared with importlib.metadata of the same system.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import chroot
+import pytest
+import rpm_faults
+import rpm_machine
+import rpm_payload
+from rpm_machine import CACHE, EPCACHE, PYTHON, SITE, SITE64
+from rpm_payload import OLD, dist_info
+
+SUITES = ["bookworm", "trixie", "sid"]
+OURS = ["epcache.rpm", "python3-epcache.rpm"]
+
+
+def scripts(name, target):
+    return f"[console_scripts]\n{name} = {name}:{target}\n\n[plugins]\n{name}.x = {name}.plugin\n"
+
+
+ALPHA = dist_info(SITE, "alpha", "1.0", scripts("alpha", "main"))
+ALPHA_2 = dist_info(SITE, "alpha", "2.0", scripts("alpha", "start"))
+BETA = dist_info(SITE, "beta", "1.0", scripts("beta", "one"))
+# Every file as long and as old as before, and no name in SITE new: only a stamp that
+# the package can't choose tells that this is another build.
+BETA_REBUILT = dist_info(SITE, "beta", "1.0", scripts("beta", "two"), format="2.4", release="2")
+GAMMA = dist_info(SITE, "gamma", "1.0", scripts("gamma", "main"))
+LEFT = dist_info(SITE, "left", "1.0", scripts("left", "main"), owns=False)
+WIDE = dist_info(SITE64, "wide", "1.0", scripts("wide", "main"))
+NAMED = dist_info(SITE, "sp ace näme", "1.0", "[plugins]\nsp ace = ünï.x:y\n", package="named")
+EGG = f"{SITE}/egg-1.0-py{PYTHON}.egg-info"
+EGGS = rpm_payload.Payload(
+    "eggs",
+    files={
+        f"{EGG}/PKG-INFO": rpm_payload.metadata("egg", "1.0"),
+        f"{EGG}/entry_points.txt": scripts("egg", "main"),
+        f"{SITE}/flat-1.0-py{PYTHON}.egg-info": rpm_payload.metadata("flat", "1.0"),
+    },
+    owned=(EGG,),
+)
+# Owns the site directory itself, so that rpm sets its modification time back.
+FLOOR = rpm_payload.Payload("floor", owned=(SITE,))
+CANARY = rpm_payload.Payload("canary", scriptlets=f"%transfiletriggerin -- {SITE}\nexit 3\n")
+PAYLOADS = [ALPHA, ALPHA_2, BETA, BETA_REBUILT, GAMMA, LEFT, WIDE, NAMED, EGGS, FLOOR, CANARY]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def private_mounts():
+    rpm_faults.keep_mounts_private()
+
+
+@pytest.fixture(scope="module")
+def payloads():
+    """The directory of all payload packages, built by trixie's rpmbuild."""
+    with chroot.unpacked("trixie", rpm_machine.PACKAGES, update=False) as system:
+        built = rpm_payload.build(system, PAYLOADS)
+        place = Path(tempfile.mkdtemp(prefix="epcache-payloads-"))
+        for file in system.path(built).glob("*.rpm"):
+            shutil.copy(file, place)
+    yield place
+    shutil.rmtree(place)
+
+
+@pytest.fixture(params=SUITES)
+def machine(request, payloads):
+    with rpm_machine.running(request.param, payloads) as found:
+        yield found
+
+
+@pytest.fixture(params=SUITES, scope="module")
+def ready(request, payloads):
+    """A machine on which our packages and two payloads are installed."""
+    with rpm_machine.running(request.param, payloads) as found:
+        install(found, BETA, ALPHA, ours="first")
+        found.assert_right(SITE)
+        yield found
+
+
+def install(machine, *payloads, options=("-U",), ours=None, **how):
+    files = [f"/payloads/{payload.filename}" for payload in payloads]
+    files += [f"/ours/{ours}/{name}" for name in OURS if ours]
+    return succeeded(machine.rpm(*options, *files, **how))
+
+
+def erase(machine, *names):
+    return succeeded(machine.rpm("-e", *names))
+
+
+def succeeded(transaction):
+    """What must hold for every transaction, whatever happened to the index."""
+    assert transaction.status == 0, transaction.output
+    assert "scriptlet failed" not in transaction.output
+    for run in transaction.runs:
+        assert run.privileged_accesses([CACHE, SITE, SITE64]) == [], run.argv
+    return transaction
+
+
+def directory(payload):
+    """The name of the payload's one dist-info directory."""
+    return Path(next(iter(payload.files))).parent.name
+
+
+def test_index_is_right_after_every_kind_of_transaction(machine):
+    before = install(machine, ALPHA, EGGS)
+    assert before.runs == []
+
+    first = install(machine, ours="first")
+    assert first.replaced(SITE)
+    machine.assert_right(SITE)
+
+    added = install(machine, BETA, WIDE)
+    assert added.read(SITE) == {directory(BETA)} and added.read(SITE64) == {directory(WIDE)}
+    machine.assert_right(SITE, SITE64)
+
+    upgraded = install(machine, ALPHA_2)
+    assert upgraded.read(SITE) == {directory(ALPHA_2)} and upgraded.read(SITE64) == set()
+    machine.assert_right(SITE, SITE64)
+
+    named = install(machine, NAMED)
+    assert named.read(SITE) == {"sp ace näme-1.0.dist-info"}
+    machine.assert_right(SITE)
+
+    again = install(machine, ALPHA_2, options=["-U", "--replacepkgs"])
+    assert again.read(SITE) == {directory(ALPHA_2)}
+    machine.assert_right(SITE)
+
+    erased = erase(machine, "alpha")
+    assert erased.read(SITE) == set() and erased.replaced(SITE)
+    machine.assert_right(SITE)
+
+    # The trigger of the second prefix: rpm 4.18 would not run one stanza for both.
+    erased = erase(machine, "wide")
+    assert erased.read(SITE64) == set() and erased.replaced(SITE64)
+    machine.assert_right(SITE, SITE64)
+
+    upgraded = install(machine, ours="second")
+    assert upgraded.replaced(SITE)
+    machine.assert_right(SITE, SITE64)
+
+    erase(machine, "epcache")
+    assert not os.path.lexists(machine.system.path(CACHE))
+    assert not os.path.lexists(machine.system.path(f"{CACHE}.erased"))
+    assert machine.reader(SITE)["searched"]
+
+
+def test_release_only_upgrade_is_seen(ready):
+    install(ready, BETA, options=["-U", "--oldpackage", "--replacepkgs"])
+    ready.assert_right(SITE)
+    site, file = (ready.system.path(path) for path in (SITE, f"{SITE}/{directory(BETA)}/entry_points.txt"))
+    old, site_old, text = file.stat(), site.stat(), file.read_text()
+    upgraded = install(ready, BETA_REBUILT)
+    new, site_new = file.stat(), site.stat()
+    # Otherwise this is not the case that it is about.
+    assert (old.st_size, old.st_mtime_ns) == (new.st_size, new.st_mtime_ns) and text != file.read_text()
+    assert site_old.st_mtime_ns == site_new.st_mtime_ns
+
+    assert upgraded.read(SITE) == {directory(BETA)} and upgraded.replaced(SITE)
+    ready.assert_right(SITE)
+
+
+def test_erased_package_that_leaves_an_empty_directory_behind(ready):
+    install(ready, LEFT)
+    ready.assert_right(SITE)
+    erase(ready, "left")
+    left = ready.system.path(f"{SITE}/{directory(LEFT)}")
+    assert list(left.iterdir()) == []
+    ready.assert_right(SITE)
+    left.rmdir()
+
+
+def test_site_directory_whose_modification_time_is_set_back(ready):
+    site = ready.system.path(SITE)
+    install(ready, FLOOR)
+    assert site.stat().st_mtime == OLD
+    ready.assert_right(SITE)
+    install(ready, GAMMA)
+    install(ready, FLOOR, options=["-U", "--replacepkgs"])
+    assert site.stat().st_mtime == OLD
+    ready.assert_right(SITE)
+    erase(ready, "gamma", "floor")
+    ready.assert_right(SITE)
+
+
+def test_transaction_without_scripts_is_mended_by_refresh(ready):
+    ready.assert_right(SITE)
+    unseen = install(ready, GAMMA, options=["-U", "--noscripts"])
+    assert unseen.runs == []
+    ready.assert_truthful(SITE)
+    assert ready.system.run(EPCACHE, "status", check=False).returncode == 1
+    ready.system.run(EPCACHE, "refresh", "--system")
+    ready.assert_right(SITE)
+    erase(ready, "gamma")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        rpm_faults.read_only,
+        rpm_faults.full,
+        rpm_faults.without_user,
+        rpm_faults.broken_configuration,
+        rpm_faults.program_that_cannot_run,
+        rpm_faults.foreign_cache,
+        rpm_faults.no_cache_directory,
+    ],
+    ids=lambda fault: fault.__name__,
+)
+def test_fault_neither_fails_the_transaction_nor_leaves_a_wrong_answer(ready, fault):
+    """The change is the one that is hardest to see, see BETA_REBUILT."""
+    install(ready, BETA, options=["-U", "--oldpackage", "--replacepkgs"])
+    ready.assert_right(SITE)
+    with fault(ready):
+        install(ready, BETA_REBUILT)
+        if fault is not rpm_faults.program_that_cannot_run:
+            assert answers(ready) == "two"
+        assert ready.reader(SITE, strict=False)["searched"]
+    # What is left from before must not count again when the fault is gone.
+    assert answers(ready) == "two"
+    ready.assert_truthful(SITE)
+    install(ready, ALPHA, options=["-U", "--replacepkgs"])
+    ready.assert_right(SITE)
+
+
+def answers(machine):
+    """Which build of `beta` the program and the reader believe to be there."""
+    listed = {e["value"] for e in machine.listed(SITE) if e["name"] == "beta"}
+    read = {value for _, name, value in machine.reader(SITE, strict=False)["answer"] if name == "beta"}
+    assert listed == read and len(read) == 1
+    return read.pop().partition(":")[2]
+
+
+def test_failing_trigger_fails_the_transaction_from_rpm_6_on(machine):
+    """That the other tests see status 0 means something."""
+    major = int(machine.system.run("rpm", "--eval", "%{lua:print(rpm.vercmp(macros.rpmversion or '0', '6') >= 0 and 6 or 4)}").stdout)
+    assert (major == 6) == (machine.system.suite == "sid")
+    assert machine.rpm("-U", f"/payloads/{CANARY.filename}").status == 0
+    assert machine.rpm("-U", f"/payloads/{ALPHA.filename}").status == (1 if major == 6 else 0)
+
+
+def test_tree_without_proc_and_null_device(machine):
+    """An image is made with `rpm --root`: the trigger runs in a bare tree."""
+    libraries = ["libc.so.6", "libm.so.6", "libgcc_s.so.1"]
+    script = f"""
+        set -eu
+        mkdir -p /tree/bin /tree/etc /tree/lib64 /tree/usr/bin /tree/var/tmp
+        cp /bin/busybox /tree/bin/busybox
+        for applet in sh find; do ln -s busybox /tree/bin/$applet; done
+        cp -L /lib64/ld-linux-x86-64.so.2 /tree/lib64/
+        for library in {" ".join(libraries)}; do cp -L /lib/x86_64-linux-gnu/$library /tree/lib64/; done
+        echo root:x:0:0::/root:/bin/sh >/tree/etc/passwd
+        echo epcache:x:970:970::/nonexistent:/usr/sbin/nologin >>/tree/etc/passwd
+        echo root:x:0: >/tree/etc/group
+        echo epcache:x:970: >>/tree/etc/group
+        rpm --root /tree -U /payloads/ground-1-1.rpm
+    """
+    machine.system.run("sh", "-c", script)
+    tree = machine.system.path("/tree")
+    for payload in ([], [ALPHA], [BETA], [BETA_REBUILT]):
+        files = [f"/payloads/{found.filename}" for found in payload] or ["/ours/first/epcache.rpm"]
+        done = machine.rpm("--root", "/tree", "-U", *files)
+        assert done.status == 0, done.output
+        assert not (tree / "proc").exists() and not os.path.lexists(tree / "dev/null")
+    truth = sorted(tuple(found[:3]) for found in machine.truth(SITE, "/tree"))
+    points = sorted((found[0], *point) for found in machine.truth(SITE, "/tree") for point in found[3])
+    index = tree / f"{CACHE}{SITE}/index".lstrip("/")
+    found = rpm_machine.index_file.read(index)
+    assert sorted(found.distributions) == truth and sorted(found.entry_points) == points
+    assert index.stat().st_uid == 970
+    shown = subprocess.run(["chroot", tree, EPCACHE, "list", "--site", SITE], capture_output=True, text=True)
+    assert shown.returncode == 0 and "beta:two" in shown.stdout
+
+
+def test_dnf_with_a_repository(payloads):
+    with rpm_machine.running("sid", payloads) as machine:
+        script = "mkdir /repository && cp /payloads/*.rpm /ours/second/*.rpm /repository && createrepo_c -q /repository"
+        machine.system.run("sh", "-c", script)
+        options = ["-y", "--repofrompath=tests,file:///repository", "--repo=tests", "--setopt=tests.gpgcheck=0"]
+
+        def dnf(*arguments):
+            return succeeded(machine.transact("dnf5", *options, *arguments))
+
+        dnf("install", "alpha-1.0", "epcache", "python3-epcache")
+        machine.assert_right(SITE)
+        added = dnf("install", "beta-1.0-1", "wide")
+        assert added.read(SITE) == {directory(BETA)}
+        machine.assert_right(SITE, SITE64)
+        upgraded = dnf("upgrade", "alpha", "beta")
+        assert upgraded.read(SITE) == {directory(ALPHA_2), directory(BETA)}
+        machine.assert_right(SITE, SITE64)
+        with rpm_faults.read_only(machine):
+            dnf("remove", "alpha")
+            machine.assert_truthful(SITE)
+        dnf("remove", "wide")
+        machine.assert_right(SITE, SITE64)
+        dnf("remove", "epcache")
+        assert not os.path.lexists(machine.system.path(CACHE))
