@@ -65,6 +65,11 @@ pub enum Error {
         /// What happened.
         why: String,
     },
+    /// What a process without privileges that worked for us has told.
+    Told {
+        /// The message, complete.
+        message: String,
+    },
     /// A process without privileges that worked for us ended without an answer.
     Child {
         /// How it ended.
@@ -120,6 +125,7 @@ impl fmt::Display for Error {
                 write!(f, "no user {name} on this system, so no system-wide index is written")
             }
             Self::Privileges { step, source } => write!(f, "can't give up privileges: {step}: {source}"),
+            Self::Told { message } => f.write_str(message),
             Self::Child { why } => write!(f, "the unprivileged process {why}"),
         }
     }

@@ -5,18 +5,17 @@ use std::os::fd::AsFd;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Status, for_each};
+use super::{Status, Work};
 use crate::cli::List;
-use crate::config::Config;
 use crate::distribution::Distribution;
 use crate::distribution::name::normalize;
 use crate::distribution::read::{self, Links};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::refresh::{examine, thorough};
 use crate::report;
 use crate::site::SiteDir;
 use crate::site::owner::Target;
-use crate::site::select::{Unnamed, select};
+use crate::site::select::Unnamed;
 use crate::system::System;
 
 /// One entry point. Serialized, this is an object of `--json`.
@@ -45,42 +44,33 @@ struct Listed {
 /// # Errors
 /// When the root or the configuration is not usable, or a site directory can't be read.
 pub fn run(arguments: &List) -> Result<Status> {
-    let system = System::new(arguments.selection.root.as_deref())?;
-    let config = Config::load(system.root())?;
-    let selected = select(&arguments.site, &arguments.selection, Unnamed::One, &config, &system);
-    let mut status = Status::Done;
-    for (_, error) in &selected.errors {
-        report::error(error);
-        status = Status::Failed;
-    }
+    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One)?;
+    let mut status = work.status;
     let mut seen = HashSet::new();
     let mut rows = Vec::new();
-    for listed in for_each(&selected.targets, |target| listed(target, &system)) {
-        match listed.and_then(|listed| listed.map_err(|why| Error::Child { why })) {
-            Ok(listed) => {
-                rows.extend(first_of_each_name(listed, &mut seen).filter(|row| wanted(row, arguments)))
-            }
+    for (_, listed) in work.for_each(listed) {
+        match listed {
+            Ok(listed) => rows.extend(first_of_each_name(listed, &mut seen)),
             Err(error) => {
                 report::error(&error);
                 status = Status::Failed;
             }
         }
     }
+    rows.retain(|row| wanted(row, arguments));
     print(&rows, arguments.json);
     Ok(status)
 }
 
 /// The distributions of one site directory in the order in which Python finds them.
-fn listed(target: &Target, system: &System) -> std::result::Result<Vec<Listed>, String> {
-    let found = SiteDir::open(target.site.clone()).and_then(|site| {
-        examine(&site, system, &thorough(), |_, outcome| {
-            let index = outcome.index;
-            let mut listed: Vec<_> = index.order.iter().zip(&index.distributions).collect();
-            listed.sort_unstable_by_key(|(position, _)| **position);
-            listed.into_iter().map(|(_, distribution)| list(&site, distribution)).collect()
-        })
-    });
-    found.map_err(|error| error.to_string())
+fn listed(target: &Target, system: &System) -> Result<Vec<Listed>> {
+    let site = SiteDir::open(target.site.clone())?;
+    examine(&site, system, &thorough(), |_, outcome| {
+        let index = outcome.index;
+        let mut listed: Vec<_> = index.order.iter().zip(&index.distributions).collect();
+        listed.sort_unstable_by_key(|(position, _)| **position);
+        listed.into_iter().map(|(_, distribution)| list(&site, distribution)).collect()
+    })
 }
 
 fn list(site: &SiteDir, distribution: &Distribution<'_>) -> Listed {

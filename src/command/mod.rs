@@ -7,16 +7,20 @@ pub mod status;
 pub mod trigger;
 pub mod verify;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Selection};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::privilege::{Identity, child};
 use crate::report;
 use crate::site::owner::Target;
+use crate::site::select::{Selected, Unnamed, select};
+use crate::system::System;
 
 /// How a command ended; the numbers are documented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,30 +55,52 @@ pub fn run(cli: Cli) -> Status {
     })
 }
 
-/// Does `job` for every target, as whom its rule says; the results are in the order of the targets.
-fn for_each<T: Serialize + DeserializeOwned>(
-    targets: &[Target],
-    job: impl Fn(&Target) -> T,
-) -> Vec<Result<T>> {
-    let mut identities: Vec<Identity> = targets.iter().map(|target| target.identity).collect();
-    identities.sort_unstable();
-    identities.dedup();
-    let mut results: Vec<Option<Result<T>>> = targets.iter().map(|_| None).collect();
-    for identity in identities {
-        let ours = || (0..).zip(targets).filter(|(_, target)| target.identity == identity);
-        let done: Result<Vec<T>> = child::run(identity, || ours().map(|(_, target)| job(target)).collect());
-        let done: Vec<Result<T>> = match done {
-            Ok(done) => done.into_iter().map(Ok).collect(),
-            Err(error) => {
-                let why = error.to_string();
-                ours().map(|_| Err(Error::Child { why: why.clone() })).collect()
-            }
-        };
-        let indexes: Vec<usize> = ours().map(|(index, _)| index).collect();
-        for (index, result) in indexes.into_iter().zip(done) {
-            results[index] = Some(result);
+/// What a command of a person is about.
+struct Work {
+    system: System,
+    targets: Vec<Target>,
+    /// Whether everything that was named could be found.
+    status: Status,
+}
+
+impl Work {
+    /// Finds the site directories that are named, and says what is wrong with the others.
+    fn find(sites: &[PathBuf], selection: &Selection, unnamed: Unnamed) -> Result<Self> {
+        let system = System::new(selection.root.as_deref())?;
+        let config = Config::load(system.root())?;
+        let Selected { targets, errors } = select(sites, selection, unnamed, &config, &system);
+        errors.iter().for_each(report::error);
+        let status = if errors.is_empty() { Status::Done } else { Status::Failed };
+        if targets.is_empty() && errors.is_empty() {
+            log::info!("no site directories found");
         }
+        Ok(Self { system, targets, status })
     }
-    let lost = || Err(Error::Child { why: "gave too short an answer".to_owned() });
-    results.into_iter().map(|result| result.unwrap_or_else(lost)).collect()
+
+    /// Does `job` for every target, as whom its rule says, and returns the results in their order.
+    fn for_each<T: Serialize + DeserializeOwned>(
+        &self,
+        job: impl Fn(&Target, &System) -> Result<T>,
+    ) -> impl Iterator<Item = (&Target, Result<T>)> {
+        let mut identities: Vec<Identity> = self.targets.iter().map(|target| target.identity).collect();
+        identities.sort_unstable();
+        identities.dedup();
+        let mut results: Vec<Option<Result<T>>> = self.targets.iter().map(|_| None).collect();
+        for identity in identities {
+            let ours = || (0..).zip(&self.targets).filter(|(_, target)| target.identity == identity);
+            let told = |target| job(target, &self.system).map_err(|error| error.to_string());
+            let done: Result<Vec<std::result::Result<T, String>>> =
+                child::run(identity, || ours().map(|(_, target)| told(target)).collect());
+            match done {
+                Ok(done) => ours().zip(done).for_each(|((index, _), result)| {
+                    results[index] = Some(result.map_err(|message| Error::Told { message }));
+                }),
+                Err(error) => ours().for_each(|(index, _)| {
+                    results[index] = Some(Err(Error::Told { message: error.to_string() }));
+                }),
+            }
+        }
+        let lost = || Err(Error::Child { why: "gave too short an answer".to_owned() });
+        self.targets.iter().zip(results).map(move |(target, result)| (target, result.unwrap_or_else(lost)))
+    }
 }

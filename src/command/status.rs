@@ -1,19 +1,16 @@
 //! `epcache status`: whether each index is what readers can believe.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
-use super::{Status, for_each};
+use super::{Status, Work};
 use crate::cli;
-use crate::config::Config;
 use crate::error::Result;
 use crate::reconcile::{Changes, Outcome};
 use crate::refresh::{Examined, examine, thorough};
 use crate::report;
 use crate::site::SiteDir;
 use crate::site::owner::Target;
-use crate::site::select::{Unnamed, select};
+use crate::site::select::Unnamed;
 use crate::system::System;
 
 /// Of one site directory. Serialized, this is an object of `--json`.
@@ -22,7 +19,7 @@ struct SiteStatus {
     site: String,
     state: State,
     reason: String,
-    index: Option<PathBuf>,
+    index: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,22 +40,14 @@ enum State {
 /// # Errors
 /// When the root or the configuration is not usable.
 pub fn run(arguments: &cli::Status) -> Result<Status> {
-    let system = System::new(arguments.selection.root.as_deref())?;
-    let config = Config::load(system.root())?;
-    let selected = select(&arguments.site, &arguments.selection, Unnamed::All, &config, &system);
-    let mut status = Status::Done;
-    for (_, error) in &selected.errors {
-        report::error(error);
-        status = Status::Failed;
-    }
+    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::All)?;
+    let mut status = work.status;
     let mut sites = Vec::new();
-    for (target, found) in
-        selected.targets.iter().zip(for_each(&selected.targets, |target| examined(target, &system)))
-    {
-        let found = found.unwrap_or_else(|error| Err(error.to_string())).unwrap_or_else(|why| SiteStatus {
+    for (target, found) in work.for_each(examined) {
+        let found = found.unwrap_or_else(|error| SiteStatus {
             site: target.site.to_string_lossy().into_owned(),
             state: State::Missing,
-            reason: why,
+            reason: error.to_string(),
             index: None,
         });
         if found.state != State::Fresh {
@@ -70,14 +59,13 @@ pub fn run(arguments: &cli::Status) -> Result<Status> {
     Ok(status)
 }
 
-fn examined(target: &Target, system: &System) -> std::result::Result<SiteStatus, String> {
-    let site = SiteDir::open(target.site.clone()).map_err(|error| error.to_string())?;
-    let judged = examine(&site, system, &thorough(), |examined, outcome| {
-        let index = examined.as_ref().map(|examined| examined.path.to_owned());
+fn examined(target: &Target, system: &System) -> Result<SiteStatus> {
+    let site = SiteDir::open(target.site.clone())?;
+    examine(&site, system, &thorough(), |examined, outcome| {
+        let index = examined.as_ref().map(|examined| examined.path.to_string_lossy().into_owned());
         let (state, reason) = judge(examined, &outcome);
         SiteStatus { site: site.path().to_string_lossy().into_owned(), state, reason, index }
-    });
-    judged.map_err(|error| error.to_string())
+    })
 }
 
 fn judge(examined: Option<Examined<'_>>, outcome: &Outcome<'_>) -> (State, String) {

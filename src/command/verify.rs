@@ -2,18 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Status, for_each};
+use super::{Status, Work};
 use crate::cli::Verify;
-use crate::config::Config;
 use crate::distribution::Distribution;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::index::Index;
 use crate::reconcile::{Depth, Request};
 use crate::refresh::{examine, thorough};
 use crate::report;
 use crate::site::SiteDir;
 use crate::site::owner::Target;
-use crate::site::select::{Unnamed, select};
+use crate::site::select::Unnamed;
 use crate::system::System;
 
 /// What came of one site directory.
@@ -28,19 +27,11 @@ struct Verdict {
 /// # Errors
 /// When the root or the configuration is not usable.
 pub fn run(arguments: &Verify) -> Result<Status> {
-    let system = System::new(arguments.selection.root.as_deref())?;
-    let config = Config::load(system.root())?;
-    let selected = select(&arguments.site, &arguments.selection, Unnamed::One, &config, &system);
-    let mut status = Status::Done;
-    for (_, error) in &selected.errors {
-        report::error(error);
-        status = Status::Failed;
-    }
-    for (target, verdict) in
-        selected.targets.iter().zip(for_each(&selected.targets, |target| verdict(target, &system)))
-    {
+    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One)?;
+    let mut status = work.status;
+    for (target, verdict) in work.for_each(verdict) {
         let site = target.site.display();
-        match verdict.and_then(|verdict| verdict.map_err(|why| Error::Child { why })) {
+        match verdict {
             Ok(Verdict { differences, distributions }) if differences.is_empty() => {
                 report::line(format_args!("{site}: {distributions} distributions, no difference"));
             }
@@ -59,18 +50,17 @@ pub fn run(arguments: &Verify) -> Result<Status> {
     Ok(status)
 }
 
-fn verdict(target: &Target, system: &System) -> std::result::Result<Verdict, String> {
+fn verdict(target: &Target, system: &System) -> Result<Verdict> {
     let request = Request { depth: Depth::Everything, ..thorough() };
-    let site = SiteDir::open(target.site.clone()).map_err(|error| error.to_string())?;
-    let verdict = examine(&site, system, &request, |examined, outcome| {
+    let site = SiteDir::open(target.site.clone())?;
+    examine(&site, system, &request, |examined, outcome| {
         let differences = match examined.map(|examined| examined.index) {
             None => vec!["no index that readers trust".to_owned()],
             Some(Err(why)) => vec![format!("the index is {why}")],
             Some(Ok(index)) => differences(index, &outcome.index),
         };
         Verdict { differences, distributions: outcome.index.distributions.len() }
-    });
-    verdict.map_err(|error| error.to_string())
+    })
 }
 
 /// What `index` says other than `disk`, distribution by distribution.

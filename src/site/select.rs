@@ -23,8 +23,8 @@ pub enum Unnamed {
 pub struct Selected {
     /// With their rules, each once, in the order in which they were named.
     pub targets: Vec<Target>,
-    /// What else was named, and why it is not among them.
-    pub errors: Vec<(PathBuf, Error)>,
+    /// Why other things that were named are not among them.
+    pub errors: Vec<Error>,
 }
 
 /// Finds everything that `sites` and `selection` name.
@@ -44,13 +44,13 @@ pub fn select(
         let seen = system.canonical(environment).and_then(|path| find::in_environment(&path));
         match seen {
             Ok(found) => paths.extend(found.iter().map(|path| system.within(path))),
-            Err(error) => selected.errors.push((environment.clone(), error)),
+            Err(error) => selected.errors.push(error),
         }
     }
     for program in &selection.python {
         match find::of_interpreter(program, system) {
             Ok(found) => paths.extend(found),
-            Err(error) => selected.errors.push((program.clone(), error)),
+            Err(error) => selected.errors.push(error),
         }
     }
     if kinds.user {
@@ -63,7 +63,7 @@ pub fn select(
         match system.canonical(&path).and_then(|path| Target::of(path, config, system)) {
             Ok(target) if selected.targets.contains(&target) => {}
             Ok(target) => selected.targets.push(target),
-            Err(error) => selected.errors.push((path, error)),
+            Err(error) => selected.errors.push(error),
         }
     }
     selected
