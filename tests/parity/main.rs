@@ -1,0 +1,12 @@
+//! The parsers, and what is taken for a distribution, against the CPythons on this machine.
+//!
+//! The rule: where epcache gives an answer, it is that of `importlib.metadata` in every version; where
+//! it gives none (opaque), there must be a reason; and ordinary files are never opaque.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+mod discovery;
+mod entry_points;
+mod metadata;
+mod oracle;
+mod random;
+mod sites;
