@@ -52,7 +52,7 @@ install:
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system packaging/systemd/epcache-refresh.service
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 packaging/man/epcache.8
 	ln -sf epcache.8 $(DESTDIR)$(PREFIX)/share/man/man8/refresh-entrypoints-cache.8
-	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/doc/epcache README.md docs/index-format.md
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/doc/epcache $(wildcard README.md) docs/index-format.md
 	install -Dm644 -t $(DESTDIR)$(PYTHON_DIR)/epcache python/epcache/*.py
 	install -d $(DESTDIR)$(PYTHON_DIR)/epcache-$(VERSION).dist-info
 	printf 'Metadata-Version: 2.1\nName: epcache\nVersion: $(VERSION)\n' \

@@ -17,7 +17,7 @@ class Distribution:
     flags: str
     name: str | None
     version: str | None
-    entry_points: list  # of [group, name, value], by group, each in the order of the file
+    entry_points: list  # of [group, name, value], in the order of the file
     stamps: list
 
 
@@ -26,7 +26,7 @@ class Index:
     site_stamp: list
     settled: bool
     unsettled: list
-    distributions: dict  # by directory name
+    distributions: dict  # by directory name, in the order in which importlib.metadata finds them
 
 
 def check(data):
@@ -71,19 +71,30 @@ def parse(data):
             fields[key] = rest
     assert list(groups) == sorted(groups, key=str.encode)
     rows = [_row(line) for line in segments["distributions"]]
+    assert [row.directory.encode("utf-8", "surrogateescape") for row in rows] == sorted(
+        row.directory.encode("utf-8", "surrogateescape") for row in rows
+    )
     assert len(rows) == len(segments["stamps"]) == len(segments["order"]) == int(fields["count"][0])
     for row, stamps in zip(rows, segments["stamps"]):
         row.stamps = [None if stamp == "-" else [int(number) for number in stamp.split(" ")] for stamp in stamps.split("\t")]
-    for group, points in groups.items():
-        assert [int(line.split("\t")[0]) for line in points] == sorted(int(line.split("\t")[0]) for line in points)
-        for line in points:
-            number, name, value = line.split("\t")
-            rows[int(number)].entry_points.append([group, name, value])
+    placed = {number: {} for number in range(len(rows))}
+    for group, lines in groups.items():
+        points = [line.split("\t") for line in lines]
+        keys = [(int(row), int(place)) for row, place, _, _ in points]
+        assert keys == sorted(keys) and points
+        for (row, place), (_, _, name, value) in zip(keys, points):
+            assert place not in placed[row]
+            placed[row][place] = [group, name, value]
+    for number, row in enumerate(rows):
+        assert sorted(placed[number]) == list(range(len(placed[number])))
+        row.entry_points = [placed[number][place] for place in sorted(placed[number])]
+    assert sorted(map(int, segments["order"])) == list(range(len(rows)))
+    in_order = [row for _, row in sorted(zip(map(int, segments["order"]), rows), key=lambda pair: pair[0])]
     return Index(
         site_stamp=[int(number) for number in fields["site"]],
         settled={"yes": True, "no": False}[fields["settled"][0]],
         unsettled=[rows[int(row)].directory for row in fields.get("unsettled", [""])[0].split()],
-        distributions={row.directory: row for row in rows},
+        distributions={row.directory: row for row in in_order},
     )
 
 
