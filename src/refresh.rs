@@ -8,7 +8,7 @@
 use std::time::Instant;
 
 use crate::error::{Error, Result};
-use crate::index::location;
+use crate::index::location::{self, Place};
 use crate::index::write::IndexDir;
 use crate::index::{self, Index, parse, render};
 use crate::reconcile::{Depth, Outcome, Request, reconcile};
@@ -63,7 +63,7 @@ fn write(target: &Target, system: &System, request: &Request, report: &mut SiteR
     let result = SiteDir::open(target.site.clone()).and_then(|site| {
         let mut directory = IndexDir::open(target.place, &site, system)?;
         directory.lock();
-        update(&site, &directory, request, report).inspect_err(|_| {
+        update(&site, target.place, &directory, request, report).inspect_err(|_| {
             // A failure to remove it is told by what follows from it.
             let _ = directory.discard();
         })
@@ -75,13 +75,24 @@ fn write(target: &Target, system: &System, request: &Request, report: &mut SiteR
     result
 }
 
-fn update(site: &SiteDir, directory: &IndexDir, request: &Request, report: &mut SiteReport) -> Result<()> {
+fn update(
+    site: &SiteDir,
+    place: Place,
+    directory: &IndexDir,
+    request: &Request,
+    report: &mut SiteReport,
+) -> Result<()> {
     let mut attempt = 1;
     loop {
         let before = directory.stamp()?;
         let bytes = directory.read()?.unwrap_or_default();
         let old = usable(&bytes, &directory.index());
-        let outcome = reconcile(site, old.as_ref(), request)?;
+        let mut outcome = reconcile(site, old.as_ref(), request)?;
+        if place == Place::User {
+            // The directory is somebody else's, perhaps a package manager's that replaces files in
+            // place and does not run us for this index. So readers must look at every distribution.
+            outcome.index.distributions.iter_mut().for_each(|distribution| distribution.settled = false);
+        }
         let new = render(&outcome.index);
         fill(report, &outcome);
         let last = attempt == ATTEMPTS;
@@ -164,9 +175,15 @@ fn fill(report: &mut SiteReport, outcome: &Outcome<'_>) {
     report.settled = outcome.index.is_settled();
 }
 
+/// Says what is odd about distributions that were read, but not endlessly: who made them wants that.
 fn tell(site: &SiteDir, outcome: &Outcome<'_>) {
-    for oddity in &outcome.oddities {
-        log::warn!("{}/{oddity}", site.path().display());
+    const MOST: usize = 10;
+    let path = site.path().display();
+    for oddity in outcome.oddities.iter().take(MOST) {
+        log::warn!("{path}/{oddity}");
+    }
+    if let Some(more @ 1..) = outcome.oddities.len().checked_sub(MOST) {
+        log::warn!("{path}: {more} more oddities; see epcache list");
     }
 }
 

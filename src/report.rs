@@ -78,7 +78,7 @@ impl fmt::Display for SiteReport {
             self.seconds * 1e3,
         )?;
         if !self.settled {
-            f.write_str("; not settled yet")?;
+            f.write_str("; not settled")?;
         }
         Ok(())
     }

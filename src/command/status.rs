@@ -82,7 +82,7 @@ fn judge(examined: Option<Examined<'_>>, outcome: &Outcome<'_>) -> (State, Strin
     }
     if !index.is_settled() {
         let young = index.distributions.iter().filter(|distribution| !distribution.settled).count();
-        return (State::Unsettled, format!("{young} distributions were just being installed"));
+        return (State::Unsettled, format!("readers must look at {young} distributions themselves"));
     }
     (State::Fresh, format!("{} distributions", index.distributions.len()))
 }
