@@ -34,8 +34,12 @@ run epcache list --venv "$work/venv" --group pytest11
 say "The same question asked by Python, in a fresh process each"
 sleep 3
 run epcache refresh --venv "$work/venv"
+# Both modules have been imported before, as on a machine in use; neither leaves anything in the tree.
+unset PYTHONDONTWRITEBYTECODE
 PYTHONPATH=$PWD/python
-export PYTHONPATH
+PYTHONPYCACHEPREFIX=$work/bytecode
+export PYTHONPATH PYTHONPYCACHEPREFIX
+"$work/venv/bin/python" -c 'import importlib.metadata, epcache'
 for module in importlib.metadata epcache; do
     "$work/venv/bin/python" - "$module" <<'ASK'
 import sys, time
