@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Status, Work};
 use crate::cli::List;
 use crate::distribution::Distribution;
-use crate::distribution::name::normalize;
+use crate::distribution::name::{key_of_any, normalize};
 use crate::distribution::read::{self, Links};
 use crate::error::Result;
 use crate::refresh::{examine, thorough};
@@ -105,7 +105,13 @@ fn list(site: &SiteDir, distribution: &Distribution<'_>) -> Listed {
         })
         .collect();
     rows.sort_by(|one, other| one.group.cmp(&other.group));
-    Listed { key: distribution.key.as_deref().map(str::to_owned), rows }
+    // Where an index leaves it to the reader's Python, the tables of Rust will do.
+    let key = distribution
+        .key
+        .as_deref()
+        .map(str::to_owned)
+        .or_else(|| key_of_any(&distribution.file_name, identity.name.as_deref()));
+    Listed { key, rows }
 }
 
 /// The rows of those whose name has not been `seen`, sorted for printing.

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::index::escape;
+
 /// Whether `importlib.metadata` takes a directory entry of this name for a distribution: by its
 /// suffix alone, ignoring case.
 #[must_use]
@@ -55,15 +57,36 @@ pub fn stem(file_name: &str) -> Option<&str> {
     base.split('-').next().filter(|stem| !stem.is_empty())
 }
 
+/// Whether the name of the directory is enough to know that of the distribution.
+#[must_use]
+pub fn has_stem(file_name: &[u8]) -> bool {
+    stem(&lossless(file_name)).is_some()
+}
+
 /// The key by which `entry_points()` recognises a distribution that it has seen already.
 ///
 /// `None`: only the reader can tell, because the name is not ASCII (the Unicode tables of its Python
-/// decide) or because there is no name at all.
+/// decide), holds a control character (which an index line has no room for), or is not there at all.
 #[must_use]
 pub fn key(file_name: &[u8], metadata_name: Option<&str>) -> Option<String> {
     let file_name = std::str::from_utf8(file_name).ok()?;
     let name = stem(file_name).or(metadata_name)?;
-    (name.is_ascii() && !name.is_empty()).then(|| normalize(name))
+    let usual = name.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    (usual && !name.is_empty()).then(|| normalize(name))
+}
+
+/// The [`key`] for who has no Python at hand to ask: of any name, by Rust's Unicode tables.
+#[must_use]
+pub fn key_of_any(file_name: &[u8], metadata_name: Option<&str>) -> Option<String> {
+    let file_name = lossless(file_name);
+    Some(normalize(&stem(&file_name).or(metadata_name)?.to_lowercase()))
+}
+
+/// A name as text, in which bytes that are not UTF-8 keep apart what differs.
+fn lossless(file_name: &[u8]) -> String {
+    let mut text = String::with_capacity(file_name.len());
+    escape(&mut text, file_name);
+    text
 }
 
 /// Puts a listing into the order of `importlib.metadata`, which keeps distributions of one name
@@ -77,7 +100,7 @@ pub fn arrange(listing: &mut [Box<[u8]>]) {
         return;
     }
     let found_as = |file_name: &[u8]| {
-        let name = String::from_utf8_lossy(file_name).to_lowercase();
+        let name = lossless(file_name).to_lowercase();
         let base = name.rsplit_once('.').map_or("", |(base, _)| base);
         normalize(base.split('-').next().unwrap_or_default())
     };
@@ -119,9 +142,22 @@ mod tests {
             ("Foo-1.DIST-INFO", Some("bar"), Some("bar")),
             (".egg-info", None, None),
             ("fö-1.dist-info", Some("foo"), None),
+            ("f\no-1.dist-info", Some("foo"), None),
+            ("f\to-1.dist-info", Some("foo"), None),
+            ("f o-1.dist-info", Some("foo"), Some("f o")),
         ] {
             assert_eq!(key(file_name.as_bytes(), metadata_name).as_deref(), expected, "{file_name}");
         }
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_keep_names_apart() {
+        assert_eq!(
+            key_of_any("FÖ-1.dist-info".as_bytes(), None),
+            key_of_any("fö-2.dist-info".as_bytes(), None)
+        );
+        assert_eq!(key_of_any(b"F\xff-1.dist-info", None), key_of_any(b"f\xff-2.dist-info", None));
+        assert_ne!(key_of_any(b"f\xff-1.dist-info", None), key_of_any(b"f\xfe-1.dist-info", None));
     }
 
     #[test]

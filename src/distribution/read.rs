@@ -238,7 +238,7 @@ impl Parts {
         let key = name::key(file_name, named).map(Cow::Owned);
         // Without a usable directory name, CPython needs the metadata to tell duplicates apart, and
         // fails where that has no Name: leave this to the reader, too.
-        if key.is_none() && std::str::from_utf8(file_name).is_ok_and(|name| name::stem(name).is_none()) {
+        if key.is_none() && !name::has_stem(file_name) {
             self.entry_points = None;
         }
         let stamps = Stamps { itself, metadata: self.metadata_stamp, entry_points: self.entry_points_stamp };

@@ -19,6 +19,7 @@ use crate::distribution::Distribution;
 use crate::freshness::Stamp;
 
 pub use parse::{Invalid, parse};
+pub(crate) use render::escape;
 pub use render::render;
 
 /// First line of every index of this version.

@@ -106,7 +106,7 @@ fn distribution(text: &mut String, row: &Distribution<'_>) {
 }
 
 /// A directory name with everything that a line of text can't hold written as `%XX`.
-pub(super) fn escape(text: &mut String, file_name: &[u8]) {
+pub(crate) fn escape(text: &mut String, file_name: &[u8]) {
     for chunk in file_name.utf8_chunks() {
         for c in chunk.valid().chars() {
             if c < ' ' || c == '\x7f' || c == '%' {
