@@ -108,7 +108,7 @@ pub fn arrange(listing: &mut [Box<[u8]>]) {
     for (place, file_name) in listing.iter().enumerate() {
         first.entry(found_as(file_name)).or_insert(place);
     }
-    listing.sort_by_key(|file_name| first.get(&found_as(file_name)).copied());
+    listing.sort_by_cached_key(|file_name| first.get(&found_as(file_name)).copied());
 }
 
 #[cfg(test)]
