@@ -37,6 +37,8 @@ for node in null zero full random urandom tty; do
 done
 mkdir "$root/dev/shm" "$root/dev/pts"
 chmod 1777 "$root/dev/shm"
+mount -t devpts -o newinstance,ptmxmode=666 devpts "$root/dev/pts"
+ln -s pts/ptmx "$root/dev/ptmx"
 ln -s /proc/self/fd "$root/dev/fd"
 ln -s fd/0 "$root/dev/stdin"; ln -s fd/1 "$root/dev/stdout"; ln -s fd/2 "$root/dev/stderr"
 while [ "$1" != -- ]; do

@@ -1,8 +1,8 @@
 """Run by the Python of a system under test: prints what `epcache` and what
 importlib.metadata say of the entry points in the site directory given, as JSON.
 
-`from_index` tells that the reader was content with the index: it has not imported
-importlib.metadata, which it needs for reading a directory itself.
+`from_index` tells that the reader was content with the index: it has neither listed the
+site directory nor opened anything in a distribution there.
 """
 
 import json
@@ -10,14 +10,27 @@ import sys
 import warnings
 
 site = sys.argv[1]
+everywhere = list(sys.path)
+# Only the modules that come with Python, so that programs can be imported at all.
+one_site = [site, *(entry for entry in sys.path if not entry.endswith("-packages"))]
+looked_at = []
+
+
+def watch(event, arguments):
+    if event in ("open", "os.listdir", "os.scandir"):
+        looked_at.append(str(arguments[0]))
+
+
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     import epcache
 
-    everywhere = list(sys.path)
-    sys.path[:] = [site]
+    sys.path[:] = one_site
+    sys.addaudithook(watch)
     found = sorted((point.group, point.name, point.value) for point in epcache.entry_points())
-    from_index = "importlib.metadata" not in sys.modules
+    from_index = not any(
+        path == site or path.startswith(site + "/") and ("dist-info" in path or "egg-info" in path) for path in looked_at
+    )
     groups = sorted({group for group, _, _ in found})
     one_by_one = sorted(
         (point.group, point.name, point.value) for group in groups for point in epcache.entry_points(group=group)
@@ -42,7 +55,7 @@ print(
             "found": found,
             "one_by_one": one_by_one,
             "whole_path": whole_path,
-            "expected": expected([site]),
+            "expected": expected(one_site),
             "expected_whole_path": expected(everywhere),
             "from_index": from_index,
             "warnings": [f"{warning.category.__name__}: {warning.message}" for warning in caught],

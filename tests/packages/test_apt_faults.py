@@ -4,6 +4,7 @@ Each fault meets the worst change: a rebuild that leaves the site directory's st
 the files' names, sizes and modification times as they were.
 """
 
+import contextlib
 import itertools
 import json
 import os
@@ -42,6 +43,16 @@ def system(installed):
     assert_index_right(installed)
 
 
+@contextlib.contextmanager
+def for_a_while(change, back):
+    """Between `change()` and `back()`, which is called however the test ends."""
+    change()
+    try:
+        yield
+    finally:
+        back()
+
+
 def install(system, *packages, **options):
     return system.run("apt-get", "-y", "-q", "install", "--reinstall", *packages, **options)
 
@@ -64,7 +75,8 @@ def revise_with_fault(system, before=":", mounts=()):
     and ask the reader while they still are. Returns what apt printed, and the answers."""
     package, point = revision(system)
     site = os.stat(system.path(SITE)).st_mtime_ns
-    script = f"{before}; apt-get -y -q install {package} && python3 -I /srv/reader_check.py {SITE} >/srv/answers"
+    # Without a terminal of apt's own, scripts keep standard error apart.
+    script = f"{before}; apt-get -y -q -oDpkg::Use-Pty=0 install {package} && python3 -I /srv/reader_check.py {SITE} >/srv/answers"
     result = system.run("sh", "-c", script, mounts=mounts)
     assert os.stat(system.path(SITE)).st_mtime_ns == site
     found = json.loads(system.path("/srv/answers").read_text())
@@ -104,13 +116,13 @@ def test_cache_directory_is_full(system):
 def test_user_is_missing(system):
     passwd = system.path("/etc/passwd")
     text = passwd.read_text()
-    passwd.write_text("".join(line for line in text.splitlines(keepends=True) if not line.startswith("epcache:")))
+    without = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("epcache:"))
     before = system.path(INDEX).read_bytes()
-    result, found = revise_with_fault(system)
-    assert_said(result, "user")
-    assert not found["from_index"]
-    assert system.path(INDEX).read_bytes() == before
-    passwd.write_text(text)
+    with for_a_while(lambda: passwd.write_text(without), lambda: passwd.write_text(text)):
+        result, found = revise_with_fault(system)
+        assert_said(result, "user")
+        assert not found["from_index"]
+        assert system.path(INDEX).read_bytes() == before
     assert_never_deceived(system)
 
 
@@ -130,31 +142,33 @@ def test_user_with_another_number_gets_the_cache(system):
     assert_index_right(system)
 
 
-@pytest.mark.parametrize("text", ["site-directories = [\n", 'site-directorys = ["/srv"]\n', "site-directories = 3\n"])
+@pytest.mark.parametrize(
+    "text",
+    ["site-directories = [\n", 'site-directorys = ["/srv"]\n', "site-directories = 3\n"],
+    ids=["syntax", "unknown_key", "wrong_type"],
+)
 def test_configuration_is_broken(system, text):
     file = system.path("/etc/epcache/config.toml")
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(text)
-    result, _ = revise_with_fault(system)
-    assert_said(result, "/etc/epcache/config.toml")
-    assert_never_deceived(system)
-    shutil.rmtree(file.parent)
+    file.parent.mkdir()
+    with for_a_while(lambda: file.write_text(text), lambda: shutil.rmtree(file.parent)):
+        result, _ = revise_with_fault(system)
+        assert_said(result, "/etc/epcache/config.toml")
+        assert_never_deceived(system)
 
 
 def test_cache_directory_is_missing(system):
-    shutil.move(system.path(CACHE), system.path("/srv/moved"))
-    result, found = revise_with_fault(system)
-    assert_said(result, CACHE)
-    assert not found["from_index"]
-    shutil.move(system.path("/srv/moved"), system.path(CACHE))
+    cache, away = system.path(CACHE), system.path("/srv/away")
+    with for_a_while(lambda: shutil.move(cache, away), lambda: shutil.move(away, cache)):
+        result, found = revise_with_fault(system)
+        assert_said(result, CACHE)
+        assert not found["from_index"]
     assert_never_deceived(system)
 
 
 def test_program_cannot_be_run(system):
     program = system.path(debian.PROGRAM)
-    program.chmod(0o644)
-    result, found = revise_with_fault(system)
-    program.chmod(0o755)
+    with for_a_while(lambda: program.chmod(0o644), lambda: program.chmod(0o755)):
+        result, found = revise_with_fault(system)
     assert_said(result, "could not be run")
     assert not system.path(INDEX).exists() and found["warnings"] == []
 
