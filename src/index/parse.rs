@@ -58,7 +58,8 @@ impl<'a> File<'a> {
         let rest = bytes.strip_prefix(MAGIC.as_bytes()).ok_or(Invalid::Version)?;
         let measures =
             rest.get(..MEASURES).and_then(|line| std::str::from_utf8(line).ok()).ok_or(Invalid::Truncated)?;
-        let mut numbers = measures.trim_end().split(' ').map(number::<usize>);
+        let measures = measures.strip_suffix('\n').ok_or(Invalid::Corrupt("measures"))?;
+        let mut numbers = measures.split(' ').map(number::<usize>);
         let mut next = || numbers.next().unwrap_or(Err(Invalid::Corrupt("measures")));
         let (length, header_length, header_check) = (next()?, next()?, next()?);
         if length != bytes.len() || !bytes.ends_with(END.as_bytes()) {
@@ -235,8 +236,13 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split_terminator('\n')
 }
 
+/// Digits alone: Rust would take a `+` as well.
 fn number<T: std::str::FromStr>(text: &str) -> Result<T> {
-    text.parse().map_err(|_| Invalid::Corrupt("number"))
+    const WRONG: Invalid = Invalid::Corrupt("number");
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(WRONG);
+    }
+    text.parse().map_err(|_| WRONG)
 }
 
 /// Undoes [`super::render::escape`].

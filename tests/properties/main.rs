@@ -1,0 +1,8 @@
+//! Properties that hold for any input, and a model of a site directory under change.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
+
+mod history;
+mod index;
+mod inputs;
+mod race;
+mod site;

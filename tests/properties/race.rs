@@ -1,0 +1,80 @@
+//! Refreshes while somebody else changes everything: what comes out may be incomplete, never wrong.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use epcache::index::{Index, parse, render};
+use epcache::reconcile::{Depth, Request, reconcile};
+use epcache::site::SiteDir;
+
+use crate::site::Site;
+
+const NAMES: [&str; 3] = ["foo-1.dist-info", "bar-1.dist-info", "baz-1.dist-info"];
+
+#[test]
+fn whoever_shows_the_recorded_stamps_is_as_recorded() {
+    let mut site = Site::new();
+    NAMES.iter().for_each(|name| site.install(name));
+    let path = site.path().to_owned();
+    let (site, stop) = (Mutex::new(site), AtomicBool::new(false));
+    let mut compared = 0;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0.. {
+                if stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                let mut site = site.lock().expect("no panic");
+                let name = NAMES[number % 3];
+                match number % 7 {
+                    0 => site.replace_whole(name),
+                    1..=2 => site.replace_a_file(name),
+                    _ => site.edit_in_place(name),
+                }
+                drop(site);
+                // Long enough for a refresh to get between two changes now and then.
+                std::thread::sleep(Duration::from_millis([0, 1, 3, 9][number % 4]));
+            }
+        });
+        let start = Instant::now();
+        let mut bytes: Option<Vec<u8>> = None;
+        while start.elapsed() < Duration::from_secs(8) {
+            let directory = SiteDir::open(path.clone()).expect("a directory");
+            let old = bytes.as_ref().map(|bytes| parse(bytes).expect("our own index"));
+            let request = Request { depth: Depth::Files, hints: BTreeSet::new(), finished: true };
+            let outcome = reconcile(&directory, old.as_ref(), &request).expect("a listing");
+            compared += compare(&site.lock().expect("no panic"), &outcome.index);
+            bytes = Some(render(&outcome.index));
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(compared > 20, "too few unchanged distributions to show anything: {compared}");
+}
+
+/// Holds each distribution that the index vouches for, and whose stamps are the recorded ones, against
+/// its file; returns how many there were.
+fn compare(site: &Site, index: &Index<'_>) -> usize {
+    let mut compared = 0;
+    for row in index.distributions.iter().filter(|row| row.settled || index.settled) {
+        let name = String::from_utf8_lossy(&row.file_name);
+        let ns = |seconds: i64, ns: i64| seconds * 1_000_000_000 + ns;
+        let now = site.stats(&name).map(|stat| {
+            stat.map(|(mtime, mtime_ns, ctime, ctime_ns, inode, size)| {
+                (ns(mtime, mtime_ns), ns(ctime, ctime_ns), inode, size)
+            })
+        });
+        let stamps = [Some(row.stamps.itself), row.stamps.metadata, row.stamps.entry_points];
+        let recorded =
+            stamps.map(|stamp| stamp.map(|stamp| (stamp.mtime, stamp.ctime, stamp.inode, stamp.size)));
+        if now == recorded {
+            let entries = row.entry_points.as_ref().expect("ordinary");
+            let text: String =
+                entries.iter().map(|entry| format!("[g]\n{} = {}\n", entry.name, entry.value)).collect();
+            assert_eq!(Some(text), site.entry_points(&name), "{name} is not as recorded");
+            compared += 1;
+        }
+    }
+    compared
+}

@@ -1,0 +1,145 @@
+//! A site directory that changes.
+
+use std::fs::{self, File, FileTimes, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// The files of which an index records stamps, below a distribution's directory.
+const RECORDED: [&str; 3] = ["", "METADATA", "entry_points.txt"];
+
+/// A directory to try things on.
+pub struct Site {
+    directory: tempfile::TempDir,
+    path: PathBuf,
+    contents: u32,
+}
+
+/// mtime, ctime, inode and size.
+type Stat = (i64, i64, i64, i64, u64, u64);
+
+impl Site {
+    /// An empty one.
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().canonicalize().expect("a path").join("site-packages");
+        fs::create_dir(&path).expect("a site directory");
+        Self { directory, path, contents: 0 }
+    }
+
+    /// Its canonical path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn of(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Entry points that have not been there before, always of the same length.
+    fn content(&mut self) -> String {
+        self.contents += 1;
+        format!("[g]\na = m:f{:08}\n", self.contents)
+    }
+
+    /// As pip does: the directory first, then its files.
+    pub fn install(&mut self, name: &str) {
+        self.remove(name);
+        fs::create_dir(self.of(name)).expect("a directory");
+        fs::write(self.of(name).join("METADATA"), "Name: foo\nVersion: 1\n").expect("room");
+        let content = self.content();
+        fs::write(self.of(name).join("entry_points.txt"), content).expect("room");
+    }
+
+    /// As dpkg and rpm do, which put a new file over the old one and give it the packaged mtime.
+    pub fn replace_a_file(&mut self, name: &str) {
+        let content = self.content();
+        let (old, new) =
+            (self.of(name).join("entry_points.txt"), self.of(name).join("entry_points.txt.dpkg-new"));
+        if !self.is_directory(name) {
+            return;
+        }
+        fs::write(&new, content).expect("room");
+        if let Ok(before) = fs::symlink_metadata(&old) {
+            set_mtime(&new, &before);
+        }
+        fs::rename(new, old).expect("a rename");
+    }
+
+    /// A new directory in the place of the old one.
+    pub fn replace_whole(&mut self, name: &str) {
+        self.install("new.tmp");
+        self.remove(name);
+        fs::rename(self.of("new.tmp"), self.of(name)).expect("a rename");
+    }
+
+    /// As an editor may do: no other inode, no other size, and the mtime set back.
+    pub fn edit_in_place(&mut self, name: &str) {
+        let content = self.content();
+        let path = self.of(name).join("entry_points.txt");
+        let Ok(mut file) = OpenOptions::new().write(true).open(&path) else { return };
+        let before = file.metadata().expect("an open file");
+        file.write_all(content.as_bytes()).expect("room");
+        set_mtime(&path, &before);
+    }
+
+    /// A file where a directory was.
+    pub fn make_a_file(&mut self, name: &str) {
+        self.remove(name);
+        fs::write(self.of(name), format!("Name: foo\nVersion: {}\n", self.contents)).expect("room");
+    }
+
+    /// A link where a directory was.
+    pub fn make_a_link(&mut self, name: &str) {
+        self.remove(name);
+        symlink(self.directory.path(), self.of(name)).expect("a link");
+    }
+
+    /// Nothing where a file was.
+    pub fn remove_a_file(&mut self, name: &str) {
+        let _ = fs::remove_file(self.of(name).join("entry_points.txt"));
+    }
+
+    /// Nothing where a directory was.
+    pub fn remove(&mut self, name: &str) {
+        let _ = fs::remove_file(self.of(name));
+        let _ = fs::remove_dir_all(self.of(name));
+    }
+
+    /// The mtime of the site directory is set to a time long ago.
+    pub fn set_back(&mut self) {
+        let times = FileTimes::new().set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1));
+        File::open(&self.path).expect("a directory").set_times(times).expect("our own directory");
+    }
+
+    fn is_directory(&self, name: &str) -> bool {
+        fs::symlink_metadata(self.of(name)).is_ok_and(|meta| meta.is_dir())
+    }
+
+    /// What `lstat` says of a distribution's files.
+    pub fn stats(&self, name: &str) -> [Option<Stat>; 3] {
+        RECORDED.map(|file| {
+            let path = if file.is_empty() { self.of(name) } else { self.of(name).join(file) };
+            // Behind a link there is nothing that an index speaks of.
+            if !file.is_empty() && !self.is_directory(name) {
+                return None;
+            }
+            let meta = fs::symlink_metadata(path).ok()?;
+            Some((meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec(), meta.ino(), meta.size()))
+        })
+    }
+
+    /// The text of a distribution's `entry_points.txt`.
+    pub fn entry_points(&self, name: &str) -> Option<String> {
+        if self.is_directory(name) {
+            fs::read_to_string(self.of(name).join("entry_points.txt")).ok()
+        } else {
+            None
+        }
+    }
+}
+
+fn set_mtime(path: &Path, like: &fs::Metadata) {
+    let times = FileTimes::new().set_modified(like.modified().expect("an mtime"));
+    OpenOptions::new().write(true).open(path).expect("a file").set_times(times).expect("our own file");
+}
