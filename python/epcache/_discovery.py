@@ -50,7 +50,7 @@ def collect(group, troubles):
         except Unusable as found:
             # Seen only when part of the answer was given: begin again without that file.
             unusable.add(found.path)
-            troubles.append((walk.entry, f"the index {found.path} {found}"))
+            troubles.append((walk.entry_of[found.path], f"the index {found.path} {found}"))
         finally:
             walk.close()
 
@@ -71,11 +71,12 @@ def tell(troubles):
 class _Walk:
     def __init__(self, group, unusable, troubles):
         self.found = []
-        self.entry = None
+        self.entry_of = {}
         self._group = group
         self._unusable = unusable
         self._troubles = troubles
         self._use_indexes = _locate.environment("EPCACHE") != "off"
+        self._caches = _locate.caches()
         self._keys = set()
         # Open indexes whose keys are not in _keys yet, since nothing needed to know them so far.
         self._earlier = []
@@ -111,18 +112,16 @@ class _Walk:
             return self._other_path_entry(entry) if kind == 0o100000 else None
         if _without_distributions.get(entry) == _stamp(info):
             return None
-        self.entry = entry
         use_index = self._use_indexes and entry
-        if use_index and self._indexed(entry, info, [_locate.sidecar(entry), *_locate.mirrored(entry)]):
+        if use_index and self._indexed(entry, info, [_locate.sidecar(entry), *self._mirrored(entry)]):
             return None
         try:
             names = posix.listdir(entry or ".")
         except OSError:
             return None
-        for name in names:
-            if name[-10:].lower() in (".dist-info", ".egg-info"):
-                break
-        else:
+        # No name holds a slash, so this is one look at all their ends.
+        ends = "/".join(names).lower() + "/"
+        if ".dist-info/" not in ends and ".egg-info/" not in ends:
             _remember_without_distributions(entry, info)
             return None
         if use_index:
@@ -130,7 +129,7 @@ class _Walk:
             from os.path import realpath
 
             real = realpath(entry)
-            if real != entry and self._indexed(entry, info, _locate.mirrored(real)):
+            if real != entry and self._indexed(entry, info, self._mirrored(real)):
                 return None
         from . import _fallback
 
@@ -140,6 +139,10 @@ class _Walk:
         from . import _fallback
 
         self._add_distributions(_fallback.of_path_entry(entry))
+
+    def _mirrored(self, site):
+        places = [_locate.mirrored(cache, site) for cache in self._caches]
+        return [place for place in places if place]
 
     def _indexed(self, entry, info, places):
         stale = None
@@ -192,7 +195,7 @@ class _Walk:
         raise _Stale(why)
 
     def _add_index(self, index, entry):
-        index.entry = entry
+        index.entry = self.entry_of[index.path] = entry
         earlier = len(self._earlier)
         self._earlier.append(index)
         records = index.records(self._group)

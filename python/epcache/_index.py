@@ -44,7 +44,7 @@ class Index:
         self.path = path
         self._fd = posix.open(path, _FLAGS)
         self.file = posix.fstat(self._fd)
-        self._whole = self._order = self._table = None
+        self._whole = self._order = self._table = self._stamps = None
 
     def close(self):
         """Release the file. What has been read of it remains."""
@@ -67,6 +67,8 @@ class Index:
         """
         size = self.file.st_size
         head = posix.pread(self._fd, _FIRST_READ, 0)
+        if not head:
+            raise Unusable("is empty, since it could not be brought up to date", self.path)
         if not head.startswith(_MAGIC):
             raise Unusable("is not an index", self.path)
         if head[len(_MAGIC) : len(_MAGIC) + len(_VERSION)] != _VERSION:
@@ -228,7 +230,11 @@ class Index:
     @_checked
     def stamps(self, row):
         """The recorded stamps: of the distribution, its metadata file and its entry_points.txt."""
-        fields = self._lines(self._segment(self._segments[b"stamps"]))[row].split(b"\t")
+        if self._stamps is None:
+            self._stamps = self._lines(self._segment(self._segments[b"stamps"]))
+            if len(self._stamps) != self.count:
+                raise Unusable("is damaged", self.path)
+        fields = self._stamps[row].split(b"\t")
         itself, metadata, entry_points = [
             None if field == b"-" else tuple(map(int, field.split(b" "))) for field in fields
         ]

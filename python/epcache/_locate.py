@@ -26,24 +26,25 @@ def sidecar(site):
     return site + "/.epcache/index"
 
 
-def mirrored(site):
-    """The indexes outside it, in the order in which they count; none unless the path is plain.
+def caches():
+    """The directories that may hold indexes of others, as far as they exist, in their order."""
+    return [cache for cache in (SYSTEM_CACHE, _user_cache()) if cache and posix.access(cache, posix.F_OK)]
 
-    A ``..`` would lead out of the cache directory, so such a path has to be resolved first.
+
+def mirrored(cache, site):
+    """The index of a site directory in a cache; None unless the path is plain.
+
+    A ``..`` would lead out of the cache, so such a path has to be resolved first.
     """
     if not site.startswith("/") or "/../" in site + "/":
-        return []
-    places = [SYSTEM_CACHE + site + "/index"]
-    cache = _user_cache()
-    if cache is not None:
-        places.append(cache + "/epcache" + site + "/index")
-    return places
+        return None
+    return cache + site + "/index"
 
 
 def _user_cache():
     cache = environment("XDG_CACHE_HOME")
     if cache and cache.startswith("/"):
-        return cache
+        return cache + "/epcache"
     home = environment("HOME")
     if not home:
         import pwd
@@ -52,7 +53,7 @@ def _user_cache():
             home = pwd.getpwuid(posix.getuid()).pw_dir
         except KeyError:
             return None
-    return home.rstrip("/") + "/.cache" if home.startswith("/") else None
+    return home.rstrip("/") + "/.cache/epcache" if home.startswith("/") else None
 
 
 def distrust(found, path, site_owner):

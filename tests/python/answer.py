@@ -1,6 +1,6 @@
 """Run by an interpreter of any supported version: answers queries, and says how.
 
-The reader's directory is the argument, the request comes as JSON on stdin (see `conftest.ask`).
+The reader's directory is the argument, the request comes as JSON on stdin (see `interpreters.ask`).
 """
 
 import sys
@@ -45,9 +45,7 @@ def main():
     request = json.loads(sys.stdin.read())
     caught = []
     warnings.simplefilter("always")
-    warnings.showwarning = lambda message, category, *where: caught.append(
-        [category.__name__, str(message)]
-    )
+    warnings.showwarning = lambda message, category, *where: caught.append([category.__name__, str(message)])
     if request["by"] == "epcache":
         sys.path[:] = [_reader] + _stdlib
         import epcache

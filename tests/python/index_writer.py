@@ -78,6 +78,18 @@ def normalize(name):
     return re.sub(r"[-_.]+", "-", name).lower().replace("-", "_")
 
 
+def has_key(name):
+    """Whether an index can say what a name is when it is normalized."""
+    return name != "" and all(" " <= char <= "~" for char in name)
+
+
+def is_utf8(name):
+    try:
+        return bool(name.decode())
+    except UnicodeDecodeError:
+        return False
+
+
 def stem_of(file_name):
     """The name that the directory's name gives, or ''."""
     stem, extension = os.path.splitext(os.fsdecode(file_name))
@@ -105,11 +117,11 @@ class Row:
         name = stem_of(name)
         if not name:
             name = self.name or ""
-            if not name.isascii() or not name:
+            if not has_key(name):
                 # A reader has to ask the metadata who this is, and then to raise what that makes
                 # importlib.metadata raise.
                 self.entries = None
-        self.key = normalize(name) if name.isascii() else ""
+        self.key = normalize(name) if has_key(name) else ""
 
     def flags(self):
         return "".join(
@@ -126,12 +138,13 @@ class Row:
 
 def rows_of(site):
     """The rows, and for each its place in the listing as importlib.metadata arranges it."""
-    together = {}
-    for name in os.listdir(os.fsencode(site)):
-        if name.lower().endswith(SUFFIXES):
+    listing = [name for name in os.listdir(os.fsencode(site)) if name.lower().endswith(SUFFIXES)]
+    if not all(stem_of(name) and is_utf8(name) for name in listing):
+        together = {}
+        for name in listing:
             stem = os.fsdecode(name).lower().rpartition(".")[0].partition("-")[0]
             together.setdefault(normalize(stem), []).append(name)
-    listing = [name for names in together.values() for name in names]
+        listing = [name for names in together.values() for name in names]
     rows = [Row(site, name) for name in sorted(listing)]
     return rows, [listing.index(row.file_name) for row in rows]
 

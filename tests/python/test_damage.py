@@ -8,12 +8,12 @@ import sys
 import tempfile
 import warnings
 
+import epcache
 import index_writer
 import pytest
-from conftest import READER, add, run
-
-import epcache
+from environments import add
 from epcache import _discovery
+from interpreters import READER, run
 
 
 @pytest.fixture
@@ -143,7 +143,11 @@ def with_header(data, old, new):
     assert header.count(old) == 1
     header = header.replace(old, new)
     rest = data[length:]
-    lengths = b"%012d %010d %010d\n" % (51 + len(header) + len(rest), 51 + len(header), index_writer.check(header))
+    lengths = b"%012d %010d %010d\n" % (
+        51 + len(header) + len(rest),
+        51 + len(header),
+        index_writer.check(header),
+    )
     return data[:16] + lengths + header + rest
 
 
@@ -352,10 +356,32 @@ def test_no_descriptor_is_left_open(site, truth):
 
     whole = (site / ".epcache" / "index").read_bytes()
     before = descriptors()
-    damaged = [whole, whole[:-9], b"", with_header(whole, b"opaque\t4", b"opaque\t9"), whole[:-20] + b"x" + whole[-19:]]
+    damaged = [
+        whole,
+        whole[:-9],
+        b"",
+        with_header(whole, b"opaque\t4", b"opaque\t9"),
+        whole[:-20] + b"x" + whole[-19:],
+    ]
     for data in damaged:
         put(site, data)
         for query in QUERIES:
             answer(**query)
-        list(epcache.entry_points())[0].dist
+        assert list(epcache.entry_points())[0].dist is not None
     assert descriptors() == before
+
+
+def test_damage_that_only_a_later_site_directory_brings_to_light(site, truth, tmp_path, monkeypatch):
+    # The table of the first is needed to know what it hides of the second.
+    first = tmp_path / "first"
+    add(first, "bar-0.dist-info")
+    (first / ".epcache").mkdir()
+    index = pathlib.Path(index_writer.write(str(first)))
+    data = index.read_bytes()
+    monkeypatch.setattr(sys, "path", [str(first), str(site)])
+    right = answer(group="g")
+    assert right == ([key for key in truth[1] if key[0] != "b"], [])
+    index_writer.replace(str(index), data.replace(b"bar\tbar\t0", b"baz\tbaz\t0"))
+    found, told = answer(group="g")
+    assert found == right[0]
+    assert len(told) == 1 and told[0].startswith(f"{first}: the index {index} is damaged")

@@ -6,7 +6,8 @@ import zipfile
 
 import index_writer
 import pytest
-from conftest import INTERPRETERS, add, ask, expected
+from environments import add
+from interpreters import INTERPRETERS, ask, expected
 
 GROUPS = [{}, {"group": "g"}, {"group": "h"}, {"name": "a"}, {"group": "none"}]
 
@@ -42,7 +43,10 @@ SITES = {
         ("foo_bar.egg-info", "[h]\na = three:f\n", None),
     ],
     "empty_hides_valid": [("foo-1.dist-info", None, None), ("foo-2.dist-info", "[g]\na = two:f\n", None)],
-    "pip_leftover": [("~oo-1.dist-info", "[g]\na = m:f\n", "Name: foo\nVersion: 1\n"), ("oo-1.dist-info", "[g]\nb = m:f\n", None)],
+    "pip_leftover": [
+        ("~oo-1.dist-info", "[g]\na = m:f\n", "Name: foo\nVersion: 1\n"),
+        ("oo-1.dist-info", "[g]\nb = m:f\n", None),
+    ],
     "name_from_metadata": [
         (".dist-info", "[g]\na = m:f\n", "Name: Foo.Bar\nVersion: 1\n"),
         ("foo_bar-2.dist-info", "[g]\nb = m:f\n", None),
@@ -59,7 +63,16 @@ SITES = {
         ("\u212aelvin-1.dist-info", "[g]\nc = m:f\n", None),
         ("kelvin-1.dist-info", "[g]\nd = m:f\n", None),
     ],
-    "bytes_that_are_not_utf8": [(os.fsdecode(b"f\xff%41\n-1.dist-info"), "[g]\na = m:f\n", "Name: foo\n"), PLAIN],
+    "bytes_that_are_not_utf8": [
+        (os.fsdecode(b"f\xff%41\n-1.dist-info"), "[g]\na = m:f\n", "Name: foo\n"),
+        PLAIN,
+    ],
+    "control_characters_in_a_name": [
+        ("a\nb-1.dist-info", "[g]\na = m:f\n", "Name: ab\n"),
+        ("a\nB-2.dist-info", "[g]\nb = m:f\n", "Name: ab\n"),
+        ("a\tb-1.egg-info", "[g]\nc = m:f\n", "Name: ab\n"),
+        PLAIN,
+    ],
     "line_without_equals": [PLAIN, ("bad-1.dist-info", "[g]\na = m:f\nnoeq\n", None)],
     "bad_line_hidden_by_another": [
         ("bad-1.dist-info", "[g]\na = m:f\n", None),
@@ -94,8 +107,25 @@ def test_one_indexed_site_directory(python, tmp_path, name):
     index(site)
     found = assert_as_importlib(python, [site])
     has_opaque = b"\nopaque\t" in (site / ".epcache" / "index").read_bytes()
-    has_keyless = name in ("name_from_metadata", "upper_case_extension", "no_name_at_all") or "non" in name or "bytes" in name
+    has_keyless = (
+        "control" in name
+        or name in ("name_from_metadata", "upper_case_extension", "no_name_at_all")
+        or "non" in name
+        or "bytes" in name
+    )
     assert ("importlib.metadata" in found["modules"]) <= (has_opaque or has_keyless)
+
+
+@pytest.mark.parametrize("name", SITES)
+def test_the_tool_writes_the_same_bytes_as_the_second_implementation(tmp_path, name, epcache):
+    site = make(tmp_path / "site", SITES[name])
+    epcache("refresh", site)
+    written = (site / ".epcache" / "index").read_bytes()
+    # Which are unsettled is a question of the clock.
+    lines = [line for line in written.split(b"\n") if line.startswith(b"unsettled\t")]
+    unsettled = [int(row) for line in lines for row in line.split(b"\t")[1].split(b" ")]
+    index_writer.write(str(site), unsettled=unsettled)
+    assert (site / ".epcache" / "index").read_bytes() == written
 
 
 @pytest.mark.parametrize("name", SITES)
@@ -192,7 +222,15 @@ def test_path_entries_that_hold_nothing(python, tmp_path):
     os.mkfifo(tmp_path / "fifo.egg-info")
     locked = make(tmp_path / "locked", [PLAIN])
     locked.chmod(0)
-    paths = [tmp_path / "no", tmp_path / "file", tmp_path / "file" / "x", "/dev/null", locked, site, "x" * 5000]
+    paths = [
+        tmp_path / "no",
+        tmp_path / "file",
+        tmp_path / "file" / "x",
+        "/dev/null",
+        locked,
+        site,
+        "x" * 5000,
+    ]
     found = assert_as_importlib(python, paths)
     assert found["answers"][0] != []
 
@@ -205,7 +243,15 @@ def test_a_fifo_on_the_path_is_nothing(python, tmp_path):
 
 @pytest.mark.parametrize("indexed", [True, False])
 def test_what_is_no_regular_file_is_as_if_absent(python, tmp_path, indexed):
-    site = make(tmp_path / "site", [PLAIN, ("fifo-1.dist-info", None, None), ("dir-1.dist-info", None, None), ("zero-1.dist-info", None, None)])
+    site = make(
+        tmp_path / "site",
+        [
+            PLAIN,
+            ("fifo-1.dist-info", None, None),
+            ("dir-1.dist-info", None, None),
+            ("zero-1.dist-info", None, None),
+        ],
+    )
     os.mkfifo(site / "fifo-1.dist-info" / "entry_points.txt")
     (site / "dir-1.dist-info" / "entry_points.txt").mkdir()
     (site / "zero-1.dist-info" / "entry_points.txt").symlink_to("/dev/zero")
@@ -215,7 +261,10 @@ def test_what_is_no_regular_file_is_as_if_absent(python, tmp_path, indexed):
         index(site)
     found = ask(python, [site], [{"group": "g"}, {}])
     assert found["warnings"] == []
-    assert [[name for name, *_ in answer] for answer in found["answers"]] == [["z", "a"], ["a", "z", "a", "b"]]
+    assert [[name for name, *_ in answer] for answer in found["answers"]] == [
+        ["z", "a"],
+        ["a", "z", "a", "b"],
+    ]
 
 
 def test_a_linked_distribution_is_followed_as_importlib_does(python, tmp_path):
@@ -223,7 +272,9 @@ def test_a_linked_distribution_is_followed_as_importlib_does(python, tmp_path):
     site = make(tmp_path / "site", [PLAIN])
     (site / "linked-1.dist-info").symlink_to(tmp_path / "elsewhere" / "linked-1.dist-info")
     (site / "text-1.dist-info").mkdir()
-    (site / "text-1.dist-info" / "entry_points.txt").symlink_to(tmp_path / "elsewhere" / "linked-1.dist-info" / "entry_points.txt")
+    (site / "text-1.dist-info" / "entry_points.txt").symlink_to(
+        tmp_path / "elsewhere" / "linked-1.dist-info" / "entry_points.txt"
+    )
     index(site)
     assert_as_importlib(python, [site])
 
@@ -231,7 +282,10 @@ def test_a_linked_distribution_is_followed_as_importlib_does(python, tmp_path):
 def test_relative_entries_and_the_current_directory(python, tmp_path):
     site = make(tmp_path / "site", [PLAIN])
     index(site)
-    for setup, path in (("import os; os.chdir(%r)" % str(site), [""]), ("import os; os.chdir(%r)" % str(tmp_path), ["site"])):
+    for setup, path in (
+        ("import os; os.chdir(%r)" % str(site), [""]),
+        ("import os; os.chdir(%r)" % str(tmp_path), ["site"]),
+    ):
         found = assert_as_importlib(python, path, setup=setup)
         assert ("importlib.metadata" in found["modules"]) == (path == [""])
         assert len(found["answers"][0]) == 4

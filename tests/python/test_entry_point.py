@@ -4,7 +4,7 @@ import pathlib
 import subprocess
 
 import pytest
-from conftest import INTERPRETERS, READER
+from interpreters import INTERPRETERS, READER
 
 # Run with `module` set to epcache and to importlib.metadata of 3.12: the printed results are equal.
 TRANSCRIPT = r"""
@@ -112,7 +112,7 @@ def test_equal_to_the_entry_points_of_importlib_metadata():
 
 def test_an_entry_point_from_an_index_keeps_its_distribution_when_pickled(python, tmp_path):
     import index_writer
-    from conftest import add
+    from environments import add
 
     site = tmp_path / "site"
     add(site, "foo-1.dist-info", "[g]\na = os:getcwd\n")
@@ -137,7 +137,7 @@ def test_an_entry_point_from_an_index_keeps_its_distribution_when_pickled(python
         assert found.dist.read_text('entry_points.txt').startswith('[g]')
         assert found.dist.read_text('nothing') is None
         assert found.dist.files is None
-        assert str(found.dist.locate_file('x')) == {str(site / 'x')!r}
+        assert str(found.dist.locate_file('x')) == {str(site / "x")!r}
         """
     done = subprocess.run([python, "-S", "-E", "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

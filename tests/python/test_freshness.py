@@ -12,11 +12,10 @@ import threading
 import time
 import warnings
 
+import epcache
 import index_writer
 import pytest
-from conftest import add
-
-import epcache
+from environments import add
 from epcache import _discovery
 
 
@@ -190,7 +189,10 @@ def test_what_moves_no_directory_is_left_to_the_trigger(site, epcache, change):
     change(site / "foo-1.dist-info")
     assert stamp(site) == before, "then no reader that only looks at the directory can know"
     epcache("refresh", site)
-    assert answer(group="g") == ({change_added_file: [], change_metadata: ["foo:a"]}.get(change, ["foo:z"]), [])
+    assert answer(group="g") == (
+        {change_added_file: [], change_metadata: ["foo:a"]}.get(change, ["foo:z"]),
+        [],
+    )
 
 
 def test_an_installer_that_fills_a_directory_later_is_seen(site, epcache):
@@ -274,5 +276,7 @@ def test_trusting_the_mtime_alone_would_not_pass_these_tests(site, monkeypatch):
     recorded = os.stat(site)
     add(site, "new-1.dist-info", "[g]\nn = new:n\n")
     os.utime(site, ns=(recorded.st_atime_ns, recorded.st_mtime_ns))
-    monkeypatch.setattr(_discovery, "_staleness", lambda index, entry, info: index.site[0] != info.st_mtime_ns)
+    monkeypatch.setattr(
+        _discovery, "_staleness", lambda index, entry, info: index.site[0] != info.st_mtime_ns
+    )
     assert answer(group="g") == (["foo:a"], [])

@@ -6,7 +6,8 @@ import subprocess
 
 import index_writer
 import pytest
-from conftest import READER, add
+from environments import add
+from interpreters import READER
 
 QUERIES = """
 assert [ep.value for ep in epcache.entry_points(group='g')] == ['m:f', 'm:h'], epcache.entry_points()

@@ -2,7 +2,7 @@
 
 import index_writer
 import pytest
-from conftest import ask, expected
+from interpreters import ask, expected
 
 
 @pytest.fixture(scope="module")

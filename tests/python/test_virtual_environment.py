@@ -6,10 +6,10 @@ The steps build on each other and run in the order of the file.
 import json
 import os
 
-import pytest
-from conftest import CACHE, INTERPRETERS, REQUIREMENTS, ask, expected, make_environment, run, uv
-
 import index_writer
+import pytest
+from environments import CACHE, REQUIREMENTS, make_environment, uv
+from interpreters import INTERPRETERS, ask, expected, run
 
 ORACLE = """
 import importlib.metadata, json, sys
@@ -53,9 +53,13 @@ class Environment:
     def assert_lists(self):
         """`epcache list` says what every version's importlib.metadata says."""
         listed = json.loads(self.tool("list", "--venv", self.directory, "--json"))
-        assert {tuple(row) for row in listed} == {("site", "distribution", "version", "group", "name", "value")}
+        assert {tuple(row) for row in listed} == {
+            ("site", "distribution", "version", "group", "name", "value")
+        }
         assert {row["site"] for row in listed} == {str(self.site)}
-        rows = sorted([row[key] for key in ("distribution", "version", "group", "name", "value")] for row in listed)
+        rows = sorted(
+            [row[key] for key in ("distribution", "version", "group", "name", "value")] for row in listed
+        )
         assert len(rows) > 250
         for python in INTERPRETERS.values():
             assert rows == json.loads(run(python, "-I", "-c", ORACLE, self.site))
@@ -87,7 +91,9 @@ def test_the_index_has_the_bytes_that_its_specification_says(environment):
     unsettled = [line for line in written.split(b"\n") if line.startswith(b"unsettled\t")]
     unsettled = [int(row) for line in unsettled for row in line.split(b"\t")[1].split(b" ")]
     rows, order = index_writer.rows_of(str(environment.site))
-    assert index_writer.render(index_writer.stamp(environment.site), rows, order, unsettled=unsettled) == written
+    assert (
+        index_writer.render(index_writer.stamp(environment.site), rows, order, unsettled=unsettled) == written
+    )
 
 
 def test_nothing_is_read_when_nothing_has_changed(environment):
@@ -145,7 +151,10 @@ def test_uv_reinstalls_the_same_version(environment):
 def test_the_index_moves_with_the_environment(environment):
     moved = environment.directory.with_name("moved")
     os.rename(environment.directory, moved)
-    environment.directory, environment.site = moved, moved / environment.site.relative_to(environment.directory)
+    environment.directory, environment.site = (
+        moved,
+        moved / environment.site.relative_to(environment.directory),
+    )
     environment.assert_reads()
     assert environment.refresh()["read"] == []
     environment.assert_lists()
