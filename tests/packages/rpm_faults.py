@@ -1,38 +1,18 @@
 """Ways in which writing an index can fail, each for as long as a `with` lasts."""
 
 import contextlib
-import ctypes
 import os
 import shutil
 import subprocess
 
+from private_mounts import mounted
 from rpm_machine import CACHE, EPCACHE
-
-CLONE_NEWNS = 0x00020000
-
-
-def keep_mounts_private():
-    """Move this process to a mount namespace of its own: what it mounts, nobody else sees,
-    and it ends with the process, however that ends."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNS):
-        raise OSError(ctypes.get_errno(), "unshare")
-    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-
-
-@contextlib.contextmanager
-def _mounted(*command):
-    subprocess.run(["mount", *map(str, command)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(command[-1])], check=True)
 
 
 @contextlib.contextmanager
 def read_only(machine):
     place = machine.system.path(CACHE)
-    with _mounted("--bind", place, place):
+    with mounted("--bind", place, place):
         subprocess.run(["mount", "-o", "remount,bind,ro", place], check=True)
         yield
 
@@ -45,7 +25,7 @@ def full(machine):
     uid, gid = machine.account()
     subprocess.run(["cp", "-a", place, kept], check=True)
     try:
-        with _mounted("-t", "tmpfs", "-o", f"size=256k,mode=755,uid={uid},gid={gid}", "tmpfs", place):
+        with mounted("-t", "tmpfs", "-o", f"size=256k,mode=755,uid={uid},gid={gid}", "tmpfs", place):
             subprocess.run(["cp", "-a", f"{kept}/.", place], check=True)
             filler = place / "filler"
             with contextlib.suppress(OSError), open(filler, "wb", buffering=0) as file:
@@ -54,6 +34,12 @@ def full(machine):
             assert filler.stat().st_size, "the file system is larger than its indexes"
             assert os.statvfs(place).f_bavail == 0
             yield
+            # There is but one such directory: what was done to it stays done.
+            filler.unlink()
+            shutil.rmtree(kept)
+            subprocess.run(["cp", "-a", place, kept], check=True)
+        shutil.rmtree(place)
+        subprocess.run(["cp", "-a", kept, place], check=True)
     finally:
         shutil.rmtree(kept)
 

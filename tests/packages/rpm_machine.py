@@ -15,14 +15,15 @@ import index_file
 import rpm_build
 import rpm_payload
 import trace
+from private_mounts import mounted
 
 CACHE = "/var/cache/epcache"
 EPCACHE = "/usr/bin/epcache"
 PYTHON = "3.13"
 SITE = f"/usr/lib/python{PYTHON}/site-packages"
 SITE64 = f"/usr/lib64/python{PYTHON}/site-packages"
-PACKAGES = ["busybox-static", "python3", "rpm", "strace"]
-DNF5 = ["createrepo-c", "dnf5"]  # only sid has it in one release with rpm 6
+PACKAGES = ["busybox-static", "passwd", "python3", "rpm", "strace"]
+ONLY_SID = ["createrepo-c", "dnf5"]
 
 # A trigger inherits what the caller of rpm has in its environment: nothing of it may count.
 HOSTILE = {
@@ -46,15 +47,21 @@ for distribution in importlib.metadata.distributions(path=sys.argv[1:]):
 json.dump(found, sys.stdout)
 """
 
-# Any warning of the reader is an error here; `searched` tells whether it had to use the disk.
+# Any warning of the reader is an error here; `searched` tells whether it opened anything of
+# a distribution in the site directory, as it must where it cannot rely on the index.
 READER = """
-import sys
-sys.path[:0] = [sys.argv[1]]
+import json, sys
+modules, site = sys.argv[1:]
+sys.path.insert(0, modules)
 import epcache
-sys.path[:] = sys.argv[2:]
+sys.path[:] = [entry for entry in sys.path[1:] if not entry.endswith("-packages")] + [site]
+opened = []
+def watch(event, arguments):
+    if event == "open" and isinstance(arguments[0], (str, bytes)):
+        opened.append(arguments[0] if isinstance(arguments[0], str) else arguments[0].decode("utf-8", "replace"))
+sys.addaudithook(watch)
 answer = [[e.group, e.name, e.value] for e in epcache.entry_points()]
-searched = "importlib.metadata" in sys.modules
-import json
+searched = any(path.startswith(site + "/") and "-info" in path for path in opened)
 json.dump({"answer": answer, "searched": searched}, sys.stdout)
 """
 
@@ -89,15 +96,15 @@ class Machine:
         """Run a package manager, traced; its exit status is for the caller to judge."""
         place = f"/trace/{uuid.uuid4().hex}"
         result = self.system.run(*trace.command(place), *command, mounts=mounts, env=env, check=False)
-        runs = trace.runs(self.system.path(place), EPCACHE)
+        runs = trace.runs(self.system.path(place), EPCACHE, str(self.system.root))
         shutil.rmtree(self.system.path(place))
         return Transaction(result.returncode, result.stdout + result.stderr, runs)
 
     def rpm(self, *arguments, **options):
         return self.transact("rpm", *arguments, **options)
 
-    def provide_ground(self):
-        """Install the package that stands for the Debian system below."""
+    def ground(self):
+        """The package that stands for the Debian system below."""
         programs = ["/bin/sh", "/usr/bin/find", "/usr/bin/setpriv", "/usr/bin/getent"]
         programs += ["/usr/sbin/groupadd", "/usr/sbin/useradd"]
         missing = [program for program in programs if not self.system.path(program).exists()]
@@ -107,9 +114,19 @@ class Machine:
         symbols = self.system.run("/usr/lib/rpm/elfdeps", "--provides", input=files).stdout.split("\n")
         provides = [*programs, *filter(None, symbols), "rtld(GNU_HASH)"]
         provides += [f"python(abi) = {version}" for version in ("3.11", "3.13")]
-        ground = rpm_payload.Payload("ground", provides=tuple(dict.fromkeys(provides)))
-        where = rpm_payload.build(self.system, [ground])
-        self.system.run("rpm", "-U", where / ground.filename)
+        return rpm_payload.Payload("ground", provides=tuple(dict.fromkeys(provides)))
+
+    def clear(self):
+        """Erase every package but `ground`, and what erasing leaves behind on purpose."""
+        installed = set(self.system.run("rpm", "-qa", "--qf", "%{NAME}\\n").stdout.split()) - {"ground"}
+        if installed:
+            self.system.run("rpm", "-e", *installed)
+        for site in (SITE, SITE64):
+            shutil.rmtree(self.system.path(site), ignore_errors=True)
+        for name in ("passwd", "group", "shadow", "gshadow"):
+            file = self.system.path(f"/etc/{name}")
+            lines = file.read_text().splitlines(True)
+            file.write_text("".join(line for line in lines if not line.startswith("epcache:")))
 
     def truth(self, site, root=""):
         """What the system's own importlib.metadata says: (directory, Name, Version, entry points)."""
@@ -151,12 +168,9 @@ class Machine:
         for site in sites:
             place = self.index(site)
             assert place.is_file(), f"{site}: no index"
-            index = index_file.read(place)
+            index = index_file.parse(place.read_bytes())
             assert index.settled and not index.unsettled, f"{site}: not settled"
-            truth = self.truth(site)
-            assert sorted(index.distributions, key=repr) == sorted([tuple(t[:3]) for t in truth], key=repr)
-            entry_points = sorted((t[0], *point) for t in truth for point in t[3])
-            assert sorted(index.entry_points) == entry_points
+            assert described(index) == expected(self.truth(site))
             while place != self.system.path(CACHE).parent:
                 found = place.lstat()
                 assert (found.st_uid, found.st_gid) == owner, f"{place}: belongs to {found.st_uid}"
@@ -170,15 +184,30 @@ class Machine:
         assert not self.system.path("/hostile/cache").exists()
 
 
+def described(index):
+    """The distributions in an index: (directory, Name, Version, entry points)."""
+    return sorted(
+        ((row.directory, row.name, row.version, sorted(row.entry_points)) for row in index.distributions.values()),
+        key=repr,
+    )
+
+
+def expected(truth):
+    """The same, of what importlib.metadata says."""
+    return sorted(((*found[:3], sorted(found[3])) for found in truth), key=repr)
+
+
 @contextlib.contextmanager
 def running(suite, payloads):
-    """A machine of `suite` with `ground` installed, our packages below /ours and the
-    directory `payloads` as /payloads; nothing of ours is installed yet."""
+    """A machine of `suite` with `ground` installed, our packages below /ours and those
+    of `payloads` below /payloads; nothing of ours is installed yet."""
     packages = rpm_build.packages("bookworm" if suite == "bookworm" else "trixie")
-    include = PACKAGES + (DNF5 if suite == "sid" else [])
-    with chroot.unpacked(suite, include, update=False) as system:
+    include = PACKAGES + (ONLY_SID if suite == "sid" else [])
+    # rpm's plugin `unshare` gives scripts a file system of their own; `/` has to be a mount for that.
+    with chroot.unpacked(suite, include, update=False) as system, mounted("--bind", system.root, system.root):
         machine = Machine(system)
-        machine.provide_ground()
-        shutil.copytree(payloads, system.path("/payloads"), dirs_exist_ok=True)
         shutil.copytree(packages, system.path("/ours"))
+        ground = machine.ground()
+        where = rpm_payload.build(system, [ground, *payloads])
+        system.run("rpm", "-U", where / ground.filename)
         yield machine

@@ -73,6 +73,7 @@ def dist_info(site, name, version="1.0", entry_points="", format="2.1", release=
 
 def write(payload, place):
     """Lay the payload's files out below `place`, every stamp the same."""
+    place.mkdir(parents=True)
     for path, text in payload.files.items():
         target = place / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)

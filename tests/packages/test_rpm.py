@@ -5,13 +5,14 @@ transaction fail. After each step the index file itself, `epcache list` and the 
 reader are compared with importlib.metadata of the same system.
 """
 
+import json
 import os
-import shutil
 import subprocess
-import tempfile
+import time
 from pathlib import Path
 
-import chroot
+import index_file
+import private_mounts
 import pytest
 import rpm_faults
 import rpm_machine
@@ -54,35 +55,34 @@ PAYLOADS = [ALPHA, ALPHA_2, BETA, BETA_REBUILT, GAMMA, LEFT, WIDE, NAMED, EGGS, 
 
 
 @pytest.fixture(scope="module", autouse=True)
-def private_mounts():
-    rpm_faults.keep_mounts_private()
-
-
-@pytest.fixture(scope="module")
-def payloads():
-    """The directory of all payload packages, built by trixie's rpmbuild."""
-    with chroot.unpacked("trixie", rpm_machine.PACKAGES, update=False) as system:
-        built = rpm_payload.build(system, PAYLOADS)
-        place = Path(tempfile.mkdtemp(prefix="epcache-payloads-"))
-        for file in system.path(built).glob("*.rpm"):
-            shutil.copy(file, place)
-    yield place
-    shutil.rmtree(place)
-
-
-@pytest.fixture(params=SUITES)
-def machine(request, payloads):
-    with rpm_machine.running(request.param, payloads) as found:
-        yield found
+def own_mounts():
+    private_mounts.begin()
 
 
 @pytest.fixture(params=SUITES, scope="module")
-def ready(request, payloads):
-    """A machine on which our packages and two payloads are installed."""
-    with rpm_machine.running(request.param, payloads) as found:
-        install(found, BETA, ALPHA, ours="first")
-        found.assert_right(SITE)
+def machine(request, own_mounts):
+    with rpm_machine.running(request.param, PAYLOADS) as found:
         yield found
+
+
+@pytest.fixture
+def bare(machine):
+    """A machine on which nothing of ours is installed, nor a payload."""
+    machine.clear()
+    return machine
+
+
+@pytest.fixture
+def ready(machine):
+    """A machine on which our packages and two payloads are installed."""
+    try:
+        machine.assert_right(SITE)
+    except (AssertionError, OSError):
+        # The first to ask, or after a test that failed or that cleared the machine.
+        machine.clear()
+        install(machine, BETA, ALPHA, ours="first")
+        machine.assert_right(SITE)
+    return machine
 
 
 def install(machine, *payloads, options=("-U",), ours=None, **how):
@@ -109,47 +109,47 @@ def directory(payload):
     return Path(next(iter(payload.files))).parent.name
 
 
-def test_index_is_right_after_every_kind_of_transaction(machine):
-    before = install(machine, ALPHA, EGGS)
+def test_index_is_right_after_every_kind_of_transaction(bare):
+    before = install(bare, ALPHA, EGGS)
     assert before.runs == []
 
-    first = install(machine, ours="first")
+    first = install(bare, ours="first")
     assert first.replaced(SITE)
-    machine.assert_right(SITE)
+    bare.assert_right(SITE)
 
-    added = install(machine, BETA, WIDE)
+    added = install(bare, BETA, WIDE)
     assert added.read(SITE) == {directory(BETA)} and added.read(SITE64) == {directory(WIDE)}
-    machine.assert_right(SITE, SITE64)
+    bare.assert_right(SITE, SITE64)
 
-    upgraded = install(machine, ALPHA_2)
+    upgraded = install(bare, ALPHA_2)
     assert upgraded.read(SITE) == {directory(ALPHA_2)} and upgraded.read(SITE64) == set()
-    machine.assert_right(SITE, SITE64)
+    bare.assert_right(SITE, SITE64)
 
-    named = install(machine, NAMED)
+    named = install(bare, NAMED)
     assert named.read(SITE) == {"sp ace näme-1.0.dist-info"}
-    machine.assert_right(SITE)
+    bare.assert_right(SITE)
 
-    again = install(machine, ALPHA_2, options=["-U", "--replacepkgs"])
+    again = install(bare, ALPHA_2, options=["-U", "--replacepkgs"])
     assert again.read(SITE) == {directory(ALPHA_2)}
-    machine.assert_right(SITE)
+    bare.assert_right(SITE)
 
-    erased = erase(machine, "alpha")
+    erased = erase(bare, "alpha")
     assert erased.read(SITE) == set() and erased.replaced(SITE)
-    machine.assert_right(SITE)
+    bare.assert_right(SITE)
 
     # The trigger of the second prefix: rpm 4.18 would not run one stanza for both.
-    erased = erase(machine, "wide")
+    erased = erase(bare, "wide")
     assert erased.read(SITE64) == set() and erased.replaced(SITE64)
-    machine.assert_right(SITE, SITE64)
+    bare.assert_right(SITE, SITE64)
 
-    upgraded = install(machine, ours="second")
+    upgraded = install(bare, ours="second")
     assert upgraded.replaced(SITE)
-    machine.assert_right(SITE, SITE64)
+    bare.assert_right(SITE, SITE64)
 
-    erase(machine, "epcache")
-    assert not os.path.lexists(machine.system.path(CACHE))
-    assert not os.path.lexists(machine.system.path(f"{CACHE}.erased"))
-    assert machine.reader(SITE)["searched"]
+    erase(bare, "epcache")
+    assert not os.path.lexists(bare.system.path(CACHE))
+    assert not os.path.lexists(bare.system.path(f"{CACHE}.erased"))
+    assert bare.reader(SITE)["searched"]
 
 
 def test_release_only_upgrade_is_seen(ready):
@@ -174,7 +174,10 @@ def test_erased_package_that_leaves_an_empty_directory_behind(ready):
     left = ready.system.path(f"{SITE}/{directory(LEFT)}")
     assert list(left.iterdir()) == []
     ready.assert_right(SITE)
+    # rpm knows nothing of this change; with the next transaction it is seen as well.
     left.rmdir()
+    install(ready, ALPHA, options=["-U", "--replacepkgs"])
+    ready.assert_right(SITE)
 
 
 def test_site_directory_whose_modification_time_is_set_back(ready):
@@ -191,11 +194,12 @@ def test_site_directory_whose_modification_time_is_set_back(ready):
 
 
 def test_transaction_without_scripts_is_mended_by_refresh(ready):
-    ready.assert_right(SITE)
     unseen = install(ready, GAMMA, options=["-U", "--noscripts"])
     assert unseen.runs == []
     ready.assert_truthful(SITE)
     assert ready.system.run(EPCACHE, "status", check=False).returncode == 1
+    # A directory that was changed just now cannot be told from one that changes again.
+    time.sleep(3.1)
     ready.system.run(EPCACHE, "refresh", "--system")
     ready.assert_right(SITE)
     erase(ready, "gamma")
@@ -220,9 +224,7 @@ def test_fault_neither_fails_the_transaction_nor_leaves_a_wrong_answer(ready, fa
     ready.assert_right(SITE)
     with fault(ready):
         install(ready, BETA_REBUILT)
-        if fault is not rpm_faults.program_that_cannot_run:
-            assert answers(ready) == "two"
-        assert ready.reader(SITE, strict=False)["searched"]
+        assert answers(ready) == "two"
     # What is left from before must not count again when the fault is gone.
     assert answers(ready) == "two"
     ready.assert_truthful(SITE)
@@ -231,19 +233,25 @@ def test_fault_neither_fails_the_transaction_nor_leaves_a_wrong_answer(ready, fa
 
 
 def answers(machine):
-    """Which build of `beta` the program and the reader believe to be there."""
-    listed = {e["value"] for e in machine.listed(SITE) if e["name"] == "beta"}
+    """Which build of `beta` the Python reader believes to be there. `epcache list` must
+    agree, or say that it cannot tell."""
     read = {value for _, name, value in machine.reader(SITE, strict=False)["answer"] if name == "beta"}
-    assert listed == read and len(read) == 1
+    assert len(read) == 1
+    said = machine.system.run(EPCACHE, "list", "--site", SITE, "--name", "beta", "--json", check=False)
+    if said.returncode == 0:
+        assert {entry["value"] for entry in json.loads(said.stdout)} == read
+    else:
+        assert "beta" not in said.stdout and said.stderr
     return read.pop().partition(":")[2]
 
 
-def test_failing_trigger_fails_the_transaction_from_rpm_6_on(machine):
+def test_failing_trigger_fails_the_transaction_from_rpm_6_on(bare):
     """That the other tests see status 0 means something."""
-    major = int(machine.system.run("rpm", "--eval", "%{lua:print(rpm.vercmp(macros.rpmversion or '0', '6') >= 0 and 6 or 4)}").stdout)
-    assert (major == 6) == (machine.system.suite == "sid")
-    assert machine.rpm("-U", f"/payloads/{CANARY.filename}").status == 0
-    assert machine.rpm("-U", f"/payloads/{ALPHA.filename}").status == (1 if major == 6 else 0)
+    version = bare.system.run("rpm", "--version").stdout.split()[-1]
+    assert (int(version.split(".")[0]) >= 6) == (bare.system.suite == "sid")
+    assert bare.rpm("-U", f"/payloads/{CANARY.filename}").status == 0
+    assert bare.rpm("-U", f"/payloads/{ALPHA.filename}").status == (1 if bare.system.suite == "sid" else 0)
+    bare.rpm("-e", "--noscripts", "--notriggers", "canary")
 
 
 def test_tree_without_proc_and_null_device(machine):
@@ -251,11 +259,12 @@ def test_tree_without_proc_and_null_device(machine):
     libraries = ["libc.so.6", "libm.so.6", "libgcc_s.so.1"]
     script = f"""
         set -eu
-        mkdir -p /tree/bin /tree/etc /tree/lib64 /tree/usr/bin /tree/var/tmp
+        rm -rf /tree
+        mkdir -p /tree/bin /tree/etc /tree/lib64 /tree/lib/x86_64-linux-gnu /tree/usr/bin /tree/var/tmp
         cp /bin/busybox /tree/bin/busybox
         for applet in sh find; do ln -s busybox /tree/bin/$applet; done
         cp -L /lib64/ld-linux-x86-64.so.2 /tree/lib64/
-        for library in {" ".join(libraries)}; do cp -L /lib/x86_64-linux-gnu/$library /tree/lib64/; done
+        for library in {" ".join(libraries)}; do cp -L /lib/x86_64-linux-gnu/$library /tree/lib/x86_64-linux-gnu/; done
         echo root:x:0:0::/root:/bin/sh >/tree/etc/passwd
         echo epcache:x:970:970::/nonexistent:/usr/sbin/nologin >>/tree/etc/passwd
         echo root:x:0: >/tree/etc/group
@@ -267,39 +276,39 @@ def test_tree_without_proc_and_null_device(machine):
     for payload in ([], [ALPHA], [BETA], [BETA_REBUILT]):
         files = [f"/payloads/{found.filename}" for found in payload] or ["/ours/first/epcache.rpm"]
         done = machine.rpm("--root", "/tree", "-U", *files)
+        print(done.output)
         assert done.status == 0, done.output
         assert not (tree / "proc").exists() and not os.path.lexists(tree / "dev/null")
-    truth = sorted(tuple(found[:3]) for found in machine.truth(SITE, "/tree"))
-    points = sorted((found[0], *point) for found in machine.truth(SITE, "/tree") for point in found[3])
     index = tree / f"{CACHE}{SITE}/index".lstrip("/")
-    found = rpm_machine.index_file.read(index)
-    assert sorted(found.distributions) == truth and sorted(found.entry_points) == points
+    found = index_file.parse(index.read_bytes())
+    assert rpm_machine.described(found) == rpm_machine.expected(machine.truth(SITE, "/tree"))
     assert index.stat().st_uid == 970
     shown = subprocess.run(["chroot", tree, EPCACHE, "list", "--site", SITE], capture_output=True, text=True)
     assert shown.returncode == 0 and "beta:two" in shown.stdout
 
 
-def test_dnf_with_a_repository(payloads):
-    with rpm_machine.running("sid", payloads) as machine:
-        script = "mkdir /repository && cp /payloads/*.rpm /ours/second/*.rpm /repository && createrepo_c -q /repository"
-        machine.system.run("sh", "-c", script)
-        options = ["-y", "--repofrompath=tests,file:///repository", "--repo=tests", "--setopt=tests.gpgcheck=0"]
+def test_dnf_with_a_repository(bare):
+    if bare.system.suite != "sid":
+        pytest.skip("dnf5 is installed in sid alone, where a failing trigger is a failed transaction")
+    script = "mkdir /repository && cp /payloads/*.rpm /ours/second/*.rpm /repository && createrepo_c -q /repository"
+    bare.system.run("sh", "-c", script)
+    options = ["-y", "--repofrompath=tests,file:///repository", "--repo=tests", "--setopt=tests.gpgcheck=0"]
 
-        def dnf(*arguments):
-            return succeeded(machine.transact("dnf5", *options, *arguments))
+    def dnf(*arguments):
+        return succeeded(bare.transact("dnf5", *options, *arguments))
 
-        dnf("install", "alpha-1.0", "epcache", "python3-epcache")
-        machine.assert_right(SITE)
-        added = dnf("install", "beta-1.0-1", "wide")
-        assert added.read(SITE) == {directory(BETA)}
-        machine.assert_right(SITE, SITE64)
-        upgraded = dnf("upgrade", "alpha", "beta")
-        assert upgraded.read(SITE) == {directory(ALPHA_2), directory(BETA)}
-        machine.assert_right(SITE, SITE64)
-        with rpm_faults.read_only(machine):
-            dnf("remove", "alpha")
-            machine.assert_truthful(SITE)
-        dnf("remove", "wide")
-        machine.assert_right(SITE, SITE64)
-        dnf("remove", "epcache")
-        assert not os.path.lexists(machine.system.path(CACHE))
+    dnf("install", "alpha-1.0", "epcache", "python3-epcache")
+    bare.assert_right(SITE)
+    added = dnf("install", "beta-1.0-1", "wide")
+    assert added.read(SITE) == {directory(BETA)}
+    bare.assert_right(SITE, SITE64)
+    upgraded = dnf("upgrade", "alpha", "beta")
+    assert upgraded.read(SITE) == {directory(ALPHA_2), directory(BETA)}
+    bare.assert_right(SITE, SITE64)
+    with rpm_faults.read_only(bare):
+        dnf("remove", "alpha")
+        bare.assert_truthful(SITE)
+    dnf("remove", "wide")
+    bare.assert_right(SITE, SITE64)
+    dnf("remove", "epcache")
+    assert not os.path.lexists(bare.system.path(CACHE))

@@ -155,17 +155,24 @@ def below(path, directory):
     return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
-def calls(file):
+def calls(file, root=""):
     """The calls in one process's trace, in order."""
-    for line in file.read_text(encoding="latin-1").splitlines():
+    prefix = re.compile(f"<{re.escape(root)}(?=/)|<{re.escape(root)}(?=>)")
+    for line in file.read_text(encoding="latin-1").split("\n"):
+        if root:
+            line = prefix.sub("<", line).replace("<>,", "</>,")
         found = CALL.match(line)
         if found:
             yield Call(*found.groups())
 
 
-def runs(directory, program):
-    """The runs of `program` in the trace in `directory`, each with its children."""
-    processes = {int(file.suffix[1:]): list(calls(file)) for file in Path(directory).glob("of.*")}
+def runs(directory, program, root=""):
+    """The runs of `program` in the trace in `directory`, each with its children.
+
+    `root` is where the root of the traced programs lies on the machine: the kernel says
+    so in the paths of those that moved to a mount namespace of their own.
+    """
+    processes = {int(file.suffix[1:]): list(calls(file, root)) for file in Path(directory).glob("of.*")}
     assert processes, f"{directory}: no trace"
     found = []
     started = {
