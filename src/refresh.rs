@@ -53,10 +53,14 @@ pub fn revoke_if_present(target: &Target, system: &System) -> Result<()> {
     Ok(())
 }
 
-/// Whether there is something where the index of `target` belongs.
+/// Whether there is something where the index of `target` belongs, or may be again: a cache directory
+/// that is not there now may be on a file system that is mounted later, with an old index in it.
 fn may_be_believed(target: &Target, system: &System) -> bool {
-    let path = target.place.index(&target.site, system);
-    path.is_some_and(|path| path.symlink_metadata().is_ok_and(|meta| meta.len() > 0))
+    let Some((base, below)) = target.place.directory(&target.site, system) else { return false };
+    match base.join(below).join(location::FILE_NAME).symlink_metadata() {
+        Ok(meta) => meta.len() > 0,
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound || base.symlink_metadata().is_err(),
+    }
 }
 
 fn write(target: &Target, system: &System, request: &Request, report: &mut SiteReport) -> Result<()> {
