@@ -7,14 +7,14 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST = .cache/venv/bin/python -m pytest -ra
 
-.PHONY: build test test-packages demo lint bench vendor install clean
+.PHONY: build test test-packages demo lint bench vendor rpm install clean
 
 build:
 	$(CARGO) build --release --locked
 
 test: .cache/venv
 	$(CARGO) test --locked
-	$(PYTEST) tests/python tests/parity
+	$(PYTEST) tests/python
 
 test-packages: .cache/venv vendor
 	@test "$$(id -u)" = 0 || { echo "tests/packages: needs root, to make chroots" >&2; exit 1; }
@@ -38,6 +38,15 @@ vendor/.complete: Cargo.lock
 	$(CARGO) vendor --quiet --locked --versioned-dirs vendor >/dev/null
 	touch $@
 
+# Debian's packages are built by dpkg-buildpackage, which needs vendor/ as well.
+rpm: vendor
+	mkdir -p dist/rpm/SOURCES
+	git ls-files -z | tar --null --files-from=- --transform='s,^,epcache-$(VERSION)/,' \
+		-czf dist/rpm/SOURCES/epcache-$(VERSION).tar.gz
+	tar -czf dist/rpm/SOURCES/epcache-$(VERSION)-vendor.tar.gz vendor
+	rpmbuild -bb --define '_topdir $(CURDIR)/dist/rpm' --define '_rpmdir $(CURDIR)/dist' \
+		--define '_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm' $(RPMBUILD_FLAGS) rpm/epcache.spec
+
 .cache/venv:
 	$(PYTHON) -m venv $@
 	$@/bin/pip --quiet install pytest
@@ -60,4 +69,4 @@ install:
 
 clean:
 	$(CARGO) clean
-	rm -rf vendor .cache
+	rm -rf vendor dist .cache

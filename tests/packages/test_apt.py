@@ -10,6 +10,7 @@ import chroot
 import deb
 import debian_system as debian
 import pytest
+import trace
 from debian_system import INDEX, PROGRAM, SITE, assert_index_right, read, traced, truth, written
 
 # Installed before epcache, so that it finds something when it comes.
@@ -64,6 +65,17 @@ def offer(system, packages):
     system.path(LOCAL_SOURCE).write_text(f"deb [trusted=yes] file:{debian.REPOSITORY} ./\n")
     only_this = [f"-oDir::Etc::SourceList={LOCAL_SOURCE}", "-oDir::Etc::SourceParts=-", "-oAPT::Get::List-Cleanup=0"]
     system.apt("update", *only_this)
+
+
+def test_trace_shows_what_root_opens(system):
+    """Guards the others: a program that reads metadata as root would be found out."""
+    distribution = directory_of(system, "babel")
+    script = f"import os; os.open('{SITE}', os.O_RDONLY); open('{SITE}/{distribution}/PKG-INFO')"
+    system.run(*trace.command("/trace/guard"), "/usr/bin/python3", "-I", "-c", script)
+    [run] = trace.runs(system.path("/trace/guard"), "/usr/bin/python3")
+    assert {call.paths()[-1] for call in run.privileged_accesses([SITE])} >= {SITE, f"{SITE}/{distribution}/PKG-INFO"}
+    assert read([run]) == {distribution}
+    shutil.rmtree(system.path("/trace"))
 
 
 def test_first_installation_indexes_what_is_there(system):
@@ -155,6 +167,9 @@ def values(system, name):
 def test_deferred_trigger_runs_with_the_next_configuration(system):
     system.run("dpkg", "-i", plug(system, 1))
     system.run("dpkg", "--no-triggers", "-i", plug(system, 2))
+    # Until then nothing can know of it. This also shows that the tests would.
+    with pytest.raises(AssertionError):
+        debian.assert_file_right(system)
     system.run("dpkg", "--configure", "--pending")
     assert values(system, "plug") == ["plug:v2"]
 

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 
 import chroot
 import deb
@@ -162,7 +163,35 @@ def test_cache_directory_is_missing(system):
         result, found = revise_with_fault(system)
         assert_said(result, CACHE)
         assert not found["from_index"]
+        # What was there before is another test's matter.
+        (away / INDEX.removeprefix(f"{CACHE}/")).unlink()
+
+
+def test_index_that_was_on_a_file_system_not_mounted_is_not_believed_later(system):
+    cache, away = system.path(CACHE), system.path("/srv/away")
+    with for_a_while(lambda: shutil.move(cache, away), lambda: shutil.move(away, cache)):
+        revise_with_fault(system)
     assert_never_deceived(system)
+
+
+def test_boot_time_unit_builds_what_no_trigger_could(system):
+    """With the command of the unit, and what it leaves root of its capabilities."""
+    unit = dict(
+        line.split("=", 1)
+        for line in (chroot.CHECKOUT / "packaging/systemd/epcache-refresh.service").read_text().splitlines()
+        if "=" in line and not line.startswith("#")
+    )
+    capabilities = ",".join(f"+{name.removeprefix('CAP_').lower()}" for name in unit["CapabilityBoundingSet"].split())
+    boot = ["setpriv", "--no-new-privs", f"--bounding-set=-all,{capabilities}", *unit["ExecStart"].split()]
+    for interrupt in (
+        lambda: system.path(INDEX).unlink(),
+        lambda: system.run("dpkg", "--no-triggers", "-i", revision(system)[0]),
+    ):
+        interrupt()
+        # At boot all packages are older than what a stamp needs to be certain.
+        time.sleep(3.5)
+        system.run(*boot)
+        assert_index_right(system)
 
 
 def test_program_cannot_be_run(system):
