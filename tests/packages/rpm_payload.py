@@ -52,6 +52,7 @@ class Payload:
     owned: tuple = ()
     provides: tuple = ()
     scriptlets: str = ""
+    ghosts: tuple = ()  # those of `files` that the package names but does not hold
 
     @property
     def filename(self):
@@ -98,7 +99,8 @@ def build(system, payloads):
         if place.exists():
             shutil.rmtree(place)
         write(payload, place)
-        lines = [f'"{path}"' for path in payload.files] + [f'%dir "{path}"' for path in payload.owned]
+        lines = [("%ghost " if path in payload.ghosts else "") + f'"{path}"' for path in payload.files]
+        lines += [f'%dir "{path}"' for path in payload.owned]
         spec = top / f"{label}.spec"
         system.path(spec).write_text(
             SPEC.format(

@@ -5,8 +5,10 @@ transaction fail. After each step the index file itself, `epcache list` and the 
 reader are compared with importlib.metadata of the same system.
 """
 
+import concurrent.futures
 import json
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -14,14 +16,18 @@ from pathlib import Path
 import index_file
 import private_mounts
 import pytest
+import rpm_build
 import rpm_faults
 import rpm_machine
 import rpm_payload
+import trace
 from rpm_machine import CACHE, EPCACHE, PYTHON, SITE, SITE64
 from rpm_payload import OLD, dist_info
 
 SUITES = ["bookworm", "trixie", "sid"]
 OURS = ["epcache.rpm", "python3-epcache.rpm"]
+# What nobody may open who could still be root.
+GUARDED = [CACHE, SITE, SITE64, "/usr/lib/python3/dist-packages", "/usr/lib/python3.11/site-packages"]
 
 
 def scripts(name, target):
@@ -50,12 +56,22 @@ EGGS = rpm_payload.Payload(
 )
 # Owns the site directory itself, so that rpm sets its modification time back.
 FLOOR = rpm_payload.Payload("floor", owned=(SITE,))
+# Many files that are no distribution, and one that is another's private affair.
+BIG = dist_info(SITE, "big", "1.0", scripts("big", "main"))
+BIG.files |= {f"{SITE}/big/module_{number}.py": "" for number in range(2000)}
+BIG.files[f"{SITE}/big/_vendor/inner-1.0.dist-info/METADATA"] = rpm_payload.metadata("inner", "1.0")
+# rpm names its file to the trigger, and there is none.
+GHOST = dist_info(SITE, "ghost", "1.0", owns=False)
+GHOST.ghosts = tuple(GHOST.files)
 CANARY = rpm_payload.Payload("canary", scriptlets=f"%transfiletriggerin -- {SITE}\nexit 3\n")
-PAYLOADS = [ALPHA, ALPHA_2, BETA, BETA_REBUILT, GAMMA, LEFT, WIDE, NAMED, EGGS, FLOOR, CANARY]
+PAYLOADS = [ALPHA, ALPHA_2, BETA, BETA_REBUILT, GAMMA, LEFT, WIDE, NAMED, EGGS, FLOOR, BIG, GHOST, CANARY]
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def own_mounts():
+    # In threads, and those end before the mounts begin, which are the calling thread's alone.
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(rpm_build.packages, rpm_build.TOOLS))
     private_mounts.begin()
 
 
@@ -100,7 +116,7 @@ def succeeded(transaction):
     assert transaction.status == 0, transaction.output
     assert "scriptlet failed" not in transaction.output
     for run in transaction.runs:
-        assert run.privileged_accesses([CACHE, SITE, SITE64]) == [], run.argv
+        assert run.privileged_accesses(GUARDED) == [], run.argv
     return transaction
 
 
@@ -142,7 +158,11 @@ def test_index_is_right_after_every_kind_of_transaction(bare):
     assert erased.read(SITE64) == set() and erased.replaced(SITE64)
     bare.assert_right(SITE, SITE64)
 
-    upgraded = install(bare, ours="second")
+    big = install(bare, BIG, GHOST)
+    assert big.read(SITE) == {directory(BIG)}
+    bare.assert_right(SITE)
+
+    upgraded = install(bare, GAMMA, ours="second")
     assert upgraded.replaced(SITE)
     bare.assert_right(SITE, SITE64)
 
@@ -150,6 +170,63 @@ def test_index_is_right_after_every_kind_of_transaction(bare):
     assert not os.path.lexists(bare.system.path(CACHE))
     assert not os.path.lexists(bare.system.path(f"{CACHE}.erased"))
     assert bare.reader(SITE)["searched"]
+
+
+def test_first_index_is_made_where_rpm_knows_of_no_distribution(bare):
+    place = bare.system.path(f"{SITE}/alone-1.0.dist-info")
+    place.mkdir(parents=True)
+    (place / "METADATA").write_text(rpm_payload.metadata("alone", "1.0"))
+    done = succeeded(bare.rpm("-U", "/ours/first/epcache.rpm"))
+    assert [run.argv[1:] for run in done.runs] == [["refresh", "--system"]]
+    index = index_file.parse(bare.index(SITE).read_bytes())
+    assert [(row.name, row.version) for row in index.distributions.values()] == [("alone", "1.0")]
+
+
+def test_erasing_our_package_follows_no_link(bare):
+    install(bare, ALPHA, ours="first")
+    precious = bare.system.path("/srv/precious/file")
+    precious.parent.mkdir()
+    precious.write_text("")
+    uid, gid = bare.account()
+    for directory in (precious, precious.parent):
+        os.chown(directory, uid, gid)
+    cache = bare.system.path(CACHE)
+    for link in (cache / "link", cache / "usr/link"):
+        link.symlink_to("/srv/precious")
+        os.lchown(link, uid, gid)
+    erase(bare, "epcache")
+    assert precious.exists() and not os.path.lexists(cache)
+
+
+def test_erasing_our_package_hides_indexes_that_it_cannot_remove(bare):
+    install(bare, ALPHA, ours="first")
+    program = bare.system.path("/usr/bin/setpriv")
+    kept = program.rename(program.with_name("setpriv.kept"))
+    try:
+        erase(bare, "epcache")
+    finally:
+        kept.rename(program)
+    assert not os.path.lexists(bare.system.path(CACHE))
+    shutil.rmtree(bare.system.path(f"{CACHE}.erased"))
+
+
+def test_trace_would_show_a_process_that_could_still_be_root(ready):
+    """Every step of giving up root counts: without any of them the trace is not clean."""
+    ready.system.run(*trace.command("/trace/whole"), EPCACHE, "trigger", "rpm")
+    place = ready.system.path("/trace/whole")
+
+    def accesses():
+        return [access for run in trace.runs(place, EPCACHE) for access in run.privileged_accesses(GUARDED)]
+
+    assert accesses() == []
+    whole = {file: file.read_text() for file in place.iterdir()}
+    for step in ("setgroups(", "setresgid(", "setresuid(", "capset(", "prctl(PR_SET_NO_NEW_PRIVS"):
+        lines = {file: text.splitlines(True) for file, text in whole.items()}
+        assert any(line.startswith(step) for text in lines.values() for line in text)
+        for file, text in lines.items():
+            file.write_text("".join(line for line in text if not line.startswith(step)))
+        assert accesses(), step
+    shutil.rmtree(place)
 
 
 def test_release_only_upgrade_is_seen(ready):
