@@ -33,7 +33,8 @@ pub fn run(arguments: &Verify) -> Result<Status> {
         let site = target.site.display();
         match verdict {
             Ok(Verdict { differences, distributions }) if differences.is_empty() => {
-                report::line(format_args!("{site}: {distributions} distributions, no difference"));
+                let text = format!("{site}: {distributions} distributions, no difference");
+                report::line(report::printable(&text));
             }
             Ok(Verdict { differences, .. }) => {
                 for difference in differences {

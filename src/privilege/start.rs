@@ -13,13 +13,20 @@ pub fn set_umask() {
     umask(Mode::from_bits_truncate(0o022));
 }
 
+/// With SIGCHLD ignored, as a caller may have left it, nobody could wait for a child.
+pub fn hear_of_children() {
+    set_default(Signal::SIGCHLD);
+}
+
+fn set_default(signal: Signal) {
+    let action = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: no handler of ours is installed or replaced.
+    let _ = unsafe { sigaction(signal, &action) };
+}
+
 /// Default dispositions and an empty mask.
 pub fn reset_signals() {
-    let action = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    for signal in SIGNALS {
-        // SAFETY: no handler of ours is installed or replaced.
-        let _ = unsafe { sigaction(signal, &action) };
-    }
+    SIGNALS.into_iter().for_each(set_default);
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }
 
