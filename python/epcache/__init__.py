@@ -10,7 +10,7 @@ Importing this package, and answering from a fresh index, import nothing that a 
 does not already have: most of what ``importlib.metadata`` costs is its own import.
 """
 
-from ._discovery import StaleIndexWarning, collect, tell
+from ._discovery import collect
 from ._entry_points import EntryPoint, EntryPoints
 
 __all__ = ["EntryPoint", "EntryPoints", "StaleIndexWarning", "entry_points"]
@@ -34,9 +34,21 @@ def entry_points(**params):
         group = params.get("group")
         if type(group) is str and params.keys() <= {"group", "name", "value"}:
             found = collect(group, troubles)
+            del params["group"]
         else:
             found = collect(None, troubles)
     finally:
         if troubles:
+            from ._warning import tell
+
             tell(troubles)
     return EntryPoints(found).select(**params)
+
+
+def __getattr__(name):
+    # Needed only when there is something to warn about, or to catch.
+    if name == "StaleIndexWarning":
+        from ._warning import StaleIndexWarning
+
+        return StaleIndexWarning
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

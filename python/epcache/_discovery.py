@@ -24,12 +24,7 @@ _GUARD = 3_000_000_000  # ns; younger stamps may be repeated by a later change (
 _OPEN = 8  # at most as many indexes are kept open
 _ATTEMPTS = 3  # how often something that changes under our eyes is looked at again
 
-_warned = set()
 _without_distributions = {}
-
-
-class StaleIndexWarning(UserWarning):
-    """An index was not used because it is stale, damaged or not to be trusted."""
 
 
 class _Stale(Exception):
@@ -50,28 +45,14 @@ def collect(group, troubles):
         except Unusable as found:
             # Seen only when part of the answer was given: begin again without that file.
             unusable.add(found.path)
-            troubles.append((walk.entry_of[found.path], f"the index {found.path} {found}"))
+            troubles.append((found.site, f"the index {found.path} {found}"))
         finally:
             walk.close()
-
-
-def tell(troubles):
-    """Warn, once per site directory."""
-    import shlex
-    import warnings
-
-    for site, text in troubles:
-        if site not in _warned:
-            _warned.add(site)
-            message = f"{site}: {text}; the directory is read instead"
-            hint = f"hint: epcache refresh {shlex.quote(site)}"
-            warnings.warn(StaleIndexWarning(f"{message}\n{hint}"), stacklevel=3)
 
 
 class _Walk:
     def __init__(self, group, unusable, troubles):
         self.found = []
-        self.entry_of = {}
         self._group = group
         self._unusable = unusable
         self._troubles = troubles
@@ -168,14 +149,14 @@ class _Walk:
 
     def _fresh_index(self, path, entry, info):
         for _ in range(_ATTEMPTS):
-            index = _open(path)
+            index = open_index(path, entry)
             if index is None:
                 return None
             why = "it was not read"
             try:
                 distrusted = _locate.distrust(index.file, path, info.st_uid)
                 if distrusted:
-                    raise Unusable(distrusted, path)
+                    raise Unusable(distrusted, path, entry)
                 index.read_header()
                 why = _staleness(index, entry, info)
             finally:
@@ -195,7 +176,6 @@ class _Walk:
         raise _Stale(why)
 
     def _add_index(self, index, entry):
-        index.entry = self.entry_of[index.path] = entry
         earlier = len(self._earlier)
         self._earlier.append(index)
         records = index.records(self._group)
@@ -206,27 +186,29 @@ class _Walk:
         taken = self._taken(earlier)
         hidden = ()
         if index.duplicates or index.opaque:
-            hidden = _hidden_by_any(index, taken)
+            from ._rivals import hidden_rows
+
+            hidden = hidden_rows(index, taken)
         elif taken:
             hidden = {row for row in {record[0] for record in records} if index.key(row) in taken}
 
-        origin = _Origin(index)
         of = EntryPoint._of
         if not index.opaque:
             self.found += [
-                of(name, value, group, origin, row)
+                of(name, value, group, index, row)
                 for row, place, group, name, value in records
                 if row not in hidden
             ]
             return
         placed = [
-            (index.position(row), place, of(name, value, group, origin, row))
+            (index.position(row), place, of(name, value, group, index, row))
             for row, place, group, name, value in records
             if row not in hidden
         ]
         for row in index.opaque - hidden:
-            distribution = origin.known(row)
-            for place, entry_point in enumerate(distribution.entry_points):
+            from ._origin import distribution
+
+            for place, entry_point in enumerate(distribution(index, row).entry_points):
                 if self._group is None or entry_point.group == self._group:
                     placed.append((index.position(row), place, entry_point))
         placed.sort(key=lambda item: item[:2])
@@ -250,8 +232,10 @@ class _Walk:
 
         The set is the caller's to add to.
         """
+        if count:
+            from ._rivals import keys_of
         for index in self._earlier[:count]:
-            self._keys.update(_keys(index))
+            self._keys.update(keys_of(index))
             index.close()
         del self._earlier[:count]
         return self._keys
@@ -266,10 +250,10 @@ def _searches_sys_path(finder):
     )
 
 
-def _open(path):
+def open_index(path, site):
     """The index at `path`, or None if there is none."""
     try:
-        return Index(path)
+        return Index(path, site)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError:
@@ -278,11 +262,11 @@ def _open(path):
             posix.stat(path)
         except OSError:
             return None
-        raise Unusable("can't be read by this user", path) from None
+        raise Unusable("can't be read by this user", path, site) from None
     except OSError as error:
         if len(path) > 4000:
             return None
-        raise Unusable(f"can't be opened ({error.strerror})", path) from None
+        raise Unusable(f"can't be opened ({error.strerror})", path, site) from None
 
 
 def _stamp(info):
@@ -301,12 +285,12 @@ def _staleness(index, entry, info):
         return "the directory was still changing when it was made"
     for row in index.unsettled:
         name = index.directory(row)
-        metadata = b"/PKG-INFO" if name.lower().endswith(b".egg-info") else b"/METADATA"
-        base = _encode(entry) + b"/" + name
+        metadata = "/PKG-INFO" if name.lower().endswith(".egg-info") else "/METADATA"
+        base = f"{entry}/{name}"
         recorded = index.stamps(row)
-        for path, stamp in zip((base, base + metadata, base + b"/entry_points.txt"), recorded):
+        for path, stamp in zip((base, base + metadata, base + "/entry_points.txt"), recorded):
             if _stamp_of_file(path) != stamp:
-                return f"{_decode(name)} was still being installed when it was made"
+                return f"{name!r} was not settled when it was made, and has changed"
     return None
 
 
@@ -317,108 +301,9 @@ def _stamp_of_file(path):
         return None
 
 
-def _encode(path):
-    return path.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
-
-
-def _decode(path):
-    return path.decode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
-
-
 def _remember_without_distributions(entry, info):
     # For the next call in this process, which then does not list, say, /usr/bin again.
     if entry and time.time_ns() - max(info.st_mtime_ns, info.st_ctime_ns) > _GUARD:
         if len(_without_distributions) > 500:
             _without_distributions.clear()
         _without_distributions[entry] = _stamp(info)
-
-
-def _keys(index):
-    keys = index.keys()
-    for row, key in enumerate(keys):
-        if not key:
-            from . import _fallback
-
-            name = _decode(index.directory(row))
-            stem = _fallback.normalized_stem(name)
-            keys[row] = stem or _fallback.key(_distribution(index.entry, name))
-    return keys
-
-
-def _hidden_by_any(index, taken):
-    """The rows that do not count, because of `taken` or of each other."""
-    taken = set(taken)
-    hidden = set()
-    keys = _keys(index)
-    for row in sorted(range(len(keys)), key=index.position):
-        if keys[row] in taken:
-            hidden.add(row)
-        taken.add(keys[row])
-    return hidden
-
-
-def _distribution(entry, name):
-    import pathlib
-
-    from . import _fallback
-
-    return _fallback.Distribution(pathlib.Path(entry, name))
-
-
-class _Origin:
-    """Where entry points came from, for `EntryPoint.dist`.
-
-    The table of distributions is only read if somebody asks; the index must not stay open until
-    then, nor for ever.
-    """
-
-    def __init__(self, index):
-        self._index = index
-        self._distributions = {}
-
-    def distribution(self, row, entry_point=None):
-        """The distribution of a row; None if it can't be found any more."""
-        if row not in self._distributions:
-            self._distributions[row] = self._find(row, entry_point)
-        return self._distributions[row]
-
-    def known(self, row):
-        """The same while the index is open."""
-        found = _distribution(self._index.entry, _decode(self._index.directory(row)))
-        self._distributions[row] = found
-        return found
-
-    def _find(self, row, entry_point):
-        index = self._index
-        try:
-            return self.known(row)
-        except Unusable:
-            pass
-        again = None
-        try:
-            again = _open(index.path)
-            if again is not None and again.identity == index.identity:
-                again.read_header()
-                return _distribution(index.entry, _decode(again.directory(row)))
-        except Unusable:
-            pass
-        finally:
-            if again is not None:
-                again.close()
-        return self._search(entry_point)
-
-    def _search(self, entry_point):
-        """By what it says, since the index has been replaced."""
-        from . import _fallback
-
-        try:
-            names = posix.listdir(self._index.entry)
-        except OSError:
-            return None
-        for distribution in _fallback.in_directory(self._index.entry, names):
-            try:
-                if entry_point in distribution.entry_points:
-                    return distribution
-            except (TypeError, ValueError):
-                continue  # malformed, so not where this came from
-        return None

@@ -28,14 +28,14 @@ class EntryPoint:
         self.__dict__.update(name=name, value=value, group=group)
 
     @classmethod
-    def _of(cls, name, value, group, origin, row):
-        """An entry point whose distribution ``origin.distribution(row, self)`` finds if asked."""
+    def _of(cls, name, value, group, index, row):
+        """An entry point whose distribution is looked up in the index if somebody asks."""
         self = cls.__new__(cls)
         attributes = self.__dict__
         attributes["name"] = name
         attributes["value"] = value
         attributes["group"] = group
-        attributes["_origin"] = origin
+        attributes["_index"] = index
         attributes["_row"] = row
         return self
 
@@ -51,8 +51,12 @@ class EntryPoint:
         """
         attributes = self.__dict__
         if "_dist" not in attributes:
-            origin = attributes.get("_origin")
-            attributes["_dist"] = origin and origin.distribution(attributes["_row"], self)
+            found = None
+            if "_index" in attributes:
+                from ._origin import distribution_of
+
+                found = distribution_of(attributes["_index"], attributes["_row"], self)
+            attributes["_dist"] = found
         return attributes["_dist"]
 
     @property

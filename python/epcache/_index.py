@@ -5,6 +5,7 @@ through one descriptor therefore belongs together, whenever it is read.
 """
 
 import posix
+import sys
 
 _MAGIC = b"epcache-index "
 _VERSION = b"1\n"
@@ -20,9 +21,10 @@ _FLAGS = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOFOLLOW 
 class Unusable(Exception):
     """The file must not be used. The text continues a sentence that begins with its path."""
 
-    def __init__(self, text, path):
+    def __init__(self, text, path, site):
         super().__init__(text)
         self.path = path
+        self.site = site
 
 
 def _checked(method):
@@ -32,7 +34,7 @@ def _checked(method):
         try:
             return method(self, *arguments)
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError):
-            raise Unusable("is damaged", self.path) from None
+            raise self._unusable() from None
 
     return call
 
@@ -40,11 +42,17 @@ def _checked(method):
 class Index:
     """An index file, opened; `read_header` comes first."""
 
-    def __init__(self, path):
+    def __init__(self, path, site):
         self.path = path
+        self.site_directory = site
+        # What `_origin` has found of the distributions, by row.
+        self.distributions = {}
         self._fd = posix.open(path, _FLAGS)
         self.file = posix.fstat(self._fd)
         self._whole = self._order = self._table = self._stamps = None
+
+    def _unusable(self, why="is damaged"):
+        return Unusable(why, self.path, self.site_directory)
 
     def close(self):
         """Release the file. What has been read of it remains."""
@@ -68,26 +76,26 @@ class Index:
         size = self.file.st_size
         head = posix.pread(self._fd, _FIRST_READ, 0)
         if not head:
-            raise Unusable("is empty, since it could not be brought up to date", self.path)
+            raise self._unusable("is empty, since it could not be brought up to date")
         if not head.startswith(_MAGIC):
-            raise Unusable("is not an index", self.path)
+            raise self._unusable("is not an index")
         if head[len(_MAGIC) : len(_MAGIC) + len(_VERSION)] != _VERSION:
-            raise Unusable("is of a version that this reader does not know", self.path)
+            raise self._unusable("is of a version that this reader does not know")
         line = head[16:_PREFIX]
         total, length, check = line[:12], line[13:23], line[24:34]
         if not (total.isdigit() and length.isdigit() and check.isdigit() and line[12::11] == b"  \n"):
-            raise Unusable("is damaged", self.path)
+            raise self._unusable()
         length = int(length)
         if int(total) != size or posix.pread(self._fd, 4, size - 4) != _END:
-            raise Unusable("is incomplete", self.path)
+            raise self._unusable("is incomplete")
         if not _PREFIX < length <= size - len(_END):
-            raise Unusable("is damaged", self.path)
+            raise self._unusable()
         if length > len(head):
             head = self._read(0, length)
         self._head = head = head[:length]
         self._verify(head[_PREFIX:], int(check))
         if head[-1:] != b"\n":
-            raise Unusable("is damaged", self.path)
+            raise self._unusable()
 
         groups = head.index(b"\ngroups\t", _PREFIX)
         self._groups_at = head.index(b"\n", groups + 1)
@@ -112,7 +120,7 @@ class Index:
             return frozenset()
         rows = frozenset(map(int, text.split(b" ")))
         if min(rows) < 0 or max(rows) >= self.count:
-            raise Unusable("is damaged", self.path)
+            raise self._unusable()
         return rows
 
     def _read(self, offset, size):
@@ -121,18 +129,18 @@ class Index:
         else:
             data = posix.pread(self._fd, size, offset)
         if len(data) != size:
-            raise Unusable("is damaged", self.path)
+            raise self._unusable()
         return data
 
     def _verify(self, data, check):
         if int.from_bytes(data, "little") % _PRIME != check:
-            raise Unusable("is damaged", self.path)
+            raise self._unusable()
 
     def _segment(self, place):
         offset, size, check = map(int, place.split(b"\t"))
         start = len(self._head) + offset
         if offset < 0 or size < 0 or start + size > self.file.st_size - len(_END):
-            raise Unusable("is damaged", self.path)
+            raise self._unusable()
         data = self._read(start, size)
         self._verify(data, check)
         return data
@@ -140,7 +148,7 @@ class Index:
     def _lines(self, data):
         lines = data.split(b"\n")
         if lines.pop() != b"":
-            raise Unusable("is damaged", self.path)
+            raise self._unusable()
         return lines
 
     @_checked
@@ -182,13 +190,13 @@ class Index:
     def _add(self, place, group, found):
         lines = self._segment(place).decode().split("\n")
         if lines.pop() != "":
-            raise Unusable("is damaged", self.path)
+            raise self._unusable()
         count = self.count
         for line in lines:
             row, place, name, value = line.split("\t")
             row = int(row)
             if row >= count:
-                raise Unusable("is damaged", self.path)
+                raise self._unusable()
             found.append((row, int(place), group, name, value))
 
     def _positions(self):
@@ -196,7 +204,7 @@ class Index:
         if self._order is None:
             self._order = self._segment(self._segments[b"order"])
             if len(self._order) != 8 * self.count:
-                raise Unusable("is damaged", self.path)
+                raise self._unusable()
         return self._order
 
     @_checked
@@ -208,8 +216,13 @@ class Index:
         if self._table is None:
             self._table = self._lines(self._segment(self._segments[b"distributions"]))
             if len(self._table) != self.count:
-                raise Unusable("is damaged", self.path)
+                raise self._unusable()
         return self._table
+
+    @_checked
+    def take_table(self, other):
+        """Take over the table of the same file, opened again."""
+        self._table = other._rows()
 
     @_checked
     def key(self, row):
@@ -223,9 +236,10 @@ class Index:
 
     @_checked
     def directory(self, row):
-        """The name of the ``.dist-info`` or ``.egg-info``, as bytes."""
+        """The name of the ``.dist-info`` or ``.egg-info``, as `os.listdir` gives it."""
         first, *rest = self._rows()[row].split(b"\t", 1)[0].split(b"%")
-        return first + b"".join([bytes((int(part[:2], 16),)) + part[2:] for part in rest])
+        name = first + b"".join([bytes((int(part[:2], 16),)) + part[2:] for part in rest])
+        return name.decode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
 
     @_checked
     def stamps(self, row):
@@ -233,7 +247,7 @@ class Index:
         if self._stamps is None:
             self._stamps = self._lines(self._segment(self._segments[b"stamps"]))
             if len(self._stamps) != self.count:
-                raise Unusable("is damaged", self.path)
+                raise self._unusable()
         fields = self._stamps[row].split(b"\t")
         itself, metadata, entry_points = [
             None if field == b"-" else tuple(map(int, field.split(b" "))) for field in fields

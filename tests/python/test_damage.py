@@ -12,7 +12,7 @@ import epcache
 import index_writer
 import pytest
 from environments import add
-from epcache import _discovery
+from epcache import _discovery, _warning
 from interpreters import READER, run
 
 
@@ -33,7 +33,7 @@ def site(tmp_path, monkeypatch):
 
 def answer(**params):
     """The answer as plain tuples, and the text of the warnings."""
-    _discovery._warned.clear()
+    _warning._warned.clear()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         found = epcache.entry_points(**params)
@@ -329,7 +329,7 @@ def test_the_next_place_is_tried_when_an_index_is_no_good(site, truth, tmp_path,
 
 def test_the_warning_comes_once_and_names_the_caller(site):
     put(site, b"no index")
-    _discovery._warned.clear()
+    _warning._warned.clear()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for _ in range(3):

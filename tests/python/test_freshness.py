@@ -16,7 +16,7 @@ import epcache
 import index_writer
 import pytest
 from environments import add
-from epcache import _discovery
+from epcache import _discovery, _warning
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def site(tmp_path, monkeypatch):
 
 def answer(**params):
     """The values found, and whether there was a warning."""
-    _discovery._warned.clear()
+    _warning._warned.clear()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         found = epcache.entry_points(**params)
@@ -168,7 +168,7 @@ def test_every_change_of_an_unsettled_distribution_is_seen(site, change):
     change(site / "foo-1.dist-info")
     assert stamp(site) == before
     found, told = answer(group="g")
-    assert len(told) == 1 and "foo-1.dist-info was still being installed" in told[0]
+    assert len(told) == 1 and "'foo-1.dist-info' was not settled when it was made" in told[0]
     assert found == {change_added_file: [], change_metadata: ["foo:a"]}.get(change, ["foo:z"])
 
 
@@ -205,7 +205,7 @@ def test_an_installer_that_fills_a_directory_later_is_seen(site, epcache):
     time.sleep(1)
     (site / "new-1.dist-info" / "entry_points.txt").write_text("[g]\nn = new:n\n")
     assert stamp(site) == before
-    assert_stale(["foo:a", "new:n"], "new-1.dist-info was still being installed")
+    assert_stale(["foo:a", "new:n"], "'new-1.dist-info' was not settled when it was made")
     epcache("refresh", site)
     found, told = answer(group="g")
     assert sorted(found) == ["foo:a", "new:n"] and told == []
