@@ -13,6 +13,8 @@
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 
+use rustix::fs::Stat;
+
 use crate::distribution::read::{self, Links};
 use crate::distribution::{Distribution, name};
 use crate::error::{Error, Result};
@@ -167,7 +169,7 @@ impl<'a> Pass<'_, 'a> {
             self.outcome.carried += 1;
             return Ok(true);
         }
-        let Some(distribution) = self.read(file_name)? else {
+        let Some(distribution) = self.read(file_name, stat)? else {
             self.outcome.changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
             return Ok(false);
         };
@@ -204,12 +206,14 @@ impl<'a> Pass<'_, 'a> {
         Ok(read::stamps(self.site.as_fd(), &known.file_name, itself)? == known.stamps)
     }
 
-    /// Reads a distribution when the clock has passed all its stamps.
-    fn read(&mut self, file_name: &[u8]) -> std::io::Result<Option<Distribution<'static>>> {
+    /// Reads a distribution, given its `lstat`, when the clock has passed all its stamps.
+    fn read(&mut self, file_name: &[u8], stat: Stat) -> std::io::Result<Option<Distribution<'static>>> {
         let mut waited = false;
+        let mut seen = Some(stat);
         loop {
             let horizon = self.clock.horizon();
-            let Some(mut reading) = read::read(self.site.as_fd(), file_name, Links::Refuse)? else {
+            let Some(mut reading) = read::read(self.site.as_fd(), file_name, seen.take(), Links::Refuse)?
+            else {
                 return Ok(None);
             };
             let newest = reading.distribution.stamps.newest_ctime();

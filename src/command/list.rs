@@ -77,8 +77,11 @@ fn list(site: &SiteDir, distribution: &Distribution<'_>) -> Listed {
     let opaque = distribution.entry_points.is_none() || distribution.identity.is_none();
     // What an index must not repeat can be listed all the same, as far as there is a way to read it.
     let links = if nix::unistd::geteuid().is_root() { Links::Refuse } else { Links::Follow };
-    let reading =
-        if opaque { read::read(site.as_fd(), &distribution.file_name, links).ok().flatten() } else { None };
+    let reading = if opaque {
+        read::read(site.as_fd(), &distribution.file_name, None, links).ok().flatten()
+    } else {
+        None
+    };
     let distribution = reading.as_ref().map_or(distribution, |reading| {
         for oddity in &reading.oddities {
             log::warn!(

@@ -3,8 +3,6 @@
 //! Only the two headers that an index repeats are looked for. Where CPython's versions differ from
 //! each other (folded values), the answer is [`Header::Opaque`] and the reader asks CPython.
 
-use std::borrow::Cow;
-
 /// What a metadata file says of one header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Header {
@@ -28,9 +26,26 @@ pub struct Headers {
 /// Reads the headers of `text`, which end with the first line that is none.
 #[must_use]
 pub fn parse(text: &str) -> Headers {
+    let (headers, seen) = scan(text);
+    // What opening a file in Python's text mode does to the ends of its lines. It does nothing where
+    // there are none but "\n" in all that mattered, which is some lines of many kilobytes.
+    if text.as_bytes()[..seen].contains(&b'\r') {
+        return scan(&text.replace("\r\n", "\n").replace('\r', "\n")).0;
+    }
+    headers
+}
+
+/// Reads the headers of a text whose lines end with `\n`, until both are found; also says how many
+/// bytes it looked at.
+fn scan(text: &str) -> (Headers, usize) {
     let mut headers = Headers { name: Header::Absent, version: Header::Absent };
-    let text = universal_newlines(text);
-    let mut lines = text.split('\n').take_while(|line| is_header_line(line)).peekable();
+    let mut seen = 0;
+    let mut lines = text
+        .split_inclusive('\n')
+        .inspect(|line| seen += line.len())
+        .map(|line| line.strip_suffix('\n').unwrap_or(line))
+        .take_while(|line| is_header_line(line))
+        .peekable();
     while let Some(line) = lines.next() {
         if is_continuation(line) || line.starts_with("From ") {
             continue;
@@ -51,18 +66,12 @@ pub fn parse(text: &str) -> Headers {
             } else {
                 Header::Value(value.to_owned())
             };
+            if headers.name != Header::Absent && headers.version != Header::Absent {
+                break;
+            }
         }
     }
-    headers
-}
-
-/// What opening a file in Python's text mode does to the ends of its lines.
-fn universal_newlines(text: &str) -> Cow<'_, str> {
-    if text.contains('\r') {
-        Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"))
-    } else {
-        Cow::Borrowed(text)
-    }
+    (headers, seen)
 }
 
 fn is_continuation(line: &str) -> bool {
@@ -74,4 +83,42 @@ fn is_header_line(line: &str) -> bool {
     is_continuation(line)
         || line.starts_with("From ")
         || line.bytes().find(|b| !matches!(b, b'!'..=b'9' | b';'..=b'~')) == Some(b':')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name_of(text: &str) -> Header {
+        parse(text).name
+    }
+
+    #[test]
+    fn lines_may_end_as_on_any_system() {
+        let foo = Header::Value("foo".to_owned());
+        for text in
+            ["Name: foo\nVersion: 1\n\nx", "Name: foo\r\nVersion: 1\r\n\r\nx", "Name: foo\rVersion: 1\r\rx"]
+        {
+            assert_eq!(
+                parse(text),
+                Headers { name: foo.clone(), version: Header::Value("1".to_owned()) },
+                "{text:?}"
+            );
+        }
+        assert_eq!(name_of("Version: 1\n\r\nName: foo\n"), Header::Absent);
+        assert_eq!(name_of("Version: 1\r\nName: foo\n"), foo);
+    }
+
+    #[test]
+    fn a_fold_of_the_header_found_last_is_seen() {
+        assert_eq!(name_of("Version: 1\nName: foo\n bar\n"), Header::Opaque);
+        assert_eq!(name_of("Version: 1\nName: foo\r bar\n"), Header::Opaque);
+        assert_eq!(name_of("Version: 1\nName: foo"), Header::Value("foo".to_owned()));
+    }
+
+    #[test]
+    fn what_stands_in_the_description_does_not_count() {
+        let text = "Metadata-Version: 2.1\nVersion: 1\n\nName: foo\n";
+        assert_eq!(parse(text), Headers { name: Header::Absent, version: Header::Value("1".to_owned()) });
+    }
 }

@@ -59,17 +59,29 @@ pub struct Reading {
     pub oddities: Vec<String>,
 }
 
-/// Reads the distribution `file_name` of the site directory `site`; `None` when it is gone.
+/// Reads the distribution `file_name` of the site directory `site`; `None` when it is gone. What
+/// `lstat` said of it just now may be given as `seen`, and is not asked for again then.
 ///
 /// The recorded stamps are always those from before the reading, so whatever changes later makes
 /// them wrong. A distribution that does not keep still is recorded as unsettled.
 ///
 /// # Errors
 /// Only what says nothing about the distribution itself, such as a lack of memory or descriptors.
-pub fn read(site: BorrowedFd<'_>, file_name: &[u8], links: Links) -> io::Result<Option<Reading>> {
+pub fn read(
+    site: BorrowedFd<'_>,
+    file_name: &[u8],
+    mut seen: Option<Stat>,
+    links: Links,
+) -> io::Result<Option<Reading>> {
     let mut attempts = 0;
     loop {
-        let Some(before) = links.stat(site, file_name)? else { return Ok(None) };
+        let before = match seen.take() {
+            Some(stat) => stat,
+            None => match links.stat(site, file_name)? {
+                Some(stat) => stat,
+                None => return Ok(None),
+            },
+        };
         let mut parts = Parts::new(links);
         parts.read(site, file_name, &before)?;
         let Some(after) = links.stat(site, file_name)? else { return Ok(None) };
