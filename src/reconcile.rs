@@ -231,8 +231,10 @@ impl<'a> Pass<'_, 'a> {
 
     /// Whether whoever installs this distribution must be done with it.
     fn is_installed(&self, distribution: &Distribution<'_>) -> bool {
-        let age =
-            if distribution.stamps.metadata.is_some() { INSTALLING } else { INSTALLING_WITHOUT_METADATA };
+        // An .egg-info that is a file is its own metadata.
+        let named = distribution.identity.as_ref().is_some_and(|identity| identity.name.is_some());
+        let has_metadata = named || distribution.stamps.metadata.is_some();
+        let age = if has_metadata { INSTALLING } else { INSTALLING_WITHOUT_METADATA };
         self.request.finished || is_older_than(distribution.stamps.newest_ctime(), age)
     }
 
