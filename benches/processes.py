@@ -1,0 +1,102 @@
+"""Running processes and comparing how long they take, pair by pair.
+
+Whole processes are timed, from before the start until they have been waited for, and alternately
+with what they are compared with: whatever else the machine does then falls on both. What counts is
+the median of the ratios.
+"""
+
+import os
+import statistics
+import subprocess
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+class Failed(Exception):
+    """What should have been measured did not happen, so the measurement means nothing."""
+
+
+class Machine:
+    """The compiled programs, and a place for what the measured ones print."""
+
+    def __init__(self, scratch):
+        self.floor = self._compiled("floor", scratch)
+        self._measure = self._compiled("measure", scratch)
+        self._scratch = scratch
+
+    @staticmethod
+    def _compiled(name, scratch):
+        program = f"{scratch}/{name}"
+        subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-o", program, HERE / f"{name}.c"], check=True)
+        return program
+
+    def run(self, command, user=None, environment=None):
+        """Run a command to its end and return its `Run`; it must succeed and not complain."""
+        receiving, sending = os.pipe()
+        become = [] if user is None else ["-u", str(user)]
+        with tempfile.TemporaryFile(dir=self._scratch) as output, tempfile.TemporaryFile() as complaints:
+            subprocess.run(
+                [self._measure, str(sending), *become, *map(str, command)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=complaints,
+                env={"PATH": "/usr/bin:/bin", **(environment or {})},
+                pass_fds=[sending],
+                check=False,
+            )
+            os.close(sending)
+            with open(receiving) as result:
+                numbers = result.read().split()
+            output.seek(0)
+            complaints.seek(0)
+            said, complaint = output.read().decode(), complaints.read().decode()
+        if len(numbers) != 3 or numbers[2] != "0" or complaint:
+            raise Failed(f"{' '.join(map(str, command))}: {numbers}: {complaint}{said}")
+        return Run(int(numbers[0]) / 1e6, int(numbers[1]) / 1024, said)
+
+
+class Run:
+    """How long a process took (ms), its peak resident set (MiB), and what it printed."""
+
+    def __init__(self, milliseconds, memory, said):
+        self.milliseconds = milliseconds
+        self.memory = memory
+        self.said = said
+
+
+class Pairs:
+    """Times of two things, taken alternately."""
+
+    def __init__(self):
+        self.ours = []
+        self.theirs = []
+        self.memory = 0
+
+    @classmethod
+    def of_runs(cls, count, before, ours, theirs):
+        """Run both `count` times, each first in turn, after `before(number)`."""
+        pairs = cls()
+        for number in range(count):
+            before(number)
+            runs = {}
+            for run in (ours, theirs) if number % 2 else (theirs, ours):
+                runs[run] = run()
+            pairs.add(runs[ours].milliseconds, runs[theirs].milliseconds)
+            pairs.memory = max(pairs.memory, runs[ours].memory)
+        return pairs
+
+    def add(self, ours, theirs):
+        """Take in one pair of times, in ms."""
+        self.ours.append(ours)
+        self.theirs.append(theirs)
+
+    def ratio(self, invert=False):
+        """The first quartile, median and third quartile of ours / theirs, or the inverse."""
+        ratios = [b / a if invert else a / b for a, b in zip(self.ours, self.theirs)]
+        return statistics.quantiles(ratios, n=4)
+
+    def medians(self):
+        """The median times of ours and theirs, in ms."""
+        return statistics.median(self.ours), statistics.median(self.theirs)

@@ -1,0 +1,75 @@
+"""One process that asks for the entry points of one group, and says how long that took.
+
+Arguments: epcache, importlib.metadata or both, site directory, group. For both, it asks each of them
+in turn, many times; otherwise once.
+"""
+
+import sys
+from time import perf_counter_ns as now
+
+PAIRS = 40
+
+libraries, site, group = sys.argv[1:]
+# As the module site would leave it, which -S has kept from running: it takes longer than what is
+# measured, and imports half of the standard library where the installation has .pth files.
+sys.path[:] = [*sys.path[1:], site]
+
+
+def with_epcache():
+    """Import it, and return what asks for the group."""
+    from epcache import entry_points
+
+    return lambda: entry_points(group=group)
+
+
+def with_importlib():
+    """The same."""
+    from importlib.metadata import entry_points
+
+    if sys.version_info < (3, 10):
+        return lambda: entry_points().get(group, ())
+    return lambda: entry_points(group=group)
+
+
+def once(ask_with):
+    """Time the import and the first answer."""
+    start = now()
+    ask = ask_with()
+    imported = now()
+    found = ask()
+    answered = now()
+    return {"import": (imported - start) / 1e6, "call": (answered - imported) / 1e6, "answer": plain(found)}
+
+
+def in_turn():
+    """Time the two alternately, each being the first as often as the other."""
+    asks = with_epcache(), with_importlib()
+    answers = [plain(ask()) for ask in asks]
+    if answers[0] != answers[1]:
+        sys.exit("different answers")
+    pairs = []
+    for number in range(PAIRS):
+        times = [0, 0]
+        for which in (0, 1) if number % 2 else (1, 0):
+            start = now()
+            asks[which]()
+            times[which] = (now() - start) / 1e6
+        pairs.append(times)
+    return {"pairs": pairs, "answer": answers[0]}
+
+
+def plain(found):
+    """Entry points as something that can be compared and printed."""
+    return sorted([entry.group, entry.name, entry.value] for entry in found)
+
+
+if libraries == "both":
+    result = in_turn()
+else:
+    result = once(with_epcache if libraries == "epcache" else with_importlib)
+    if libraries == "epcache" and "importlib.metadata" in sys.modules:
+        sys.exit("the answer did not come from the index")
+
+import json  # noqa: E402
+
+print(json.dumps(result))
