@@ -8,6 +8,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from rpm_steps import bare, machine, own_mounts, ready  # noqa: E402, F401 - fixtures of test_rpm*.py
+
 
 def pytest_collection_modifyitems(items):
     if os.geteuid() != 0:

@@ -109,7 +109,7 @@ class Machine:
         programs += ["/usr/sbin/groupadd", "/usr/sbin/useradd"]
         missing = [program for program in programs if not self.system.path(program).exists()]
         assert not missing, f"not in the chroot: {missing}"
-        libraries = "libc.so.6 libm.so.6 libgcc_s.so.1 ld-linux-x86-64.so.2".split()
+        libraries = ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"]
         files = "".join(f"/usr/lib/x86_64-linux-gnu/{name}\n" for name in libraries)
         symbols = self.system.run("/usr/lib/rpm/elfdeps", "--provides", input=files).stdout.split("\n")
         provides = [*programs, *filter(None, symbols), "rtld(GNU_HASH)"]
