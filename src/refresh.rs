@@ -5,6 +5,7 @@
 //! in a way that no reader can see (a package rebuilt in place does not move the site directory's
 //! stamp), so it is removed; where even that fails, the report says that it must be revoked.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crate::error::{Error, Result};
@@ -18,7 +19,7 @@ use crate::site::{SiteDir, revoke};
 use crate::system::System;
 
 /// How often it is done again because another process changed something meanwhile.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: usize = 4;
 
 /// Refreshes the index of `target`; with `dry_run` nothing is written.
 #[must_use]
@@ -79,6 +80,11 @@ fn write(target: &Target, system: &System, request: &Request, report: &mut SiteR
     result
 }
 
+/// Writes until a look at the disk has nothing to add to what is written.
+///
+/// Who has the lock is mostly alone, so that one look is enough unless the site directory moved
+/// meanwhile. Otherwise another process may have replaced our index by one that it began to make before
+/// the last change, or we theirs; whoever was last looks again and sees it.
 fn update(
     site: &SiteDir,
     place: Place,
@@ -86,12 +92,13 @@ fn update(
     request: &Request,
     report: &mut SiteReport,
 ) -> Result<()> {
+    let mut request = request.clone();
+    let mut oddities = BTreeSet::new();
     let mut attempt = 1;
     loop {
-        let before = directory.stamp()?;
         let bytes = directory.read()?.unwrap_or_default();
         let old = usable(&bytes, &directory.index());
-        let mut outcome = reconcile(site, old.as_ref(), request)?;
+        let mut outcome = reconcile(site, old.as_ref(), &request)?;
         if place == Place::User {
             // The directory is somebody else's, perhaps a package manager's that replaces files in
             // place and does not run us for this index. So readers must look at every distribution.
@@ -99,18 +106,23 @@ fn update(
         }
         let new = render(&outcome.index);
         fill(report, &outcome);
-        let last = attempt == ATTEMPTS;
-        // Another writer, who did not wait for the lock or could not: it may know more than we do.
-        if new != bytes && (directory.stamp()? == before || last) {
+        oddities.append(&mut outcome.oddities.drain(..).collect());
+        let written = new == bytes;
+        if !written {
             directory.replace(&new)?;
         }
         let quiet =
             site.still_is(outcome.index.site).map_err(|error| Error::io("can't stat", site.path(), error))?;
-        if quiet || last {
+        if quiet && (written || directory.is_alone()) || attempt == ATTEMPTS {
             report.index = Some(directory.index().to_string_lossy().into_owned());
-            tell(site, &outcome);
+            tell(site, &oddities);
             return Ok(());
         }
+        // What has been read need not be read again, unless it has changed.
+        if request.depth == Depth::Everything {
+            request.depth = Depth::Files;
+        }
+        request.hints.clear();
         attempt += 1;
     }
 }
@@ -120,7 +132,7 @@ fn rehearse(target: &Target, system: &System, request: &Request, report: &mut Si
     let site = SiteDir::open(target.site.clone())?;
     examine(&site, system, request, |_, outcome| {
         fill(report, &outcome);
-        tell(&site, &outcome);
+        tell(&site, &outcome.oddities.into_iter().collect());
     })
 }
 
@@ -175,18 +187,18 @@ fn fill(report: &mut SiteReport, outcome: &Outcome<'_>) {
         names.sort();
         names.dedup();
     }
-    report.carried = outcome.carried;
+    report.carried = outcome.index.distributions.len().saturating_sub(report.read.len());
     report.settled = outcome.index.is_settled();
 }
 
 /// Says what is odd about distributions that were read, but not endlessly: who made them wants that.
-fn tell(site: &SiteDir, outcome: &Outcome<'_>) {
+fn tell(site: &SiteDir, oddities: &BTreeSet<String>) {
     const MOST: usize = 10;
     let path = site.path().display();
-    for oddity in outcome.oddities.iter().take(MOST) {
+    for oddity in oddities.iter().take(MOST) {
         log::warn!("{path}/{oddity}");
     }
-    if let Some(more @ 1..) = outcome.oddities.len().checked_sub(MOST) {
+    if let Some(more @ 1..) = oddities.len().checked_sub(MOST) {
         log::warn!("{path}: {more} more oddities; see epcache list");
     }
 }

@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 
 use super::MAX_INDEX;
@@ -32,7 +32,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct IndexDir {
     path: PathBuf,
     descriptor: OwnedFd,
-    lock: Option<OwnedFd>,
+    lock: Option<Lock>,
+}
+
+/// The lock, while we hold it.
+#[derive(Debug)]
+struct Lock {
+    file: OwnedFd,
+    /// The file's stamp when we got it. Who loses patience moves it.
+    stamp: Stamp,
 }
 
 impl IndexDir {
@@ -85,6 +93,11 @@ impl IndexDir {
                 return;
             }
             if start.elapsed() > PATIENCE {
+                let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+                let now = Timestamps { last_access: now, last_modification: now };
+                if let Err(error) = rustix::fs::futimens(&file, &now) {
+                    log::debug!("{}: can't be touched: {error}", self.path.join(LOCK).display());
+                }
                 log::warn!(
                     "{}: locked by another process for long; going on without",
                     self.path.join(LOCK).display()
@@ -93,7 +106,7 @@ impl IndexDir {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        self.lock = Some(file);
+        self.lock = rustix::fs::fstat(&file).ok().map(|stat| Lock { stamp: Stamp::of(&stat), file });
         if let Err(error) = self.sweep() {
             log::debug!("{}: can't clear away temporary files: {error}", self.path.display());
         }
@@ -119,16 +132,13 @@ impl IndexDir {
         Ok(())
     }
 
-    /// The stamp of the index as it is now, to see later whether another writer was faster.
-    ///
-    /// # Errors
-    /// When the kernel can't answer.
-    pub fn stamp(&self) -> Result<Option<Stamp>> {
-        match rustix::fs::statat(&self.descriptor, FILE_NAME, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some(Stamp::of(&stat))),
-            Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(Error::io("can't stat", &self.index(), error.into())),
-        }
+    /// Whether nobody else can have written here since we asked for the lock: we hold it, and nobody
+    /// has lost patience meanwhile and gone on without.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        let unmoved =
+            |lock: &Lock| rustix::fs::fstat(&lock.file).is_ok_and(|stat| Stamp::of(&stat) == lock.stamp);
+        self.lock.as_ref().is_some_and(unmoved)
     }
 
     /// The index as it is now. That it is ours has been seen to when the directory was opened.

@@ -6,3 +6,4 @@ mod index;
 mod inputs;
 mod race;
 mod site;
+mod writers;
