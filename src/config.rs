@@ -3,8 +3,9 @@
 //! `/etc/epcache/config.toml` overrides `/usr/lib/epcache/config.toml` key by key; without either, the
 //! same defaults are compiled in.
 
+use std::fs::OpenOptions;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -81,7 +82,8 @@ impl Config {
 /// The text of a configuration file, if there is one.
 fn read(path: &Path) -> Result<Option<String>> {
     let failed = |error| Error::io("can't read", path, error);
-    let file = match std::fs::File::open(path) {
+    // NONBLOCK: a FIFO must not make us wait.
+    let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path) {
         Ok(file) => file,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(None);

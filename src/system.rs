@@ -1,6 +1,8 @@
 //! The system that is worked on: this one, or the tree of another below `--root`.
 
+use std::fs::OpenOptions;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -103,9 +105,9 @@ impl System {
         let path = self.root.join("etc/passwd");
         let missing = || Error::NoUser { name: CACHE_USER, database: Some(path.clone()) };
         let mut text = Vec::new();
-        std::fs::File::open(&path)
-            .and_then(|file| file.take(MAX_PASSWD).read_to_end(&mut text))
-            .map_err(|_| missing())?;
+        // NONBLOCK: a FIFO must not make us wait.
+        let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path);
+        opened.and_then(|file| file.take(MAX_PASSWD).read_to_end(&mut text)).map_err(|_| missing())?;
         let text = String::from_utf8_lossy(&text);
         text.lines().find_map(parse_passwd_line).ok_or_else(missing)
     }

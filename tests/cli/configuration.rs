@@ -1,6 +1,8 @@
 //! Broken configurations.
 
 use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
 use crate::program::{Place, give_away, run, skipped_without_root};
 use crate::tree::{Tree, everything_below, indexed, install};
@@ -41,6 +43,33 @@ fn what_is_no_file_is_no_configuration() {
     place.directory("tree/etc/epcache/config.toml");
     let ended = run(place.epcache(["refresh", "--system", "--root", tree.root.to_str().expect("UTF-8")]));
     assert!(ended.status == Some(3) && ended.err.contains("not a regular file"), "{ended:?}");
+}
+
+#[test]
+fn a_fifo_in_the_place_of_a_file_hangs_nobody() {
+    let fifo = |path: &Path| {
+        let _ = fs::remove_file(path);
+        fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+        nix::unistd::mkfifo(path, nix::sys::stat::Mode::from_bits_truncate(0o644)).expect("a FIFO");
+    };
+    for name in ["etc/epcache/config.toml", "etc/passwd"] {
+        let place = Place::new();
+        let tree = Tree::new(&place);
+        fifo(&tree.root.join(name));
+        for command in ["refresh", "status", "list"] {
+            let ended = run(place.epcache([command, "--system", "--root"]).arg(&tree.root));
+            assert!(ended.took < Duration::from_secs(5), "{ended:?}");
+            assert!(ended.status == Some(3) || name == "etc/passwd", "{ended:?}");
+        }
+        let ended = run(place.epcache(["trigger", "dpkg"]).env("DPKG_ROOT", &tree.root));
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+    }
+    let place = Place::new();
+    fifo(&place.path().join("fifo"));
+    for option in ["--venv", "--python", "--root"] {
+        let ended = run(place.epcache(["refresh", option]).arg(place.path().join("fifo")));
+        assert!(ended.status == Some(3) && ended.err.contains("fifo"), "{option}: {ended:?}");
+    }
 }
 
 #[test]

@@ -124,3 +124,31 @@ fn an_environment_is_found_by_its_directory_and_by_the_shell_s_variable() {
     let ended = run(place.epcache(["refresh", "--venv"]).arg(place.directory("empty")));
     assert!(ended.status == Some(3) && ended.err.contains("is not a Python environment"), "{ended:?}");
 }
+
+#[test]
+fn a_list_can_be_narrowed_down() {
+    let place = Place::new();
+    let site = place.directory("site");
+    install(&site, "foo");
+    let directory = install(&site, "Bar.Baz");
+    fs::write(directory.join("entry_points.txt"), "[h]\nb = m:b\na = m:a [x]\n[g]\nfoo = n:f\n")
+        .expect("room");
+    for (narrowing, expected) in [
+        (&[][..], 4),
+        (&["--group", "g"], 2),
+        (&["--group", "h"], 2),
+        (&["--group", "G"], 0),
+        (&["--name", "foo"], 2),
+        (&["--dist", "bar-baz"], 3),
+        (&["--dist", "foo", "--name", "foo", "--group", "g"], 1),
+        (&["--dist", "nothing"], 0),
+    ] {
+        // Before there is an index, and from it.
+        let ended = run(place.epcache(["list", "--json", "--site"]).arg(&site).args(narrowing));
+        let rows: serde_json::Value = serde_json::from_str(&ended.out).expect("JSON");
+        assert_eq!(rows.as_array().map(Vec::len), Some(expected), "{narrowing:?}: {ended:?}");
+        assert_eq!(run(place.epcache(["refresh"]).arg(&site)).status, Some(0));
+    }
+    let ended = run(place.epcache(["list", "--group", "h", "--site"]).arg(&site));
+    assert_eq!(ended.out, "h: a = m:a [x] (Bar.Baz 1)\nh: b = m:b (Bar.Baz 1)\n");
+}
