@@ -5,6 +5,7 @@ mod attacks;
 mod configuration;
 mod dry_run;
 mod index_place;
+mod killed;
 mod metadata;
 mod names;
 mod privileges;
