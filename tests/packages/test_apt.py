@@ -4,6 +4,7 @@ The tests are the life of one system and run in this order; each leaves the inde
 """
 
 import os
+import re
 import shutil
 
 import chroot
@@ -87,6 +88,18 @@ def test_first_installation_indexes_what_is_there(system):
     assert directories(said) == before | {directory_of(system, "epcache")}
     found = system.path(debian.CACHE).lstat()
     assert (found.st_mode & 0o7777, (found.st_uid, found.st_gid)) == (0o755, debian.account(system))
+
+
+def test_manual_names_every_option(system):
+    manual = (chroot.CHECKOUT / "packaging/man/epcache.8").read_text()
+    commands = [[], ["refresh"], ["list"], ["status"], ["verify"], ["trigger", "rpm"], ["trigger", "dpkg"]]
+    options = {
+        option
+        for command in commands
+        for option in re.findall(r"^ +(?:-\w, )?--([a-z-]+)", system.run(PROGRAM, *command, "--help").stdout, re.MULTILINE)
+    }
+    assert {"venv", "dry-run", "group", "json", "version"} <= options
+    assert {option for option in options if not re.search(rf"Fl -{option}\b", manual)} == set()
 
 
 def test_packages_installed_later_are_indexed_by_the_trigger(system):
