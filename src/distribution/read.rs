@@ -158,7 +158,13 @@ impl Parts {
                 let text = read_text(site, file_name, MAX_METADATA, self.links)?;
                 self.take_identity(None, text);
             }
-            FileType::Symlink => self.hide_all("a symbolic link"),
+            FileType::Symlink => {
+                self.hide_all("a symbolic link");
+                // Where it leads to a directory, a reader sees the stamps of what is there.
+                let stamps = stamps(site, file_name, Stamp::of(stat))?;
+                self.metadata_stamp = stamps.metadata;
+                self.entry_points_stamp = stamps.entry_points;
+            }
             _ => self.hide_identity(None, "neither a directory nor a regular file"),
         }
         Ok(())
@@ -185,6 +191,10 @@ impl Parts {
             // The stamp that the index records would not be that of the file with the answer.
             Some((name, _)) => self.hide_identity(Some(name), "an unusual place for metadata"),
             None => {}
+        }
+        if self.metadata_stamp.is_none() {
+            // Not looked at because the other one was there.
+            self.metadata_stamp = lstat(directory, expected.as_bytes())?.as_ref().map(Stamp::of);
         }
         let text = read_text(directory, ENTRY_POINTS.as_bytes(), MAX_ENTRY_POINTS, self.links)?;
         self.take_entry_points(text);

@@ -20,6 +20,9 @@ use crate::sites::{self, Item};
 struct Site {
     distributions: Vec<Described>,
     entry_points: Answer<Vec<Triple>>,
+    /// What the Python reader of the index says.
+    reader: Answer<Vec<Triple>>,
+    warnings: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,6 +89,7 @@ fn compare(sites: &[Made]) {
             if made.same_for_all {
                 compare_distributions(version, &written, theirs);
             }
+            compare_reader(version, theirs, made.same_for_all);
             if let Some(listed) = &listed {
                 compare_list(version, listed, theirs);
             }
@@ -150,6 +154,29 @@ fn compare_distribution(version: &str, ours: &Distribution<'_>, theirs: &Describ
         let ours: Vec<_> =
             entries.iter().map(|e| (e.group.to_string(), e.name.to_string(), e.value.to_string())).collect();
         assert_eq!(Answer::Gives(ours), theirs.entry_points, "{about}");
+    }
+}
+
+fn compare_reader(version: &str, theirs: &Site, same_for_all: bool) {
+    // Who can see more than the writer could takes that for a change.
+    assert!(
+        theirs.warnings.is_empty() || !same_for_all,
+        "{version}: the index was not used: {:?}",
+        theirs.warnings
+    );
+    match (&theirs.entry_points, &theirs.reader) {
+        (Answer::Gives(theirs), Answer::Gives(reader)) => {
+            // Up to 3.11, CPython sorts by group.
+            let sorted = |entries: &[Triple]| {
+                let mut entries = entries.to_vec();
+                entries.sort_by(|one, other| one.0.cmp(&other.0));
+                entries
+            };
+            assert_eq!(sorted(reader), sorted(theirs), "{version}");
+        }
+        // Where several things are wrong, which of them is met first may differ.
+        (Answer::Raises { .. }, Answer::Raises { .. }) => {}
+        (theirs, reader) => panic!("{version}: {reader:?} against {theirs:?}"),
     }
 }
 

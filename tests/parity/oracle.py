@@ -8,7 +8,8 @@ JSON is printed. The tasks:
 entry-points   the record is the content of an entry_points.txt: [[group, name, value], ...]
 metadata       of a METADATA: [Name, Version]
 files          of an entry_points.txt, read from a real file in a real directory
-sites          the record is the path of a site directory: what is found there
+sites          the record is the path of a site directory: what is found there, and what
+               epcache.entry_points() finds there
 
 Where CPython raises, the answer is {"raises": class}.
 """
@@ -20,7 +21,10 @@ import os
 import sys
 import tempfile
 import warnings
-import zipfile  # noqa: F401 (imported before sys.path is changed)
+
+# Without site-packages (the option -S), nothing on sys.path holds a distribution.
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python"))
+import epcache  # noqa: E402
 
 warnings.simplefilter("ignore")
 
@@ -74,15 +78,19 @@ def files(data):
 
 def sites(data):
     site = os.fsdecode(data)
-    before = sys.path[:]
-    sys.path[:] = [site]
+    sys.path.insert(0, site)
     try:
         everything = attempt(lambda: flat(importlib.metadata.entry_points()))
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", epcache.StaleIndexWarning)
+            reader = attempt(lambda: flat(epcache.entry_points()))
     finally:
-        sys.path[:] = before
+        sys.path.remove(site)
     return {
         "distributions": [described(dist) for dist in importlib.metadata.distributions(path=[site])],
         "entry_points": everything,
+        "reader": reader,
+        "warnings": [str(warning.message) for warning in told],
     }
 
 

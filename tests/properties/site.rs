@@ -6,7 +6,9 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// The files of which an index records stamps, below a distribution's directory.
-const RECORDED: [&str; 3] = ["", "METADATA", "entry_points.txt"];
+fn recorded(name: &str) -> [&str; 3] {
+    ["", if name.ends_with(".egg-info") { "PKG-INFO" } else { "METADATA" }, "entry_points.txt"]
+}
 
 /// A directory to try things on.
 pub struct Site {
@@ -46,7 +48,9 @@ impl Site {
     pub fn install(&mut self, name: &str) {
         self.remove(name);
         fs::create_dir(self.of(name)).expect("a directory");
-        fs::write(self.of(name).join("METADATA"), "Name: foo\nVersion: 1\n").expect("room");
+        for file in ["METADATA", "PKG-INFO"] {
+            fs::write(self.of(name).join(file), "Name: foo\nVersion: 1\n").expect("room");
+        }
         let content = self.content();
         fs::write(self.of(name).join("entry_points.txt"), content).expect("room");
     }
@@ -92,12 +96,21 @@ impl Site {
     /// A link where a directory was.
     pub fn make_a_link(&mut self, name: &str) {
         self.remove(name);
-        symlink(self.directory.path(), self.of(name)).expect("a link");
+        let target = self.directory.path().join("elsewhere");
+        if !target.exists() {
+            fs::create_dir(&target).expect("a directory");
+            for file in &recorded(name)[1..] {
+                fs::write(target.join(file), "").expect("room");
+            }
+        }
+        symlink(target, self.of(name)).expect("a link");
     }
 
     /// Nothing where a file was.
     pub fn remove_a_file(&mut self, name: &str) {
-        let _ = fs::remove_file(self.of(name).join("entry_points.txt"));
+        if self.is_directory(name) {
+            let _ = fs::remove_file(self.of(name).join("entry_points.txt"));
+        }
     }
 
     /// Nothing where a directory was.
@@ -118,12 +131,8 @@ impl Site {
 
     /// What `lstat` says of a distribution's files.
     pub fn stats(&self, name: &str) -> [Option<Stat>; 3] {
-        RECORDED.map(|file| {
+        recorded(name).map(|file| {
             let path = if file.is_empty() { self.of(name) } else { self.of(name).join(file) };
-            // Behind a link there is nothing that an index speaks of.
-            if !file.is_empty() && !self.is_directory(name) {
-                return None;
-            }
             let meta = fs::symlink_metadata(path).ok()?;
             Some((meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec(), meta.ino(), meta.size()))
         })
