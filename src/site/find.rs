@@ -1,5 +1,6 @@
 //! Which site directories are meant.
 
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -135,11 +136,15 @@ fn on_path(program: &Path) -> Option<PathBuf> {
 
 /// The site directories below the prefix of an installation.
 fn below(prefix: &Path) -> Vec<PathBuf> {
-    let prefix = glob::Pattern::escape(&prefix.to_string_lossy());
     let mut found = Vec::new();
     for lib in ["lib", "lib64"] {
-        found.extend(matching(&format!("{}/{lib}/python3*/site-packages", prefix.trim_end_matches('/'))));
+        let entries = std::fs::read_dir(prefix.join(lib)).into_iter().flatten().flatten();
+        let mut versions: Vec<_> =
+            entries.filter(|entry| entry.file_name().as_bytes().starts_with(b"python3")).collect();
+        versions.sort_by_key(std::fs::DirEntry::file_name);
+        found.extend(versions.iter().map(|version| version.path().join("site-packages")));
     }
+    found.retain(|path| path.is_dir());
     unique(found.into_iter().filter_map(|path| std::fs::canonicalize(path).ok()))
 }
 

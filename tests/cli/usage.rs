@@ -1,6 +1,8 @@
 //! Help, usage and exit statuses.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
@@ -151,4 +153,17 @@ fn a_list_can_be_narrowed_down() {
     }
     let ended = run(place.epcache(["list", "--group", "h", "--site"]).arg(&site));
     assert_eq!(ended.out, "h: a = m:a [x] (Bar.Baz 1)\nh: b = m:b (Bar.Baz 1)\n");
+}
+
+#[test]
+fn an_environment_whose_path_is_not_text_is_one_all_the_same() {
+    let place = Place::new();
+    let venv = place.path().join(OsStr::from_bytes(b"v\xff[*"));
+    let site = venv.join("lib/python3.13/site-packages");
+    fs::create_dir_all(&site).expect("a directory");
+    install(&site, "foo");
+    let ended = run(place.epcache(["refresh", "--json", "--venv"]).arg(&venv));
+    assert_eq!(names(&ended.out, "added"), ["foo-1.dist-info"], "{ended:?}");
+    let ended = run(place.epcache(["list", "--venv"]).arg(&venv));
+    assert!(ended.out.contains("foo = m:f"), "{ended:?}");
 }
