@@ -126,6 +126,7 @@ struct Pass<'s, 'a> {
 impl<'a> Pass<'_, 'a> {
     fn run(&mut self, old: Option<&Index<'a>>) -> std::io::Result<()> {
         let names = self.site.list()?;
+        self.outcome.index.distributions.reserve(names.len());
         let mut listed: Vec<(&[u8], u32)> = names.iter().map(AsRef::as_ref).zip(0..).collect();
         listed.sort_unstable();
         let trusted = old.is_some_and(|old| old.settled);

@@ -7,9 +7,9 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 use super::metadata::{self, Header};
@@ -117,6 +117,7 @@ pub fn lstat(directory: BorrowedFd<'_>, file_name: &[u8]) -> io::Result<Option<S
     Links::Refuse.stat(directory, file_name)
 }
 
+const METADATA: &str = "METADATA";
 const ENTRY_POINTS: &str = "entry_points.txt";
 
 /// What has been gathered of a distribution so far.
@@ -146,6 +147,7 @@ impl Parts {
 
     fn read(&mut self, site: BorrowedFd<'_>, file_name: &[u8], stat: &Stat) -> io::Result<()> {
         match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory if self.links == Links::Refuse && self.read_usual(site, file_name)? => {}
             FileType::Directory => {
                 let flags = self.links.open_flags() | OFlags::DIRECTORY;
                 match rustix::fs::openat(site, file_name, flags, Mode::empty()) {
@@ -170,12 +172,38 @@ impl Parts {
         Ok(())
     }
 
+    /// Reads a directory that is as it should be without opening the directory itself; says whether
+    /// it was one. Otherwise nothing has happened.
+    fn read_usual(&mut self, site: BorrowedFd<'_>, file_name: &[u8]) -> io::Result<bool> {
+        let name = name::metadata_file(file_name);
+        // What comes first for importlib.metadata must not be there.
+        if name != METADATA && !matches!(open_beneath(site, file_name, METADATA), Err(Errno::NOENT)) {
+            return Ok(false);
+        }
+        let Ok(metadata) = open_beneath(site, file_name, name) else { return Ok(false) };
+        let entry_points = match open_beneath(site, file_name, ENTRY_POINTS) {
+            Ok(file) => Some(file),
+            Err(Errno::NOENT) => None,
+            Err(_) => return Ok(false),
+        };
+        let text = text_of(&metadata, MAX_METADATA)?;
+        if text.is_empty() {
+            return Ok(false);
+        }
+        self.metadata_stamp = text.stamp;
+        self.take_identity(Some(name), text);
+        if let Some(file) = entry_points {
+            self.take_entry_points(text_of(&file, MAX_ENTRY_POINTS)?);
+        }
+        Ok(true)
+    }
+
     /// The files in the order in which `importlib.metadata` asks for them: METADATA, and PKG-INFO
     /// where that is missing or empty.
     fn read_directory(&mut self, directory: BorrowedFd<'_>, file_name: &[u8]) -> io::Result<()> {
         let expected = name::metadata_file(file_name);
         let mut found = None;
-        for candidate in ["METADATA", "PKG-INFO"] {
+        for candidate in [METADATA, "PKG-INFO"] {
             let text = read_text(directory, candidate.as_bytes(), MAX_METADATA, self.links)?;
             self.moved |= text.moved;
             if candidate == expected {
@@ -303,22 +331,35 @@ impl Text {
     }
 }
 
+/// How a file that may be anything is opened: a FIFO opens at once, and is then seen to be no regular
+/// file.
+const WARY: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
+
+/// Opens the file `name` of the distribution `file_name` in one step, with no symbolic link on the way.
+///
+/// Fails on kernels before 5.6, and where a filter of system calls does not know this one.
+fn open_beneath(site: BorrowedFd<'_>, file_name: &[u8], name: &str) -> Result<OwnedFd, Errno> {
+    let path = [file_name, b"/", name.as_bytes()].concat();
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    rustix::fs::openat2(site, path, Links::Refuse.open_flags() | WARY, Mode::empty(), resolve)
+}
+
 /// Reads a regular file of at most `limit` bytes as UTF-8.
 fn read_text(directory: BorrowedFd<'_>, name: &[u8], limit: u64, links: Links) -> io::Result<Text> {
-    // NONBLOCK: a FIFO opens at once, and is then seen to be no regular file.
-    let flags = links.open_flags() | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = match rustix::fs::openat(directory, name, flags, Mode::empty()) {
-        Ok(file) => file,
-        Err(Errno::NOENT | Errno::NOTDIR) => {
-            return Ok(Text { content: Content::Absent, stamp: None, moved: false });
-        }
+    match rustix::fs::openat(directory, name, links.open_flags() | WARY, Mode::empty()) {
+        Ok(file) => text_of(&file, limit),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(Text { content: Content::Absent, stamp: None, moved: false }),
         Err(error) => {
             let content = Content::Hidden(unreadable(error)?);
             let stamp = lstat(directory, name)?.as_ref().map(Stamp::of);
-            return Ok(Text { content, stamp, moved: false });
+            Ok(Text { content, stamp, moved: false })
         }
-    };
-    let stat = rustix::fs::fstat(&file)?;
+    }
+}
+
+/// The same of a file that is open.
+fn text_of(file: &OwnedFd, limit: u64) -> io::Result<Text> {
+    let stat = rustix::fs::fstat(file)?;
     let stamp = Stamp::of(&stat);
     let still = |content| Ok(Text { content, stamp: Some(stamp), moved: false });
     match FileType::from_raw_mode(stat.st_mode) {
@@ -333,7 +374,7 @@ fn read_text(directory: BorrowedFd<'_>, name: &[u8], limit: u64, links: Links) -
         Ok(bytes) => bytes,
         Err(error) => return still(Content::Hidden(unreadable(error)?)),
     };
-    let moved = bytes.len() as u64 != stamp.size || Stamp::of(&rustix::fs::fstat(&file)?) != stamp;
+    let moved = bytes.len() as u64 != stamp.size || Stamp::of(&rustix::fs::fstat(file)?) != stamp;
     let content = match String::from_utf8(bytes) {
         Ok(text) => Content::Text(text),
         Err(_) => Content::Hidden("not UTF-8".to_owned()),
