@@ -1,5 +1,6 @@
 """Our own packages, built by rpmbuild from `rpm/epcache.spec` without network."""
 
+import functools
 import re
 import shutil
 import subprocess
@@ -17,9 +18,13 @@ TOOLS = {
 RELEASES = ("first", "second")
 
 
+@functools.cache
 def packages(suite):
     """The directory with the packages as built in `suite`: a folder for each of RELEASES,
-    the second an upgrade of the first. Kept by a digest of the sources."""
+    the second an upgrade of the first.
+
+    Kept by a digest of the sources as they are when it is first asked for.
+    """
     built = chroot.CACHE / "rpm" / suite / chroot.source_digest()
     with chroot.locked(chroot.CACHE / "rpm" / f"{suite}.lock"):
         if not built.exists():
