@@ -67,7 +67,7 @@ def table(rows):
 
 def machine(scratch):
     """On what it was measured, without names and paths."""
-    command = ["stat", "--file-system", "--format=%T", scratch]
+    command = ["findmnt", "--noheadings", "--output", "FSTYPE", "--target", scratch]
     file_system = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     return (
         f"Linux {platform.release().split('-')[0]}, {platform.machine()}, {os.cpu_count()} CPUs, "
@@ -87,7 +87,7 @@ It needs a C compiler and, for the reader, whichever of Python 3.9 to 3.13 can b
 
 Only the ratios mean something: what is compared is run alternately, so whatever else the machine
 does falls on both. A ratio is the median of the ratios of the pairs; the quartiles tell how far they
-lie apart. The site directories are synthetic and the same each time (`benches/site_directory.py`).
+lie apart, which they do on a busy machine. The site directories are synthetic and the same each time (`benches/site_directory.py`).
 
 ## Against the floor
 
@@ -114,10 +114,14 @@ Peak memory is that of the largest process.
 One group of a site directory of 500 distributions, with a fresh index, asked for with `python -S -E`:
 `pytest11` with its {plugins}, and `console_scripts`, the largest, with its {scripts}. Both
 have to give the same answer. A cell tells how many times as fast the reader is (with the quartiles),
-and the times of `epcache` and of `importlib.metadata`.
+and the times of `epcache` and of `importlib.metadata`; those of calls and imports are the
+processor's. The index was made more than three seconds after the last installation; before that,
+readers compare the stamps of each new distribution as well, and are slower.
 
-* *repeated call*: `entry_points(group=...)` in a process that has called it before; the two in turn.
-  This is what the bound of 100 is about.
+* *repeated call*: `entry_points(group=...)` in a process that has called it before: the median of five
+  calls of the one, then of the other. This is what the bound of 100 is about. (After every single
+  call of `importlib.metadata`, which leaves none of the processor's caches as they were, the reader
+  takes about twice as long.)
 * *first call*: the first in a fresh process, without the import. Both then look through the
   directories of the standard library as well, which are on `sys.path`, and have no index.
 * *import and first call*: the same, together with `import epcache` or `import importlib.metadata`.
