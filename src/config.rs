@@ -10,9 +10,10 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::report;
+use crate::system::System;
 
-/// Files in the order in which they override each other, relative to the root of the system.
-const FILES: [&str; 2] = ["usr/lib/epcache/config.toml", "etc/epcache/config.toml"];
+/// Files in the order in which they override each other.
+const FILES: [&str; 2] = ["/usr/lib/epcache/config.toml", "/etc/epcache/config.toml"];
 /// The largest configuration file that is read.
 const MAX_SIZE: u64 = 1 << 20;
 const SITE_DIRECTORIES: &str = "site-directories";
@@ -37,14 +38,14 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Loads the configuration of the system below `root`.
+    /// Loads the configuration of `system`.
     ///
     /// # Errors
     /// A file that can't be read, is not TOML, or has a key or value that is not known.
-    pub fn load(root: &Path) -> Result<Self> {
+    pub fn load(system: &System) -> Result<Self> {
         let mut config = Self::default();
         for file in FILES {
-            let path = root.join(file);
+            let Some(path) = system.own_file(Path::new(file))? else { continue };
             if let Some(text) = read(&path)? {
                 config.merge(&text).map_err(|(line, why)| Error::Configuration { path, line, why })?;
             }
@@ -66,16 +67,6 @@ impl Config {
             }
         }
         Ok(())
-    }
-
-    /// Whether a site directory, given by its path within the system, is system-wide.
-    #[must_use]
-    pub fn is_system_wide(&self, site: &Path) -> bool {
-        let options = glob::MatchOptions { require_literal_separator: true, ..Default::default() };
-        self.site_directories
-            .iter()
-            .filter_map(|pattern| glob::Pattern::new(pattern).ok())
-            .any(|pattern| pattern.matches_path_with(site, options))
     }
 }
 
@@ -173,12 +164,5 @@ mod tests {
         ] {
             assert_eq!(error_of(text).0, Some(1), "{text}");
         }
-    }
-
-    #[test]
-    fn a_star_does_not_cross_directories() {
-        let config = Config::default();
-        assert!(config.is_system_wide(Path::new("/usr/lib/python3.13/site-packages")));
-        assert!(!config.is_system_wide(Path::new("/usr/lib/python3.13/x/site-packages")));
     }
 }

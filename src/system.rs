@@ -86,6 +86,21 @@ impl System {
         Ok(canonical)
     }
 
+    /// Where a file of the system itself is seen from here; `None` where there is none. A link in the
+    /// tree of another system must not lead to a file of the running one.
+    ///
+    /// # Errors
+    /// When it does.
+    pub fn own_file(&self, path: &Path) -> Result<Option<PathBuf>> {
+        if !self.is_foreign() {
+            return Ok(Some(path.to_owned()));
+        }
+        match self.canonical(path) {
+            Err(Error::Site { path, .. }) if std::fs::metadata(&path).is_err() => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
     /// The owner of the system-wide indexes.
     ///
     /// # Errors
@@ -102,7 +117,10 @@ impl System {
     /// Users of another system are looked up in its own file: on the running system the name may be
     /// another user's, or nobody's.
     fn look_up_in_passwd(&self) -> Result<User> {
-        let path = self.root.join("etc/passwd");
+        const PASSWD: &str = "/etc/passwd";
+        let Some(path) = self.own_file(Path::new(PASSWD))? else {
+            return Err(Error::NoUser { name: CACHE_USER, database: Some(self.root.join(&PASSWD[1..])) });
+        };
         let missing = || Error::NoUser { name: CACHE_USER, database: Some(path.clone()) };
         let mut text = Vec::new();
         // NONBLOCK: a FIFO must not make us wait.

@@ -67,7 +67,7 @@ impl Work {
     /// Finds the site directories that are named, and says what is wrong with the others.
     fn find(sites: &[PathBuf], selection: &Selection, unnamed: Unnamed) -> Result<Self> {
         let system = System::new(selection.root.as_deref())?;
-        let config = Config::load(system.root())?;
+        let config = Config::load(&system)?;
         let Selected { targets, errors } = select(sites, selection, unnamed, &config, &system);
         errors.iter().for_each(report::error);
         let status = if errors.is_empty() { Status::Done } else { Status::Failed };

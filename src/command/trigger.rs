@@ -67,7 +67,7 @@ fn work(manager: Manager, system: &System) -> Vec<(PathBuf, SiteReport)> {
 
 /// A broken configuration must not leave indexes behind that have become wrong.
 fn configuration(system: &System) -> Config {
-    Config::load(system.root()).unwrap_or_else(|error| {
+    Config::load(system).unwrap_or_else(|error| {
         log::error!("{error}; the defaults are used instead");
         Config::default()
     })

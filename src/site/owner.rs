@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::index::location::Place;
 use crate::privilege::Identity;
@@ -26,15 +25,15 @@ impl Target {
         Self { site, place: Place::System, identity: Identity::Caller }
     }
 
-    /// Finds the rule for a canonical path.
+    /// Finds the rule for a canonical path, given those of the system-wide site directories.
     ///
     /// # Errors
     /// When the path can't be examined, or the user for it does not exist.
-    pub fn of(site: PathBuf, config: &Config, system: &System) -> Result<Self> {
+    pub fn of(site: PathBuf, system_wide: &[PathBuf], system: &System) -> Result<Self> {
         let stat =
             rustix::fs::stat(&site).map_err(|error| Error::io("can't examine", &site, error.into()))?;
         let caller = nix::unistd::geteuid().as_raw();
-        let system_wide = config.is_system_wide(&system.within(&site));
+        let system_wide = system_wide.contains(&site);
         let (place, identity) = match caller {
             0 if system_wide => (Place::System, Identity::User(system.cache_user()?)),
             0 => (Place::Sidecar, Identity::User(User { uid: stat.st_uid, gid: stat.st_gid })),

@@ -38,6 +38,7 @@ pub fn select(
 ) -> Selected {
     let mut selected = Selected::default();
     let mut paths: Vec<PathBuf> = sites.to_vec();
+    let system_wide = find::system_wide(config, system);
     let kinds = Kinds::of(sites, selection, unnamed, system);
     let active = kinds.active.then(find::active).flatten();
     for environment in selection.venv.iter().chain(&active) {
@@ -57,10 +58,10 @@ pub fn select(
         paths.extend(find::of_user());
     }
     if kinds.system_wide {
-        paths.extend(find::system_wide(config, system).iter().map(|path| system.within(path)));
+        paths.extend(system_wide.iter().map(|path| system.within(path)));
     }
     for path in paths {
-        match system.canonical(&path).and_then(|path| Target::of(path, config, system)) {
+        match system.canonical(&path).and_then(|path| Target::of(path, &system_wide, system)) {
             Ok(target) if selected.targets.contains(&target) => {}
             Ok(target) => selected.targets.push(target),
             Err(error) => selected.errors.push(error),

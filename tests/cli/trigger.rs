@@ -184,6 +184,46 @@ fn a_link_out_of_the_tree_is_not_followed() {
 }
 
 #[test]
+fn the_user_and_the_configuration_of_a_tree_are_not_those_behind_a_link() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    let outside = place.directory("outside");
+    let passwd = tree.root.join("etc/passwd");
+    fs::rename(&passwd, outside.join("passwd")).expect("ours");
+    symlink(outside.join("passwd"), &passwd).expect("a link");
+    let ended = trigger(&place, &tree);
+    assert!(ended.status == Some(0) && ended.err.contains("leads out of"), "{ended:?}");
+    assert!(!tree.index.exists());
+
+    fs::remove_file(&passwd).expect("ours");
+    fs::rename(outside.join("passwd"), &passwd).expect("ours");
+    let configuration = tree.configure("");
+    fs::write(outside.join("config.toml"), "site-directories = []").expect("room");
+    fs::remove_file(&configuration).expect("ours");
+    symlink(outside.join("config.toml"), &configuration).expect("a link");
+    let ended = run(place.epcache(["refresh", "--system", "--root"]).arg(&tree.root));
+    assert!(ended.status == Some(3) && ended.err.contains("leads out of"), "{ended:?}");
+}
+
+#[test]
+fn a_system_wide_directory_may_be_configured_by_a_link_to_it() {
+    if skipped_without_root("write a system-wide index") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    symlink("python3/dist-packages", tree.root.join("usr/lib/packages")).expect("a link");
+    tree.configure("site-directories = ['/usr/lib/pack*']");
+    let ended = run(place.epcache(["refresh", "--system", "--root"]).arg(&tree.root));
+    assert!(ended.status == Some(0) && tree.index.exists(), "{ended:?}");
+}
+
+#[test]
 fn a_hostile_start_changes_nothing() {
     if skipped_without_root("run a trigger") {
         return;

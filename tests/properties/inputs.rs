@@ -9,6 +9,7 @@ use arbtest::arbtest;
 use epcache::config::Config;
 use epcache::distribution::{entry_points, metadata, name};
 use epcache::freshness::Stamp;
+use epcache::system::System;
 use epcache::trigger::rpm;
 
 #[test]
@@ -136,7 +137,8 @@ fn a_configuration_is_taken_over_or_refused_with_its_path() {
             text = format!("site-directories = [{}]\n", "'/usr/lib/*', ".repeat(u.int_in_range(0..=3)?));
         }
         fs::write(&path, &text).expect("room");
-        match Config::load(root.path()) {
+        let system = System::new(Some(root.path())).expect("a directory");
+        match Config::load(&system) {
             Ok(config) => {
                 let of_default = config == Config::default();
                 let taken_over = config.site_directories.iter().all(|pattern| pattern == "/usr/lib/*");
