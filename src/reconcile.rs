@@ -15,7 +15,8 @@ use std::os::fd::AsFd;
 
 use rustix::fs::Stat;
 
-use crate::distribution::read::{self, Links};
+use crate::distribution::read;
+use crate::distribution::text::{Links, lstat};
 use crate::distribution::{Distribution, name};
 use crate::error::{Error, Result};
 use crate::freshness::Stamp;
@@ -154,7 +155,7 @@ impl<'a> Pass<'_, 'a> {
         known: Option<&Distribution<'a>>,
         trusted: bool,
     ) -> std::io::Result<bool> {
-        let Some(stat) = read::lstat(self.site.as_fd(), file_name)? else {
+        let Some(stat) = lstat(self.site.as_fd(), file_name)? else {
             self.outcome.changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
             return Ok(false);
         };

@@ -1,15 +1,18 @@
 //! What a distribution is: a `.dist-info` directory, or an `.egg-info` directory or file.
 //!
-//! [`entry_points`], [`metadata`] and [`name`] are pure; [`read`] opens the files, which come from
-//! strangers. What counts as a distribution is what `importlib.metadata` takes for one: every
-//! directory entry with the right suffix. So the leftovers `~name-1.dist-info` of an interrupted pip
-//! and the empty directories that some packages leave behind are distributions too, since every
-//! Python program sees them; the same holds for two directories with one name.
+//! [`entry_points`], [`metadata`] and [`name`] are pure; [`read`] gathers a distribution from its files,
+//! which come from strangers and are opened by [`text`].
+//!
+//! What counts as a distribution is what `importlib.metadata` takes for one: every directory entry with
+//! the right suffix. So the leftovers `~name-1.dist-info` of an interrupted pip and the empty
+//! directories that some packages leave behind are distributions too, since every Python program sees
+//! them; the same holds for two directories with one name.
 
 pub mod entry_points;
 pub mod metadata;
 pub mod name;
 pub mod read;
+pub mod text;
 
 use std::borrow::Cow;
 

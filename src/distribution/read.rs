@@ -1,18 +1,18 @@
 //! Reading one distribution from the disk.
 //!
-//! Everything here is written by strangers. So files are opened relative to descriptors and never
-//! through a link; only regular files are read, and only up to a limit; a FIFO can't make us wait.
-//! What can't be repeated in an index for such a reason makes the distribution opaque, and the reader
-//! sees with its own rights what `importlib.metadata` makes of it.
+//! What can't be repeated in an index, because of what it says or because it is not ours to read (see
+//! [`super::text`]), makes the distribution opaque, and the reader sees with its own rights what
+//! `importlib.metadata` makes of it.
 
 use std::borrow::Cow;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::metadata::{self, Header};
+use super::text::{Content, Links, Text, lstat, open_beneath, read_text, text_of, unreadable};
 use super::{Distribution, EntryPoint, Identity, Stamps, entry_points, name};
 use crate::freshness::Stamp;
 
@@ -23,32 +23,6 @@ pub const MAX_ENTRY_POINTS: u64 = 1 << 20;
 
 /// How often a distribution that changes while it is read is read again.
 const ATTEMPTS: usize = 3;
-
-/// What to do about symbolic links.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Links {
-    /// They make a distribution opaque: what lies behind can change unseen, or be somebody's secret.
-    Refuse,
-    /// Follow them, as Python does. Only to show somebody what he may read anyway.
-    Follow,
-}
-
-impl Links {
-    fn open_flags(self) -> OFlags {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        if self == Self::Refuse { flags | OFlags::NOFOLLOW } else { flags }
-    }
-
-    fn stat(self, directory: BorrowedFd<'_>, file_name: &[u8]) -> io::Result<Option<Stat>> {
-        let flags = if self == Self::Refuse { AtFlags::SYMLINK_NOFOLLOW } else { AtFlags::empty() };
-        match rustix::fs::statat(directory, file_name, flags) {
-            Ok(stat) => Ok(Some(stat)),
-            // ACCESS: a directory that we may not enter is opaque, and its own stamp is all there is.
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-}
 
 /// What came of reading a distribution.
 #[derive(Debug)]
@@ -99,8 +73,7 @@ pub fn read(
 /// When the kernel can't answer.
 pub fn stamps(site: BorrowedFd<'_>, file_name: &[u8], itself: Stamp) -> io::Result<Stamps> {
     let within = |name: &str| -> io::Result<Option<Stamp>> {
-        let path = [file_name, b"/", name.as_bytes()].concat();
-        Ok(lstat(site, &path)?.as_ref().map(Stamp::of))
+        Ok(lstat(site, &path(file_name, name))?.as_ref().map(Stamp::of))
     };
     Ok(Stamps {
         itself,
@@ -109,12 +82,9 @@ pub fn stamps(site: BorrowedFd<'_>, file_name: &[u8], itself: Stamp) -> io::Resu
     })
 }
 
-/// `lstat` of something in `directory`; `None` where `importlib.metadata` would see nothing either.
-///
-/// # Errors
-/// When the kernel can't answer.
-pub fn lstat(directory: BorrowedFd<'_>, file_name: &[u8]) -> io::Result<Option<Stat>> {
-    Links::Refuse.stat(directory, file_name)
+/// The path of a file in a distribution, seen from the site directory.
+fn path(file_name: &[u8], name: &str) -> Vec<u8> {
+    [file_name, b"/", name.as_bytes()].concat()
 }
 
 const METADATA: &str = "METADATA";
@@ -177,11 +147,11 @@ impl Parts {
     fn read_usual(&mut self, site: BorrowedFd<'_>, file_name: &[u8]) -> io::Result<bool> {
         let name = name::metadata_file(file_name);
         // What comes first for importlib.metadata must not be there.
-        if name != METADATA && !matches!(open_beneath(site, file_name, METADATA), Err(Errno::NOENT)) {
+        if name != METADATA && !matches!(open_beneath(site, &path(file_name, METADATA)), Err(Errno::NOENT)) {
             return Ok(false);
         }
-        let Ok(metadata) = open_beneath(site, file_name, name) else { return Ok(false) };
-        let entry_points = match open_beneath(site, file_name, ENTRY_POINTS) {
+        let Ok(metadata) = open_beneath(site, &path(file_name, name)) else { return Ok(false) };
+        let entry_points = match open_beneath(site, &path(file_name, ENTRY_POINTS)) {
             Ok(file) => Some(file),
             Err(Errno::NOENT) => None,
             Err(_) => return Ok(false),
@@ -301,108 +271,5 @@ impl Parts {
             settled,
         };
         Reading { distribution, oddities: self.oddities }
-    }
-}
-
-/// A file that should be text.
-struct Text {
-    content: Content,
-    stamp: Option<Stamp>,
-    /// It changed while it was read.
-    moved: bool,
-}
-
-enum Content {
-    /// For `importlib.metadata` there is none.
-    Absent,
-    /// The whole file.
-    Text(String),
-    /// There is something that is not ours to repeat, and why.
-    Hidden(String),
-}
-
-impl Text {
-    fn is_empty(&self) -> bool {
-        match &self.content {
-            Content::Absent => true,
-            Content::Text(text) => text.is_empty(),
-            Content::Hidden(_) => false,
-        }
-    }
-}
-
-/// How a file that may be anything is opened: a FIFO opens at once, and is then seen to be no regular
-/// file.
-const WARY: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
-
-/// Opens the file `name` of the distribution `file_name` in one step, with no symbolic link on the way.
-///
-/// Fails on kernels before 5.6, and where a filter of system calls does not know this one.
-fn open_beneath(site: BorrowedFd<'_>, file_name: &[u8], name: &str) -> Result<OwnedFd, Errno> {
-    let path = [file_name, b"/", name.as_bytes()].concat();
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    rustix::fs::openat2(site, path, Links::Refuse.open_flags() | WARY, Mode::empty(), resolve)
-}
-
-/// Reads a regular file of at most `limit` bytes as UTF-8.
-fn read_text(directory: BorrowedFd<'_>, name: &[u8], limit: u64, links: Links) -> io::Result<Text> {
-    match rustix::fs::openat(directory, name, links.open_flags() | WARY, Mode::empty()) {
-        Ok(file) => text_of(&file, limit),
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(Text { content: Content::Absent, stamp: None, moved: false }),
-        Err(error) => {
-            let content = Content::Hidden(unreadable(error)?);
-            let stamp = lstat(directory, name)?.as_ref().map(Stamp::of);
-            Ok(Text { content, stamp, moved: false })
-        }
-    }
-}
-
-/// The same of a file that is open.
-fn text_of(file: &OwnedFd, limit: u64) -> io::Result<Text> {
-    let stat = rustix::fs::fstat(file)?;
-    let stamp = Stamp::of(&stat);
-    let still = |content| Ok(Text { content, stamp: Some(stamp), moved: false });
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => {}
-        FileType::Directory => return still(Content::Absent),
-        _ => return still(Content::Hidden("not a regular file".to_owned())),
-    }
-    if stamp.size > limit {
-        return still(Content::Hidden(format!("{} bytes, more than the {limit} that are read", stamp.size)));
-    }
-    let bytes = match read_bytes(file.as_fd(), stamp.size) {
-        Ok(bytes) => bytes,
-        Err(error) => return still(Content::Hidden(unreadable(error)?)),
-    };
-    let moved = bytes.len() as u64 != stamp.size || Stamp::of(&rustix::fs::fstat(file)?) != stamp;
-    let content = match String::from_utf8(bytes) {
-        Ok(text) => Content::Text(text),
-        Err(_) => Content::Hidden("not UTF-8".to_owned()),
-    };
-    Ok(Text { content, stamp: Some(stamp), moved })
-}
-
-/// Reads up to `size` bytes, fewer where the file has become shorter.
-fn read_bytes(file: BorrowedFd<'_>, size: u64) -> Result<Vec<u8>, Errno> {
-    let mut bytes = vec![0; usize::try_from(size).map_err(|_| Errno::FBIG)?];
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match rustix::io::read(file, &mut bytes[filled..]) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    bytes.truncate(filled);
-    Ok(bytes)
-}
-
-/// Why a file that is there can't be read; an error where that is our own lack, not the file's.
-fn unreadable(error: Errno) -> io::Result<String> {
-    match error {
-        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR => Err(error.into()),
-        Errno::LOOP => Ok("a symbolic link".to_owned()),
-        error => Ok(io::Error::from(error).to_string()),
     }
 }
