@@ -26,6 +26,7 @@ demo:
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --quiet --no-deps --document-private-items
 	$(PYTHON) -m compileall -q python tests tools
 
 bench:

@@ -1,5 +1,5 @@
-//! The index file: what it holds ([`Index`]), reading it ([`parse`]), making it ([`render`]), where it
-//! lies ([`location`]), putting it there ([`write`]).
+//! The index file: what it holds ([`Index`]), reading it ([`parse()`]), making it ([`render()`]), where it
+//! lies ([`location`]), putting it there ([`mod@write`]).
 //!
 //! `docs/index-format.md` is the specification of the format; other programs implement it too, so it
 //! and not this code decides.

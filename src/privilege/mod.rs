@@ -1,7 +1,7 @@
 //! Giving up privileges. The only modules with `unsafe` code.
 //!
 //! Everything that touches an index or the metadata of strangers is done by a process that can't
-//! regain any privilege: [`child::run`] forks one, which becomes who it is told to be ([`drop`]) before
+//! regain any privilege: [`child::run`] forks one, which becomes who it is told to be ([`mod@drop`]) before
 //! it does anything else. The process that stays behind, root, only waits for the answer. Should
 //! the answer be that an index could neither be brought up to date nor be removed, it moves the site
 //! directory's ctime ([`crate::site::revoke`]), so that every reader sees that the index is stale; it
