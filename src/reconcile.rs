@@ -166,7 +166,8 @@ impl<'a> Pass<'_, 'a> {
         };
         if let Some(known) = unchanged {
             let mut carried = known.clone();
-            carried.settled = self.is_installed(&carried);
+            // What was known to be finished still is, having the stamps that it had then.
+            carried.settled |= self.is_installed(&carried);
             self.outcome.index.distributions.push(carried);
             self.outcome.carried += 1;
             return Ok(true);

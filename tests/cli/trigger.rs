@@ -125,6 +125,21 @@ fn only_what_changed_is_read_and_the_index_is_the_cache_user_s() {
 }
 
 #[test]
+fn a_refresh_right_after_it_leaves_the_index_settled() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    trigger(&place, &tree);
+    let index = fs::read(&tree.index).expect("an index");
+    let ended = run(place.epcache(["refresh", "--json", "--system", "--root"]).arg(&tree.root));
+    assert!(ended.out.contains("\"settled\":true"), "{ended:?}");
+    assert_eq!(fs::read(&tree.index).expect("an index"), index);
+}
+
+#[test]
 fn an_index_that_can_not_be_brought_up_to_date_is_not_believed() {
     if skipped_without_root("run a trigger") {
         return;
