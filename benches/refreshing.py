@@ -56,7 +56,7 @@ class Caller:
         self._user = None if as_root else USER
         self._environment = {"DPKG_ROOT": str(tree.root)} if as_root else {}
         self._incremental = ["trigger", "dpkg"] if as_root else ["refresh", tree.site]
-        self._full = ["refresh", "--full", "--system", "--root", tree.root] if as_root else ["refresh", "--full", tree.site]
+        self._full = ["refresh", "--full", *(["--system", "--root", tree.root] if as_root else [tree.site])]
         self._verify = ["verify", "--system", "--root", tree.root] if as_root else ["verify", tree.site]
         self._floor = "incremental" if as_root else "thorough"
         os.chown(tree.site, *((0, 0) if as_root else (USER, USER)))

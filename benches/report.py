@@ -87,7 +87,13 @@ It needs a C compiler and, for the reader, whichever of Python 3.9 to 3.13 can b
 
 Only the ratios mean something: what is compared is run alternately, so whatever else the machine
 does falls on both. A ratio is the median of the ratios of the pairs; the quartiles tell how far they
-lie apart, which they do on a busy machine. The site directories are synthetic and the same each time (`benches/site_directory.py`).
+lie apart, which they do on a busy machine. The site directories are synthetic and the same each time
+(`benches/site_directory.py`).
+
+    make bench                                 # everything, and this page
+    benches/run --only refreshing              # the first table
+    benches/run --only reading                 # the second
+    benches/run --directory /some/where/else   # on another file system
 
 ## Against the floor
 
@@ -119,9 +125,10 @@ processor's. The index was made more than three seconds after the last installat
 readers compare the stamps of each new distribution as well, and are slower.
 
 * *repeated call*: `entry_points(group=...)` in a process that has called it before: the median of five
-  calls of the one, then of the other. This is what the bound of 100 is about. (After every single
-  call of `importlib.metadata`, which leaves none of the processor's caches as they were, the reader
-  takes about twice as long.)
+  calls of the one, then of the other. The bound of 100 is about this, for a group of plugins, and only
+  this reaches it on every version. It does not hold for a group of hundreds, where both spend their
+  time on making the objects, nor when single calls alternate: one of `importlib.metadata` leaves none
+  of the processor's caches as they were, after which the reader takes twice as long.
 * *first call*: the first in a fresh process, without the import. Both then look through the
   directories of the standard library as well, which are on `sys.path`, and have no index.
 * *import and first call*: the same, together with `import epcache` or `import importlib.metadata`.
