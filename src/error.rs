@@ -95,7 +95,7 @@ impl Error {
         match self {
             Self::CacheDirectory { hint, .. } => Some(hint.clone()),
             Self::NoUser { name, database: None } => Some(format!(
-                "systemd-sysusers epcache.conf, or useradd --system --home-dir / --shell /usr/sbin/nologin {name}"
+                "systemd-sysusers epcache.conf, or useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin {name}"
             )),
             Self::NoUser { name, database: Some(path) } => {
                 Some(format!("create the user {name} in that system first ({})", path.display()))

@@ -22,6 +22,11 @@ pub struct User {
     pub gid: u32,
 }
 
+impl User {
+    /// Who owns nothing, by the kernel's own convention.
+    pub const NOBODY: Self = Self { uid: 65534, gid: 65534 };
+}
+
 /// A tree with its own users, configuration and indexes.
 #[derive(Debug, Clone)]
 pub struct System {

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::refresh::{examine, thorough};
 use crate::report;
 use crate::site::SiteDir;
-use crate::site::owner::Target;
+use crate::site::owner::{Access, Target};
 use crate::site::select::Unnamed;
 use crate::system::System;
 
@@ -45,7 +45,7 @@ struct Listed {
 /// # Errors
 /// When the root or the configuration is not usable, or a site directory can't be read.
 pub fn run(arguments: &List) -> Result<Status> {
-    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One)?;
+    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, Access::Read)?;
     let mut status = work.status;
     let mut seen = HashSet::new();
     let mut rows = Vec::new();

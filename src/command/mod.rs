@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::privilege::{Identity, child};
 use crate::report;
-use crate::site::owner::Target;
+use crate::site::owner::{Access, Target};
 use crate::site::select::{Selected, Unnamed, select};
 use crate::system::System;
 
@@ -65,10 +65,10 @@ struct Work {
 
 impl Work {
     /// Finds the site directories that are named, and says what is wrong with the others.
-    fn find(sites: &[PathBuf], selection: &Selection, unnamed: Unnamed) -> Result<Self> {
+    fn find(sites: &[PathBuf], selection: &Selection, unnamed: Unnamed, access: Access) -> Result<Self> {
         let system = System::new(selection.root.as_deref())?;
         let config = Config::load(&system)?;
-        let Selected { targets, errors } = select(sites, selection, unnamed, &config, &system);
+        let Selected { targets, errors } = select(sites, selection, unnamed, access, &config, &system);
         errors.iter().for_each(report::error);
         let status = if errors.is_empty() { Status::Done } else { Status::Failed };
         if targets.is_empty() && errors.is_empty() {

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::reconcile::Depth;
 use crate::refresh::{refresh, revoke_if_present, thorough};
 use crate::report::{self, SiteReport};
+use crate::site::owner::Access;
 use crate::site::select::Unnamed;
 
 /// Refreshes what was named and prints a line a site directory.
@@ -13,7 +14,7 @@ use crate::site::select::Unnamed;
 /// # Errors
 /// When the root or the configuration is not usable.
 pub fn run(arguments: &Refresh) -> Result<Status> {
-    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One)?;
+    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, Access::Write)?;
     let mut request = thorough();
     if arguments.full {
         request.depth = Depth::Everything;

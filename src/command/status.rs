@@ -9,7 +9,7 @@ use crate::reconcile::{Changes, Outcome};
 use crate::refresh::{Examined, examine, thorough};
 use crate::report;
 use crate::site::SiteDir;
-use crate::site::owner::Target;
+use crate::site::owner::{Access, Target};
 use crate::site::select::Unnamed;
 use crate::system::System;
 
@@ -40,7 +40,7 @@ enum State {
 /// # Errors
 /// When the root or the configuration is not usable.
 pub fn run(arguments: &cli::Status) -> Result<Status> {
-    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::All)?;
+    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::All, Access::Read)?;
     let mut status = work.status;
     let mut sites = Vec::new();
     for (target, found) in work.for_each(examined) {

@@ -11,7 +11,7 @@ use crate::reconcile::{Depth, Request};
 use crate::refresh::{examine, thorough};
 use crate::report;
 use crate::site::SiteDir;
-use crate::site::owner::Target;
+use crate::site::owner::{Access, Target};
 use crate::site::select::Unnamed;
 use crate::system::System;
 
@@ -27,7 +27,7 @@ struct Verdict {
 /// # Errors
 /// When the root or the configuration is not usable.
 pub fn run(arguments: &Verify) -> Result<Status> {
-    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One)?;
+    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, Access::Read)?;
     let mut status = work.status;
     for (target, verdict) in work.for_each(verdict) {
         let site = target.site.display();

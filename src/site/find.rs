@@ -81,13 +81,12 @@ pub fn of_interpreter(program: &Path, system: &System) -> Result<Vec<PathBuf>> {
 
 /// As whom an interpreter is run.
 fn unprivileged(program: &Path, system: &System) -> Result<Identity> {
-    const NOBODY: User = User { uid: 65534, gid: 65534 };
     if !nix::unistd::geteuid().is_root() {
         return Ok(Identity::Caller);
     }
     let owner = program.symlink_metadata().map_err(|error| Error::io("can't examine", program, error))?;
     Ok(Identity::User(match owner.uid() {
-        0 => system.cache_user().unwrap_or(NOBODY),
+        0 => system.cache_user().unwrap_or(User::NOBODY),
         uid => User { uid, gid: owner.gid() },
     }))
 }

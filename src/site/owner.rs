@@ -18,6 +18,15 @@ pub struct Target {
     pub identity: Identity,
 }
 
+/// What a command does with an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Look at it, and at the site directory.
+    Read,
+    /// Write it.
+    Write,
+}
+
 impl Target {
     /// A system-wide site directory, for who has become the cache user already.
     #[must_use]
@@ -28,14 +37,14 @@ impl Target {
     /// Finds the rule for a canonical path, given those of the system-wide site directories.
     ///
     /// # Errors
-    /// When the path can't be examined, or the user for it does not exist.
-    pub fn of(site: PathBuf, system_wide: &[PathBuf], system: &System) -> Result<Self> {
+    /// When the path can't be examined, or the user who would write its index does not exist.
+    pub fn of(site: PathBuf, system_wide: &[PathBuf], access: Access, system: &System) -> Result<Self> {
         let stat =
             rustix::fs::stat(&site).map_err(|error| Error::io("can't examine", &site, error.into()))?;
         let caller = nix::unistd::geteuid().as_raw();
         let system_wide = system_wide.contains(&site);
         let (place, identity) = match caller {
-            0 if system_wide => (Place::System, Identity::User(system.cache_user()?)),
+            0 if system_wide => (Place::System, Identity::User(cache_user(access, system)?)),
             0 => (Place::Sidecar, Identity::User(User { uid: stat.st_uid, gid: stat.st_gid })),
             _ if system_wide && system.cache_user().is_ok_and(|user| user.uid == caller) => {
                 (Place::System, Identity::Caller)
@@ -44,5 +53,13 @@ impl Target {
             _ => (Place::User, Identity::Caller),
         };
         Ok(Self { site, place, identity })
+    }
+}
+
+/// As whom root works on a system-wide site directory. To look at it, anybody without rights will do.
+fn cache_user(access: Access, system: &System) -> Result<User> {
+    match system.cache_user() {
+        Err(Error::NoUser { .. }) if access == Access::Read => Ok(User::NOBODY),
+        user => user,
     }
 }

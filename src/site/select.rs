@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::find;
-use super::owner::Target;
+use super::owner::{Access, Target};
 use crate::cli::Selection;
 use crate::config::Config;
 use crate::error::Error;
@@ -33,6 +33,7 @@ pub fn select(
     sites: &[PathBuf],
     selection: &Selection,
     unnamed: Unnamed,
+    access: Access,
     config: &Config,
     system: &System,
 ) -> Selected {
@@ -61,7 +62,7 @@ pub fn select(
         paths.extend(system_wide.iter().map(|path| system.within(path)));
     }
     for path in paths {
-        match system.canonical(&path).and_then(|path| Target::of(path, &system_wide, system)) {
+        match system.canonical(&path).and_then(|path| Target::of(path, &system_wide, access, system)) {
             Ok(target) if selected.targets.contains(&target) => {}
             Ok(target) => selected.targets.push(target),
             Err(error) => selected.errors.push(error),

@@ -77,6 +77,10 @@ fn without_a_usable_user_nothing_is_written() {
         let ended = run(place.epcache(["refresh", "--system", "--root"]).arg(&tree.root));
         assert!(ended.status == Some(3) && ended.err.contains(why), "{ended:?}");
         assert_eq!(everything_below(&tree.root), before);
+        // To list what is there, no user of our own is needed.
+        let ended = run(place.epcache(["list", "--json", "--system", "--root"]).arg(&tree.root));
+        let listed = ended.out.contains("\"distribution\":\"foo\"");
+        assert!(listed == (why == "no user epcache"), "{ended:?}");
     }
 }
 
