@@ -59,4 +59,5 @@ def epcache():
     def call(*arguments, **options):
         return run(binary, *arguments, **options)
 
+    call.binary = binary
     return call
