@@ -10,6 +10,13 @@ same. Looking only once is enough, and the order does not matter: the bytes behi
 never change, and what they say is right for as long as SITE has the recorded stamp. So the answer
 is that of the moment of the stat, which lies within the call. Where SITE changes and its index is
 replaced between the two steps they do not match, and both are looked at again.
+
+# What is remembered
+Programs ask again and again, so the answers of the first index on the path are kept. They stand as
+long as SITE has the stamp that the index records, and the file is still the one that they are from:
+two looks at the disk, and nothing is read. Only simple indexes are kept: where a distribution is
+opaque or unsettled, more would have to be looked at; where two have one name, or an earlier path
+entry has distributions too, the answer depends on others.
 """
 
 import posix
@@ -24,11 +31,29 @@ _GUARD = 3_000_000_000  # ns; younger stamps may be repeated by a later change (
 _OPEN = 8  # at most as many indexes are kept open
 _ATTEMPTS = 3  # how often something that changes under our eyes is looked at again
 
+_MOST = 64  # at most as many path entries are remembered
+
 _without_distributions = {}
+_recent = {}
 
 
 class _Stale(Exception):
     pass
+
+
+class _NotEnough(Exception):
+    """More than the remembered answer is needed: the names of the distributions that it is from."""
+
+
+class _Recent:
+    """What an index has answered."""
+
+    def __init__(self, index):
+        self.index = index
+        self.answers = {}
+
+    def close(self):
+        """Nothing is open."""
 
 
 def collect(group, troubles):
@@ -37,11 +62,14 @@ def collect(group, troubles):
     What is to be warned about is appended to `troubles`, for `tell`.
     """
     unusable = set()
+    remember = True
     while True:
-        walk = _Walk(group, unusable, troubles)
+        walk = _Walk(group, unusable, troubles, remember)
         try:
             walk.meta_path()
             return walk.found
+        except _NotEnough:
+            remember = False
         except Unusable as found:
             # Seen only when part of the answer was given: begin again without that file.
             unusable.add(found.path)
@@ -51,9 +79,10 @@ def collect(group, troubles):
 
 
 class _Walk:
-    def __init__(self, group, unusable, troubles):
+    def __init__(self, group, unusable, troubles, remember):
         self.found = []
         self._group = group
+        self._remember = remember
         self._unusable = unusable
         self._troubles = troubles
         self._use_indexes = _locate.environment("EPCACHE") != "off"
@@ -94,6 +123,8 @@ class _Walk:
         if _without_distributions.get(entry) == _stamp(info):
             return None
         use_index = self._use_indexes and entry
+        if use_index and self._answered(entry, info):
+            return None
         if use_index and self._indexed(entry, info, [_locate.sidecar(entry), *self._mirrored(entry)]):
             return None
         try:
@@ -115,6 +146,36 @@ class _Walk:
         from . import _fallback
 
         return self._add_distributions(_fallback.in_directory(entry, names))
+
+    def _answered(self, entry, info):
+        """Whether what is remembered of this path entry could be taken."""
+        recent = _recent.get(entry)
+        found = None if recent is None else recent.answers.get(self._group)
+        if found is None or not self._is_first():
+            return False
+        index = recent.index
+        try:
+            same = _stamp(info) == index.site and _identity(posix.lstat(index.path)) == index.identity
+        except OSError:
+            same = False
+        if not same or _locate.distrust(index.file, index.path, info.st_uid):
+            _recent.pop(entry, None)
+            return False
+        self._earlier.append(recent)
+        self.found += found
+        return True
+
+    def _is_first(self):
+        """Whether no path entry so far had distributions, so that none of this one's are hidden."""
+        return self._remember and not self._earlier and not self._keys
+
+    def _keep(self, index, entry, found):
+        recent = _recent.get(entry)
+        if recent is None or recent.index.identity != index.identity or recent.index.path != index.path:
+            if len(_recent) >= _MOST:
+                _recent.clear()
+            recent = _recent[entry] = _Recent(index)
+        recent.answers[self._group] = found
 
     def _other_path_entry(self, entry):
         from . import _fallback
@@ -176,10 +237,13 @@ class _Walk:
         raise _Stale(why)
 
     def _add_index(self, index, entry):
+        keep = self._is_first() and not (index.opaque or index.duplicates or index.unsettled)
         earlier = len(self._earlier)
         self._earlier.append(index)
         records = index.records(self._group)
         if not records and not index.opaque:
+            if keep:
+                self._keep(index, entry, [])
             if earlier == _OPEN:
                 self._taken(earlier)
             return
@@ -194,11 +258,14 @@ class _Walk:
 
         of = EntryPoint._of
         if not index.opaque:
-            self.found += [
+            found = [
                 of(name, value, group, index, row)
                 for row, place, group, name, value in records
                 if row not in hidden
             ]
+            if keep:
+                self._keep(index, entry, found)
+            self.found += found
             return
         placed = [
             (index.position(row), place, of(name, value, group, index, row))
@@ -235,6 +302,8 @@ class _Walk:
         if count:
             from ._rivals import keys_of
         for index in self._earlier[:count]:
+            if isinstance(index, _Recent):
+                raise _NotEnough
             self._keys.update(keys_of(index))
             index.close()
         del self._earlier[:count]

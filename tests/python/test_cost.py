@@ -89,3 +89,35 @@ def test_the_table_is_read_when_another_site_directory_has_the_group_too(site, c
     assert len(epcache.entry_points(group="group3")) == 8
     # Of the second the group, of the first the table, of the second the table, and its order.
     assert sorted(calls) == sorted([*READ, *READ, "pread", "pread", "pread", "pread", "close", "close"])
+
+
+def test_an_answer_that_was_given_before_costs_two_looks(site, calls):
+    first = epcache.entry_points(group="group3")
+    calls.clear()
+    assert epcache.entry_points(group="group3") == first
+    assert calls == ["stat", "lstat"]
+    assert epcache.entry_points(group="group3", name="p3") == (first["p3"],)
+
+
+def test_an_answer_is_forgotten_when_the_index_is_replaced(site, calls):
+    first = epcache.entry_points(group="group3")
+    (site / "p3-1.dist-info" / "entry_points.txt").write_text("[group3]\np3 = other:f\n")
+    index_writer.write(str(site))
+    calls.clear()
+    second = epcache.entry_points(group="group3")
+    assert second["p3"].value == "other:f" != first["p3"].value
+    assert calls == ["stat", "lstat", *READ[1:], "pread", "pread", "close"]
+
+
+def test_an_answer_is_not_enough_when_a_later_site_directory_has_the_group_too(
+    site, calls, tmp_path, monkeypatch
+):
+    second = tmp_path / "second"
+    add(second, "p3-2.dist-info", "[group3]\nhidden = m:f\n")
+    add(second, "q-1.dist-info", "[group3]\nq = m:f\n")
+    alone = epcache.entry_points(group="group3")
+    monkeypatch.setattr(sys, "path", [str(site), str(second)])
+    for _ in range(2):
+        both = epcache.entry_points(group="group3")
+        assert tuple(both)[:-1] == tuple(alone)
+        assert tuple(both)[-1].name == "q"
