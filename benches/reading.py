@@ -54,9 +54,12 @@ def rows(base, epcache, machine):
             return run.milliseconds, json.loads(run.said)
 
         for group, fresh in zip(GROUPS.values(), (True, False)):
-            compared = {"repeated call": _repeated(run, group)}
+            compared = {
+                "repeated call": _repeated(run, "both", group),
+                "call that reads": _repeated(run, "forgetting", group),
+            }
             compared.update(_fresh(run, group) if fresh else dict.fromkeys(FRESH))
-            yield Row.against_importlib(version, group, compared, {"repeated call": BOUND} if fresh else {})
+            yield Row.against_importlib(version, group, compared, {"repeated call": BOUND})
     shutil.rmtree(tree.root)
 
 
@@ -67,9 +70,9 @@ def sizes():
     return {name: f"{count[group]} entry points" for name, group in GROUPS.items()}
 
 
-def _repeated(run, group):
+def _repeated(run, how, group):
     pairs = Pairs()
-    for times in run("both", group)[1]["pairs"]:
+    for times in run(how, group)[1]["pairs"]:
         pairs.add(*times)
     return pairs
 

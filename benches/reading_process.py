@@ -1,7 +1,8 @@
 """One process that asks for the entry points of one group, and says how long that took.
 
-Arguments: epcache, importlib.metadata or both, site directory, group. For both, it asks the one and
-the other in turn, many times; otherwise once.
+Arguments: epcache, importlib.metadata, both or forgetting, site directory, group. For both, it asks the
+one and the other in turn, many times; forgetting is the same where the reader may not remember what it
+has read of the index. Otherwise it asks once.
 """
 
 import sys
@@ -26,6 +27,13 @@ def with_epcache():
     return lambda: entry_points(group=group)
 
 
+def forget():
+    """Make the reader read the index again."""
+    from epcache import _discovery
+
+    _discovery._recent.clear()
+
+
 def with_importlib():
     """The same."""
     from importlib.metadata import entry_points
@@ -45,7 +53,7 @@ def once(ask_with):
     return {"import": (imported - start) / 1e6, "call": (answered - imported) / 1e6, "answer": plain(found)}
 
 
-def in_turn():
+def in_turn(prepare):
     """Time some calls of the one, then some of the other, each being the first as often."""
     asks = with_epcache(), with_importlib()
     answers = [plain(ask()) for ask in asks]
@@ -55,13 +63,14 @@ def in_turn():
     for number in range(PAIRS):
         times = [0, 0]
         for which in (0, 1) if number % 2 else (1, 0):
-            times[which] = sorted(time_of(asks[which]) for _ in range(IN_A_ROW))[IN_A_ROW // 2] / 1e6
+            times[which] = sorted(time_of(asks[which], prepare) for _ in range(IN_A_ROW))[IN_A_ROW // 2] / 1e6
         pairs.append(times)
     return {"pairs": pairs, "answer": answers[0]}
 
 
-def time_of(ask):
+def time_of(ask, prepare):
     """Nanoseconds."""
+    prepare()
     start = now()
     ask()
     return now() - start
@@ -72,8 +81,8 @@ def plain(found):
     return sorted([entry.group, entry.name, entry.value] for entry in found)
 
 
-if libraries == "both":
-    result = in_turn()
+if libraries in ("both", "forgetting"):
+    result = in_turn(forget if libraries == "forgetting" else lambda: None)
 else:
     result = once(with_epcache if libraries == "epcache" else with_importlib)
     if libraries == "epcache" and "importlib.metadata" in sys.modules:

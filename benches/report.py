@@ -124,11 +124,11 @@ and the times of `epcache` and of `importlib.metadata`; those of calls and impor
 processor's. The index was made more than three seconds after the last installation; before that,
 readers compare the stamps of each new distribution as well, and are slower.
 
-* *repeated call*: `entry_points(group=...)` in a process that has called it before: the median of five
-  calls of the one, then of the other. The bound of 100 is about this, for a group of plugins, and only
-  this reaches it on every version. It does not hold for a group of hundreds, where both spend their
-  time on making the objects, nor when single calls alternate: one of `importlib.metadata` leaves none
-  of the processor's caches as they were, after which the reader takes twice as long.
+* *repeated call*: `entry_points(group=...)` in a process that has asked for the same group before: the
+  median of five calls of the one, then of the other. The bound of 100 is about this. The reader then
+  looks at the site directory and at the index, finds them as they were, and reads nothing.
+* *call that reads*: the same where the reader has forgotten the answer and reads the index anew, as
+  it does for another group. With hundreds of entry points both spend their time on making objects.
 * *first call*: the first in a fresh process, without the import. Both then look through the
   directories of the standard library as well, which are on `sys.path`, and have no index.
 * *import and first call*: the same, together with `import epcache` or `import importlib.metadata`.
