@@ -3,7 +3,7 @@
 
 use std::io::IsTerminal;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Status;
 use crate::cli::{Manager, Trigger};
@@ -40,13 +40,11 @@ fn attempt(arguments: &Trigger) -> Result<()> {
     let done = system
         .cache_user()
         .and_then(|user| child::run(Identity::User(user), || work(arguments.manager, &system)));
-    let done = done.inspect_err(|_| revoke_all(&system))?;
-    for (site, done) in done {
-        if done.unrevoked {
-            revoke(site, &system);
-        }
-        done.print(arguments.json);
+    let done = done.inspect_err(|_| revoke(&system, |_| true))?;
+    if done.iter().any(|(_, done)| done.unrevoked) {
+        revoke(&system, |site| done.iter().any(|(at, done)| done.unrevoked && at == site));
     }
+    done.iter().for_each(|(_, done)| done.print(arguments.json));
     Ok(())
 }
 
@@ -84,14 +82,15 @@ fn read_hints(sites: &[PathBuf]) -> Hints {
     })
 }
 
-fn revoke_all(system: &System) {
+/// Revokes the indexes that `which` tells of. The answer of the child only chooses among the site
+/// directories that the configuration names: root touches nothing that somebody else has named.
+fn revoke(system: &System, which: impl Fn(&Path) -> bool) {
     for site in find::system_wide(&configuration(system), system) {
-        revoke(site, system);
-    }
-}
-
-fn revoke(site: PathBuf, system: &System) {
-    if let Err(error) = revoke_if_present(&Target::system_wide(site), system) {
-        report::error(&error);
+        if !which(&site) {
+            continue;
+        }
+        if let Err(error) = revoke_if_present(&Target::system_wide(site), system) {
+            report::error(&error);
+        }
     }
 }
