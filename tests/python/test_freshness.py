@@ -10,13 +10,12 @@ import os
 import sys
 import threading
 import time
-import warnings
 
-import epcache
 import index_writer
 import pytest
+import warned
 from environments import add
-from epcache import _discovery, _warning
+from epcache import _discovery
 
 
 @pytest.fixture
@@ -32,11 +31,8 @@ def site(tmp_path, monkeypatch):
 
 def answer(**params):
     """The values found, and whether there was a warning."""
-    _warning._warned.clear()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        found = epcache.entry_points(**params)
-    return [ep.value for ep in found], [str(warning.message) for warning in caught]
+    found, told = warned.entry_points(**params)
+    return [ep.value for ep in found], told
 
 
 def stamp(path):

@@ -1,0 +1,16 @@
+"""What the reader answers in this process, and what it warns of, as if it had not warned before."""
+
+import warnings
+
+import epcache
+from epcache import _warning
+
+
+def entry_points(**params):
+    """The entry points, and the texts of the warnings, which must all be the reader's own."""
+    _warning._warned.clear()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = epcache.entry_points(**params)
+    assert all(issubclass(warning.category, epcache.StaleIndexWarning) for warning in caught)
+    return found, [str(warning.message) for warning in caught]
