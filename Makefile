@@ -1,13 +1,14 @@
-# The commands of the project. Nothing here but `vendor` and the first `test` needs a network.
+# The commands of the project. A network is needed by `vendor`, `wheel`, `sdist` and the first `test` only.
 PREFIX ?= /usr
 PYTHON ?= python3
 PYTHON_DIR ?= $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 CARGO ?= cargo
 TARGET = $(or $(CARGO_TARGET_DIR),target)
+DIST = dist
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST = .cache/venv/bin/python -m pytest -ra
 
-.PHONY: build test test-packages demo lint bench vendor rpm install clean
+.PHONY: build test test-packages demo lint bench vendor rpm wheel sdist install clean
 
 build:
 	$(CARGO) build --release --locked
@@ -47,6 +48,19 @@ rpm: vendor
 	tar -czf dist/rpm/SOURCES/epcache-$(VERSION)-vendor.tar.gz vendor
 	rpmbuild -bb --define '_topdir $(CURDIR)/dist/rpm' --define '_rpmdir $(CURDIR)/dist' \
 		--define '_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm' $(RPMBUILD_FLAGS) rpm/epcache.spec
+
+# What `pip install epcache` gets: the program and the reader. Nothing in it tells where it was built.
+wheel: .cache/maturin
+	CARGO_TARGET_DIR=$(TARGET)/wheel RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/usr/src/epcache \
+		--remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/usr/src/cargo" \
+		$</bin/maturin build --release --out $(DIST)
+
+sdist: .cache/maturin
+	$</bin/maturin sdist --out $(DIST)
+
+.cache/maturin:
+	$(PYTHON) -m venv $@
+	$@/bin/pip --quiet install 'maturin>=1.9.4,<2'
 
 .cache/venv:
 	$(PYTHON) -m venv $@
