@@ -8,7 +8,7 @@ DIST = dist
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST = .cache/venv/bin/python -m pytest -ra
 
-.PHONY: build test test-packages demo lint bench vendor rpm wheel sdist install clean
+.PHONY: build test test-upstream test-packages demo lint bench vendor rpm wheel sdist install clean
 
 build:
 	$(CARGO) build --release --locked
@@ -16,6 +16,10 @@ build:
 test: .cache/venv
 	$(CARGO) test --locked
 	$(PYTEST) tests/python
+
+# CPython's and importlib_metadata's own tests, with acceleration.
+test-upstream:
+	$(PYTHON) tests/upstream/run.py
 
 test-packages: .cache/venv vendor
 	@test "$$(id -u)" = 0 || { echo "tests/packages: needs root, to make chroots" >&2; exit 1; }

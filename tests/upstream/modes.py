@@ -1,0 +1,128 @@
+"""In which ways the suites are run, and the proof that indexes took part in it."""
+
+import importlib
+import os
+import sys
+import tempfile
+from collections import namedtuple
+
+from fixture_indexes import FixtureIndexes, Kind
+
+Mode = namedtuple("Mode", "index environment after_import text")
+
+MODES = {
+    "plain": Mode(None, None, False, "without epcache: the control"),
+    "young": Mode(Kind.YOUNG, None, False, "indexes as `refresh` leaves them just after an installation"),
+    "settled": Mode(Kind.SETTLED, None, False, "indexes as `refresh` leaves them some seconds later"),
+    "moved": Mode(Kind.MOVED, None, False, "each directory changes once more after its index was made"),
+    "strict": Mode(Kind.SETTLED, "strict", False, "`EPCACHE=strict`"),
+    # For importlib_metadata, which may be there before acceleration is asked for.
+    "late": Mode(Kind.SETTLED, None, True, "settled, accelerated after `importlib_metadata` was imported"),
+}
+
+
+class Unwatched:
+    """What is to be seen of the control: nothing."""
+
+    def begin(self):
+        pass
+
+    def end(self):
+        return {}
+
+    def summary(self):
+        return {}
+
+
+class Watch:
+    """For each test, the directories with an index, and those whose index was read from."""
+
+    def __init__(self, indexes):
+        self._indexes = indexes
+        self._read = set()
+        self.canary = {}
+        from epcache import _index
+
+        segment = _index.Index._segment
+
+        def read(index, *arguments):
+            self._read.add(index.site_directory)
+            return segment(index, *arguments)
+
+        _index.Index._segment = read
+
+    def begin(self):
+        self._indexes.forget()
+        self._read.clear()
+
+    def end(self):
+        present = self._indexes.present
+        return {"could": bool(present), "used": bool(present & self._read)}
+
+    def summary(self):
+        return {"made": self._indexes.made, "canary": self.canary}
+
+
+def begin(name, tool, backport):
+    """Set up this process for a mode; what watches over its tests."""
+    mode = MODES[name]
+    metadata = [importlib.import_module("importlib.metadata")]
+    if mode.index is None:
+        return Unwatched()
+    if mode.after_import and backport:
+        importlib.import_module("importlib_metadata")
+    if mode.environment:
+        os.environ["EPCACHE"] = mode.environment
+    import epcache
+
+    epcache.accelerate()
+    if backport:
+        metadata.append(importlib.import_module("importlib_metadata"))
+    indexes = FixtureIndexes(tool, mode.index)
+    watch = Watch(indexes)
+    for module in metadata:
+        watch.canary[module.__name__] = canary(module, tool, mode)
+        indexes.ask_first(module)
+    return watch
+
+
+def canary(module, tool, mode):
+    """Which questions are answered with what only the index says."""
+    from index_file import forge
+
+    with tempfile.TemporaryDirectory() as root:
+        site = os.path.join(root, "site")
+        info = os.path.join(site, "canary_bird-1.0.dist-info")
+        os.makedirs(info)
+        for file, text in [
+            ("METADATA", "Metadata-Version: 2.1\nName: canary-bird\nVersion: 1.0\n"),
+            ("entry_points.txt", "[canary.songs]\nsong = canary:sing\n"),
+            ("top_level.txt", "canary\n"),
+        ]:
+            with open(os.path.join(info, file), "w") as opened:
+                opened.write(text)
+        former, tempfile.tempdir = tempfile.tempdir, root
+        FixtureIndexes(tool, mode.index).refresh()
+        tempfile.tempdir = former
+        index = os.path.join(site, ".epcache", "index")
+        forge(index, b"\t1.0\n", b"\t9.9\n")
+        forge(index, b"canary:sing", b"parrot:talk")
+        forge(index, b"\tcanary\t", b"\tparrot\t")
+        sys.path.insert(0, site)
+        try:
+            (entry,) = [each for each in flat(module.entry_points()) if each.group == "canary.songs"]
+            birds = [dist for dist in module.distributions() if "canary_bird" in str(dist._path)]
+            return {
+                "entry_points": entry.value == "parrot:talk",
+                "version": module.version("canary-bird") == "9.9",
+                "distributions": [each.value for each in birds[0].entry_points] == ["parrot:talk"],
+                "packages_distributions": not hasattr(module, "packages_distributions")
+                or "parrot" in module.packages_distributions(),
+            }
+        finally:
+            sys.path.remove(site)
+
+
+def flat(found):
+    """All entry points, of what 3.9 to 3.11 arrange by group."""
+    return [entry for entries in found.values() for entry in entries] if hasattr(found, "values") else found

@@ -1,0 +1,61 @@
+"""Where the suites come from: the interpreters themselves, and importlib_metadata's sdists."""
+
+import functools
+import hashlib
+import pathlib
+import shutil
+import sys
+import tarfile
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+CACHE = CHECKOUT / ".cache" / "upstream"
+
+sys.path.insert(0, str(CHECKOUT / "tests" / "python"))
+from interpreters import INTERPRETERS, VERSIONS, run  # noqa: E402
+
+# The newest version of importlib_metadata for each interpreter.
+BACKPORTS = {"3.9": "8.7.1", "3.10": "9.0.1", "3.11": "10.2.0", "3.12": "10.2.0", "3.13": "10.2.0"}
+
+# What importlib_metadata needs, and its tests; pytest is named in a doctest.
+REQUIREMENTS = ["zipp", "packaging", "pyfakefs", "pytest"]
+MORE = {
+    "8.7.1": ["typing_extensions", "jaraco.test"],
+    "9.0.1": ["typing_extensions", "jaraco.test"],
+    "10.2.0": ["lazy-importer"],
+}
+
+
+def missing():
+    """The versions of Python that are not on this machine."""
+    return [version for version in VERSIONS if version not in INTERPRETERS]
+
+
+@functools.lru_cache(maxsize=None)
+def environment(version):
+    """A virtual environment with what the suites need; its interpreter and its site directory."""
+    requirements = REQUIREMENTS + MORE[BACKPORTS[version]]
+    wanted = hashlib.sha256(" ".join([INTERPRETERS[version], *requirements]).encode()).hexdigest()
+    directory = CACHE / version
+    python = directory / "bin" / "python"
+    mark = directory / "complete"
+    if not mark.exists() or mark.read_text() != wanted:
+        shutil.rmtree(directory, ignore_errors=True)
+        run(INTERPRETERS[version], "-m", "venv", directory)
+        run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements)
+        mark.write_text(wanted)
+    return python, directory / "lib" / f"python{version}" / "site-packages"
+
+
+def sdist(version):
+    """The directory of importlib_metadata's source distribution for an interpreter."""
+    name = f"importlib_metadata-{BACKPORTS[version]}"
+    if not (CACHE / name).exists():
+        python, _ = environment(version)
+        pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+        where = ["--no-binary", ":all:", "--no-deps", "--dest", CACHE]
+        run(*pip, "download", *where, f"importlib_metadata=={BACKPORTS[version]}")
+        with tarfile.open(CACHE / (name + ".tar.gz")) as archive:
+            archive.extractall(CACHE / "unpacked")
+        # Only a whole one has the name that is looked for.
+        (CACHE / "unpacked" / name).rename(CACHE / name)
+    return CACHE / name
