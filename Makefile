@@ -18,8 +18,9 @@ test: .cache/venv
 	$(PYTEST) tests/python
 
 # CPython's and importlib_metadata's own tests, with acceleration.
-test-upstream:
-	$(PYTHON) tests/upstream/run.py
+test-upstream: .cache/venv
+	$(PYTEST) tests/upstream
+	.cache/venv/bin/python tests/upstream/run.py
 
 test-packages: .cache/venv vendor
 	@test "$$(id -u)" = 0 || { echo "tests/packages: needs root, to make chroots" >&2; exit 1; }

@@ -3,8 +3,9 @@
 import pathlib
 
 import expected
+import suites
 from modes import MODES
-from suites import BACKPORTS, INTERPRETERS, run
+from suites import BACKPORTS
 
 BEGIN = "<!-- written by tests/upstream/run.py --write -->"
 END = "<!-- end of what is written -->"
@@ -48,7 +49,7 @@ def title(suite, version):
     if suite != "cpython":
         return f"`importlib_metadata` {BACKPORTS[version]} on {version}"
     code = "import platform; print(platform.python_version())"
-    return "CPython " + run(INTERPRETERS[version], "-S", "-E", "-c", code).strip()
+    return "CPython " + suites.run(suites.INTERPRETERS[version], "-S", "-E", "-c", code).strip()
 
 
 def exceptions(results):

@@ -11,7 +11,7 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 CACHE = CHECKOUT / ".cache" / "upstream"
 
 sys.path.insert(0, str(CHECKOUT / "tests" / "python"))
-from interpreters import INTERPRETERS, VERSIONS, run  # noqa: E402
+from interpreters import INTERPRETERS, VERSIONS, run
 
 # The newest version of importlib_metadata for each interpreter.
 BACKPORTS = {"3.9": "8.7.1", "3.10": "9.0.1", "3.11": "10.2.0", "3.12": "10.2.0", "3.13": "10.2.0"}
@@ -30,7 +30,7 @@ def missing():
     return [version for version in VERSIONS if version not in INTERPRETERS]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def environment(version):
     """A virtual environment with what the suites need; its interpreter and its site directory."""
     requirements = REQUIREMENTS + MORE[BACKPORTS[version]]
