@@ -1,5 +1,6 @@
 //! The command line: types only.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -9,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(
     version,
     max_term_width = 100,
-    after_help = "Exit status: 0 done, 1 the answer is no, 2 wrong usage, 3 failed. A trigger always exits with 0."
+    after_help = "Exit status: 0 done, 1 the answer is no, 2 wrong usage, 3 failed. A trigger always exits with 0, run as its command does."
 )]
 pub struct Cli {
     /// What to do.
@@ -32,6 +33,16 @@ pub enum Command {
     Status(Status),
     /// Compare indexes with everything on disk, read anew
     Verify(Verify),
+    /// Let the interpreters of an environment use the index from their start
+    ///
+    /// The Python package must be installed there. Replaces an earlier choice.
+    Enable(Enable),
+    /// Undo enable
+    Disable(Disable),
+    /// Run a command that installs packages, then refresh what it has changed
+    ///
+    /// Unless directories are named: the environments that VIRTUAL_ENV, CONDA_PREFIX and UV_PROJECT_ENVIRONMENT name, the .venv of the project, and your own site directories. Ends as the command ends.
+    Run(Run),
 }
 
 /// Which site directories are meant.
@@ -144,4 +155,72 @@ pub struct Verify {
     /// Which others
     #[command(flatten)]
     pub selection: Selection,
+}
+
+/// `epcache enable`
+#[derive(Debug, Args)]
+pub struct Enable {
+    /// Where
+    #[command(flatten)]
+    pub environments: Environments,
+    /// What is enabled
+    #[command(flatten)]
+    pub setting: Setting,
+    /// One JSON object a site directory
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `epcache disable`
+#[derive(Debug, Args)]
+pub struct Disable {
+    /// Where
+    #[command(flatten)]
+    pub environments: Environments,
+    /// One JSON object a site directory
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Whose interpreters are meant.
+#[derive(Debug, Args)]
+pub struct Environments {
+    /// Site directories; by default those of the environment that VIRTUAL_ENV names
+    #[arg(value_name = "SITE-DIR")]
+    pub site: Vec<PathBuf>,
+    /// A virtual environment
+    #[arg(long, value_name = "DIR")]
+    pub venv: Vec<PathBuf>,
+    /// The site directories of an interpreter, which is asked as an unprivileged user
+    #[arg(long, value_name = "EXE")]
+    pub python: Vec<PathBuf>,
+}
+
+/// What is to happen in an interpreter.
+#[derive(Debug, Clone, Copy, Args)]
+#[group(required = true, multiple = true)]
+pub struct Setting {
+    /// importlib.metadata and importlib_metadata answer from the index
+    #[arg(long)]
+    pub accelerate: bool,
+    /// pip refreshes the index when it ends
+    #[arg(long)]
+    pub pip_hook: bool,
+}
+
+/// `epcache run`
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Site directories
+    #[arg(value_name = "SITE-DIR")]
+    pub site: Vec<PathBuf>,
+    /// A virtual environment
+    #[arg(long, value_name = "DIR")]
+    pub venv: Vec<PathBuf>,
+    /// Say on standard error what was refreshed
+    #[arg(long)]
+    pub verbose: bool,
+    /// What to run, after --
+    #[arg(value_name = "COMMAND", last = true, required = true)]
+    pub command: Vec<OsString>,
 }

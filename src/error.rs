@@ -65,6 +65,15 @@ pub enum Error {
         /// What happened.
         why: String,
     },
+    /// A site directory whose interpreters can't be made to use the index from their start.
+    Startup {
+        /// The file or directory that is in the way.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+        /// The command that mends it.
+        hint: String,
+    },
     /// What a process without privileges that worked for us has told.
     Told {
         /// The message, complete.
@@ -93,7 +102,7 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::CacheDirectory { hint, .. } => Some(hint.clone()),
+            Self::CacheDirectory { hint, .. } | Self::Startup { hint, .. } => Some(hint.clone()),
             Self::NoUser { name, database: None } => Some(format!(
                 "systemd-sysusers epcache.conf, or useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin {name}"
             )),
@@ -113,6 +122,7 @@ impl fmt::Display for Error {
         match self {
             Self::Site { path, why }
             | Self::CacheDirectory { path, why, .. }
+            | Self::Startup { path, why, .. }
             | Self::Interpreter { path, why } => {
                 write!(f, "{}: {why}", path.display())
             }

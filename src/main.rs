@@ -12,7 +12,6 @@ use epcache::{command, privilege, report};
 const REFRESH: &str = "refresh-entrypoints-cache";
 
 fn main() -> ExitCode {
-    privilege::start::set_umask();
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
     if arguments.first().is_some_and(|name| Path::new(name).file_name() == Some(REFRESH.as_ref())) {
         arguments.insert(1, "refresh".into());
@@ -23,7 +22,7 @@ fn main() -> ExitCode {
     }
     report::start(is_trigger);
     match Cli::try_parse_from(arguments) {
-        Ok(cli) => command::run(cli).into(),
+        Ok(cli) => command::run(cli),
         Err(error) => {
             let _ = error.print();
             // A package transaction must not fail because of us, whatever we are asked.

@@ -1,8 +1,11 @@
 //! The subcommands, one file each. Every `run` reads as the steps of the job and returns the exit
 //! status.
 
+pub mod disable;
+pub mod enable;
 pub mod list;
 pub mod refresh;
+pub mod run;
 pub mod status;
 pub mod trigger;
 pub mod verify;
@@ -16,8 +19,10 @@ use serde::de::DeserializeOwned;
 use crate::cli::{Cli, Command, Selection};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::privilege::{Identity, child};
-use crate::report;
+use crate::privilege::{Identity, child, start};
+use crate::reconcile::Request;
+use crate::refresh::{refresh, revoke_if_present};
+use crate::report::{self, SiteReport};
 use crate::site::owner::{Access, Target};
 use crate::site::select::{Selected, Unnamed, select};
 use crate::system::System;
@@ -29,6 +34,8 @@ pub enum Status {
     Done = 0,
     /// The answer is no.
     No = 1,
+    /// What was asked for makes no sense.
+    Usage = 2,
     /// At least a part could not be done.
     Failed = 3,
 }
@@ -41,18 +48,26 @@ impl From<Status> for ExitCode {
 
 /// Runs what the command line asks for.
 #[must_use]
-pub fn run(cli: Cli) -> Status {
+pub fn run(cli: Cli) -> ExitCode {
+    // What `run` runs gets everything as we got it, the umask too.
+    if !matches!(cli.command, Command::Run(_)) {
+        start::set_umask();
+    }
     let result = match cli.command {
         Command::Refresh(arguments) => refresh::run(&arguments),
-        Command::Trigger(arguments) => return trigger::run(&arguments),
+        Command::Trigger(arguments) => return trigger::run(&arguments).into(),
         Command::List(arguments) => list::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Enable(arguments) => enable::run(&arguments),
+        Command::Disable(arguments) => disable::run(&arguments),
+        Command::Run(arguments) => return run::run(&arguments),
     };
-    result.unwrap_or_else(|error| {
+    let status = result.unwrap_or_else(|error| {
         report::error(&error);
         Status::Failed
-    })
+    });
+    status.into()
 }
 
 /// What a command of a person is about.
@@ -75,6 +90,19 @@ impl Work {
             log::info!("no site directories found");
         }
         Ok(Self { system, targets, status })
+    }
+
+    /// Refreshes every target, and sees to it that no reader believes an index that could not be.
+    fn refresh(&self, request: &Request, dry_run: bool) -> impl Iterator<Item = SiteReport> {
+        self.for_each(move |target, system| Ok(refresh(target, system, request, dry_run))).map(
+            |(target, done)| {
+                let done = done.unwrap_or_else(|error| SiteReport::failed(&target.site, &error));
+                if done.unrevoked {
+                    revoke_if_present(target, &self.system).unwrap_or_else(|error| report::error(&error));
+                }
+                done
+            },
+        )
     }
 
     /// Does `job` for every target, as whom its rule says, and returns the results in their order.

@@ -4,8 +4,7 @@ use super::{Status, Work};
 use crate::cli::Refresh;
 use crate::error::Result;
 use crate::reconcile::Depth;
-use crate::refresh::{refresh, revoke_if_present, thorough};
-use crate::report::{self, SiteReport};
+use crate::refresh::thorough;
 use crate::site::owner::Access;
 use crate::site::select::Unnamed;
 
@@ -20,13 +19,7 @@ pub fn run(arguments: &Refresh) -> Result<Status> {
         request.depth = Depth::Everything;
     }
     let mut status = work.status;
-    for (target, done) in
-        work.for_each(|target, system| Ok(refresh(target, system, &request, arguments.dry_run)))
-    {
-        let done = done.unwrap_or_else(|error| SiteReport::failed(&target.site, &error));
-        if done.unrevoked {
-            revoke_if_present(target, &work.system).unwrap_or_else(|error| report::error(&error));
-        }
+    for done in work.refresh(&request, arguments.dry_run) {
         if done.error.is_some() {
             status = Status::Failed;
         }

@@ -12,6 +12,7 @@
 
 pub mod child;
 pub mod drop;
+pub mod inherited;
 pub mod start;
 
 use crate::system::User;

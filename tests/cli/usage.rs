@@ -15,7 +15,7 @@ use crate::tree::{indexed, install, names};
 fn the_help_texts_are_as_recorded() {
     let place = Place::new();
     let assert = Assert::new().action_env(DEFAULT_ACTION_ENV);
-    for subcommand in ["", "refresh", "trigger", "list", "status", "verify"] {
+    for subcommand in ["", "refresh", "trigger", "list", "status", "verify", "enable", "disable", "run"] {
         let ended = run(place.epcache([subcommand, "--help"].into_iter().filter(|part| !part.is_empty())));
         assert_eq!(ended.status, Some(0));
         let name = if subcommand.is_empty() { "epcache" } else { subcommand };

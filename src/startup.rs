@@ -1,0 +1,212 @@
+//! The two files that make an interpreter of a site directory use the index from its start:
+//! `epcache.pth`, and for Python 3.15 and newer `epcache.start` (PEP 829), which takes its place there.
+//!
+//! What a `.pth` file does is paid by every start of the interpreter, so ours imports nothing: it puts
+//! a finder in front of `sys.meta_path` that hands over to the package when a program imports one of a
+//! few modules. The finder does nothing where the package is no longer there, or where the site
+//! directory is not on `sys.path` any more (pip's isolated builds take it away), so that uninstalling
+//! the package without disabling it first breaks nothing.
+//!
+//! Everything is done relative to a descriptor of the site directory, as who owns it.
+
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::error::{Error, Result};
+use crate::site::SiteDir;
+
+const PTH: &str = "epcache.pth";
+const START: &str = "epcache.start";
+/// What both files do their work with.
+const ENTRY: &str = "epcache/_start.py";
+/// The first line of both, by which they are known to be ours.
+const MARK: &str = "# made by epcache enable; epcache disable removes it\n";
+/// What the names of temporary files begin with. None ends in `.pth`: an interpreter that starts now
+/// would run it.
+const TEMPORARY: &str = ".epcache-enable.";
+/// More than we ever write.
+const MAX_FILE: u64 = 64 << 10;
+
+/// What is to happen in an interpreter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// `importlib.metadata` and `importlib_metadata` answer from the index.
+    pub accelerate: bool,
+    /// pip refreshes the index when it ends.
+    pub pip_hook: bool,
+}
+
+impl Setting {
+    fn chosen<'a>(self, accelerate: &[&'a str], pip_hook: &[&'a str]) -> Vec<&'a str> {
+        let chosen = [(self.accelerate, accelerate), (self.pip_hook, pip_hook)];
+        chosen
+            .into_iter()
+            .filter(|(wanted, _)| *wanted)
+            .flat_map(|(_, names)| names.iter().copied())
+            .collect()
+    }
+
+    /// `sitedir` is a variable of the function of the module `site` that executes the line. The
+    /// finder does not see it later, so it keeps it in a default argument. In a virtual environment the
+    /// line is executed twice, by the same interpreter for the same directory.
+    fn pth(self) -> String {
+        let modules = self.chosen(&["importlib.metadata", "importlib_metadata"], &["pip._internal"]);
+        // A comma after every name: of a single one Python makes a text in parentheses, not a tuple.
+        let modules: String = modules.iter().map(|name| format!("\"{name}\", ")).collect();
+        let exists = |site| format!("os.path.exists(os.path.join({site}, \"epcache\", \"_start.py\"))");
+        format!(
+            "{MARK}import sys, os; sitedir in [getattr(finder, \"site\", 0) for finder in sys.meta_path] or {} and \
+             sys.meta_path.insert(0, type(\"EpcacheFinder\", (), {{\"site\": sitedir, \"find_spec\": \
+             lambda name, *rest, site=sitedir: name in ({}) and site in sys.path and {} and \
+             __import__(\"epcache._start\", fromlist=[\"find_spec\"]).find_spec(name) or None}}))\n",
+            exists("sitedir"),
+            modules.trim_end(),
+            exists("site"),
+        )
+    }
+
+    fn start(self) -> String {
+        let functions = self.chosen(&["accelerate"], &["pip_hook"]);
+        functions.iter().fold(MARK.to_owned(), |text, name| text + "epcache._start:" + name + "\n")
+    }
+}
+
+/// Makes the interpreters of `site` start with `setting`; says whether anything had to be changed.
+///
+/// # Errors
+/// When the Python package is not there, one of the files is somebody else's, or writing fails.
+pub fn enable(site: &SiteDir, setting: Setting) -> Result<bool> {
+    check_package(site)?;
+    let wanted = [(START, setting.start()), (PTH, setting.pth())];
+    let mut changes = Vec::new();
+    for (name, text) in &wanted {
+        match read(site, name)? {
+            File::Foreign => return Err(foreign(site, name)),
+            File::Ours(old) if old == text.as_bytes() => {}
+            File::Ours(_) | File::Missing => changes.push((*name, text)),
+        }
+    }
+    for (name, text) in &changes {
+        replace(site, name, text.as_bytes())
+            .map_err(|error| Error::io("can't write", &site.path().join(name), error))?;
+    }
+    Ok(!changes.is_empty())
+}
+
+/// Removes what [`enable`] has made; says whether there was anything.
+///
+/// # Errors
+/// When something is there that can't be removed.
+pub fn disable(site: &SiteDir) -> Result<bool> {
+    let mut found = sweep(site).map_err(|error| Error::io("can't clear away", site.path(), error))?;
+    for name in [PTH, START] {
+        match read(site, name)? {
+            File::Missing => {}
+            File::Foreign => {
+                log::warn!("{}: not made by epcache, so it stays", site.path().join(name).display())
+            }
+            File::Ours(_) => {
+                rustix::fs::unlinkat(site, name, AtFlags::empty())
+                    .map_err(|error| Error::io("can't remove", &site.path().join(name), error.into()))?;
+                found = true;
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// What is found under the name of one of our files.
+enum File {
+    Missing,
+    Ours(Vec<u8>),
+    Foreign,
+}
+
+fn read(site: &SiteDir, name: &str) -> Result<File> {
+    let failed = |error| Error::io("can't read", &site.path().join(name), error);
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::openat(site, name, flags, Mode::empty()) {
+        Ok(file) => std::fs::File::from(file),
+        Err(Errno::NOENT) => return Ok(File::Missing),
+        // A link, or a socket.
+        Err(Errno::LOOP | Errno::NXIO) => return Ok(File::Foreign),
+        Err(error) => return Err(failed(error.into())),
+    };
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Ok(File::Foreign);
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(if bytes.starts_with(MARK.as_bytes()) { File::Ours(bytes) } else { File::Foreign })
+}
+
+/// A reader sees the old file or the new one, and every user can read it whatever our umask.
+fn replace(site: &SiteDir, name: &str, bytes: &[u8]) -> io::Result<()> {
+    // Another process may have our number, in a container of its own.
+    let moment = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let temporary = format!("{TEMPORARY}{}.{}{:09}", std::process::id(), moment.tv_sec, moment.tv_nsec);
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mode = Mode::from_raw_mode(0o644);
+    let file = rustix::fs::openat(site, &temporary, flags, mode)?;
+    let written = rustix::fs::fchmod(&file, mode)
+        .map_err(io::Error::from)
+        .and_then(|()| std::fs::File::from(file).write_all(bytes))
+        .and_then(|()| Ok(rustix::fs::renameat(site, &temporary, site, name)?));
+    written.inspect_err(|_| {
+        let _ = rustix::fs::unlinkat(site, &temporary, AtFlags::empty());
+    })
+}
+
+/// Removes temporary files of a process that was killed; says whether there were any.
+fn sweep(site: &SiteDir) -> io::Result<bool> {
+    let mut found = false;
+    for entry in Dir::read_from(site)? {
+        let entry = entry?;
+        if entry.file_name().to_bytes().starts_with(TEMPORARY.as_bytes()) {
+            rustix::fs::unlinkat(site, entry.file_name(), AtFlags::empty())?;
+            found = true;
+        }
+    }
+    Ok(found)
+}
+
+fn check_package(site: &SiteDir) -> Result<()> {
+    // Followed where it is a link, as some installers make them: the interpreter follows it too.
+    match rustix::fs::statat(site, ENTRY, AtFlags::empty()) {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => Ok(()),
+        Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Err(Error::Startup {
+            path: site.path().to_owned(),
+            why: "the Python package epcache is not installed there".to_owned(),
+            hint: installation(site.path()),
+        }),
+        Err(error) => Err(Error::io("can't examine", &site.path().join(ENTRY), error.into())),
+    }
+}
+
+/// The command that installs the package.
+fn installation(site: &Path) -> String {
+    let name =
+        |path: Option<&Path>| path.and_then(Path::file_name).map_or(&[][..], OsStrExt::as_bytes).to_owned();
+    let [version, lib, prefix] = [1, 2, 3].map(|level| site.ancestors().nth(level));
+    match (&name(Some(site))[..], prefix) {
+        (b"dist-packages", _) => "install the package python3-epcache of this system".to_owned(),
+        (b"site-packages", Some(prefix))
+            if name(version).starts_with(b"python3") && name(lib).starts_with(b"lib") =>
+        {
+            format!("{} -m pip install epcache", prefix.join("bin/python").display())
+        }
+        _ => format!("python3 -m pip install --target {} epcache", site.display()),
+    }
+}
+
+fn foreign(site: &SiteDir, name: &str) -> Error {
+    Error::Startup {
+        path: site.path().join(name),
+        why: "not made by epcache, so it is not replaced".to_owned(),
+        hint: format!("rename {name}, then run epcache enable again"),
+    }
+}
