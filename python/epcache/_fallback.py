@@ -8,10 +8,10 @@ normalized names) is done here as 3.12 does it.
 import importlib.metadata
 import os
 import pathlib
-import re
 import stat
 
-from ._entry_points import EntryPoint, EntryPoints
+from . import EntryPoint, EntryPoints
+from ._view import stem_of
 
 
 class Distribution(importlib.metadata.PathDistribution):
@@ -38,17 +38,13 @@ class Distribution(importlib.metadata.PathDistribution):
 
     @property
     def _normalized_name(self):
-        return normalized_stem(os.path.basename(str(self._path))) or _normalize(self.name)
+        return normalized_stem(os.path.basename(str(self._path))) or stem_of(self.name)
 
     @property
     def entry_points(self):
         """What ``entry_points.txt`` says; `TypeError` for a line without ``=``."""
         text = self.read_text("entry_points.txt")
-        return EntryPoints([ep._for(self) for ep in _parse(text or "")])
-
-
-def _normalize(name):
-    return re.sub(r"[-_.]+", "-", name).lower().replace("-", "_")
+        return EntryPoints([ep._for(self) for ep in parse(text or "")])
 
 
 def normalized_stem(file_name):
@@ -56,10 +52,10 @@ def normalized_stem(file_name):
     stem, extension = os.path.splitext(file_name)
     if extension not in (".dist-info", ".egg-info"):
         return ""
-    return _normalize(stem.partition("-")[0])
+    return stem_of(stem.partition("-")[0])
 
 
-def _parse(text):
+def parse(text):
     group = None
     for line in text.splitlines():
         line = line.strip()
@@ -72,22 +68,6 @@ def _parse(text):
             if not equals:
                 raise TypeError(f"an entry point without a value: {line!r}")
             yield EntryPoint(name.strip(), value.strip(), group)
-
-
-def in_directory(directory, names):
-    """The distributions of a listing of `directory`, in the order of `importlib.metadata`.
-
-    It keeps those of one normalized name together, at the place of the first.
-    """
-    by_name = {}
-    for name in names:
-        low = name.lower()
-        if low.endswith((".dist-info", ".egg-info")):
-            stem = low.rpartition(".")[0].partition("-")[0]
-            by_name.setdefault(_normalize(stem), []).append(name)
-    for together in by_name.values():
-        for name in together:
-            yield Distribution(pathlib.Path(directory, name))
 
 
 def of_path_entry(entry):
@@ -109,7 +89,7 @@ def key(distribution):
     # 3.9
     if isinstance(distribution, importlib.metadata.PathDistribution):
         return Distribution(distribution._path)._normalized_name
-    return _normalize(distribution.metadata["Name"])
+    return stem_of(distribution.metadata["Name"])
 
 
 def entry_points(distribution):
@@ -117,7 +97,7 @@ def entry_points(distribution):
     if isinstance(distribution, Distribution):
         return distribution.entry_points
     if type(distribution).entry_points is importlib.metadata.Distribution.entry_points:
-        found = _parse(distribution.read_text("entry_points.txt") or "")
+        found = parse(distribution.read_text("entry_points.txt") or "")
     else:
         found = distribution.entry_points
     return [EntryPoint(ep.name, ep.value, ep.group)._for(distribution) for ep in found]

@@ -1,64 +1,48 @@
 """The distribution that an entry point came from, for `EntryPoint.dist`.
 
 Only its row is known until somebody asks, since the table of distributions is not read for the
-answer. By then the index has been closed, and may have been replaced.
+answer. By then the index file may have been replaced.
 """
 
 import posix
 
-from ._index import Unusable
+from . import Unusable
+from ._view import View
 
 
-def distribution(index, row):
-    """The distribution of a row, while the index is open or its table has been read."""
-    if row not in index.distributions:
-        import pathlib
-
-        from ._fallback import Distribution
-
-        path = pathlib.Path(index.site_directory, index.directory(row))
-        index.distributions[row] = Distribution(path)
-    return index.distributions[row]
-
-
-def distribution_of(index, row, entry_point):
-    """The same at any time; None if it is not installed any more."""
-    try:
-        return distribution(index, row)
-    except Unusable:
-        pass  # closed
-    if _read_table_again(index):
-        return distribution(index, row)
-    return _search(index.site_directory, entry_point)
+def view_of(index):
+    """The `View` of which an answer was part; None if its index file is not there any more."""
+    if not hasattr(index, "view"):
+        try:
+            if not index.take_whole():
+                return None
+            index.view = View.indexed(index.site_directory, index)
+        except Unusable:
+            return None
+    return index.view
 
 
-def _read_table_again(index):
-    from ._discovery import open_index
+def distribution_of(entry_point):
+    """The distribution; None if it is not installed any more."""
+    from ._ours import FLAVOUR
 
-    again = None
-    try:
-        again = open_index(index.path, index.site_directory)
-        if again is None or again.identity != index.identity:
-            return False
-        again.read_header()
-        index.take_table(again)
-        return True
-    except Unusable:
-        return False
-    finally:
-        if again is not None:
-            again.close()
+    index = entry_point._index
+    view = view_of(index)
+    if view is None:
+        return _search(index.site_directory, entry_point)
+    return FLAVOUR.distribution(view, view.rows.index(entry_point._row))
 
 
 def _search(site, entry_point):
     """By what it says, since the index has been replaced."""
-    from . import _fallback
+    from ._ours import FLAVOUR
 
     try:
-        names = posix.listdir(site)
+        view = View.listed(site, posix.listdir(site))
     except OSError:
         return None
-    for found in _fallback.in_directory(site, names):
+    for item in view.grouped():
+        found = FLAVOUR.distribution(view, item)
         try:
             if entry_point in found.entry_points:
                 return found

@@ -1,20 +1,28 @@
-"""Telling people that an index was of no use."""
+"""Telling people that an index was of little use."""
 
 import shlex
+import sys
 import warnings
 
 _warned = set()
 
 
 class StaleIndexWarning(UserWarning):
-    """An index was not used because it is stale, damaged or not to be trusted."""
+    """An index could not be used, or not in full, because it is stale, damaged or not to be trusted."""
 
 
 def tell(troubles):
-    """Warn, once per site directory."""
+    """Warn, once per site directory, of pairs of a site directory and a text."""
     for site, text in troubles:
         if site not in _warned:
             _warned.add(site)
-            message = f"{site}: {text}; the directory is read instead"
-            hint = f"hint: epcache refresh {shlex.quote(site)}"
-            warnings.warn(StaleIndexWarning(f"{message}\n{hint}"), stacklevel=3)
+            message = f"{site}: {text}\nhint: epcache refresh {shlex.quote(site)}"
+            warnings.warn(StaleIndexWarning(message), stacklevel=_callers())
+
+
+def _callers():
+    """How many frames up the code is that called this package."""
+    level, frame = 1, sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__package__") == __package__:
+        level, frame = level + 1, frame.f_back
+    return level

@@ -71,6 +71,8 @@ class WatchedDirectory:
         self._told = {}
         self._held = False
         self._aside = ()
+        # The names of what never was complete, or was not told of, and has gone since the last look.
+        self._vanished = set()
 
     def installed(self):
         """What has been told, in the order of the names."""
@@ -127,11 +129,13 @@ class WatchedDirectory:
         for name in ours - self._distributions.keys():
             self._distributions[name] = WatchedDistribution(name)
         told = {told.distribution for told in self._told.values()}
+        self._vanished.clear()
         for name, distribution in list(self._distributions.items()):
             distribution.present = name in ours
             if distribution.present:
                 distribution.examine(self.site, clock, wall, self._turn)
             elif distribution not in told:
+                self._vanished.add(distribution.stem)
                 del self._distributions[name]
         self._settled = self._is_safe(clock, wall)
         if self._index is None and self.stamp is not None:
@@ -196,11 +200,12 @@ class WatchedDirectory:
 
     def _may_return(self, told, clock, wall):
         """Whether what has disappeared may be about to be replaced."""
-        if told.gone_since is None:
-            told.gone_since = clock
         stem = told.distribution.stem
+        if told.gone_since is None or stem in self._vanished:
+            told.gone_since = clock
         for one in self._distributions.values():
             if one.present and not one.complete and one.stem == stem and one.is_begun(clock, wall):
+                told.gone_since = clock
                 return True
         if clock - told.gone_since >= INSTALLING:
             return False

@@ -60,7 +60,11 @@ class WatchedDistribution:
 
     def is_begun(self, clock, wall):
         """Whether somebody may be filling it: it has metadata, or was made lately."""
-        return self.stamps.metadata is not None or not self._is_quiet(INSTALLING, clock, wall)
+        return self._has_metadata() or not self._is_quiet(INSTALLING, clock, wall)
+
+    def _has_metadata(self):
+        # Of size 0 it is about to be written.
+        return self.stamps.metadata is not None and self.stamps.metadata[3] > 0
 
     def examine(self, site, clock, wall, turn):
         """Look at it again. `clock` is monotonic, `wall` the time in ns, `turn` counts the looks."""
@@ -74,7 +78,7 @@ class WatchedDistribution:
                 self._verify = True
                 if self._differs(path):
                     self.complete = False
-        elif self.settled:
+        elif self.settled and (self.complete or stamps.metadata is None):
             return
         safe = self._is_old(wall) or clock - self.since >= GUARD
         if self.complete and self._verify and safe:
@@ -112,14 +116,14 @@ class WatchedDistribution:
         return Stamps(stamp, metadata, *rest)
 
     def _is_finished(self, clock, wall):
-        _, metadata, _, installer, record = self.stamps
-        if metadata is None:
+        if not self._has_metadata():
             return False
+        installer, record = self.stamps.installer, self.stamps.record
         dist_info = self.file_name.lower().endswith(".dist-info")
         if dist_info and installer and record:
             known = self.snapshot and self.snapshot.installer
             written_here = abs(installer[1] - installer[0]) < GUARD * _NS
-            if written_here and metadata[3] and known != _identity(installer):
+            if written_here and known != _identity(installer):
                 return True
         patience = INSTALLING if dist_info and record and not installer else GUARD
         return self._is_quiet(patience, clock, wall)
@@ -221,7 +225,7 @@ def _name_and_version(path, text):
 def _plain(text):
     """Name and version of metadata that begins with lines of ``key: value``; otherwise None."""
     try:
-        lines = (text or b"").decode().split("\n")
+        lines = (text or b"").decode().replace("\r\n", "\n").split("\n")
     except UnicodeDecodeError:
         return None
     found = {}

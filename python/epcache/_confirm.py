@@ -1,0 +1,47 @@
+"""Confirming what an index says, where its owner could not have put it into the distribution itself.
+
+The index of the system belongs to the user `epcache`. Whoever has taken over that user must not
+thereby choose what code others load: so before a value is used, it has to be found in the
+distribution's own ``entry_points.txt``. Names and groups are free.
+"""
+
+import posix
+
+from ._origin import view_of
+
+_MOST = 1 << 20  # bytes; the index describes no larger file
+
+
+class TamperedIndexError(RuntimeError):
+    """An index names an object that the distribution itself does not name."""
+
+
+def confirm(index, row, name, value, group):
+    """Raise `TamperedIndexError` unless the distribution of that row has this entry point."""
+    view = view_of(index)
+    confirmed = index.__dict__.setdefault("confirmed", {})
+    if view is not None and row not in confirmed:
+        confirmed[row] = _read(f"{view.entry}/{view.names[view.rows.index(row)]}/entry_points.txt")
+    if view is None or (group, name, value) not in confirmed[row]:
+        from shlex import quote
+
+        raise TamperedIndexError(
+            f"{index.path}: {name!r} of the group {group!r} is said to be {value!r}, which its "
+            f"distribution does not confirm\n"
+            f"hint: epcache refresh --full {quote(index.site_directory)}"
+        )
+
+
+def _read(path):
+    from ._fallback import parse
+
+    try:
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOFOLLOW)
+    except OSError:
+        return frozenset()
+    try:
+        with open(descriptor, encoding="utf-8") as file:
+            text = file.read(_MOST + 1)
+        return frozenset((ep.group, ep.name, ep.value) for ep in parse(text))
+    except (OSError, ValueError, TypeError):
+        return frozenset()

@@ -1,0 +1,70 @@
+"""Distributions that answer from an index what it has, and from the disk what it has not.
+
+They are made of the class that `importlib.metadata` would have made, so that everything else about
+them, `metadata`, `files`, `read_text`, `locate_file`, is that class's own.
+"""
+
+import pathlib
+
+from . import Unusable
+from ._table import METADATA
+
+
+def indexed(base, flavour):
+    """The class for distributions of a `View` that otherwise are of the class `base`."""
+
+    class Indexed(base):
+        def __init__(self, view, item):
+            self._view = view
+            self._item = item
+
+        @property
+        def _path(self):
+            attributes = self.__dict__
+            if "_located" not in attributes:
+                attributes["_located"] = pathlib.Path(self._view.entry, self._view.names[self._item])
+            return attributes["_located"]
+
+        def _from_index(self, what):
+            try:
+                row = self._view.row(self._item, METADATA)
+                return None if row is None else getattr(self._view.table, what)(row)
+            except Unusable:
+                return None
+
+        @property
+        def version(self):
+            found = self._from_index("version")
+            return base.version.fget(self) if found is None else found
+
+        @property
+        def entry_points(self):
+            attributes = self.__dict__
+            if "_entry_points" not in attributes:
+                try:
+                    row = flavour.row_of_entry_points(self._view, self._item)
+                    records = None if row is None else self._view.table.entry_points(row)
+                except Unusable:
+                    records = None
+                if records is None:
+                    return base.entry_points.fget(self)
+                attributes["_entry_points"] = flavour.made(self._view, self._item, records)
+            return flavour.entry_points_type(attributes["_entry_points"])
+
+        def __reduce__(self):
+            return base, (self._path,)
+
+    if hasattr(base, "name"):
+
+        def name(self):
+            found = self._from_index("name")
+            return base.name.fget(self) if found is None else found
+
+        Indexed.name = property(name)
+
+    if hasattr(base, "_normalized_name"):
+        Indexed._normalized_name = property(lambda self: self._view.key(self._item, flavour))
+
+    for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):
+        setattr(Indexed, attribute, getattr(base, attribute))
+    return Indexed

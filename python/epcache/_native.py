@@ -1,0 +1,196 @@
+"""The flavour of `importlib.metadata` and `importlib_metadata`: their own classes and semantics.
+
+Where a version of them is not understood, `understood` says so, and it is left as it is.
+"""
+
+import pathlib
+import sys
+
+from . import searches_sys_path
+from ._indexed import indexed
+from ._path import modes
+from ._table import ENTRY_POINTS
+from ._top_level import from_disk, from_table, rule_of
+from ._view import stem_of
+
+flavours = {}  # by the name of their module
+
+
+def understood(module):
+    """Whether the module works as those do that this was made for."""
+    if module.__name__ == "importlib.metadata":
+        return sys.version_info >= (3, 9)
+    # Its releases for 3.9 and later that find distributions as CPython from 3.10 on does.
+    return all(hasattr(module, name) for name in ("EntryPoints", "Lookup", "MetadataPathFinder", "Prepared"))
+
+
+class Native:
+    """Answers in the form of one module. `find_distributions` is the module's own, bound."""
+
+    once = False
+
+    def __init__(self, module, find_distributions):
+        self.module = module
+        self.unique = self._groups = hasattr(module, "EntryPoints")
+        self.entry_points_type = getattr(module, "EntryPoints", list)
+        self._find_distributions = find_distributions
+        self._indexed = indexed(module.PathDistribution, self)
+        self._entry_point = module.EntryPoint
+        self._unconfirmed = _unconfirmed(module.EntryPoint)
+        # Newer ones refuse some values, so what is not plain has to be shown to them.
+        self._any_value = self._groups and not _refuses(module.EntryPoint)
+        self._rule = rule_of(module)
+
+    def of(self, finder):
+        if not searches_sys_path(finder):
+            return None
+        kind = finder if isinstance(finder, type) else type(finder)
+        own = kind.__module__ == "importlib_metadata"
+        return flavours.get("importlib_metadata" if own else "importlib.metadata")
+
+    def takes(self, view):
+        if view.index is None:
+            return False
+        # Before 3.10 the order is that of the listing, which an index with such names does not keep.
+        return self._groups or all(map(_plainly_named, view.names))
+
+    def tell(self, troubles):
+        # Programs that know nothing of this package did not ask to be told.
+        if troubles and "warn" in modes():
+            from ._warning import tell
+
+            tell(troubles)
+
+    def order(self, view):
+        return view.grouped() if self._groups else range(len(view.names))
+
+    def named(self, view, name):
+        if self._groups:
+            return view.stems().get(stem_of(name), ())
+        wanted = name.lower().replace("-", "_")
+        exact = (f"{wanted}.dist-info", f"{wanted}.egg-info")
+        names = [name.lower() for name in view.names]
+        return [
+            item
+            for item, low in enumerate(names)
+            if low in exact or low.startswith(f"{wanted}-") and low.endswith((".dist-info", ".egg-info"))
+        ]
+
+    def row_of_entry_points(self, view, item):
+        row = view.rows[item]
+        if row is None or row in view.index.opaque:
+            return None
+        if not self._any_value and not view.table.entry_points_are_plain(row):
+            return None
+        return view.row(item, ENTRY_POINTS)
+
+    def made(self, view, item, records):
+        if not records:
+            return ()
+        distribution = self.distribution(view, item)
+        make = self._entry_point
+        if view.index.foreign:
+            make = self._unconfirmed(view.index, view.rows[item])
+        found = [make(name, value, group) for group, name, value in records]
+        if self._groups:
+            for entry_point in found:
+                entry_point._for(distribution)
+        return found
+
+    def distribution(self, view, item):
+        """The object for a distribution; the same for as long as the view is kept."""
+        kept = view.made.setdefault(self, {})
+        if item not in kept:
+            if view.index is None:
+                path = pathlib.Path(view.entry, view.names[item])
+                kept[item] = self.module.PathDistribution(path)
+            else:
+                view.index.view = view
+                kept[item] = self._indexed(view, item)
+        return kept[item]
+
+    def of_path_entry(self, entry):
+        return self.find_natively(None, entry)
+
+    def find_natively(self, name, entry):
+        """The module's own search of one path entry."""
+        context = self.module.DistributionFinder.Context(name=name, path=[entry])
+        return self._find_distributions(context)
+
+    def of_finder(self, find_distributions):
+        return find_distributions(self.module.DistributionFinder.Context())
+
+    def key(self, distribution):
+        return distribution._normalized_name
+
+    def entry_points(self, distribution):
+        return distribution.entry_points
+
+    def top_level(self, table, row, strict):
+        return from_table(self._rule, table, row, strict)
+
+    def provided(self, distribution):
+        names = from_disk(self.module, distribution)
+        return names, distribution.metadata["Name"] if names else None
+
+
+def _plainly_named(name):
+    return name.endswith((".dist-info", ".egg-info")) and name.isprintable() and stem_of(name)[:1] not in ".-"
+
+
+def _refuses(entry_point):
+    try:
+        entry_point("name", "no reference", "group")
+    except ValueError:
+        return True
+    return False
+
+
+def _unconfirmed(entry_point):
+    """For an index whose word is not taken for code: what makes entry points of a distribution.
+
+    Where they are plain tuples their values can't be guarded later, so they are confirmed at once.
+    """
+    from ._confirm import confirm
+
+    if issubclass(entry_point, tuple):
+
+        def at_once(index, row):
+            def make(name, value, group):
+                confirm(index, row, name, value, group)
+                return entry_point(name, value, group)
+
+            return make
+
+        return at_once
+
+    class Unconfirmed(entry_point):
+        @property
+        def value(self):
+            attributes = self.__dict__
+            if "_origin" in attributes:
+                confirm(*attributes["_origin"], self.name, attributes["value"], self.group)
+                del attributes["_origin"]
+            return attributes["value"]
+
+        def __reduce__(self):
+            attributes = {"name": self.name, "value": self.value, "group": self.group, "dist": self.dist}
+            return _restored, (entry_point, attributes)
+
+    for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):
+        setattr(Unconfirmed, attribute, getattr(entry_point, attribute))
+
+    def later(index, row):
+        def make(name, value, group):
+            made = Unconfirmed(name, value, group)
+            made.__dict__["_origin"] = index, row
+            return made
+
+        return make
+
+    return later
+
+
+def _restored(entry_point, attributes):
+    made = entry_point(attributes["name"], attributes["value"], attributes["group"])
+    return made._for(attributes["dist"])

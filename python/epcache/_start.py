@@ -1,0 +1,74 @@
+"""What ``epcache enable`` has a Python interpreter start with; see `accelerate` and `_pip`.
+
+The line that it puts into an environment adds a finder to ``sys.meta_path`` that calls `find_spec`
+here when one of the modules in question is imported. Until then, nothing of this package is.
+"""
+
+import sys
+
+FINDER = "EpcacheFinder"
+MODULES = ("importlib.metadata", "importlib_metadata")
+PIP = "pip._internal"
+
+
+def find_spec(name):
+    """The spec of a module to be accelerated; None for pip, and for whatever is not to be had."""
+    if name == PIP:
+        from . import _pip
+
+        _pip.watch()
+        return None
+    for finder in sys.meta_path:
+        if getattr(finder, "__name__", None) == FINDER or not hasattr(finder, "find_spec"):
+            continue
+        spec = finder.find_spec(name, _path_of_parent(name))
+        if spec is not None:
+            if hasattr(spec.loader, "exec_module"):
+                spec.loader = _Loader(spec.loader)
+            return spec
+    return None
+
+
+def accelerate():
+    """Have the modules accelerated when they are imported."""
+    _add(MODULES)
+
+
+def pip_hook():
+    """Have pip's changes indexed when it ends."""
+    _add((PIP,))
+
+
+def _add(names):
+    class EpcacheFinder:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            return find_spec(name) if name in names else None
+
+    sys.meta_path.insert(0, EpcacheFinder)
+
+
+def _path_of_parent(name):
+    parent = sys.modules.get(name.rpartition(".")[0])
+    return None if parent is None else parent.__path__
+
+
+class _Loader:
+    """Loads a module as its own loader does, and accelerates it then."""
+
+    def __init__(self, loader):
+        self._loader = loader
+
+    def __getattr__(self, name):
+        return getattr(self._loader, name)
+
+    def create_module(self, spec):
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module):
+        # What others look at afterwards is the module's own.
+        module.__loader__ = module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        from ._accelerate import replace
+
+        replace(module)

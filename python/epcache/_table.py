@@ -1,0 +1,100 @@
+"""The distributions of an index: their directories, names, versions, stamps, top-level names.
+
+Read when more is wanted than the entry points of one group.
+"""
+
+from . import checked, unescaped
+
+# What an answer is from, for the proof that it still holds.
+ENTRY_POINTS = 2
+METADATA = 1
+
+
+class Table:
+    """The rows of an index, which has to be open, or read whole."""
+
+    def __init__(self, index):
+        self.index = index
+        self.unusable = index.unusable
+        self._rows = self._lines("distributions")
+        self._stamps = None
+        self._top_level = None
+        self._by_row = None
+
+    @checked
+    def _lines(self, segment):
+        lines = self.index.segment(segment.encode()).split(b"\n")
+        if lines.pop() != b"" or len(lines) != self.index.count:
+            raise self.unusable()
+        return lines
+
+    @checked
+    def _fields(self, row):
+        directory, flags, key, name, version = self._rows[row].split(b"\t")
+        return directory, flags, key, name, version
+
+    @checked
+    def names(self):
+        """The names of all ``.dist-info`` and ``.egg-info``, by row."""
+        names = [unescaped(line.split(b"\t", 1)[0]) for line in self._rows]
+        joined = "/".join(names).lower()
+        # Whoever wrote it may not lead us out of the site directory, or to what is no distribution.
+        if joined.count("/") != max(len(names) - 1, 0) or len(names) != sum(
+            map((joined + "/").count, (".dist-info/", ".egg-info/"))
+        ):
+            raise self.unusable()
+        return names
+
+    @checked
+    def key(self, row):
+        """By what a distribution is the same as another; empty where the index can't tell."""
+        return self._fields(row)[2].decode()
+
+    @checked
+    def version(self, row):
+        """The version; None if the metadata has to be asked."""
+        _, flags, _, _, version = self._fields(row)
+        return None if b"m" in flags or b"v" in flags else version.decode()
+
+    @checked
+    def name(self, row):
+        """The name as the metadata writes it; None if the metadata has to be asked."""
+        _, flags, _, name, _ = self._fields(row)
+        return None if b"m" in flags or b"n" in flags else name.decode()
+
+    @checked
+    def entry_points_are_plain(self, row):
+        """Whether every parser of ``entry_points.txt`` that has been in use reads the same."""
+        flags = self._fields(row)[1]
+        return b"e" not in flags and b"c" not in flags
+
+    @checked
+    def stamps(self, row):
+        """Three recorded stamps as bytes: of itself, its metadata file and its entry_points.txt."""
+        if self._stamps is None:
+            self._stamps = self._lines("stamps")
+        itself, metadata, entry_points = self._stamps[row].split(b"\t")
+        return itself, metadata, entry_points
+
+    @checked
+    def top_level(self, row):
+        """What packages can be imported: stamps of top_level.txt and of the list of files, the kind
+        of source, the names for CPython from 3.12 on, and those for 3.11; all but the kind as bytes."""
+        if self._top_level is None:
+            self._top_level = self._lines("top-level")
+        declared, listed, kind, names, python_names = self._top_level[row].split(b"\t")
+        return declared, listed, kind.decode(), names.split(), python_names.split()
+
+    @checked
+    def entry_points(self, row):
+        """The entry points of a distribution as tuples (group, name, value)."""
+        if self._by_row is None:
+            by_row = {}
+            for number, place, group, name, value in self.index.records(None):
+                by_row.setdefault(number, []).append((place, group, name, value))
+            for records in by_row.values():
+                records.sort(key=lambda record: record[0])
+            self._by_row = {
+                number: [record[1:] for record in records] for number, records in by_row.items()
+            }
+        return self._by_row.get(row, ())
