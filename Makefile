@@ -8,7 +8,7 @@ DIST = dist
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST = .cache/venv/bin/python -m pytest -ra
 
-.PHONY: build test test-upstream test-packages demo lint bench vendor rpm wheel sdist install clean
+.PHONY: build test test-upstream test-histories soak test-packages demo lint bench vendor rpm wheel sdist install clean
 
 build:
 	$(CARGO) build --release --locked
@@ -21,6 +21,16 @@ test: .cache/venv
 test-upstream: .cache/venv
 	$(PYTEST) tests/upstream
 	.cache/venv/bin/python tests/upstream/run.py
+
+# Random histories of site directories: SEED is the first, COUNT how many (docs/testing.md).
+test-histories: COUNT = 5000
+test-histories: .cache/venv
+	$(PYTEST) tests/histories
+	.cache/venv/bin/python tests/histories --count $(COUNT) --seed $(or $(SEED),0)
+
+soak: COUNT = 200000
+soak: .cache/venv
+	.cache/venv/bin/python tests/histories --count $(COUNT) --seed $(or $(SEED),1000000)
 
 test-packages: .cache/venv vendor
 	@test "$$(id -u)" = 0 || { echo "tests/packages: needs root, to make chroots" >&2; exit 1; }
