@@ -8,16 +8,39 @@ from collections import namedtuple
 
 from fixture_indexes import FixtureIndexes, Kind
 
-Mode = namedtuple("Mode", "index environment after_import text")
+# `share`: of the tests that meet an index, so many at least have to get an answer from it.
+Mode = namedtuple("Mode", "index environment after_import share text")
+
+# The others ask for what is in no index (other metadata, other paths). Where each distribution has to
+# be proven for itself, the index tells no names: those that ask for a distribution alone read the disk.
+MOST = 0.9
+SOME = 0.33
 
 MODES = {
-    "plain": Mode(None, None, False, "without epcache: the control"),
-    "young": Mode(Kind.YOUNG, None, False, "indexes as `refresh` leaves them just after an installation"),
-    "settled": Mode(Kind.SETTLED, None, False, "indexes as `refresh` leaves them some seconds later"),
-    "moved": Mode(Kind.MOVED, None, False, "each directory changes once more after its index was made"),
-    "strict": Mode(Kind.SETTLED, "strict", False, "`EPCACHE=strict`"),
-    # For importlib_metadata, which may be there before acceleration is asked for.
-    "late": Mode(Kind.SETTLED, None, True, "settled, accelerated after `importlib_metadata` was imported"),
+    "plain": Mode(None, None, False, 0, "none, and nothing of epcache is loaded: the control"),
+    "young": Mode(
+        Kind.YOUNG,
+        None,
+        False,
+        MOST,
+        "as `refresh` leaves them right after an installation: all rows are unsettled, so their own"
+        " stamps are compared",
+    ),
+    "settled": Mode(
+        Kind.SETTLED, None, False, MOST, "as `refresh` leaves them some seconds later: proven by one `stat`"
+    ),
+    "moved": Mode(
+        Kind.MOVED,
+        None,
+        False,
+        SOME,
+        "the directory changes once more after its index was made, so each distribution has to be proven"
+        " for itself",
+    ),
+    "strict": Mode(Kind.SETTLED, "strict", False, SOME, "settled, with `EPCACHE=strict`"),
+    "late": Mode(
+        Kind.SETTLED, None, True, MOST, "settled, accelerated after `importlib_metadata` was imported"
+    ),
 }
 
 
@@ -35,29 +58,38 @@ class Unwatched:
 
 
 class Watch:
-    """For each test, the directories with an index, and those whose index was read from."""
+    """For each test, the directories with an index, and those of which an index was believed."""
 
     def __init__(self, indexes):
         self._indexes = indexes
-        self._read = set()
+        self._believed = set()
         self.canary = {}
-        from epcache import _index
+        from epcache._view import View
 
-        segment = _index.Index._segment
+        row = View.row
+        indexed = View.__dict__["indexed"].__func__
 
-        def read(index, *arguments):
-            self._read.add(index.site_directory)
-            return segment(index, *arguments)
+        def row_of(view, *arguments):
+            found = row(view, *arguments)
+            if found is not None:
+                self._believed.add(view.entry)
+            return found
 
-        _index.Index._segment = read
+        def indexed_view(kind, entry, index):
+            # All of the index is proven, so even a name that is not in it is an answer from it.
+            self._believed.add(entry)
+            return indexed(kind, entry, index)
+
+        View.row = row_of
+        View.indexed = classmethod(indexed_view)
 
     def begin(self):
         self._indexes.forget()
-        self._read.clear()
+        self._believed.clear()
 
     def end(self):
         present = self._indexes.present
-        return {"could": bool(present), "used": bool(present & self._read)}
+        return {"could": bool(present), "used": bool(present & self._believed)}
 
     def summary(self):
         return {"made": self._indexes.made, "canary": self.canary}

@@ -10,6 +10,11 @@ from suites import BACKPORTS
 BEGIN = "<!-- written by tests/upstream/run.py --write -->"
 END = "<!-- end of what is written -->"
 
+RESULTS = (
+    "A cell says how many tests passed of those that ran, and in parentheses how many got an answer from"
+    " an index of those that met one."
+)
+
 
 def write(file, results):
     """Replace what stands between the two marks in a document."""
@@ -24,7 +29,12 @@ def write(file, results):
 def text(results):
     """What stands between the marks."""
     modes = [name for name in MODES if any(run.mode == name for run in results)]
-    lines = ["| suite | " + " | ".join(modes) + " |", "|---|" + "---:|" * len(modes)]
+    lines = ["| mode | indexes | read by at least |", "|---|---|---:|"]
+    for name in modes:
+        share = f"{MODES[name].share:.0%}" if MODES[name].index else ""
+        lines.append(f"| `{name}` | {MODES[name].text} | {share} |")
+    lines += ["", RESULTS, ""]
+    lines += ["| suite | " + " | ".join(modes) + " |", "|---|" + "---:|" * len(modes)]
     for suite, version in dict.fromkeys((run.suite, run.version) for run in results):
         cells = []
         for mode in modes:

@@ -22,10 +22,6 @@ from modes import MODES
 from suites import BACKPORTS, CHECKOUT
 
 HERE = pathlib.Path(__file__).resolve().parent
-# Of the tests in which a directory with distributions has an index, so many at least must read one.
-# The others ask only for what no index can tell: a distribution that is not there, other paths.
-SHARE = 0.9
-
 Run = namedtuple("Run", "suite version mode")
 
 
@@ -103,7 +99,7 @@ def judge(run, found):
             f"{module}.{name} is not answered from the index" for name, yes in answers.items() if not yes
         ]
     could, used = took_part(found)
-    if used < SHARE * could or not used:
+    if used < MODES[run.mode].share * could or not used:
         wrong.append(f"an index was used in {used} of {could} tests only")
     return wrong
 
