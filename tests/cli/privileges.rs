@@ -138,6 +138,8 @@ fn root_opens_nothing_in_a_site_directory_or_beside_an_index() {
     install(&tree.site, "foo");
     let own = place.directory("own");
     install(&own, "bar");
+    place.directory("own/epcache");
+    fs::write(own.join("epcache/_start.py"), "").expect("room");
     give_away(&own);
     let strace = || {
         let mut command = Command::new("strace");
@@ -149,6 +151,9 @@ fn root_opens_nothing_in_a_site_directory_or_beside_an_index() {
     for (command, below) in [
         (strace().args(["trigger", "dpkg"]).env("DPKG_ROOT", &tree.root), vec![&tree.site, &tree.index]),
         (strace().args(["refresh", "--full"]).arg(&own), vec![&own]),
+        (strace().args(["enable", "--accelerate"]).arg(&own), vec![&own]),
+        (strace().arg("disable").arg(&own), vec![&own]),
+        (strace().arg("run").arg(&own).args(["--", "true"]), vec![&own]),
     ] {
         let output = command.stdin(Stdio::null()).output().expect("strace runs");
         let text = String::from_utf8_lossy(&output.stderr);
