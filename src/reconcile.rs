@@ -16,13 +16,13 @@ use std::os::fd::AsFd;
 use rustix::fs::Stat;
 
 use crate::distribution::read;
-use crate::distribution::text::{Links, lstat};
+use crate::distribution::text::lstat;
 use crate::distribution::{Distribution, name};
 use crate::error::{Error, Result};
 use crate::freshness::Stamp;
 use crate::freshness::settle::{Clock, INSTALLING, INSTALLING_WITHOUT_METADATA, is_older_than};
 use crate::index::Index;
-use crate::site::SiteDir;
+use crate::site::{Listing, SiteDir};
 
 /// How often everything is done again because the directory changed meanwhile.
 const ATTEMPTS: usize = 4;
@@ -108,12 +108,21 @@ pub fn reconcile<'a>(site: &SiteDir, old: Option<&Index<'a>>, request: &Request)
 impl Outcome<'_> {
     fn new(site: Stamp, settled: bool) -> Self {
         Self {
-            index: Index { site, settled, distributions: Vec::new(), order: Vec::new() },
+            index: Index { site, settled, distributions: Vec::new(), order: Vec::new(), without: Vec::new() },
             changes: Changes::default(),
             carried: 0,
             oddities: Vec::new(),
         }
     }
+}
+
+/// What is known of the old index.
+#[derive(Clone, Copy)]
+struct Old {
+    /// Nothing in it can have been noted within a tick of a change.
+    trusted: bool,
+    /// The site directory holds the same names as then.
+    same_listing: bool,
 }
 
 /// One look at the whole directory.
@@ -126,18 +135,21 @@ struct Pass<'s, 'a> {
 
 impl<'a> Pass<'_, 'a> {
     fn run(&mut self, old: Option<&Index<'a>>) -> std::io::Result<()> {
-        let names = self.site.list()?;
+        let listing = self.site.list()?;
+        let names = &listing.distributions;
         self.outcome.index.distributions.reserve(names.len());
         let mut listed: Vec<(&[u8], u32)> = names.iter().map(AsRef::as_ref).zip(0..).collect();
         listed.sort_unstable();
         let trusted = old.is_some_and(|old| old.settled);
+        let same_listing = old.is_some_and(|old| old.settled && old.site == self.outcome.index.site);
+        let old_index = Old { trusted, same_listing };
         let mut known = old.map_or(&[][..], |old| &old.distributions).iter().peekable();
         for (file_name, position) in listed {
             while let Some(gone) = known.next_if(|known| *known.file_name < *file_name) {
                 self.outcome.changes.removed.push(gone.file_name.to_vec());
             }
             let known = known.next_if(|known| *known.file_name == *file_name);
-            if self.visit(file_name, known, trusted)? {
+            if self.visit(file_name, known, old_index, &listing)? {
                 self.outcome.index.order.push(position);
             }
         }
@@ -153,7 +165,8 @@ impl<'a> Pass<'_, 'a> {
         &mut self,
         file_name: &[u8],
         known: Option<&Distribution<'a>>,
-        trusted: bool,
+        old: Old,
+        listing: &Listing,
     ) -> std::io::Result<bool> {
         let Some(stat) = lstat(self.site.as_fd(), file_name)? else {
             self.outcome.changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
@@ -161,7 +174,7 @@ impl<'a> Pass<'_, 'a> {
         };
         let itself = Stamp::of(&stat);
         let unchanged = match known {
-            Some(known) if self.can_carry_over(known, itself, trusted)? => Some(known),
+            Some(known) if self.can_carry_over(known, itself, old, listing)? => Some(known),
             _ => None,
         };
         if let Some(known) = unchanged {
@@ -172,7 +185,7 @@ impl<'a> Pass<'_, 'a> {
             self.outcome.carried += 1;
             return Ok(true);
         }
-        let Some(distribution) = self.read(file_name, stat)? else {
+        let Some(distribution) = self.read(file_name, stat, listing)? else {
             self.outcome.changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
             return Ok(false);
         };
@@ -193,29 +206,38 @@ impl<'a> Pass<'_, 'a> {
         &self,
         known: &Distribution<'_>,
         itself: Stamp,
-        trusted: bool,
+        old: Old,
+        listing: &Listing,
     ) -> std::io::Result<bool> {
         if self.request.depth == Depth::Everything
             || known.stamps.itself != itself
             || self.request.hints.contains(&*known.file_name)
             // Its stamps may have been taken within a tick of a change.
-            || !trusted && !known.settled
+            || !old.trusted && !known.settled
+            // The files that its list names may have been installed after the list.
+            || !known.settled && known.stamps.files.is_some()
+            || !old.same_listing && !known.top_level.agrees_with(|name| listing.kind(name).is_some())
         {
             return Ok(false);
         }
         if self.request.depth == Depth::Directories && known.settled {
             return Ok(true);
         }
-        Ok(read::stamps(self.site.as_fd(), &known.file_name, itself)? == known.stamps)
+        Ok(read::stamps_now(self.site.as_fd(), known)? == known.stamps)
     }
 
     /// Reads a distribution, given its `lstat`, when the clock has passed all its stamps.
-    fn read(&mut self, file_name: &[u8], stat: Stat) -> std::io::Result<Option<Distribution<'static>>> {
+    fn read(
+        &mut self,
+        file_name: &[u8],
+        stat: Stat,
+        listing: &Listing,
+    ) -> std::io::Result<Option<Distribution<'static>>> {
         let mut waited = false;
         let mut seen = Some(stat);
         loop {
             let horizon = self.clock.horizon();
-            let Some(mut reading) = read::read(self.site.as_fd(), file_name, seen.take(), Links::Refuse)?
+            let Some(mut reading) = read::read_whole(self.site.as_fd(), file_name, seen.take(), listing)?
             else {
                 return Ok(None);
             };

@@ -15,7 +15,7 @@ use crate::index::{self, Index, parse, render};
 use crate::reconcile::{Depth, Outcome, Request, reconcile};
 use crate::report::{self, SiteReport};
 use crate::site::owner::Target;
-use crate::site::{SiteDir, revoke};
+use crate::site::{SiteDir, interpreter, revoke};
 use crate::system::System;
 
 /// How often it is done again because another process changed something meanwhile.
@@ -68,7 +68,7 @@ fn write(target: &Target, system: &System, request: &Request, report: &mut SiteR
     let result = SiteDir::open(target.site.clone()).and_then(|site| {
         let mut directory = IndexDir::open(target.place, &site, system)?;
         directory.lock();
-        update(&site, target.place, &directory, request, report).inspect_err(|_| {
+        update(&site, target.place, &directory, system, request, report).inspect_err(|_| {
             // A failure to remove it is told by what follows from it.
             let _ = directory.discard();
         })
@@ -89,6 +89,7 @@ fn update(
     site: &SiteDir,
     place: Place,
     directory: &IndexDir,
+    system: &System,
     request: &Request,
     report: &mut SiteReport,
 ) -> Result<()> {
@@ -103,6 +104,11 @@ fn update(
             // The directory is somebody else's, perhaps a package manager's that replaces files in
             // place and does not run us for this index. So readers must look at every distribution.
             outcome.index.distributions.iter_mut().for_each(|distribution| distribution.settled = false);
+        }
+        // The paths of another system are not those of this one.
+        if !system.is_foreign() {
+            let known = old.as_ref().map_or(&[][..], |old| &old.without);
+            outcome.index.without = interpreter::directories_without(site.path(), known);
         }
         let new = render(&outcome.index);
         fill(report, &outcome);

@@ -5,6 +5,7 @@
 //! counts as the end of a line and as white space is Python's notion, which differs from Rust's.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 /// One entry point as its file spells it; `value` is not interpreted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,15 +81,62 @@ pub fn parse(text: &str) -> Result<Vec<EntryPoint<'_>>, Oddity> {
     Ok(entries)
 }
 
+/// Whether CPython 3.9, which reads these files by `configparser`, plainly finds the same in a text as
+/// [`parse`]. Where in doubt: no.
+#[must_use]
+pub fn is_read_alike_by_configparser(text: &str) -> bool {
+    let odd = |c: char| !matches!(c, ' ' | '\t' | '\n' | '\r') && (is_space(c) || c.is_control());
+    // What is left of `odd` are line breaks that both know. `%` begins an interpolation.
+    if text.contains(odd) || text.contains('%') {
+        return false;
+    }
+    let mut groups = HashSet::new();
+    let mut names = HashSet::new();
+    let mut in_group = false;
+    // The indentation beyond which a line continues the value above it.
+    let mut limit = None;
+    for line in text.split(['\n', '\r']) {
+        let stripped = line.trim_matches([' ', '\t']);
+        if stripped.is_empty() || stripped.starts_with('#') {
+            continue;
+        }
+        let indentation = line.len() - line.trim_start_matches([' ', '\t']).len();
+        if limit.is_some_and(|limit| indentation > limit) {
+            return false;
+        }
+        if let Some(rest) = stripped.strip_prefix('[') {
+            let Some(group) = rest.strip_suffix(']') else { return false };
+            if matches!(group, "" | "DEFAULT") || group.contains(['[', ']']) || !groups.insert(group) {
+                return false;
+            }
+            names.clear();
+            in_group = true;
+            limit = None;
+            continue;
+        }
+        let name = stripped.split_once('=').map_or("", |(name, _)| name.trim_end_matches([' ', '\t']));
+        if !in_group || name.is_empty() || stripped.starts_with(';') || !names.insert(name) {
+            return false;
+        }
+        limit = Some(indentation);
+    }
+    true
+}
+
 /// The characters at which `str.splitlines()` cuts. `\r\n` gives an empty line more here, which is
 /// skipped anyway.
-fn ends_line(c: char) -> bool {
+pub(super) fn ends_line(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 /// `str.strip()`: Unicode white space and the four separators that Rust does not count as such.
 fn strip(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\x1c'..='\x1f'))
+    text.trim_matches(is_space)
+}
+
+/// `str.isspace()` of one character.
+pub(super) fn is_space(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\x1c'..='\x1f')
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a distribution is: a `.dist-info` directory, or an `.egg-info` directory or file.
 //!
-//! [`entry_points`], [`metadata`] and [`name`] are pure; [`read`] gathers a distribution from its files,
-//! which come from strangers and are opened by [`text`].
+//! [`entry_points`], [`metadata`], [`name`] and [`top_level`] are pure; [`read`] gathers a distribution
+//! from its files, which come from strangers and are opened by [`text`].
 //!
 //! What counts as a distribution is what `importlib.metadata` takes for one: every directory entry with
 //! the right suffix. So the leftovers `~name-1.dist-info` of an interrupted pip and the empty
@@ -13,11 +13,13 @@ pub mod metadata;
 pub mod name;
 pub mod read;
 pub mod text;
+pub mod top_level;
 
 use std::borrow::Cow;
 
 use crate::freshness::Stamp;
 pub use entry_points::EntryPoint;
+pub use top_level::TopLevel;
 
 /// One distribution, as the index describes it.
 ///
@@ -32,6 +34,10 @@ pub struct Distribution<'a> {
     pub identity: Option<Identity<'a>>,
     /// All entry points in the file's order; `None`: opaque.
     pub entry_points: Option<Vec<EntryPoint<'a>>>,
+    /// CPython 3.9 may read them in another way ([`entry_points::is_read_alike_by_configparser`]).
+    pub configparser_differs: bool,
+    /// The importable names.
+    pub top_level: TopLevel<'a>,
     /// The stamps taken before anything was read.
     pub stamps: Stamps,
     /// Whether whoever installs it must have finished.
@@ -56,13 +62,17 @@ pub struct Stamps {
     pub metadata: Option<Stamp>,
     /// Of its `entry_points.txt`, if there is one.
     pub entry_points: Option<Stamp>,
+    /// Of its `top_level.txt`, if there is one.
+    pub top_level: Option<Stamp>,
+    /// Of its list of files ([`top_level::FileList`]), if there is one and it was asked for.
+    pub files: Option<Stamp>,
 }
 
 impl Stamps {
     /// The time of the latest change that these stamps show, in ns.
     #[must_use]
     pub fn newest_ctime(&self) -> i64 {
-        [Some(self.itself), self.metadata, self.entry_points]
+        [Some(self.itself), self.metadata, self.entry_points, self.top_level, self.files]
             .into_iter()
             .flatten()
             .map(|stamp| stamp.ctime)
@@ -87,5 +97,7 @@ impl Distribution<'_> {
             && self.key == other.key
             && self.identity == other.identity
             && self.entry_points == other.entry_points
+            && self.configparser_differs == other.configparser_differs
+            && self.top_level == other.top_level
     }
 }

@@ -98,12 +98,30 @@ pub fn open_beneath(directory: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, E
     rustix::fs::openat2(directory, path, Links::Refuse.open_flags() | WARY, Mode::empty(), resolve)
 }
 
+/// [`read_text`] of a file that [`open_beneath`] opens.
+///
+/// # Errors
+/// The same.
+pub fn read_text_beneath(directory: BorrowedFd<'_>, path: &[u8], limit: u64) -> io::Result<Text> {
+    taken(open_beneath(directory, path), directory, path, limit)
+}
+
 /// Reads a regular file of at most `limit` bytes as UTF-8.
 ///
 /// # Errors
 /// Only our own lack of memory or descriptors.
 pub fn read_text(directory: BorrowedFd<'_>, name: &[u8], limit: u64, links: Links) -> io::Result<Text> {
-    match rustix::fs::openat(directory, name, links.open_flags() | WARY, Mode::empty()) {
+    let opened = rustix::fs::openat(directory, name, links.open_flags() | WARY, Mode::empty());
+    taken(opened, directory, name, limit)
+}
+
+fn taken(
+    opened: Result<OwnedFd, Errno>,
+    directory: BorrowedFd<'_>,
+    name: &[u8],
+    limit: u64,
+) -> io::Result<Text> {
+    match opened {
         Ok(file) => text_of(&file, limit),
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(Text { content: Content::Absent, stamp: None, moved: false }),
         Err(error) => {

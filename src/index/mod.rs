@@ -15,9 +15,12 @@ mod parse;
 mod render;
 pub mod write;
 
+use std::borrow::Cow;
+
 use crate::distribution::Distribution;
 use crate::freshness::Stamp;
 
+pub(crate) use parse::unescape;
 pub use parse::{Invalid, parse};
 pub(crate) use render::escape;
 pub use render::render;
@@ -44,6 +47,17 @@ pub struct Index<'a> {
     pub distributions: Vec<Distribution<'a>>,
     /// Of each distribution, its place in the site directory's own listing.
     pub order: Vec<u32>,
+    /// Directories of the interpreter without distributions, sorted by path.
+    pub without: Vec<Without<'a>>,
+}
+
+/// A directory that is on the path of the interpreter and holds no distributions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Without<'a> {
+    /// Its path, spelled as the interpreter does.
+    pub path: Cow<'a, [u8]>,
+    /// Its stamp, links followed; settled.
+    pub stamp: Stamp,
 }
 
 impl Index<'_> {

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{END, Index, MAGIC, MEASURES, ORDER_LINE, check};
+use super::{END, Index, MAGIC, MEASURES, ORDER_LINE, Without, check};
+use crate::distribution::top_level::{Kind, TopLevel};
 use crate::distribution::{Distribution, EntryPoint, Identity, Stamps};
 use crate::freshness::Stamp;
 
@@ -44,7 +45,7 @@ pub fn parse(bytes: &[u8]) -> Result<Index<'_>> {
     let mut distributions = table(&file, &header)?;
     groups(&file, &header, &mut distributions)?;
     let order = order(file.segment(header.order)?, distributions.len())?;
-    Ok(Index { site: header.site, settled: header.settled, distributions, order })
+    Ok(Index { site: header.site, settled: header.settled, distributions, order, without: header.without })
 }
 
 /// The parts of a file whose length and header are right.
@@ -106,9 +107,12 @@ struct Header<'a> {
     settled: bool,
     count: usize,
     unsettled: Vec<usize>,
+    without: Vec<Without<'a>>,
     table: Place,
     order: Place,
     stamps: Place,
+    top_level: Place,
+    missing: Place,
     groups: Vec<(&'a str, Place)>,
 }
 
@@ -117,6 +121,7 @@ impl<'a> Header<'a> {
         let mut values = BTreeMap::new();
         let mut segments = BTreeMap::new();
         let mut groups = Vec::new();
+        let mut without = Vec::new();
         let mut lines = lines(text);
         for line in lines.by_ref() {
             let (key, value) = line.split_once('\t').ok_or(Invalid::Corrupt("header"))?;
@@ -125,6 +130,7 @@ impl<'a> Header<'a> {
                     let (name, place) = value.split_once('\t').ok_or(Invalid::Corrupt("header"))?;
                     segments.insert(name, Place::parse(&mut place.split('\t'))?);
                 }
+                "without" => without.push(directory(value).ok_or(Invalid::Corrupt("without"))?),
                 "groups" => {
                     values.insert(key, value);
                     break;
@@ -150,9 +156,12 @@ impl<'a> Header<'a> {
                 Some(rows) => rows.split(' ').map(number).collect::<Result<_>>()?,
                 None => Vec::new(),
             },
+            without,
             table: segment("distributions")?,
             order: segment("order")?,
             stamps: segment("stamps")?,
+            top_level: segment("top-level")?,
+            missing: segment("missing")?,
             groups,
         })
     }
@@ -161,6 +170,7 @@ impl<'a> Header<'a> {
 fn table<'a>(file: &File<'a>, header: &Header<'_>) -> Result<Vec<Distribution<'a>>> {
     const WRONG: Invalid = Invalid::Corrupt("table of distributions");
     let mut stamp_lines = lines(file.segment(header.stamps)?);
+    let mut top_level_lines = lines(file.segment(header.top_level)?);
     let mut distributions: Vec<Distribution<'a>> = Vec::new();
     for line in lines(file.segment(header.table)?) {
         let mut fields = line.split('\t');
@@ -172,20 +182,30 @@ fn table<'a>(file: &File<'a>, header: &Header<'_>) -> Result<Vec<Distribution<'a
         }
         let field = |absent, text| (!flags.contains(absent)).then_some(Cow::Borrowed(text));
         let identity = Identity { name: field('n', name), version: field('v', version) };
+        let mut stamps = stamp_lines.next().and_then(stamps).ok_or(Invalid::Corrupt("stamps"))?;
+        let top_level = top_level_lines.next().and_then(|line| top_level(line, &mut stamps));
         distributions.push(Distribution {
             file_name,
             key: (!key.is_empty()).then_some(Cow::Borrowed(key)),
             identity: (!flags.contains('m')).then_some(identity),
             entry_points: (!flags.contains('e')).then(Vec::new),
-            stamps: stamp_lines.next().and_then(stamps).ok_or(Invalid::Corrupt("stamps"))?,
+            configparser_differs: flags.contains('c'),
+            top_level: top_level.ok_or(Invalid::Corrupt("top-level"))?,
+            stamps,
             settled: true,
         });
     }
-    if distributions.len() != header.count || stamp_lines.next().is_some() {
+    let mut more = stamp_lines.chain(top_level_lines);
+    if distributions.len() != header.count || more.next().is_some() {
         return Err(WRONG);
     }
     for row in &header.unsettled {
         distributions.get_mut(*row).ok_or(WRONG)?.settled = false;
+    }
+    for line in lines(file.segment(header.missing)?) {
+        let (row, names) = line.split_once('\t').ok_or(Invalid::Corrupt("missing"))?;
+        let row = distributions.get_mut(number::<usize>(row)?).ok_or(Invalid::Corrupt("missing"))?;
+        row.top_level.missing = Cow::Borrowed(names);
     }
     Ok(distributions)
 }
@@ -224,11 +244,31 @@ fn order(segment: &str, count: usize) -> Result<Vec<u32>> {
 
 fn stamps(line: &str) -> Option<Stamps> {
     let mut fields = line.split('\t');
-    let mut optional = || match fields.next()? {
-        "-" => Some(None),
-        text => Stamp::parse(text, ' ').map(Some),
-    };
-    Some(Stamps { itself: optional()??, metadata: optional()?, entry_points: optional()? })
+    let mut next = || fields.next().and_then(optional);
+    let (itself, metadata, entry_points) = (next()??, next()?, next()?);
+    Some(Stamps { itself, metadata, entry_points, top_level: None, files: None })
+}
+
+/// A stamp, or `-`.
+fn optional(field: &str) -> Option<Option<Stamp>> {
+    if field == "-" { Some(None) } else { Stamp::parse(field, ' ').map(Some) }
+}
+
+/// A line of the segment `top-level`. Names are taken as they are spelled there.
+fn top_level<'a>(line: &'a str, stamps: &mut Stamps) -> Option<TopLevel<'a>> {
+    let mut fields = line.splitn(5, '\t');
+    stamps.top_level = optional(fields.next()?)?;
+    stamps.files = optional(fields.next()?)?;
+    let word = fields.next()?;
+    let (kind, _) = *Kind::WORDS.iter().find(|(_, of_kind)| *of_kind == word)?;
+    let mut names = || fields.next().map(Cow::Borrowed);
+    Some(TopLevel { kind, names: names()?, python_names: names()?, ..TopLevel::NONE })
+}
+
+/// The value of a header line `without`.
+fn directory(value: &str) -> Option<Without<'_>> {
+    let (stamp, path) = value.split_once('\t')?;
+    Some(Without { path: unescape(path)?, stamp: Stamp::parse(stamp, ' ')? })
 }
 
 /// The lines of a text of which every one ends in `\n`. Never `str::lines`, which eats a `\r` too.
@@ -246,7 +286,7 @@ fn number<T: std::str::FromStr>(text: &str) -> Result<T> {
 }
 
 /// Undoes [`super::render::escape`].
-fn unescape(text: &str) -> Option<Cow<'_, [u8]>> {
+pub(crate) fn unescape(text: &str) -> Option<Cow<'_, [u8]>> {
     let mut parts = text.split('%');
     let plain = parts.next()?;
     if plain.len() == text.len() {
@@ -274,7 +314,15 @@ mod tests {
             key: Some(Cow::Borrowed(name)),
             identity: Some(Identity::default()),
             entry_points: entry_points::parse(text).ok(),
-            stamps: Stamps { itself: stamp, metadata: None, entry_points: None },
+            configparser_differs: false,
+            top_level: TopLevel::OPAQUE,
+            stamps: Stamps {
+                itself: stamp,
+                metadata: None,
+                entry_points: None,
+                top_level: None,
+                files: None,
+            },
             settled: true,
         };
         let index = Index {
@@ -285,6 +333,7 @@ mod tests {
                 distribution("two", "[a]\nx = m:x\n[z]\ny = m:y\n"),
             ],
             order: vec![1, 0],
+            without: Vec::new(),
         };
         assert_eq!(parse(&render(&index)).as_ref(), Ok(&index));
     }

@@ -33,6 +33,25 @@ pub fn render(index: &Index<'_>) -> Vec<u8> {
             text.push('\n');
         }
     });
+    let top_level = body.append(|text| {
+        for row in &index.distributions {
+            optional(text, row.stamps.top_level);
+            text.push('\t');
+            optional(text, row.stamps.files);
+            for field in [row.top_level.kind.word(), &row.top_level.names, &row.top_level.python_names] {
+                text.push('\t');
+                text.push_str(field);
+            }
+            text.push('\n');
+        }
+    });
+    let missing = body.append(|text| {
+        for (number, row) in index.distributions.iter().enumerate() {
+            if !row.top_level.missing.is_empty() {
+                let _ = writeln!(text, "{number}\t{}", row.top_level.missing);
+            }
+        }
+    });
 
     let mut header = String::new();
     let Stamp { mtime, ctime, inode, size } = index.site;
@@ -42,7 +61,18 @@ pub fn render(index: &Index<'_>) -> Vec<u8> {
     rows(&mut header, "unsettled", index, |row| !row.settled);
     rows(&mut header, "duplicates", index, is_duplicate(&index.distributions));
     rows(&mut header, "opaque", index, |row| row.entry_points.is_none());
-    for (name, place) in [("distributions", table), ("order", order), ("stamps", stamps)] {
+    for directory in &index.without {
+        let _ = write!(header, "without\t{}\t", directory.stamp);
+        escape(&mut header, &directory.path);
+        header.push('\n');
+    }
+    for (name, place) in [
+        ("distributions", table),
+        ("order", order),
+        ("stamps", stamps),
+        ("top-level", top_level),
+        ("missing", missing),
+    ] {
         let _ = writeln!(header, "segment\t{name}\t{}\t{}\t{}", place.offset, place.length, place.check);
     }
     let _ = writeln!(header, "groups\t{}", group_places.len());
@@ -90,6 +120,7 @@ fn distribution(text: &mut String, row: &Distribution<'_>) {
     let identity = row.identity.as_ref().unwrap_or(&nothing);
     for (flag, set) in [
         ('e', row.entry_points.is_none()),
+        ('c', row.entry_points.is_some() && row.configparser_differs),
         ('m', row.identity.is_none()),
         ('n', row.identity.is_some() && identity.name.is_none()),
         ('v', row.identity.is_some() && identity.version.is_none()),

@@ -1,18 +1,22 @@
 //! Site directories: opening and listing one ([`SiteDir`]), finding them ([`find`]), who writes the
-//! index of which ([`owner`]), and making that stale ([`revoke`]).
+//! index of which ([`owner`]), making that stale ([`revoke`]), and what else is on an interpreter's
+//! path ([`interpreter`]).
 
 pub mod find;
+pub mod interpreter;
 pub mod owner;
 pub mod revoke;
 pub mod select;
 
+use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Dir, Mode, OFlags};
+use rustix::fs::{Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::distribution::name;
@@ -76,21 +80,54 @@ impl SiteDir {
         }
     }
 
-    /// The file names of all distributions, in the order in which `importlib.metadata` finds them.
+    /// What is in the directory.
     ///
     /// # Errors
     /// When the directory can't be read.
-    pub fn list(&self) -> io::Result<Vec<Box<[u8]>>> {
-        let mut names = Vec::new();
+    pub fn list(&self) -> io::Result<Listing> {
+        let mut listing = Listing::default();
         for entry in Dir::read_from(&self.descriptor)? {
             let entry = entry?;
             let file_name = entry.file_name().to_bytes();
             if name::is_distribution(file_name) {
-                names.push(file_name.into());
+                listing.distributions.push(file_name.into());
+            } else {
+                let start = listing.names.len();
+                listing.names.extend_from_slice(file_name);
+                listing.others.push((start..listing.names.len(), entry.file_type()));
             }
         }
-        name::arrange(&mut names);
-        Ok(names)
+        name::arrange(&mut listing.distributions);
+        Ok(listing)
+    }
+}
+
+/// What is in a site directory.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The file names of all distributions, in the order in which `importlib.metadata` finds them.
+    pub distributions: Vec<Box<[u8]>>,
+    /// The names of everything else, one behind the other.
+    names: Vec<u8>,
+    /// Where each lies in `names`, and what the directory says that it is.
+    others: Vec<(Range<usize>, FileType)>,
+    /// `others` by name. Made when it is first asked for, since mostly nobody does.
+    sorted: OnceCell<Vec<(Range<usize>, FileType)>>,
+}
+
+impl Listing {
+    /// What an entry that is no distribution is, as far as the directory says; `None`: there is none
+    /// of this name.
+    #[must_use]
+    pub fn kind(&self, name: &[u8]) -> Option<FileType> {
+        let name_of = |(place, _): &(Range<usize>, FileType)| &self.names[place.clone()];
+        let sorted = self.sorted.get_or_init(|| {
+            let mut sorted = self.others.clone();
+            sorted.sort_unstable_by(|one, other| name_of(one).cmp(name_of(other)));
+            sorted
+        });
+        let found = sorted.binary_search_by(|other| name_of(other).cmp(name)).ok()?;
+        Some(sorted[found].1)
     }
 }
 
@@ -101,7 +138,7 @@ impl AsFd for SiteDir {
 }
 
 /// Whether `importlib.metadata` looks into a directory of this name as into an egg.
-fn is_egg(path: &Path) -> bool {
+pub(crate) fn is_egg(path: &Path) -> bool {
     let name = path.file_name().map_or(&[][..], OsStr::as_bytes);
     name.len() >= 4 && name[name.len() - 4..].eq_ignore_ascii_case(b".egg")
 }

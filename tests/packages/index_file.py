@@ -19,6 +19,16 @@ class Distribution:
     version: str | None
     entry_points: list  # of [group, name, value], in the order of the file
     stamps: list
+    top_level: "TopLevel" = None
+
+
+@dataclass
+class TopLevel:
+    kind: str
+    names: list
+    python_names: list
+    missing: list
+    stamps: list  # of top_level.txt and of the list of files
 
 
 @dataclass
@@ -27,6 +37,7 @@ class Index:
     settled: bool
     unsettled: list
     distributions: dict  # by directory name, in the order in which importlib.metadata finds them
+    without: dict  # stamps of directories without distributions, by path (bytes)
 
 
 def check(data):
@@ -56,11 +67,13 @@ def parse(data):
         assert found == b"" or found.endswith(b"\n")
         return found.decode().split("\n")[:-1]
 
-    fields, segments, groups = {}, {}, {}
+    fields, segments, groups, without = {}, {}, {}, {}
     while lines:
         key, *rest = lines.pop(0).split("\t")
         if key == "segment":
             segments[rest[0]] = part(*map(int, rest[1:]))
+        elif key == "without":
+            without[_unescaped(rest[1])] = _stamp(rest[0])
         elif key == "groups":
             for line in lines:
                 offset, size, expected, name = line.split("\t")
@@ -74,9 +87,14 @@ def parse(data):
     assert [row.directory.encode("utf-8", "surrogateescape") for row in rows] == sorted(
         row.directory.encode("utf-8", "surrogateescape") for row in rows
     )
-    assert len(rows) == len(segments["stamps"]) == len(segments["order"]) == int(fields["count"][0])
-    for row, stamps in zip(rows, segments["stamps"]):
-        row.stamps = [None if stamp == "-" else [int(number) for number in stamp.split(" ")] for stamp in stamps.split("\t")]
+    assert list(without) == sorted(without)
+    lengths = {name: len(segments[name]) for name in ("distributions", "order", "stamps", "top-level")}
+    assert set(lengths.values()) == {int(fields["count"][0])}, lengths
+    missing = dict(line.split("\t") for line in segments["missing"])
+    for number, row in enumerate(rows):
+        row.stamps = [_stamp(stamp) for stamp in segments["stamps"][number].split("\t")]
+        row.top_level = _top_level(segments["top-level"][number], missing.pop(str(number), ""))
+    assert not missing, missing
     placed = {number: {} for number in range(len(rows))}
     for group, lines in groups.items():
         points = [line.split("\t") for line in lines]
@@ -95,14 +113,32 @@ def parse(data):
         settled={"yes": True, "no": False}[fields["settled"][0]],
         unsettled=[rows[int(row)].directory for row in fields.get("unsettled", [""])[0].split()],
         distributions={row.directory: row for row in in_order},
+        without=without,
     )
+
+
+def _stamp(text):
+    return None if text == "-" else [int(number) for number in text.split(" ")]
+
+
+def _unescaped(text):
+    return re.sub(rb"%([0-9A-F]{2})", lambda found: bytes.fromhex(found.group(1).decode()), text.encode())
+
+
+def _top_level(line, missing):
+    *stamps, kind, names, python_names = line.split("\t")
+    assert kind in ("declared", "inferred", "none", "opaque"), line
+    assert bool(names or python_names) == (kind in ("declared", "inferred")), line
+    assert not python_names or kind == "inferred", line
+    assert not missing or kind in ("inferred", "none"), (line, missing)
+    lists = [[_unescaped(name).decode() for name in field.split(" ") if name] for field in (names, python_names, missing)]
+    return TopLevel(kind, *lists, stamps=[_stamp(stamp) for stamp in stamps])
 
 
 def _row(line):
     directory, flags, _key, name, version = line.split("\t")
-    raw = re.sub(rb"%([0-9A-F]{2})", lambda found: bytes.fromhex(found.group(1).decode()), directory.encode())
     return Distribution(
-        directory=raw.decode("utf-8", "surrogateescape"),
+        directory=_unescaped(directory).decode("utf-8", "surrogateescape"),
         flags=flags,
         name=None if "n" in flags else name,
         version=None if "v" in flags else version,

@@ -1,6 +1,8 @@
 //! `entry_points.txt`.
 
-use epcache::distribution::entry_points::{Oddity, parse};
+use std::collections::HashSet;
+
+use epcache::distribution::entry_points::{Oddity, is_read_alike_by_configparser, parse};
 
 use crate::oracle::{Answer, Triple, VERSIONS, ask};
 use crate::random::Random;
@@ -165,6 +167,52 @@ fn ordinary_files_are_never_opaque() {
     assert_eq!(compare("entry-points", &texts), 0);
 }
 
+/// CPython 3.9 reads these files by another parser. Whatever is not flagged in the index must come
+/// out the same there.
+#[test]
+fn texts_that_3_9_reads_alike() {
+    let mut random = Random::new();
+    let mut texts: Vec<String> = CASES.iter().map(|(text, _)| (*text).to_owned()).collect();
+    texts.extend(ORDINARY.map(str::to_owned));
+    texts.extend((0..12_000).map(|_| ordinary(&mut random)));
+    texts.extend((0..60_000).map(|_| {
+        let file = ordinary(&mut random);
+        random.mutate(&file, &NASTY)
+    }));
+    texts.extend((0..100_000).map(|_| format!("[g]\n{}", random.text(&NEARLY_PLAIN, 12))));
+    texts.retain(|text| parse(text).is_ok() && is_read_alike_by_configparser(text));
+    let texts: Vec<_> = texts.into_iter().map(String::into_bytes).collect();
+    let different: HashSet<_> = texts.iter().collect();
+    assert!(different.len() > 20_000, "{} texts show too little", different.len());
+    for (version, answers) in ask::<Vec<Triple>>(&["3.9"], "entry-points", &texts) {
+        for (text, theirs) in texts.iter().zip(answers) {
+            let text = std::str::from_utf8(text).expect("made of text");
+            assert_eq!(Answer::Gives(triples(text)), theirs, "{version}: {text:?}");
+        }
+    }
+}
+
+fn triples(text: &str) -> Vec<Triple> {
+    let entries = parse(text).expect("not opaque");
+    entries.iter().map(|e| (e.group.to_string(), e.name.to_string(), e.value.to_string())).collect()
+}
+
+#[test]
+fn ordinary_files_are_read_alike_by_3_9() {
+    let mut random = Random::new();
+    let flagged: Vec<_> = ORDINARY.iter().filter(|text| !is_read_alike_by_configparser(text)).collect();
+    assert_eq!(flagged, [&ORDINARY[7]], "the one with a comment of configparser's");
+    for _ in 0..10_000 {
+        let text = ordinary(&mut random);
+        // Only a group or name that is there twice makes a difference.
+        let entries = parse(&text).expect("not opaque");
+        let names: HashSet<_> = entries.iter().map(|entry| (&entry.group, &entry.name)).collect();
+        let headers: Vec<_> = text.lines().filter(|line| line.starts_with('[')).collect();
+        let unique = headers.iter().collect::<HashSet<_>>().len() == headers.len();
+        assert_eq!(is_read_alike_by_configparser(&text), unique && names.len() == entries.len(), "{text:?}");
+    }
+}
+
 /// A file as build tools write them.
 fn ordinary(random: &mut Random) -> String {
     const NAMES: [&str; 8] = ["run", "my-tool", "a.b", "x_y", "Über", "py.test", "json", "v2"];
@@ -224,6 +272,34 @@ const NASTY: [&str; 40] = [
     "[", "]", "=", "=", ":", " ", " ", "\t", "\n", "\n", "\n", "\r", "\r\n", "#", ";", "a", "b", "c", "é",
     "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x1f", "\u{85}", "\u{2028}", "\u{2029}", "\u{a0}", "\u{feff}",
     "\u{180e}", "\u{3000}", "\0", "[g]", "a = b", "a=b:c\n", "\n[h]\n", "\u{200b}", "%", "\\",
+];
+
+/// What both parsers know, mostly.
+const NEARLY_PLAIN: [&str; 24] = [
+    "a = m:f\n",
+    "b=m\n",
+    "c = m [x]\n",
+    "\n[h]\n",
+    "[i]\n",
+    "\n",
+    "\n",
+    "# c\n",
+    " ",
+    "  ",
+    "\t",
+    " d = m\n",
+    "e =\n",
+    "[DEFAULT]\n",
+    ";x = y\n",
+    "\r\n",
+    "f",
+    "=",
+    "g.h:i = x\n",
+    "[",
+    "]",
+    "# ",
+    "%(a)s",
+    "\u{e9} = x\n",
 ];
 
 /// Files as they are found in real environments.

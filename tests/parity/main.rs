@@ -10,3 +10,4 @@ mod metadata;
 mod oracle;
 mod random;
 mod sites;
+mod top_level;

@@ -10,10 +10,14 @@ metadata       of a METADATA: [Name, Version]
 files          of an entry_points.txt, read from a real file in a real directory
 sites          the record is the path of a site directory: what is found there, and what
                epcache.entry_points() finds there
+top-level      the record is the path of a site directory, beside which an index of it lies under
+               the name with ".index" behind it: what packages_distributions() finds, and what
+               follows from the index
 
 Where CPython raises, the answer is {"raises": class}.
 """
 
+import importlib.machinery
 import importlib.metadata
 import io
 import json
@@ -23,7 +27,9 @@ import tempfile
 import warnings
 
 # Without site-packages (the option -S), nothing on sys.path holds a distribution.
-sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "python"))
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+sys.path.append(os.path.join(TESTS, "..", "python"))
+sys.path.append(os.path.join(TESTS, "packages"))
 import epcache  # noqa: E402
 
 warnings.simplefilter("ignore")
@@ -110,6 +116,60 @@ def described(dist):
     }
 
 
+def top_level(data):
+    """Every distribution by CPython and by the index, and all of them together."""
+    import index_file
+
+    site = os.fsdecode(data)
+    with open(site + ".index", "rb") as file:
+        index = index_file.parse(file.read())
+    rows, combined, whole = [], {}, True
+    for dist in importlib.metadata.distributions(path=[site]):
+        row = index.distributions[os.path.basename(str(dist._path))].top_level
+        truth = attempt(lambda: names_of(dist))
+        found = None if row.kind == "opaque" else names_by(row)
+        rows.append({"directory": str(dist._path), "kind": row.kind, "truth": truth, "index": found})
+        if isinstance(truth, dict):
+            whole = False
+        for name in (truth if found is None else found) if whole else ():
+            combined.setdefault(name, []).append(dist.metadata["Name"])
+    path, sys.path[:] = sys.path[:], [site]
+    try:
+        everything = attempt(importlib.metadata.packages_distributions)
+    finally:
+        sys.path[:] = path
+    return {"rows": rows, "everything": everything, "combined": combined if whole else {"raises": "?"}}
+
+
+def names_of(dist):
+    """What packages_distributions() takes from a distribution."""
+    if not hasattr(importlib.metadata, "_top_level_declared"):
+        return (dist.read_text("top_level.txt") or "").split()
+    declared = importlib.metadata._top_level_declared(dist)
+    return declared or sorted(importlib.metadata._top_level_inferred(dist))
+
+
+def names_by(row):
+    """The same as docs/index-format.md says."""
+    if row.kind == "declared":
+        return row.names
+    if sys.version_info < (3, 11):
+        return []
+    if sys.version_info < (3, 12):
+        return sorted(row.python_names)
+    names = set(map(module_name, row.names))
+    return sorted(name for name in names if name is not None and "." not in name)
+
+
+def module_name(name):
+    if name.endswith("/"):
+        return name[:-1]
+    suffixes = sorted(importlib.machinery.all_suffixes(), key=len, reverse=True)
+    stem = next((name[: -len(suffix)] for suffix in suffixes if name.endswith(suffix)), None)
+    # From 3.12.2 on, what is no module stands for itself.
+    return stem or name if hasattr(importlib.metadata, "_get_toplevel_name") else stem
+
+
 def records(path):
     with open(path, "rb") as file:
         while True:
@@ -119,7 +179,13 @@ def records(path):
             yield file.read(int.from_bytes(length, "little"))
 
 
-TASKS = {"entry-points": entry_points, "metadata": metadata, "files": files, "sites": sites}
+TASKS = {
+    "entry-points": entry_points,
+    "metadata": metadata,
+    "files": files,
+    "sites": sites,
+    "top-level": top_level,
+}
 
 
 def main():

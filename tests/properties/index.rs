@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 
 use arbtest::arbitrary::{Result, Unstructured};
 use arbtest::arbtest;
-use epcache::distribution::{Distribution, EntryPoint, Identity, Stamps};
+use epcache::distribution::top_level::Kind;
+use epcache::distribution::{Distribution, EntryPoint, Identity, Stamps, TopLevel};
 use epcache::freshness::Stamp;
-use epcache::index::{Index, parse, render};
+use epcache::index::{Index, Without, parse, render};
 
 #[test]
 fn what_is_rendered_is_parsed_to_the_same() {
@@ -155,7 +156,12 @@ fn any_index(u: &mut Unstructured<'_>) -> Result<Index<'static>> {
     }
     let distributions: Vec<_> = rows.into_values().collect();
     let order = distributions.iter().map(|_| u.int_in_range(0..=9_999_999)).collect::<Result<_>>()?;
-    Ok(Index { site: any_stamp(u)?, settled: u.arbitrary()?, distributions, order })
+    let mut without = Vec::new();
+    for _ in 0..u.int_in_range(0..=2)? {
+        let path = Cow::Owned(u.arbitrary::<Vec<u8>>()?);
+        without.push(Without { path, stamp: any_stamp(u)? });
+    }
+    Ok(Index { site: any_stamp(u)?, settled: u.arbitrary()?, distributions, order, without })
 }
 
 fn any_distribution(u: &mut Unstructured<'_>) -> Result<Distribution<'static>> {
@@ -173,13 +179,27 @@ fn any_distribution(u: &mut Unstructured<'_>) -> Result<Distribution<'static>> {
     };
     let count = u.int_in_range(0..=4)?;
     let entry_points: Vec<_> = (0..count).map(|_| entry(u)).collect::<Result<_>>()?;
-    let stamps =
-        Stamps { itself: any_stamp(u)?, metadata: optional_stamp(u)?, entry_points: optional_stamp(u)? };
+    let stamps = Stamps {
+        itself: any_stamp(u)?,
+        metadata: optional_stamp(u)?,
+        entry_points: optional_stamp(u)?,
+        top_level: optional_stamp(u)?,
+        files: optional_stamp(u)?,
+    };
+    let top_level = TopLevel {
+        kind: *u.choose(&[Kind::Declared, Kind::Inferred, Kind::None, Kind::Opaque])?,
+        names: Cow::Owned(text(u)?),
+        python_names: Cow::Owned(text(u)?),
+        missing: Cow::Owned(text(u)?),
+    };
+    let entry_points = u.ratio(3, 4)?.then_some(entry_points);
     Ok(Distribution {
         file_name: Cow::Owned(file_name),
         key: optional_text(u)?.filter(|key| !key.is_empty()),
         identity: u.arbitrary::<bool>()?.then_some(identity),
-        entry_points: u.ratio(3, 4)?.then_some(entry_points),
+        configparser_differs: entry_points.is_some() && u.arbitrary()?,
+        entry_points,
+        top_level,
         stamps,
         settled: u.arbitrary()?,
     })
@@ -219,8 +239,21 @@ fn small_index() -> Index<'static> {
         file_name: Cow::Borrowed(name.as_bytes()),
         key: Some("foo".into()),
         identity: Some(Identity { name: Some("foo".into()), version: None }),
+        configparser_differs: entry_points.is_some(),
         entry_points,
-        stamps: Stamps { itself: stamp, metadata: Some(stamp), entry_points: None },
+        top_level: TopLevel {
+            kind: Kind::Inferred,
+            names: "a/ b.py".into(),
+            python_names: "a".into(),
+            missing: "c.py".into(),
+        },
+        stamps: Stamps {
+            itself: stamp,
+            metadata: Some(stamp),
+            entry_points: None,
+            top_level: Some(stamp),
+            files: None,
+        },
         settled: false,
     };
     let entry =
@@ -230,7 +263,8 @@ fn small_index() -> Index<'static> {
         distribution("foo\n-2.dist-info", None),
         distribution("foo-3.dist-info", Some(vec![])),
     ];
-    let mut index = Index { site: stamp, settled: true, distributions, order: vec![2, 0, 1] };
+    let without = vec![Without { path: (b"/usr/lib/\xff\n").into(), stamp }];
+    let mut index = Index { site: stamp, settled: true, distributions, order: vec![2, 0, 1], without };
     index.distributions.sort_by(|one, other| one.file_name.cmp(&other.file_name));
     index
 }

@@ -5,12 +5,16 @@ it says of a real environment is compared with what the tool writes. It is slow 
 purpose, and takes its parser from `importlib.metadata` where that is the authority.
 """
 
+import configparser
 import email
 import os
 import re
 
 PRIME = 1073741789
 SUFFIXES = (b".dist-info", b".egg-info")
+LISTS = ["RECORD", "installed-files.txt", "SOURCES.txt"]
+# A path, in quotes or not, perhaps a hash, perhaps a size; nothing that needs more thought.
+PLAIN_LINE = re.compile(r'(?:"(?P<quoted>[^"]*)"|(?P<bare>[^",]*))(?:,[^",]*(?:,[0-9]{0,18})?)?')
 
 
 def check(data):
@@ -59,6 +63,20 @@ def parse_entry_points(text):
     return entries
 
 
+def is_read_alike_by_configparser(text, entries):
+    """Whether CPython 3.9's way of reading entry_points.txt gives the same."""
+    if ";" in text or "%" in text:
+        return False
+    parser = configparser.ConfigParser(delimiters="=")
+    parser.optionxform = str
+    try:
+        parser.read_string(text)
+    except configparser.Error:
+        return False
+    found = [(group, name, value) for group in parser.sections() for name, value in parser.items(group)]
+    return found == entries
+
+
 def read_text(path):
     """('absent' | 'text' | 'hidden', text)"""
     if os.path.islink(path):
@@ -72,6 +90,98 @@ def read_text(path):
             return "text", file.read()
     except UnicodeDecodeError:
         return "hidden", None
+
+
+class TopLevel:
+    """The importable names of a distribution, for the segments `top-level` and `missing`.
+
+    `names`, `python_names` and `missing` are sets, or a list where they are declared.
+    """
+
+    def __init__(self, kind, names=(), python_names=(), missing=(), stamps=(None, None)):
+        self.kind = kind
+        self.names = names
+        self.python_names = python_names
+        self.missing = missing
+        self.stamps = stamps
+
+    @classmethod
+    def of(cls, site, file_name):
+        """What the page says of a distribution."""
+        path = os.path.join(os.fsencode(site), file_name)
+        own = stamp(path + b"/top_level.txt")
+        kind, text = read_text(path + b"/top_level.txt")
+        if kind == "hidden" or os.path.islink(path):
+            return cls("opaque", stamps=(own, None))
+        if (text or "").split():
+            return cls("declared", text.split(), stamps=(own, None))
+        lists = [name for name in LISTS if os.path.lexists(path + b"/" + name.encode())]
+        if not lists:
+            return cls("none", stamps=(own, None))
+        stamps = own, stamp(path + b"/" + lists[0].encode())
+        kind, text = read_text(path + b"/" + lists[0].encode())
+        if kind != "text" or lists[1:] and (lists[0] != "RECORD" or not text):
+            return cls("opaque", stamps=stamps)
+        try:
+            return cls(*inferred(os.fsdecode(site), os.fsdecode(file_name), lists[0], text), stamps=stamps)
+        except ValueError:
+            return cls("opaque", stamps=stamps)
+
+
+def inferred(site, file_name, name_of_list, text):
+    """Kind, names, names for 3.11, what is missing; ValueError where it is left to the reader."""
+    python_names, found, here = set(), set(), {}
+    for line in text.splitlines():
+        parts = parts_of(line, name_of_list)
+        if parts is None:
+            continue  # beside the list, in a directory with a dot
+        if name_of_list != "installed-files.txt" and re.fullmatch(r".+\.py", parts[-1], re.DOTALL):
+            python_names.add(parts[0] if len(parts) > 1 else parts[0][:-3])
+        if len(parts) > 1:
+            token = parts[0] + "/"
+            wanted = "." not in parts[0]
+        else:
+            token = parts[0]
+            wanted = re.search(r"^[^.]*(\.(py|pyc|.*so(?<=\.so)))?$(?!\n)", token, re.DOTALL)
+        if not wanted:
+            continue
+        path = os.path.join(site, *parts)
+        if not os.path.realpath(path).startswith(os.path.realpath(site) + "/"):
+            raise ValueError("leads out of the site directory")
+        if os.path.exists(path):
+            found.add(token)
+        here[token] = os.path.lexists(os.path.join(site, parts[0]))
+    if any(is_there and token not in found for token, is_there in here.items()):
+        raise ValueError("there is something of that name, but none of the files")
+    kind = "inferred" if found or python_names else "none"
+    return kind, found, python_names, {token for token, is_there in here.items() if not is_there}
+
+
+def parts_of(line, name_of_list):
+    """The parts of a path in a list, seen from the site directory."""
+    if name_of_list == "RECORD":
+        match = PLAIN_LINE.fullmatch(line)
+        path = match and (match["quoted"] or match["bare"])
+    else:
+        path = None if '"' in line else line
+    if not path or path.startswith("/") or "\0" in path:
+        raise ValueError("not plain")
+    beside = False
+    if name_of_list == "installed-files.txt":
+        beside = not path.startswith("../")
+        path = path if beside else path[3:]
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if not parts or name_of_list == "installed-files.txt" and ".." in parts:
+        raise ValueError("not plain")
+    return None if beside else parts
+
+
+def spelled_name(name):
+    """A name as a field of names spells it."""
+    return "".join(
+        "".join("%%%02X" % byte for byte in char.encode()) if char.isspace() or char in "\x7f%" or char < " " else char
+        for char in name
+    ).encode()
 
 
 def normalize(name):
@@ -100,6 +210,7 @@ class Row:
     """What the index says about one distribution."""
 
     def __init__(self, site, name):
+        self.top_level = TopLevel.of(site, name)
         path = os.path.join(os.fsencode(site), name)
         self.file_name = name
         metadata = b"PKG-INFO" if name.lower().endswith(b".egg-info") else b"METADATA"
@@ -121,6 +232,9 @@ class Row:
                 # A reader has to ask the metadata who this is, and then to raise what that makes
                 # importlib.metadata raise.
                 self.entries = None
+        self.configparser_differs = bool(
+            text and self.entries is not None and not is_read_alike_by_configparser(text, self.entries)
+        )
         self.key = normalize(name) if has_key(name) else ""
 
     def flags(self):
@@ -128,6 +242,7 @@ class Row:
             flag
             for flag, is_set in [
                 ("e", self.entries is None),
+                ("c", self.configparser_differs),
                 ("m", self.identity_is_opaque),
                 ("n", not self.identity_is_opaque and self.name is None),
                 ("v", not self.identity_is_opaque and self.version is None),
@@ -149,8 +264,13 @@ def rows_of(site):
     return rows, [listing.index(row.file_name) for row in rows]
 
 
-def render(site_stamp, rows, order, *, settled=True, unsettled=(), version=b"1"):
-    """The bytes of an index."""
+def render(site_stamp, rows, order, *, settled=True, unsettled=(), version=b"1", without=(), top_level=None):
+    """The bytes of an index.
+
+    `without` are paths of directories that are said to hold no distributions; `top_level` replaces
+    what is known of some distributions: a `TopLevel` by directory name.
+    """
+    names_of = [(top_level or {}).get(os.fsdecode(row.file_name), row.top_level) for row in rows]
     groups = {}
     for number, row in enumerate(rows):
         for place, (group, name, value) in enumerate(row.entries or ()):
@@ -179,6 +299,23 @@ def render(site_stamp, rows, order, *, settled=True, unsettled=(), version=b"1")
     order = append(b"".join(b"%07d\n" % position for position in order))
     stamps = append(b"".join(b"\t".join(map(spelled, row.stamps)) + b"\n" for row in rows))
 
+    def names(names):
+        if isinstance(names, (set, frozenset)):
+            # A directory is sorted behind a file of its name.
+            names = sorted(names, key=lambda name: (name.rstrip("/").encode(), name.endswith("/")))
+        return b" ".join(map(spelled_name, names))
+
+    top_levels = append(
+        b"".join(
+            b"\t".join([*map(spelled, row.stamps), row.kind.encode(), names(row.names), names(row.python_names)])
+            + b"\n"
+            for row in names_of
+        )
+    )
+    missing = append(
+        b"".join(b"%d\t%b\n" % (n, names(row.missing)) for n, row in enumerate(names_of) if row.missing)
+    )
+
     keys = [row.key for row in rows]
     header = b"site\t" + b"\t".join(b"%d" % number for number in site_stamp) + b"\n"
     header += b"settled\t" + (b"yes" if settled else b"no") + b"\n"
@@ -190,7 +327,17 @@ def render(site_stamp, rows, order, *, settled=True, unsettled=(), version=b"1")
     ]:
         if numbers:
             header += name + b"\t" + b" ".join(b"%d" % number for number in numbers) + b"\n"
-    for name, place in [(b"distributions", table), (b"order", order), (b"stamps", stamps)]:
+    for path in sorted(map(os.fsencode, without)):
+        found = os.stat(path)
+        numbers = found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
+        header += b"without\t" + spelled(numbers) + b"\t" + escape(path) + b"\n"
+    for name, place in [
+        (b"distributions", table),
+        (b"order", order),
+        (b"stamps", stamps),
+        (b"top-level", top_levels),
+        (b"missing", missing),
+    ]:
         header += b"segment\t" + name + b"\t" + place + b"\n"
     header += b"groups\t%d\n" % len(group_lines) + b"".join(group_lines)
 
