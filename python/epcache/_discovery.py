@@ -89,28 +89,57 @@ def _collect(flavour, group, look):
     found = []
     lasting = True
     taken = set() if flavour.unique else None
+    later = []
+
+    def add(distribution):
+        if taken is not None:
+            key = flavour.key(distribution)
+            if key in taken:
+                return
+            taken.add(key)
+        found.extend([ep for ep in flavour.entry_points(distribution) if group in (None, ep.group)])
+
     for view, other in sources(flavour, look):
         if view is not None:
-            lasting = _of_view(view, other, group, taken, found) and lasting
+            waiting = [] if flavour.has_metadata is None else _without_metadata(view, other, flavour)
+            lasting = _of_view(view, other, group, taken, found, waiting) and lasting
+            later += [other.distribution(view, item) for item in waiting]
             continue
         for distribution in other:
-            if taken is not None:
-                key = flavour.key(distribution)
-                if key in taken:
-                    continue
-                taken.add(key)
-            found += [ep for ep in flavour.entry_points(distribution) if group in (None, ep.group)]
-    return found, lasting
+            if flavour.has_metadata is None or flavour.has_metadata(distribution):
+                add(distribution)
+            else:
+                later.append(distribution)
+    for distribution in later:
+        add(distribution)
+    return found, lasting and not later
 
 
-def _of_view(view, flavour, group, taken, found):
-    """Add the entry points of a view; says whether they are from the index alone."""
+def _without_metadata(view, flavour, asked):
+    """The places of the distributions that have no metadata, as the module that is asked sees it."""
+
+    def seen(item):
+        row = view.row(item, METADATA)
+        return row is not None and view.table.name(row) is not None
+
+    return [
+        item
+        for item in flavour.order(view)
+        if not seen(item) and not asked.has_metadata(flavour.distribution(view, item))
+    ]
+
+
+def _of_view(view, flavour, group, taken, found, waiting):
+    """Add the entry points of a view, but for some; says whether they are from the index alone."""
     by_row = {}
+    waiting = frozenset(waiting)
     if view.index is not None:
         for row, _, its_group, name, value in view.index.records(group):
             by_row.setdefault(row, []).append((its_group, name, value))
     lasting = True
     for item in flavour.order(view):
+        if item in waiting:
+            continue
         if taken is not None:
             key = view.key(item, flavour)
             if key in taken:

@@ -3,6 +3,7 @@
 Where a version of them is not understood, `understood` says so, and it is left as it is.
 """
 
+import operator
 import pathlib
 import sys
 
@@ -21,7 +22,18 @@ def understood(module):
     if module.__name__ == "importlib.metadata":
         return sys.version_info >= (3, 9)
     # Its releases for 3.9 and later that find distributions as CPython from 3.10 on does.
-    return all(hasattr(module, name) for name in ("EntryPoints", "Lookup", "MetadataPathFinder", "Prepared"))
+    needed = ["EntryPoints", "Lookup", "MetadataPathFinder", "Prepared"]
+    if prefers_metadata(module):
+        needed.append("_safe_has_metadata")
+    return all(hasattr(module, name) for name in needed)
+
+
+def prefers_metadata(module):
+    """Whether entry_points() of the module takes distributions that have metadata first."""
+    function = module.entry_points
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    return "_prefer_valid" in getattr(getattr(function, "__code__", None), "co_names", ())
 
 
 class Native:
@@ -40,6 +52,13 @@ class Native:
         # Newer ones refuse some values, so what is not plain has to be shown to them.
         self._any_value = self._groups and not _refuses(module.EntryPoint)
         self._rule = rule_of(module)
+        # How the module tells two distributions apart, and, where its entry_points() puts those
+        # without metadata last, how it knows them.
+        unique = getattr(module, "_unique", None)
+        self._key = getattr(unique, "keywords", {}).get("key", operator.attrgetter("_normalized_name"))
+        self.has_metadata = module._safe_has_metadata if prefers_metadata(module) else None
+        # Newer releases of importlib_metadata make other providers' distributions into their own.
+        self._local = getattr(getattr(module, "localize", None), "dist", None)
 
     def of(self, finder):
         if not searches_sys_path(finder):
@@ -118,10 +137,11 @@ class Native:
         return self._find_distributions(context)
 
     def of_finder(self, find_distributions):
-        return find_distributions(self.module.DistributionFinder.Context())
+        found = find_distributions(self.module.DistributionFinder.Context())
+        return found if self._local is None else map(self._local, found)
 
     def key(self, distribution):
-        return distribution._normalized_name
+        return self._key(distribution)
 
     def entry_points(self, distribution):
         return distribution.entry_points

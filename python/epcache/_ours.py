@@ -11,6 +11,7 @@ from ._top_level import from_disk, from_table, rule_of
 class _Ours:
     once = True  # importlib_metadata's finder stands in for the standard one, both are not asked
     unique = True  # of distributions with one name only the first has entry points
+    has_metadata = None  # distributions are taken in their order, with metadata or without
     entry_points_type = EntryPoints
     _indexed = None
     _rule = None
