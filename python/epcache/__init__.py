@@ -53,7 +53,7 @@ def entry_points(**params):
         del params["group"]
     else:
         group = None
-    found = None if group is None else _plain_answer(group)
+    found = _plain_answer(group)
     if found is None:
         from . import _discovery, _ours
 
@@ -509,11 +509,16 @@ class Index:
         return self._order
 
 
+def unescape(name):
+    """What an index writes with ``%XX``, as it is."""
+    first, *rest = name.split(b"%")
+    return first + b"".join([bytes((int(part[:2], 16),)) + part[2:] for part in rest])
+
+
 def unescaped(name):
     """The name of a file, as `os.listdir` gives it, from how an index writes it."""
     if b"%" in name:
-        first, *rest = name.split(b"%")
-        name = first + b"".join([bytes((int(part[:2], 16),)) + part[2:] for part in rest])
+        name = unescape(name)
     if b"\0" in name:
         raise ValueError("NUL in a file name")
     return name.decode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
@@ -660,7 +665,8 @@ class Path:
 
 
 def _plain_answer(group):
-    """The entry points of a group as a list; None where more has to be looked at than this file does."""
+    """The entry points of a group, or of all if it is None, as a list; None where that takes more than
+    the plain case."""
     global _known
     if environment("EPCACHE"):
         return None
@@ -681,9 +687,9 @@ def _plain_answer(group):
                 return None
         of = EntryPoint._of
         found = [
-            of(name, value, group, index, row)
+            of(name, value, its_group, index, row)
             for index in known.indexes
-            for row, _, _, name, value in index.records(group)
+            for row, _, its_group, name, value in index.records(group)
         ]
     except Unusable:
         return None
@@ -699,6 +705,8 @@ def _plain_answer(group):
 def _walk():
     """What is on `sys.path`; None if it is anything but plain."""
     finders = [finder for finder in sys.meta_path if hasattr(finder, "find_distributions")]
+    if not finders:
+        return Path()
     if len(finders) != 1 or not searches_sys_path(finders[0]):
         return None
     path = Path()

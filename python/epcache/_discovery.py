@@ -32,7 +32,7 @@ def answered(flavour, answer):
             text = f"the index {damaged.path} {damaged}; the directory is read instead"
             look.troubles.append((damaged.site, text))
         finally:
-            flavour.tell(look.troubles)
+            flavour.tell(look.all_troubles())
 
 
 def sources(flavour, look):
@@ -99,10 +99,15 @@ def _collect(flavour, group, look):
             taken.add(key)
         found.extend([ep for ep in flavour.entry_points(distribution) if group in (None, ep.group)])
 
-    for view, other in sources(flavour, look):
+    everything = list(sources(flavour, look))
+    for view, other in everything:
         if view is not None:
+            view.prove_entry_points()
             waiting = [] if flavour.has_metadata is None else _without_metadata(view, other, flavour)
-            lasting = _of_view(view, other, group, taken, found, waiting) and lasting
+            # Where nothing else is, and no two are of one name, nothing needs to be told apart.
+            alone = len(everything) == 1 and not waiting and view.has_own_keys()
+            told_apart = None if alone else taken
+            lasting = _of_view(view, other, group, told_apart, found, waiting) and lasting
             later += [other.distribution(view, item) for item in waiting]
             continue
         for distribution in other:

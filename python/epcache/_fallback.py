@@ -38,13 +38,19 @@ class Distribution(importlib.metadata.PathDistribution):
 
     @property
     def _normalized_name(self):
-        return normalized_stem(os.path.basename(str(self._path))) or stem_of(self.name)
+        return normalized_stem(os.path.basename(str(self._path))) or _normalized(self.name)
 
     @property
     def entry_points(self):
         """What ``entry_points.txt`` says; `TypeError` for a line without ``=``."""
         text = self.read_text("entry_points.txt")
         return EntryPoints([ep._for(self) for ep in parse(text or "")])
+
+
+def _normalized(name):
+    if not isinstance(name, str):
+        raise TypeError(f"a distribution without a name: {name!r}")
+    return stem_of(name)
 
 
 def normalized_stem(file_name):
@@ -89,7 +95,7 @@ def key(distribution):
     # 3.9
     if isinstance(distribution, importlib.metadata.PathDistribution):
         return Distribution(distribution._path)._normalized_name
-    return stem_of(distribution.metadata["Name"])
+    return _normalized(distribution.metadata["Name"])
 
 
 def entry_points(distribution):

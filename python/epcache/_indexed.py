@@ -14,6 +14,10 @@ def indexed(base, flavour):
     """The class for distributions of a `View` that otherwise are of the class `base`."""
 
     class Indexed(base):
+        def __new__(cls, *arguments):
+            # What others do here (3.12 looks for methods that are missing) takes longer than the rest.
+            return object.__new__(cls)
+
         def __init__(self, view, item):
             self._view = view
             self._item = item

@@ -143,6 +143,9 @@ class Native:
     def key(self, distribution):
         return self._key(distribution)
 
+    def own_key(self, distribution):
+        return self.module.PathDistribution._normalized_name.fget(distribution)
+
     def entry_points(self, distribution):
         return distribution.entry_points
 

@@ -81,6 +81,11 @@ class _Ours:
 
         return _fallback.key(distribution)
 
+    def own_key(self, distribution):
+        from . import _fallback
+
+        return _fallback.Distribution._normalized_name.fget(distribution)
+
     def entry_points(self, distribution):
         from . import _fallback
 

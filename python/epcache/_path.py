@@ -53,6 +53,15 @@ class Look:
         self.stamps.reverse()
         self.sources = [(entry, source) for entry, source in sources if source is not None]
 
+    def all_troubles(self):
+        """What there is to tell, now that answers have been taken from it."""
+        moved = [
+            (entry, f"{source.moved!r} was not settled when the index {source.index.path} was made, and has changed")
+            for entry, source in self.sources
+            if isinstance(source, View) and source.moved
+        ]
+        return self.troubles + moved
+
     def _source(self, entry):
         if not isinstance(entry, str) or entry.rpartition("/")[2].lower().endswith(".egg"):
             self.lasting = False

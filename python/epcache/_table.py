@@ -3,7 +3,7 @@
 Read when more is wanted than the entry points of one group.
 """
 
-from . import checked, unescaped
+from . import checked, unescape, unescaped
 
 # What an answer is from, for the proof that it still holds.
 ENTRY_POINTS = 2
@@ -18,7 +18,7 @@ class Table:
         self.unusable = index.unusable
         self._rows = self._lines("distributions")
         self._stamps = None
-        self._top_level = None
+        self._top_level = self._missing = None
         self._by_row = None
 
     @checked
@@ -36,7 +36,12 @@ class Table:
     @checked
     def names(self):
         """The names of all ``.dist-info`` and ``.egg-info``, by row."""
-        names = [unescaped(line.split(b"\t", 1)[0]) for line in self._rows]
+        names = [line.partition(b"\t")[0] for line in self._rows]
+        joined = b"\n".join(names)
+        if b"%" in joined or not names:
+            names = list(map(unescaped, names))
+        else:
+            names = unescaped(joined).split("\n")
         joined = "/".join(names).lower()
         # Whoever wrote it may not lead us out of the site directory, or to what is no distribution.
         if joined.count("/") != max(len(names) - 1, 0) or len(names) != sum(
@@ -71,19 +76,33 @@ class Table:
     @checked
     def stamps(self, row):
         """Three recorded stamps as bytes: of itself, its metadata file and its entry_points.txt."""
+        itself, metadata, entry_points = self.all_stamps()[row].split(b"\t")
+        return itself, metadata, entry_points
+
+    def all_stamps(self):
+        """The stamps of all rows, each three with tabs between them."""
         if self._stamps is None:
             self._stamps = self._lines("stamps")
-        itself, metadata, entry_points = self._stamps[row].split(b"\t")
-        return itself, metadata, entry_points
+        return self._stamps
 
     @checked
     def top_level(self, row):
-        """What packages can be imported: stamps of top_level.txt and of the list of files, the kind
-        of source, the names for CPython from 3.12 on, and those for 3.11; all but the kind as bytes."""
+        """What can be imported: stamps (bytes) of top_level.txt and of the list of files, the kind of
+        source, the names for CPython from 3.12 on, and those for 3.11."""
         if self._top_level is None:
             self._top_level = self._lines("top-level")
         declared, listed, kind, names, python_names = self._top_level[row].split(b"\t")
-        return declared, listed, kind.decode(), names.split(), python_names.split()
+        return declared, listed, kind.decode(), _names(names), _names(python_names)
+
+    @checked
+    def missing(self, row):
+        """What would give further top-level names of the row, had it been there."""
+        if self._missing is None:
+            lines = self.index.segment(b"missing").split(b"\n")
+            if lines.pop() != b"":
+                raise self.unusable()
+            self._missing = {int(row): _names(names) for row, names in (line.split(b"\t") for line in lines)}
+        return self._missing.get(row, ())
 
     @checked
     def entry_points(self, row):
@@ -98,3 +117,10 @@ class Table:
                 number: [record[1:] for record in records] for number, records in by_row.items()
             }
         return self._by_row.get(row, ())
+
+
+def _names(field):
+    """The names of a field, as they are."""
+    if b"%" not in field:
+        return field.decode().split(" ") if field else ()
+    return [unescape(name).decode() for name in field.split(b" ")]

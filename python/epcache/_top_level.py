@@ -36,14 +36,14 @@ def from_table(rule, table, row, strict):
     if kind == "opaque":
         return None
     if kind == "declared":
-        return [_unescaped(name) for name in names]
+        return names
     if rule == _DECLARED or kind == "none":
         return ()
     if strict:
         return None
     if rule == _PYTHON:
-        return [_unescaped(name) for name in python_names]
-    return _inferred([_unescaped(name) for name in names], rule)
+        return python_names
+    return _inferred(names, rule)
 
 
 def from_disk(module, distribution):
@@ -97,10 +97,3 @@ def _suffixes():
 
         _known_suffixes = sorted(all_suffixes(), key=len, reverse=True)
     return _known_suffixes
-
-
-def _unescaped(name):
-    if b"%" not in name:
-        return name.decode()
-    first, *rest = name.split(b"%")
-    return (first + b"".join([bytes((int(part[:2], 16),)) + part[2:] for part in rest])).decode()

@@ -8,8 +8,8 @@ that the index knows not to be there can't have been added without moving the di
 """
 
 import posix
+from itertools import repeat
 
-from . import stamp_of
 from ._table import ENTRY_POINTS, METADATA, Table
 
 TOP_LEVEL = 3
@@ -43,45 +43,44 @@ class View:
     `names` are those of their directories, `rows` their rows in the index, None where it has none.
     """
 
-    def __init__(self, entry, names, index=None, rows=None, proven=False, unsettled=frozenset()):
+    def __init__(self, entry, names, rows, index=None, table=None, listing=None, unsettled=frozenset()):
         self.entry = entry
         self.names = names
-        self.index = index
-        self.table = None
         self.rows = rows
-        self.proven = proven
+        self.index = index
+        self.table = table
+        self._listing = listing  # all that is in the directory; None with the site proof
         self._unsettled = unsettled
-        self._known_proofs = {}
+        self._proofs = {}
+        self._itself = [None] * len(names)
         self._stems = None
-        self.lasting = proven and not unsettled
+        self.lasting = index is not None and listing is None and not unsettled
         self.made = {}  # whatever is kept with it, by who keeps it
+        self.moved = None  # the first distribution that is not as its index says, to its surprise
 
     @classmethod
-    def listed(cls, entry, names):
+    def listed(cls, entry, listing):
         """Of a directory without an index."""
-        names = [name for name in names if name.lower().endswith(_ENDS)]
-        return cls(entry, names, rows=[None] * len(names))
+        names = [name for name in listing if name.lower().endswith(_ENDS)]
+        return cls(entry, names, [None] * len(names), listing=listing)
 
     @classmethod
     def indexed(cls, entry, index):
         """Of a directory whose index has its stamp."""
         table = Table(index)
         names = table.names()
-        order = index.positions()
-        rows = sorted(range(len(names)), key=lambda row: order[8 * row : 8 * row + 7])
-        view = cls(entry, [names[row] for row in rows], index, rows, True, index.unsettled)
-        view.table = table
-        return view
+        places = index.positions().split(b"\n")
+        rows = sorted(range(len(names)), key=places.__getitem__)
+        return cls(entry, [names[row] for row in rows], rows, index, table, unsettled=index.unsettled)
 
     @classmethod
-    def stale(cls, entry, index, names):
-        """Of a directory that differs from what its index says: `names` is its listing now."""
+    def stale(cls, entry, index, listing):
+        """Of a directory that differs from what its index says: `listing` is what is there now."""
         table = Table(index)
-        numbers = {name: row for row, name in enumerate(table.names())}
-        names = [name for name in names if name.lower().endswith(_ENDS)]
-        view = cls(entry, names, index, [numbers.get(name) for name in names])
-        view.table = table
-        return view
+        names = table.names()
+        row_of = dict(zip(names, range(len(names)))).get
+        names = [name for name in listing if name.lower().endswith(_ENDS)]
+        return cls(entry, names, list(map(row_of, names)), index, table, listing)
 
     def again(self):
         """The same, with nothing kept with it."""
@@ -94,7 +93,13 @@ class View:
         if self._stems is None:
             self._stems = stems = {}
             for item, name in enumerate(self.names):
-                stems.setdefault(stem_key(name), []).append(item)
+                stem = name.lower().rpartition(".")[0].partition("-")[0]
+                if "." in stem or "_" in stem:
+                    stem = stem_of(stem)
+                if stem in stems:
+                    stems[stem].append(item)
+                else:
+                    stems[stem] = [item]
         return self._stems
 
     def grouped(self):
@@ -103,6 +108,12 @@ class View:
         if len(stems) == len(self.names):
             return range(len(self.names))
         return [item for together in stems.values() for item in together]
+
+    def has_own_keys(self):
+        """Whether each distribution has a key of its own, told by the name of its directory."""
+        stems = self.stems()
+        plain = "" not in stems and all(map(str.endswith, self.names, repeat(_ENDS)))
+        return plain and len(stems) == len(self.names)
 
     def key(self, item, flavour):
         """By what two distributions are the same for `entry_points()`."""
@@ -113,9 +124,7 @@ class View:
             row = self.row(item, METADATA)
             key = "" if row is None else self.table.key(row)
         if not key:
-            distribution = flavour.distribution(self, item)
-            name = distribution.name if hasattr(distribution, "name") else distribution.metadata["Name"]
-            key = stem_of(name)
+            key = flavour.own_key(flavour.distribution(self, item))
         return key
 
     def row(self, item, source):
@@ -123,43 +132,90 @@ class View:
         row = self.rows[item]
         if row is None:
             return None
-        if self.proven and row not in self._unsettled:
+        if self._listing is None and row not in self._unsettled:
             return row
-        proof = item, source
-        if proof not in self._known_proofs:
-            self._known_proofs[proof] = self._proves(item, row, source)
-        return row if self._known_proofs[proof] else None
+        proofs = self._proofs.get(source)
+        if proofs is None:
+            proofs = self._proofs[source] = [None] * len(self.names)
+        if proofs[item] is None:
+            proofs[item] = self._proves(item, row, source)
+            if self._listing is None and not proofs[item]:
+                self.moved = self.moved or self.names[item]
+        return row if proofs[item] else None
+
+    def prove_entry_points(self):
+        """Prove for all at once that their entry points are as recorded: the loop that a stale index
+        costs, so it goes without the steps in between."""
+        if self._listing is None or ENTRY_POINTS in self._proofs or self.index is None:
+            return
+        stamps = self.table.all_stamps()
+        lstat = posix.lstat
+        prefix = f"{self.entry}/"
+        proofs = [False] * len(self.names)
+        for item, row in enumerate(self.rows):
+            if row is None:
+                continue
+            itself, _, recorded = stamps[row].partition(b"\t")
+            recorded = recorded.rpartition(b"\t")[2]
+            path = prefix + self.names[item]
+            try:
+                info = lstat(path)
+                if itself != b"%d %d %d %d" % (info.st_mtime_ns, info.st_ctime_ns, info.st_ino, info.st_size):
+                    continue
+                if recorded != b"-":
+                    info = lstat(path + "/entry_points.txt")
+                    proofs[item] = recorded == b"%d %d %d %d" % (
+                        info.st_mtime_ns,
+                        info.st_ctime_ns,
+                        info.st_ino,
+                        info.st_size,
+                    )
+                else:
+                    proofs[item] = True
+            except OSError:
+                continue
+        self._proofs[ENTRY_POINTS] = proofs
 
     def _proves(self, item, row, source):
         name = self.names[item]
-        recorded = self.table.stamps(row)
-        itself = item, 0
-        if itself not in self._known_proofs:
-            self._known_proofs[itself] = self._has(name, recorded[0])
-        if not self._known_proofs[itself]:
+        itself, metadata, entry_points = self.table.stamps(row)
+        if self._itself[item] is None:
+            self._itself[item] = self._has(name, itself)
+        if not self._itself[item]:
             return False
-        if source == METADATA:
-            return self._has_file(name, metadata_file(name), recorded[1])
         if source == ENTRY_POINTS:
-            return self._has_file(name, "entry_points.txt", recorded[2])
-        if source == TOP_LEVEL:
-            declared, listed, kind, _, _ = self.table.top_level(row)
-            return (
-                kind != "opaque"
-                and self._has_file(name, "top_level.txt", declared)
-                and (listed == b"-" or any(self._has(f"{name}/{file}", listed) for file in FILE_LISTS))
-            )
-        raise ValueError(source)
+            return entry_points == b"-" or self._has(f"{name}/entry_points.txt", entry_points)
+        if source == METADATA:
+            return metadata == b"-" or self._has(f"{name}/{metadata_file(name)}", metadata)
+        return self._proves_top_level(name, row)
 
-    def _has_file(self, name, file, recorded):
-        return recorded == b"-" or self._has(f"{name}/{file}", recorded)
+    def _proves_top_level(self, name, row):
+        declared, listed, kind, names, _ = self.table.top_level(row)
+        if not (
+            kind != "opaque"
+            and (declared == b"-" or self._has(f"{name}/top_level.txt", declared))
+            and (listed == b"-" or any(self._has(f"{name}/{file}", listed) for file in _FILE_LISTS))
+        ):
+            return False
+        if kind == "declared" or self._listing is None:
+            return True
+        # What was inferred is from files whose coming and going is seen in the directory alone.
+        there = self.made.setdefault("listing", frozenset(self._listing))
+        return all(name.rstrip("/") in there for name in names) and not any(
+            name.rstrip("/") in there for name in self.table.missing(row)
+        )
 
     def _has(self, path, recorded):
         try:
-            info = posix.lstat(f"{self.entry}/{path}" if self.entry else path)
+            info = posix.lstat(f"{self.entry}/{path}")
         except OSError:
             return False
-        return b"%d %d %d %d" % stamp_of(info) == recorded
+        return recorded == b"%d %d %d %d" % (
+            info.st_mtime_ns,
+            info.st_ctime_ns,
+            info.st_ino,
+            info.st_size,
+        )
 
 
-FILE_LISTS = ("RECORD", "installed-files.txt", "SOURCES.txt")
+_FILE_LISTS = ("RECORD", "installed-files.txt", "SOURCES.txt")

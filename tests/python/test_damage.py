@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import posix
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import index_writer
 import pytest
 import warned
 from environments import add
-from epcache import _discovery, _warning
+from epcache import _warning
 from interpreters import READER, run
 
 
@@ -213,11 +214,11 @@ def test_owned_by_the_owner_of_the_site_directory(site, truth):
 def test_only_in_the_system_cache_the_user_epcache_is_trusted(site, truth, tmp_path, monkeypatch):
     import pwd
 
-    from epcache import _locate
+    import epcache
 
     cache = tmp_path / "var"
-    monkeypatch.setattr(_locate, "SYSTEM_CACHE", str(cache))
-    monkeypatch.setattr(_locate, "SYSTEM_USER", "nobody")
+    monkeypatch.setattr(epcache, "SYSTEM_CACHE", str(cache))
+    monkeypatch.setattr(epcache, "SYSTEM_USER", "nobody")
     nobody = pwd.getpwnam("nobody").pw_uid
     sidecar = site / ".epcache" / "index"
     os.chown(sidecar, nobody, -1)
@@ -311,7 +312,9 @@ def test_the_next_place_is_tried_when_an_index_is_no_good(site, truth, tmp_path,
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     index_writer.write(str(site), f"{tmp_path}/xdg/epcache{site}/index")
     reads = []
-    monkeypatch.setattr(_discovery.posix, "listdir", lambda path: reads.append(path) or [], raising=True)
+    # The first entry is where programs are, and may be listed in any case.
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "nothing"), str(site)])
+    monkeypatch.setattr(posix, "listdir", lambda path: reads.append(path) or [], raising=True)
     put(site, b"no index")
     found, told = answer(group="g")
     assert found == truth[1] and len(told) == 1 and reads == []

@@ -378,14 +378,13 @@ def test_directories_without_distributions_are_remembered_until_they_change(tmp_
     import sys
 
     import epcache
-    from epcache import _discovery
 
     empty = tmp_path / "empty"
     empty.mkdir()
     monkeypatch.setattr(sys, "path", [str(empty)])
-    monkeypatch.setattr(_discovery, "_GUARD", 0)
+    monkeypatch.setattr(epcache, "GUARD", 0)
     assert epcache.entry_points() == ()
-    assert str(empty) in _discovery._without_distributions
+    assert str(empty) in epcache.without_distributions
     stamps = os.stat(empty)
     add(empty, "foo-1.dist-info", "[g]\na = m:f\n")
     os.utime(empty, ns=(stamps.st_atime_ns, stamps.st_mtime_ns))
@@ -396,11 +395,10 @@ def test_a_young_directory_without_distributions_is_not_remembered(tmp_path, mon
     import sys
 
     import epcache
-    from epcache import _discovery
 
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     assert epcache.entry_points() == ()
-    assert str(tmp_path) not in _discovery._without_distributions
+    assert str(tmp_path) not in epcache.without_distributions
 
 
 def test_the_distribution_is_found_again_after_the_index_was_replaced(tmp_path, monkeypatch):

@@ -145,4 +145,4 @@ def test_an_entry_point_from_an_index_keeps_its_distribution_when_pickled(python
 
 def test_the_reader_has_no_dependencies_outside_the_standard_library():
     names = {path.stem for path in pathlib.Path(READER, "epcache").glob("*.py")}
-    assert names >= {"__init__", "_index", "_locate", "_discovery", "_entry_points", "_fallback", "_origin"}
+    assert names >= {"__init__", "_discovery", "_fallback", "_origin", "_path", "_view"}
