@@ -137,6 +137,7 @@ impl Relay {
                     // A SIGSTOP that nobody asked for is between its sender and the command.
                     if signal != Signal::SIGSTOP || self.asked_to_stop {
                         stop_by(signal);
+                        self.asked_to_stop = false;
                     }
                 }
                 Ok(WaitStatus::Continued(_)) => self.stopped = false,
@@ -152,14 +153,14 @@ impl Relay {
 }
 
 /// Returns when somebody continues this process.
+///
+/// The terminal may have sent the signal to us as well. Raised while it is blocked, it is delivered once:
+/// who continues a process takes away what is left of such signals.
 fn stop_by(signal: Signal) {
     let only: SigSet = [signal].into_iter().collect();
-    // SIGSTOP can't be blocked; unblocking it does no harm.
-    if only.thread_unblock().is_ok() {
-        let _ = raise(signal);
-        if signal != Signal::SIGSTOP {
-            let _ = only.thread_block();
-        }
+    let _ = raise(signal);
+    if signal != Signal::SIGSTOP && only.thread_unblock().is_ok() {
+        let _ = only.thread_block();
     }
 }
 

@@ -54,7 +54,10 @@ impl Place {
     pub fn epcache_as_stranger<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let program = self.path.join("epcache");
         if !program.exists() {
-            fs::copy(env!("CARGO_BIN_EXE_epcache"), &program).expect("room for the program");
+            // By another process: what is started by another test meanwhile would inherit the file
+            // open for writing, and such a program can't be run.
+            let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_epcache")).arg(&program).status();
+            assert!(copied.expect("cp").success(), "room for the program");
         }
         let mut command = Command::new(program);
         command.args(arguments).env_clear().env("HOME", self.path.join("home")).current_dir("/");
