@@ -145,8 +145,8 @@ class WatchedDirectory:
         # Generous with the time of day, since the clock of a file server may differ from ours.
         if self.stamp is None or clock - self._since >= GUARD:
             return True
-        stamps = self.stamp[1:2] if self._index_stamp is None else (self.stamp[1], self._index_stamp[1])
-        return all(wall - ctime >= INSTALLING * _NS for ctime in stamps)
+        stamps = [stamp for stamp in (self.stamp, self._index_stamp) if stamp]
+        return all(wall - stamp[1] >= INSTALLING * _NS for stamp in stamps)
 
     def _find_index(self):
         # A package manager that rebuilds a package under the same version does not move the stamp

@@ -3,7 +3,7 @@
 Arguments: the reader's directory, an empty site directory on a file system whose stamps are whole
 seconds, and what the watcher trusts: "guard", or "stamp" to switch the guard off. Prints JSON: what
 `import` and `importlib.metadata` found of the second package before the watcher's look and after it,
-what the watcher reported, and whether the finder of another directory was left alone.
+and what the watcher reported.
 """
 
 import importlib.metadata
