@@ -126,18 +126,18 @@ class Twins:
         self.wheels = directory / "wheels"
         self.wheels.mkdir()
         self.hooked = Environment(directory / "hooked", python, pip)
-        self.plain = Environment(directory / "normal", python, pip)
-        for environment in (self.hooked, self.plain):
+        self.normal = Environment(directory / "normal", python, pip)
+        for environment in (self.hooked, self.normal):
             run(environment.program, "refresh", environment.site, env=environment.variables)
         run(self.hooked.program, "enable", "--pip-hook", self.hooked.site, env=self.hooked.variables)
 
     def __iter__(self):
-        return iter((self.hooked, self.plain))
+        return iter((self.hooked, self.normal))
 
     def call(self, command, **options):
         """Status and output of the command that a function makes of an environment: the same in both."""
-        hooked, plain = [environment.call(*command(environment), **options) for environment in self]
-        assert hooked == plain
+        hooked, normal = [environment.call(*command(environment), **options) for environment in self]
+        assert hooked == normal
         return hooked
 
     def pip(self, *arguments, **options):
@@ -153,6 +153,6 @@ class Twins:
     def assert_refreshed(self):
         """The hook has done what it is for, and without it the index is stale."""
         self.hooked.assert_fresh()
-        assert self.plain.state() == "stale"
-        hooked, plain = [environment.installed("importlib.metadata") for environment in self]
-        assert hooked == plain
+        assert self.normal.state() == "stale"
+        hooked, normal = [environment.installed("importlib.metadata") for environment in self]
+        assert hooked == normal
