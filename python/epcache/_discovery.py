@@ -52,14 +52,14 @@ def sources(flavour, look):
             yield from of_path(its_flavour, look)
 
 
-def of_path(flavour, look):
-    """The same for the path entries alone."""
+def of_path(flavour, look, name=None):
+    """The same for the path entries alone; what is not a `View` only as far as it has that name."""
     for entry, source in look.sources:
         if isinstance(source, View) and flavour.takes(source):
             yield source, flavour
         else:
             look.lasting = False
-            yield None, flavour.of_path_entry(entry if source is OTHER else source.entry)
+            yield None, flavour.of_path_entry(entry if source is OTHER else source.entry, name)
 
 
 def entry_points(flavour, group):
@@ -165,7 +165,7 @@ def find(flavour, name, path=None):
     """The distributions of that name on a path, of all names if it is None, one by one."""
     look = Look(sys.path if path is None else path)
     flavour.tell(look.troubles)
-    return _find(flavour, name, of_path(flavour, look))
+    return _find(flavour, name, of_path(flavour, look, name))
 
 
 def _find(flavour, name, found):

@@ -11,7 +11,7 @@ import pathlib
 import stat
 
 from . import EntryPoint, EntryPoints
-from ._view import stem_of
+from ._view import stem_key, stem_of
 
 
 class Distribution(importlib.metadata.PathDistribution):
@@ -76,11 +76,27 @@ def parse(text):
             yield EntryPoint(name.strip(), value.strip(), group)
 
 
-def of_path_entry(entry):
-    """The distributions of anything that may be on `sys.path`: a zip file, an egg, no string."""
+def of_path_entry(entry, name=None):
+    """The distributions of anything that may be on `sys.path`: a zip file, an egg, no string.
+
+    All of them, or those of one name.
+    """
     finder = importlib.metadata.MetadataPathFinder
-    for found in finder.find_distributions(importlib.metadata.DistributionFinder.Context(path=[entry])):
-        yield Distribution(found._path)
+    # 3.9 knows no normalized names, so there all are looked for.
+    filtered = name is not None and not hasattr(importlib.metadata, "EntryPoints")
+    context = importlib.metadata.DistributionFinder.Context(name=None if filtered else name, path=[entry])
+    for found in finder.find_distributions(context):
+        if not filtered or _is_called(found._path, name):
+            yield Distribution(found._path)
+
+
+def _is_called(path, name):
+    base = os.path.basename(str(path).rstrip("/")).lower()
+    if base.endswith((".dist-info", ".egg-info")):
+        return stem_key(base) == stem_of(name)
+    # Inside an egg, whose own name tells.
+    egg = os.path.basename(os.path.dirname(str(path).rstrip("/"))).lower()
+    return egg.rpartition(".")[0].partition("-")[0] == name.lower().replace("-", "_")
 
 
 def of_finder(find_distributions):

@@ -128,8 +128,8 @@ class Native:
                 kept[item] = self._indexed(view, item)
         return kept[item]
 
-    def of_path_entry(self, entry):
-        return self.find_natively(None, entry)
+    def of_path_entry(self, entry, name=None):
+        return self.find_natively(name, entry)
 
     def find_natively(self, name, entry):
         """The module's own search of one path entry."""

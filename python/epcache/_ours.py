@@ -66,10 +66,10 @@ class _Ours:
                 kept[item] = _Ours._indexed(view, item)
         return kept[item]
 
-    def of_path_entry(self, entry):
+    def of_path_entry(self, entry, name=None):
         from . import _fallback
 
-        return _fallback.of_path_entry(entry)
+        return _fallback.of_path_entry(entry, name)
 
     def of_finder(self, find_distributions):
         from . import _fallback
