@@ -671,34 +671,43 @@ def _plain_answer(group):
     if environment("EPCACHE"):
         return None
     known = _known
-    if known is not None and known.holds():
+    if known is not None and known.lasting and known.holds():
         found = known.answers.get(group)
         if found is not None:
             return found
         if not all(index.take_whole() for index in known.indexes):
             known = None
     else:
-        known = None
+        known = _walk_again(known)
+        found = None if known is None else known.answers.get(group)
     try:
         if known is None:
-            _known = None
-            known = _walk()
-            if known is None:
-                return None
-        of = EntryPoint._of
-        found = [
-            of(name, value, its_group, index, row)
-            for index in known.indexes
-            for row, _, its_group, name, value in index.records(group)
-        ]
+            return None
+        if found is None:
+            of = EntryPoint._of
+            found = [
+                of(name, value, its_group, index, row)
+                for index in known.indexes
+                for row, _, its_group, name, value in index.records(group)
+            ]
     except Unusable:
         return None
     finally:
+        _known = known
         for index in known.indexes if known is not None else ():
             index.close()
-    if known.lasting:
-        _known = known
-        known.answers[group] = found
+    known.answers[group] = found
+    return found
+
+
+def _walk_again(known):
+    """What is on `sys.path`, with what has been answered already if that is still from these files."""
+    found = _walk()
+    if found is not None and known is not None:
+        if [(index.path, index.identity) for index in known.indexes] == [
+            (index.path, index.identity) for index in found.indexes
+        ]:
+            found.answers = known.answers
     return found
 
 

@@ -67,21 +67,30 @@ def entry_points(flavour, group):
 
     Answers from indexes alone are remembered for as long as nothing on the path changes.
     """
-    mode = modes()
-    known = _known.get((flavour, mode))
-    if known is not None:
-        if not known.holds():
-            del _known[flavour, mode]
-        elif group in known.answers:
-            return known.answers[group]
-    look, (found, lasting) = answered(flavour, lambda look: _collect(flavour, group, look))
-    if lasting and look.lasting:
-        known = _known.get((flavour, mode))
-        if known is None:
-            known = _known[flavour, mode] = Path()
-            known.entries, known.stamps, known.indexes = look.entries, look.stamps, look.indexes
-        if [index.identity for index in known.indexes] == [index.identity for index in look.indexes]:
-            known.answers[group] = found
+    key = flavour, modes()
+    known = _known.get(key)
+    if known is not None and known.lasting and known.holds() and group in known.answers:
+        return known.answers[group]
+
+    def answer(look):
+        same = known is not None and look.plain and look.indexes == known.indexes
+        if same and sys.meta_path == known.finders and group in known.answers:
+            return known.answers[group], True
+        return _collect(flavour, group, look)
+
+    look, (found, from_indexes) = answered(flavour, answer)
+    if from_indexes and look.plain:
+        path = Path()
+        path.entries, path.stamps, path.indexes, path.lasting = (
+            look.entries,
+            look.stamps,
+            look.indexes,
+            look.lasting,
+        )
+        if known is not None and known.indexes == path.indexes and known.finders == path.finders:
+            path.answers = known.answers
+        path.answers[group] = found
+        _known[key] = path
     return found
 
 

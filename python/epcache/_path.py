@@ -52,6 +52,8 @@ class Look:
         sources.reverse()
         self.stamps.reverse()
         self.sources = [(entry, source) for entry, source in sources if source is not None]
+        # Whether all there is comes from indexes that have the site proof.
+        self.plain = all(isinstance(source, View) and source.lasting for _, source in self.sources)
 
     def all_troubles(self):
         """What there is to tell, now that answers have been taken from it."""

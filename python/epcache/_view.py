@@ -8,7 +8,6 @@ that the index knows not to be there can't have been added without moving the di
 """
 
 import posix
-from itertools import repeat
 
 from ._table import ENTRY_POINTS, METADATA, Table
 
@@ -112,7 +111,7 @@ class View:
     def has_own_keys(self):
         """Whether each distribution has a key of its own, told by the name of its directory."""
         stems = self.stems()
-        plain = "" not in stems and all(map(str.endswith, self.names, repeat(_ENDS)))
+        plain = "" not in stems and all([name.endswith(_ENDS) for name in self.names])
         return plain and len(stems) == len(self.names)
 
     def key(self, item, flavour):
