@@ -120,7 +120,7 @@ class Job:
             self.given.keep.mkdir(parents=True, exist_ok=True)
             name = f"{found.history['seed']}-{found.history['python']}.json"
             (self.given.keep / name).write_text(json.dumps(found.history, indent=1))
-        return described(found) + "\n" + told_steps(found.history)
+        return described(found)
 
     def first_that_fails(self, histories):
         found = self.difference_of(self.prepared(histories))
@@ -140,13 +140,6 @@ class Job:
                     pass  # without what was dropped it makes no sense
             shutil.rmtree(play.directory, ignore_errors=True)
         return found
-
-
-def told_steps(history):
-    lines = [f"strict: {history['strict']}; sites: {history['sites']}"]
-    lines += [f"  at first: {json.dumps(step)}" for step in history["initial"]]
-    lines += [f"  {number}: {json.dumps(step)}" for number, step in enumerate(history["steps"])]
-    return "\n".join(lines)
 
 
 def batches(items):

@@ -70,15 +70,17 @@ class Answers:
         return dict(sorted(self.api.packages_distributions().items()))
 
     def requires(self, name):
-        return self.api.requires(name)
+        return self.with_path(name, self.api.requires(name))
 
     def files(self, name):
-        return spell_files(self.api.files(name))
+        return self.with_path(name, spell_files(self.api.files(name)))
 
     def metadata(self, name):
-        if not self.native:
-            return spell_metadata(self.api.distribution(name).metadata)
-        return spell_metadata(self.api.metadata(name))
+        found = self.api.distribution(name).metadata if not self.native else self.api.metadata(name)
+        return self.with_path(name, spell_metadata(found))
+
+    def with_path(self, name, found):
+        return {"path": path_of(self.api.distribution(name)), "found": found}
 
     def invalidate_caches(self):
         importlib.invalidate_caches()
@@ -93,7 +95,7 @@ class Answers:
     def answer_kept(self):
         if isinstance(self.kept, dict):
             return self.kept
-        return [spell_contents(found) for found in self.kept]
+        return [spell_contents(found) for found in sorted(self.kept, key=path_of)]
 
     def spell_entry_points(self, found):
         if isinstance(found, dict):

@@ -63,10 +63,9 @@ class Conversation:
             if sys.version_info >= (3, 12):
                 self.speakers[False] = answers.Answers(importlib.metadata, False)
             return
-        from epcache import _locate
-
-        _locate.SYSTEM_CACHE = request["system_cache"]
-        _locate._system_uid = request["system_user"]
+        # Where the trigger of this history writes, as whom.
+        epcache.SYSTEM_CACHE = request["system_cache"]
+        epcache._system_uid = request["system_user"]
         warnings.resetwarnings()
         warnings.simplefilter("always")
         warnings.simplefilter("ignore", DeprecationWarning)
