@@ -6,6 +6,7 @@ changed since, the tool brings its index up to date. What is on disk is then des
 whenever a test asks, as it is on a system where every installer runs ``epcache``.
 """
 
+import contextlib
 import functools
 import os
 import posix
@@ -22,6 +23,7 @@ class Kind:
     YOUNG = "young"  # nothing: what was just made counts as unsettled, its own stamps are compared
     SETTLED = "settled"  # what the tool writes some seconds later: one stat proves everything
     MOVED = "moved"  # SITE's stamp moves once more: every distribution has to be proven for itself
+    OUTDATED = "outdated"  # the same, and every file said something else when the tool read it
 
 
 class FixtureIndexes:
@@ -47,6 +49,14 @@ class FixtureIndexes:
     def _refresh(self, site):
         if self._seen.get(site) == contents(site):
             return
+        if self._kind == Kind.OUTDATED:
+            with other_contents(site):
+                self._index(site)
+        else:
+            self._index(site)
+        self._seen[site] = contents(site)
+
+    def _index(self, site):
         done = subprocess.run(
             [self._tool, "refresh", site], check=False, capture_output=True, text=True, timeout=60
         )
@@ -55,12 +65,11 @@ class FixtureIndexes:
         self.made += 1
         if self._kind == Kind.SETTLED:
             index_file.settle(index)
-        elif self._kind == Kind.MOVED:
+        elif self._kind in (Kind.MOVED, Kind.OUTDATED):
             posix.mkdir(site + "/moved")
             posix.rmdir(site + "/moved")
         if index_file.count(index):
             self.present.add(site)
-        self._seen[site] = contents(site)
 
     def ask_first(self, module):
         """Let whatever asks `module` (one of the two importlib metadata) refresh the indexes first."""
@@ -78,6 +87,47 @@ class FixtureIndexes:
             return question(*arguments, **options)
 
         return ask
+
+
+@contextlib.contextmanager
+def other_contents(site):
+    """Meanwhile every file of a distribution says something else.
+
+    Each is written in place, with as many bytes, and its former mtime is given back: that it has
+    changed is to be seen by its ctime alone.
+    """
+    changed = []
+    for path, status in metadata_files(site):
+        with open(path, "rb") as file:
+            former = file.read()
+        other = former.replace(b"1", b"7").replace(b"main", b"gone").replace(b"mod", b"old")
+        if other != former:
+            overwrite(path, other, status)
+            changed.append((path, former, status))
+    try:
+        yield
+    finally:
+        for path, former, status in changed:
+            overwrite(path, former, status)
+
+
+def overwrite(path, data, status):
+    with open(path, "r+b") as file:
+        file.write(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def metadata_files(site):
+    """The regular files of the distributions in a directory, and their status."""
+    for name in posix.listdir(site):
+        if not name.lower().endswith((".dist-info", ".egg-info")):
+            continue
+        top = site + "/" + name
+        directory = stat.S_ISDIR(posix.lstat(top).st_mode)
+        for path in [top + "/" + file for file in posix.listdir(top)] if directory else [top]:
+            status = posix.lstat(path)
+            if stat.S_ISREG(status.st_mode):
+                yield path, status
 
 
 def contents(directory):

@@ -8,7 +8,8 @@ from collections import namedtuple
 
 from fixture_indexes import FixtureIndexes, Kind
 
-# `share`: of the tests that meet an index, so many at least have to get an answer from it.
+# `share`: of the tests that meet an index, so many at least have to get an answer from it; 0 where
+# what the index says is wrong, and no answer may be from it.
 Mode = namedtuple("Mode", "index environment after_import share text")
 
 # The others ask for what is in no index (other metadata, other paths). Where each distribution has to
@@ -36,6 +37,14 @@ MODES = {
         SOME,
         "the directory changes once more after its index was made, so each distribution has to be proven"
         " for itself",
+    ),
+    "outdated": Mode(
+        Kind.OUTDATED,
+        None,
+        False,
+        0,
+        "the same, and every file of every distribution is changed in place after its index was made, with"
+        " the same size and mtime",
     ),
     "strict": Mode(Kind.SETTLED, "strict", False, SOME, "settled, with `EPCACHE=strict`"),
     "late": Mode(
@@ -128,8 +137,8 @@ def canary(module, tool, mode):
         os.makedirs(info)
         for file, text in [
             ("METADATA", "Metadata-Version: 2.1\nName: canary-bird\nVersion: 1.0\n"),
-            ("entry_points.txt", "[canary.songs]\nsong = canary:sing\n"),
-            ("top_level.txt", "canary\n"),
+            ("entry_points.txt", "[canary.songs]\nsong = canary:main\n"),
+            ("top_level.txt", "canary_mod\n"),
         ]:
             with open(os.path.join(info, file), "w") as opened:
                 opened.write(text)
@@ -137,20 +146,22 @@ def canary(module, tool, mode):
         FixtureIndexes(tool, mode.index).refresh()
         tempfile.tempdir = former
         index = os.path.join(site, ".epcache", "index")
-        forge(index, b"\t1.0\n", b"\t9.9\n")
-        forge(index, b"canary:sing", b"parrot:talk")
-        forge(index, b"\tcanary\t", b"\tparrot\t")
+        # What an outdated index says already.
+        for said, other in [(b"\t1.0\n", b"\t7.0\n"), (b":main", b":gone"), (b"canary_mod", b"canary_old")]:
+            if mode.index != Kind.OUTDATED:
+                forge(index, said, other)
         sys.path.insert(0, site)
         try:
             (entry,) = [each for each in flat(module.entry_points()) if each.group == "canary.songs"]
             birds = [dist for dist in module.distributions() if "canary_bird" in str(dist._path)]
-            return {
-                "entry_points": entry.value == "parrot:talk",
-                "version": module.version("canary-bird") == "9.9",
-                "distributions": [each.value for each in birds[0].entry_points] == ["parrot:talk"],
-                "packages_distributions": not hasattr(module, "packages_distributions")
-                or "parrot" in module.packages_distributions(),
+            answers = {
+                "entry_points": entry.value == "canary:gone",
+                "version": module.version("canary-bird") == "7.0",
+                "distributions": [each.value for each in birds[0].entry_points] == ["canary:gone"],
             }
+            if hasattr(module, "packages_distributions"):
+                answers["packages_distributions"] = "canary_old" in module.packages_distributions()
+            return answers
         finally:
             sys.path.remove(site)
 

@@ -31,7 +31,7 @@ def text(results):
     modes = [name for name in MODES if any(run.mode == name for run in results)]
     lines = ["| mode | indexes | read by at least |", "|---|---|---:|"]
     for name in modes:
-        share = f"{MODES[name].share:.0%}" if MODES[name].index else ""
+        share = f"{MODES[name].share:.0%}" if MODES[name].share else ""
         lines.append(f"| `{name}` | {MODES[name].text} | {share} |")
     lines += ["", RESULTS, ""]
     lines += ["| suite | " + " | ".join(modes) + " |", "|---|" + "---:|" * len(modes)]

@@ -94,12 +94,12 @@ def judge(run, found):
         wrong.append("there are no tests")
     if MODES[run.mode].index is None:
         return wrong
+    share = MODES[run.mode].share
     for module, answers in found["canary"].items():
-        wrong += [
-            f"{module}.{name} is not answered from the index" for name, yes in answers.items() if not yes
-        ]
+        said = "not answered from the index" if share else "answered from an outdated index"
+        wrong += [f"{module}.{name} is {said}" for name, yes in answers.items() if yes != bool(share)]
     could, used = took_part(found)
-    if used < MODES[run.mode].share * could or not used:
+    if used < share * could or (share and not used):
         wrong.append(f"an index was used in {used} of {could} tests only")
     return wrong
 
