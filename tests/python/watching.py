@@ -28,6 +28,17 @@ class Watching:
     def looks(self):
         return int.from_bytes(self._looks, "little")
 
+    def wait_for(self, event):
+        """Wait until an event, as `events` gives it, has been reported."""
+        deadline = time.monotonic() + 30
+        while True:
+            lines = self._output.read_text().split("\n")[1:-1]
+            self.reports = list(map(json.loads, lines))
+            if event in self.events(event[1]):
+                return
+            assert time.monotonic() < deadline, f"{event} was not reported"
+            time.sleep(0.05)
+
     def stop(self):
         """Wait until everything has come to rest; `reports` and `installed` are filled then."""
         self._process.stdin.close()
