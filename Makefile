@@ -8,7 +8,7 @@ DIST = dist
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST = .cache/venv/bin/python -m pytest -ra
 
-.PHONY: build test test-upstream test-histories soak test-packages demo lint bench vendor rpm wheel sdist install clean
+.PHONY: build test test-upstream test-histories test-programs soak test-packages demo lint bench vendor rpm wheel sdist install clean
 
 build:
 	$(CARGO) build --release --locked
@@ -31,6 +31,11 @@ test-histories: .cache/venv
 soak: COUNT = 200000
 soak: .cache/venv
 	.cache/venv/bin/python tests/histories --count $(COUNT) --seed $(or $(SEED),1000000)
+
+# Real programs with acceleration and without, in environments with PYTHONS.
+test-programs: PYTHONS = 3.9 3.13
+test-programs: .cache/venv
+	$(PYTEST) tests/programs --pythons "$(PYTHONS)"
 
 test-packages: .cache/venv vendor
 	@test "$$(id -u)" = 0 || { echo "tests/packages: needs root, to make chroots" >&2; exit 1; }
