@@ -66,8 +66,8 @@ _LAZY = {
     "StaleIndexWarning": "_warning",
     "TamperedIndexError": "_confirm",
     "Watcher": "_watcher",
-    "accelerate": "_accelerate",
-    "decelerate": "_accelerate",
+    "accelerate": "_start",
+    "decelerate": "_start",
     "distribution": "_api",
     "distributions": "_api",
     "files": "_api",
@@ -81,9 +81,9 @@ def __getattr__(name):
     module = _LAZY.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    found = getattr(import_module(f"{__name__}.{module}"), name)
+    module = f"{__name__}.{module}"
+    __import__(module)  # without importlib, which may not have been imported
+    found = getattr(sys.modules[module], name)
     globals()[name] = found
     return found
 

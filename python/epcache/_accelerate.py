@@ -12,37 +12,13 @@ module (tests do), its own functions run, on top of whatever is replaced.
 """
 
 import functools
-import sys
 
 from . import _discovery
 from ._native import Native, flavours, understood
 from ._path import OTHER, Look, modes
-from ._start import FINDER, MODULES
 from ._view import View
 
 _accelerated = {}
-
-
-def accelerate():
-    """Make programs fast that use ``importlib.metadata`` or ``importlib_metadata``, in this process.
-
-    Can be called at any time, before those modules are imported or after. `decelerate` undoes it.
-    """
-    if not any(getattr(finder, "__name__", None) == FINDER for finder in sys.meta_path):
-        from . import _start
-
-        _start.accelerate()
-    for name in MODULES:
-        module = sys.modules.get(name)
-        if module is not None and hasattr(module, "MetadataPathFinder"):
-            replace(module)
-
-
-def decelerate():
-    """Undo `accelerate`, and what ``epcache enable --accelerate`` did for this process."""
-    sys.meta_path[:] = [finder for finder in sys.meta_path if getattr(finder, "__name__", None) != FINDER]
-    for acceleration in list(_accelerated.values()):
-        acceleration.undo()
 
 
 def replace(module):
@@ -52,6 +28,12 @@ def replace(module):
         return
     if understood(module):
         _accelerated[module.__name__] = _Acceleration(module)
+
+
+def undo():
+    """Put everything back."""
+    for acceleration in list(_accelerated.values()):
+        acceleration.undo()
 
 
 class _Acceleration:

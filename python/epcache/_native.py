@@ -12,7 +12,7 @@ from ._indexed import indexed
 from ._path import modes
 from ._table import ENTRY_POINTS
 from ._top_level import from_disk, from_table, rule_of
-from ._view import stem_of
+from ._view import stem_key, stem_of
 
 flavours = {}  # by the name of their module
 
@@ -158,7 +158,7 @@ class Native:
 
 
 def _plainly_named(name):
-    return name.endswith((".dist-info", ".egg-info")) and name.isprintable() and stem_of(name)[:1] not in ".-"
+    return name.endswith((".dist-info", ".egg-info")) and name.isprintable() and stem_key(name) != ""
 
 
 def _refuses(entry_point):

@@ -58,7 +58,10 @@ class Look:
     def all_troubles(self):
         """What there is to tell, now that answers have been taken from it."""
         moved = [
-            (entry, f"{source.moved!r} was not settled when the index {source.index.path} was made, and has changed")
+            (
+                entry,
+                f"{source.moved!r} was not settled when the index {source.index.path} was made, and has changed",
+            )
             for entry, source in self.sources
             if isinstance(source, View) and source.moved
         ]

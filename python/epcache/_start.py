@@ -19,7 +19,7 @@ def find_spec(name):
         _pip.watch()
         return None
     for finder in sys.meta_path:
-        if getattr(finder, "__name__", None) == FINDER or not hasattr(finder, "find_spec"):
+        if _is_ours(finder) or not hasattr(finder, "find_spec"):
             continue
         spec = finder.find_spec(name, _path_of_parent(name))
         if spec is not None:
@@ -30,13 +30,38 @@ def find_spec(name):
 
 
 def accelerate():
-    """Have the modules accelerated when they are imported."""
-    _add(MODULES)
+    """Make programs fast that use ``importlib.metadata`` or ``importlib_metadata``, in this process.
+
+    Can be called at any time, before those modules are imported or after; until one of them is,
+    nothing else happens. `decelerate` undoes it.
+    """
+    if not any(_is_ours(finder) for finder in sys.meta_path):
+        _add(MODULES)
+    for name in MODULES:
+        module = sys.modules.get(name)
+        if hasattr(module, "MetadataPathFinder"):
+            from ._accelerate import replace
+
+            replace(module)
+
+
+def decelerate():
+    """Undo `accelerate`, and what ``epcache enable --accelerate`` did for this process."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not _is_ours(finder)]
+    if f"{__package__}._accelerate" in sys.modules:
+        from ._accelerate import undo
+
+        undo()
 
 
 def pip_hook():
     """Have pip's changes indexed when it ends."""
     _add((PIP,))
+
+
+def _is_ours(finder):
+    # By its name, since the line in an environment makes one without any of this package.
+    return getattr(finder, "__name__", None) == FINDER
 
 
 def _add(names):

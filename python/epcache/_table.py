@@ -113,9 +113,7 @@ class Table:
                 by_row.setdefault(number, []).append((place, group, name, value))
             for records in by_row.values():
                 records.sort(key=lambda record: record[0])
-            self._by_row = {
-                number: [record[1:] for record in records] for number, records in by_row.items()
-            }
+            self._by_row = {number: [record[1:] for record in records] for number, records in by_row.items()}
         return self._by_row.get(row, ())
 
 

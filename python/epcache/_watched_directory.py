@@ -58,8 +58,9 @@ class WatchedDirectory:
         self.site = site
         # With those that lead here, too.
         self.entries = {entry}
-        # Device and inode, which is the watcher's to set.
+        # The watcher's to set: device and inode, if it is watched under this name, and when last seen.
         self.identity = None
+        self.last = None
         self.stamp = None
         self._index = None
         self._index_stamp = None

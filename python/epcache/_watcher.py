@@ -64,9 +64,10 @@ class Watcher:
                     info = status(directory.site if directory.entry else ".")
                 except Unknown:
                     continue
-                if not directory.entry and self._has_moved(directory, info):
+                if not directory.entry and _has_moved(directory, info):
                     removed += self._leave(directory)
                     directory = self._directories[place] = WatchedDirectory("", _working_directory())
+                    directory.last = info.st_dev, info.st_ino
                 if info is None:
                     self._release(directory)
                 elif not self._owns(directory, info):
@@ -108,12 +109,6 @@ class Watcher:
         self._directories = list(wanted.values())
         return [one for directory in known.values() for one in self._leave(directory)]
 
-    def _has_moved(self, directory, info):
-        # The working directory is asked for only when it is another than at the last look.
-        if info is None or (info.st_dev, info.st_ino) == directory.identity:
-            return False
-        return directory.site != _working_directory()
-
     def _leave(self, directory):
         self._release(directory)
         return directory.installed()
@@ -135,6 +130,15 @@ class Watcher:
             return True
         owner.entries.add(directory.entry)
         return False
+
+
+def _has_moved(directory, info):
+    """Whether the working directory is another; the kernel is asked for it only where that may be."""
+    identity = info and (info.st_dev, info.st_ino)
+    if identity == directory.last:
+        return False
+    directory.last = identity
+    return info is not None and directory.site != _working_directory()
 
 
 def _working_directory():
