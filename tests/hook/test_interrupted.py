@@ -43,13 +43,13 @@ def test_the_reader_is_right_about_what_a_killed_pip_has_left(twins, large):
     twins.assert_refreshed()
 
 
-def test_an_upgrade_that_is_killed_leaves_the_reader_right(twins):
-    old = made_wheels.make(twins.wheels, "large", "0.9", modules=MODULES // 4)
-    twins.install("--no-compile", old)
+def test_an_upgrade_that_is_killed_leaves_the_reader_right(twins, large):
+    twins.install(made_wheels.make(twins.wheels, "large", "0.9", modules=50))
     twins.hooked.assert_fresh()
-    process = in_the_middle(twins.hooked, made_wheels.make(twins.wheels, "large", "1.0", modules=MODULES))
+    process = in_the_middle(twins.hooked, large)
     process.kill()
     twins.hooked.finished(process)
+    assert_a_part_is_there(twins.hooked)
     assert twins.hooked.state() == "stale"
     twins.hooked.assert_right()
 
