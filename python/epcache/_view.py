@@ -111,13 +111,15 @@ class View:
     def has_own_keys(self):
         """Whether each distribution has a key of its own, told by the name of its directory."""
         stems = self.stems()
-        plain = "" not in stems and all([name.endswith(_ENDS) for name in self.names])
+        # "_" is the stem of leading dots, too, which tell no key.
+        plain = not {"", "_"} & stems.keys() and all([name.endswith(_ENDS) for name in self.names])
         return plain and len(stems) == len(self.names)
 
     def key(self, item, flavour):
         """By what two distributions are the same for `entry_points()`."""
         name = self.names[item]
-        key = stem_key(name) if name.endswith(_ENDS) else ""
+        # As for os.path.splitext, nothing is a suffix after leading dots alone.
+        key = stem_key(name) if name.endswith(_ENDS) and name[:-10].strip(".") else ""
         if not key:
             # Of the metadata then.
             row = self.row(item, METADATA)

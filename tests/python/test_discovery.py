@@ -51,6 +51,10 @@ SITES = {
         (".dist-info", "[g]\na = m:f\n", "Name: Foo.Bar\nVersion: 1\n"),
         ("foo_bar-2.dist-info", "[g]\nb = m:f\n", None),
     ],
+    "name_of_dots": [
+        ("..dist-info", "[g]\na = m:f\n", "Name: Foo.Bar\nVersion: 1\n"),
+        ("foo_bar-2.dist-info", "[g]\nb = m:f\n", None),
+    ],
     "upper_case_extension": [
         ("Foo-1.DIST-INFO", "[g]\na = m:f\n", "Name: bar\nVersion: 1\n"),
         ("bar-1.dist-info", "[g]\nb = m:f\n", None),
