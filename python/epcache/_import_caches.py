@@ -5,6 +5,7 @@ what is added within one tick of the file system's clock is not found. `importli
 makes every finder list its directory again; here it is only those of one.
 """
 
+import contextlib
 import os
 import sys
 
@@ -27,7 +28,9 @@ def _forget_finders(place):
     cache = sys.path_importer_cache
     inside = place.rstrip("/") + "/"
     for key, finder in list(cache.items()):
-        if type(key) is not str or key != place and not (key.startswith(inside) and key not in sys.path):
+        if type(key) is not str:
+            continue
+        if key != place and (not key.startswith(inside) or key in sys.path):
             continue
         if finder is None:
             # There was no such directory when it was first looked for.
@@ -35,15 +38,12 @@ def _forget_finders(place):
             continue
         forget = getattr(finder, "invalidate_caches", None)
         if forget is not None:
-            try:
+            # Whoever wrote that finder may have made a mistake.
+            with contextlib.suppress(Exception):
                 forget()
-            except Exception:  # noqa: BLE001, S110 - of whoever wrote that finder
-                pass
 
 
 def _forget_distributions(module, entry):
     # From 3.10 on listings are kept in these objects, one a path entry; the name is private.
-    try:
+    with contextlib.suppress(Exception):
         module.FastPath(entry).lookup.cache_clear()
-    except Exception:  # noqa: BLE001, S110
-        pass

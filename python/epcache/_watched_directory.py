@@ -15,13 +15,11 @@ nothing but a distribution that has its metadata already can keep it.
 Where two of one name lie in a directory, the one that was completed last counts.
 """
 
-import errno
 import os
-import stat
 from collections import namedtuple
 
 from ._import_caches import invalidate
-from ._watched_distribution import GUARD, INSTALLING, WatchedDistribution
+from ._watched_distribution import GUARD, INSTALLING, WatchedDistribution, stamp_of
 
 _SYSTEM_CACHE = "/var/cache/epcache"
 _NS = 1_000_000_000
@@ -82,10 +80,10 @@ class WatchedDirectory:
     def poll(self, info, clock, wall):
         """What has changed since the last time: lists of added, updated, removed; None if nothing.
 
-        `info` is the result of `os.stat`, None if there is no such directory. `clock` is monotonic,
-        `wall` the time in ns.
+        `info` is the result of `os.stat`, None if there is nothing. `clock` is monotonic, `wall` the
+        time in ns.
         """
-        stamp = info and (info.st_mtime_ns, info.st_ctime_ns, info.st_ino, info.st_size)
+        stamp = info and stamp_of(info)
         index_stamp = self._index and _stamp_of_index(self._index)
         if stamp != self.stamp or index_stamp != self._index_stamp or self._since is None:
             self.stamp = stamp
@@ -102,9 +100,7 @@ class WatchedDirectory:
         else:
             return None
         self._pending = [
-            one
-            for one in self._distributions.values()
-            if one.present and not (one.settled and one.complete)
+            one for one in self._distributions.values() if one.present and not (one.settled and one.complete)
         ]
         return self._compare(clock, wall)
 
@@ -248,21 +244,4 @@ def _stamp_of_index(path):
         info = os.stat(path)
     except OSError:
         return ()
-    return info.st_mtime_ns, info.st_ctime_ns, info.st_ino, info.st_size
-
-
-def status(path):
-    """What `os.stat` says of a directory: None if there is none, `Unknown` if that can't be told."""
-    try:
-        info = os.stat(path)
-    except ValueError:
-        return None
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
-            return None
-        raise Unknown from None
-    return info if stat.S_ISDIR(info.st_mode) else None
-
-
-class Unknown(Exception):
-    """The directory can't be looked at for now."""
+    return stamp_of(info)

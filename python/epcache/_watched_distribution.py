@@ -16,6 +16,7 @@ environments, and each link moves the ctime of all; then the texts are compared.
 once more when the stamps have settled, for the file systems on which two writes can leave one stamp.
 """
 
+import errno
 import os
 import stat
 from collections import namedtuple
@@ -60,7 +61,9 @@ class WatchedDistribution:
 
     def is_begun(self, clock, wall):
         """Whether somebody may be filling it: it has metadata, or was made lately."""
-        return self._has_metadata() or not self._is_quiet(INSTALLING, clock, wall)
+        return self.stamps is not None and (
+            self._has_metadata() or not self._is_quiet(INSTALLING, clock, wall)
+        )
 
     def _has_metadata(self):
         # Of size 0 it is about to be written.
@@ -69,6 +72,12 @@ class WatchedDistribution:
     def examine(self, site, clock, wall, turn):
         """Look at it again. `clock` is monotonic, `wall` the time in ns, `turn` counts the looks."""
         path = f"{site}/{self.file_name}"
+        try:
+            self._examine(path, clock, wall, turn)
+        except Moving:
+            self.settled = False
+
+    def _examine(self, path, clock, wall, turn):
         stamps = self._look(path)
         if stamps != self.stamps:
             self.stamps = stamps
@@ -82,22 +91,19 @@ class WatchedDistribution:
             return
         safe = self._is_old(wall) or clock - self.since >= GUARD
         if self.complete and self._verify and safe:
-            self._verify = False
             if self._differs(path):
                 self.complete = False
+            self._verify = False
         if not self.complete and self._is_finished(clock, wall):
-            try:
-                self._finish(path, turn)
-            except Moving:
-                return
+            self._finish(path, turn)
             self._verify = not safe
         self.settled = safe
 
     def _look(self, path):
-        own = _stat(path)
+        own = status(path)
         if own is None:
             return Stamps(None, None, None, None, None)
-        stamp = _stamp(own)
+        stamp = stamp_of(own)
         if not stat.S_ISDIR(own.st_mode):
             return Stamps(stamp, stamp if stat.S_ISREG(own.st_mode) else None, None, None, None)
         names = ("METADATA", "PKG-INFO")
@@ -145,11 +151,7 @@ class WatchedDistribution:
             return True
         if installer and _identity(now.installer) != installer:
             return True
-        try:
-            return list(self._read(path)) != texts
-        except Moving:
-            self._verify = True
-            return False
+        return list(self._read(path)) != texts
 
     def _finish(self, path, turn):
         texts = self._read(path)
@@ -170,12 +172,9 @@ class WatchedDistribution:
         stamps = self.stamps
         metadata = path
         if stamps.own != stamps.metadata:
-            metadata = next(
-                (f"{path}/{name}" for name in ("METADATA", "PKG-INFO") if _file(f"{path}/{name}") == stamps.metadata),
-                None,
-            )
-            if metadata is None:
-                raise Moving
+            metadata = f"{path}/METADATA"
+            if _file(metadata) != stamps.metadata:
+                metadata = f"{path}/PKG-INFO"
         name, version = _name_and_version(path, read(metadata))
         entry_points = read(f"{path}/entry_points.txt") if stamps.entry_points else None
         if _file(metadata) != stamps.metadata:
@@ -216,7 +215,8 @@ def _name_and_version(path, text):
         try:
             metadata = importlib.metadata.PathDistribution(pathlib.Path(path)).metadata
             found = metadata.get("Name"), metadata.get("Version")
-        except Exception:  # noqa: BLE001 - unreadable, not UTF-8, or what later versions refuse
+        except Exception:
+            # Unreadable, not UTF-8, or what later versions refuse.
             found = None, None
     stem = os.path.basename(path).rpartition(".")[0]
     return found[0] or stem.partition("-")[0], found[1] or stem.partition("-")[2].partition("-")[0] or None
@@ -241,20 +241,33 @@ def _plain(text):
     return None
 
 
-def _stat(path):
+def status(path):
+    """What `os.stat` says; None if there is nothing, `Moving` if that can't be told."""
     try:
         return os.stat(path)
-    except (OSError, ValueError):
+    except ValueError:
         return None
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
+            return None
+        raise Moving(error.errno) from None
 
 
-def _stamp(info):
+def stamp_of(info):
+    """What is compared for equality."""
     return info.st_mtime_ns, info.st_ctime_ns, info.st_ino, info.st_size
 
 
 def _file(path):
-    info = _stat(path)
-    return _stamp(info) if info is not None and stat.S_ISREG(info.st_mode) else None
+    """The stamp of a regular file."""
+    try:
+        info = status(path)
+    except Moving as error:
+        if error.args != (errno.EACCES,):
+            raise
+        # To open the directory to us moves its own stamp.
+        info = None
+    return stamp_of(info) if info is not None and stat.S_ISREG(info.st_mode) else None
 
 
 def _identity(stamp):

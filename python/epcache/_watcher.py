@@ -6,12 +6,14 @@ reported, is in `_watched_directory` and `_watched_distribution`; docs/watcher.m
 
 import _thread
 import os
+import stat
 import sys
 import time
 import weakref
 from collections import namedtuple
 
-from ._watched_directory import Installation, Unknown, WatchedDirectory, status
+from ._watched_directory import Installation, WatchedDirectory
+from ._watched_distribution import Moving, status
 
 __all__ = ["Changes", "Installation", "Watcher"]
 
@@ -59,18 +61,23 @@ class Watcher:
                 removed += self._follow(list(entries))
             clock = time.monotonic()
             wall = time.time_ns()
+            looks = []
             for place, directory in enumerate(self._directories):
                 try:
                     info = status(directory.site if directory.entry else ".")
-                except Unknown:
+                except Moving:
                     continue
+                if info and not stat.S_ISDIR(info.st_mode):
+                    info = None
                 if not directory.entry and _has_moved(directory, info):
                     removed += self._leave(directory)
                     directory = self._directories[place] = WatchedDirectory("", _working_directory())
-                    directory.last = info.st_dev, info.st_ino
-                if info is None:
+                    directory.last = _identity(info)
+                if directory.identity and not (info and _identity(info) == directory.identity):
                     self._release(directory)
-                elif not self._owns(directory, info):
+                looks.append((directory, info))
+            for directory, info in looks:
+                if info and not self._owns(directory, info):
                     info = None
                 changes = directory.poll(info, clock, wall)
                 if changes:
@@ -120,10 +127,9 @@ class Watcher:
 
     def _owns(self, directory, info):
         """Whether the directory is watched under this name, and not under another."""
-        identity = info.st_dev, info.st_ino
+        identity = _identity(info)
         if directory.identity == identity:
             return True
-        self._release(directory)
         owner = self._owners.setdefault(identity, directory)
         if owner is directory:
             directory.identity = identity
@@ -132,9 +138,13 @@ class Watcher:
         return False
 
 
+def _identity(info):
+    return info.st_dev, info.st_ino
+
+
 def _has_moved(directory, info):
     """Whether the working directory is another; the kernel is asked for it only where that may be."""
-    identity = info and (info.st_dev, info.st_ino)
+    identity = info and _identity(info)
     if identity == directory.last:
         return False
     directory.last = identity

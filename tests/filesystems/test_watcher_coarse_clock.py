@@ -52,10 +52,17 @@ def on_ext3(tmp_path):
     return run
 
 
+def two_in_a_second(on_ext3, version, trusted):
+    """What `coarse_clock.py` found."""
+    script = pathlib.Path(__file__).with_name("coarse_clock.py")
+    # -B, since a __pycache__ in the directory would move its stamp.
+    command = INTERPRETERS[version], "-S", "-E", "-B", script, READER, on_ext3.site, trusted
+    return json.loads(on_ext3(*command))
+
+
 @pytest.mark.parametrize("version", ["3.9", "3.11", "3.13"])
 def test_a_second_package_of_the_same_second_is_importable_after_a_look(version, on_ext3):
-    script = pathlib.Path(__file__).with_name("coarse_clock.py")
-    found = json.loads(on_ext3(INTERPRETERS[version], "-S", "-E", "-B", script, READER, on_ext3.site, "guard"))
+    found = two_in_a_second(on_ext3, version, "guard")
     mtime, ctime, _, _ = found["stamp"]
     assert mtime % 1_000_000_000 == ctime % 1_000_000_000 == 0
     # From 3.10 on importlib.metadata keeps listings, as the import system always has.
@@ -68,7 +75,6 @@ def test_a_second_package_of_the_same_second_is_importable_after_a_look(version,
 
 def test_a_watcher_that_trusts_young_stamps_misses_it(on_ext3):
     """Guards the test above: it is the guard that finds the second package."""
-    script = pathlib.Path(__file__).with_name("coarse_clock.py")
-    found = json.loads(on_ext3(INTERPRETERS["3.13"], "-S", "-E", "-B", script, READER, on_ext3.site, "stamp"))
+    found = two_in_a_second(on_ext3, "3.13", "stamp")
     assert found["plain"] == found["after"] == {"imported": False, "version": None}
     assert found["added"] == []

@@ -1,9 +1,12 @@
 """What the watcher reports, in a directory that this process changes itself."""
 
+import contextlib
 import os
 import pathlib
+import resource
 import shutil
 import sys
+import tempfile
 import threading
 import time
 import types
@@ -31,6 +34,18 @@ def site(tmp_path):
     site = tmp_path / "site"
     site.mkdir()
     return site
+
+
+@contextlib.contextmanager
+def as_nobody():
+    """Without root's rights to everything."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 def names(installations):
@@ -329,6 +344,13 @@ class TestPath:
         changes = watcher.poll()
         assert (names(changes.added), names(changes.removed)) == (["two"], ["one"])
         assert watcher.poll() == NOTHING
+        # It is on the path by its name, too.
+        sys.path.insert(0, str(other))
+        assert watcher.poll() == NOTHING
+        os.chdir(site)
+        changes = watcher.poll()
+        assert [(one.name, one.site) for one in changes.removed] == [("two", str(other))]
+        assert [one.name for one in changes.added] == ["two", "one"]
 
     def test_bytes_and_path_objects_are_entries_and_others_are_not(self, site, tmp_path):
         other = tmp_path / "other"
@@ -369,6 +391,41 @@ class TestPath:
         assert (names(changes.added), names(changes.updated), changes.removed) == (["young"], ["same"], ())
         clock.passed += 3.1
         assert names(watcher.poll().removed) == ["old"]
+
+    def test_a_directory_that_can_not_be_read_is_as_it_was(self, clock):
+        with tempfile.TemporaryDirectory() as place:
+            site = pathlib.Path(place)
+            install(site, "one")
+            os.chmod(site, 0o755)
+            watcher = Watcher([site])
+            os.chmod(site, 0)
+            with as_nobody():
+                for _ in range(3):
+                    clock.passed += 3.1
+                    assert watcher.poll() == NOTHING
+                inside = Watcher([site / "inside"])
+                assert inside.poll() == NOTHING
+            os.chmod(site, 0o755)
+            (site / "inside").mkdir()
+            install(site / "inside", "three")
+            install(site, "two")
+            with as_nobody():
+                assert [names(part) for part in watcher.poll()] == [["two"], [], []]
+                assert names(inside.poll().added) == ["three"]
+
+    def test_no_descriptors_are_left_for_a_moment(self, site, clock):
+        install(site, "one")
+        watcher = Watcher([site])
+        install(site, "two")
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+        try:
+            for _ in range(3):
+                assert watcher.poll() == NOTHING
+                clock.passed += 61
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert [names(part) for part in watcher.poll()] == [["two"], [], []]
 
     def test_zip_files_are_passed_over(self, tmp_path):
         import zipfile

@@ -14,12 +14,17 @@ class Environment:
 
     def __init__(self, directory, python):
         self.directory = directory
-        self.variables = {**os.environ, "UV_CACHE_DIR": str(CACHE / "uv"), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        self.variables = {
+            **os.environ,
+            "UV_CACHE_DIR": str(CACHE / "uv"),
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        }
         run(uv(), "venv", "--quiet", "--seed", "--python", python, directory, env=self.variables)
         (self.site,) = directory.glob("lib/python3.*/site-packages")
 
     def pip(self, *arguments):
-        run(self.directory / "bin" / "python", "-m", "pip", "--quiet", *arguments, env=self.variables, timeout=300)
+        python = self.directory / "bin" / "python"
+        run(python, "-m", "pip", "--quiet", *arguments, env=self.variables, timeout=300)
 
     def uv(self, command, *arguments):
         python = self.directory / "bin" / "python"
@@ -37,22 +42,31 @@ def steps(environment):
     yield lambda: pip("install", "--upgrade", "idna==3.7"), [("updated", "idna", "3.6", "3.7")]
     yield lambda: pip("install", "--force-reinstall", "idna==3.7"), [("updated", "idna", "3.7", "3.7")]
     yield lambda: pip("uninstall", "--yes", "idna"), [("removed", "idna", None, "3.7")]
-    yield lambda: uv_("install", "pluggy==1.4.0", "iniconfig==2.0.0"), [
-        ("added", "iniconfig", None, "2.0.0"),
-        ("added", "pluggy", None, "1.4.0"),
-    ]
+    yield (
+        lambda: uv_("install", "pluggy==1.4.0", "iniconfig==2.0.0"),
+        [
+            ("added", "iniconfig", None, "2.0.0"),
+            ("added", "pluggy", None, "1.4.0"),
+        ],
+    )
     yield lambda: uv_("install", "pluggy==1.5.0"), [("updated", "pluggy", "1.4.0", "1.5.0")]
     yield lambda: uv_("install", "--reinstall", "pluggy==1.5.0"), [("updated", "pluggy", "1.5.0", "1.5.0")]
     yield lambda: pip("install", "pluggy==1.4.0"), [("updated", "pluggy", "1.5.0", "1.4.0")]
-    yield lambda: uv_("uninstall", "pluggy", "iniconfig"), [
-        ("removed", "iniconfig", None, "2.0.0"),
-        ("removed", "pluggy", None, "1.4.0"),
-    ]
+    yield (
+        lambda: uv_("uninstall", "pluggy", "iniconfig"),
+        [
+            ("removed", "iniconfig", None, "2.0.0"),
+            ("removed", "pluggy", None, "1.4.0"),
+        ],
+    )
     # A name that its directory does not have, with what it needs.
-    yield lambda: uv_("install", "jaraco.context==5.3.0", "backports.tarfile==1.1.1"), [
-        ("added", "backports.tarfile", None, "1.1.1"),
-        ("added", "jaraco.context", None, "5.3.0"),
-    ]
+    yield (
+        lambda: uv_("install", "jaraco.context==5.3.0", "backports.tarfile==1.1.1"),
+        [
+            ("added", "backports.tarfile", None, "1.1.1"),
+            ("added", "jaraco.context", None, "5.3.0"),
+        ],
+    )
 
 
 @pytest.mark.parametrize("version", ["3.9", "3.13"])
