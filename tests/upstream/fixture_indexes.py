@@ -101,9 +101,10 @@ def other_contents(site):
         with open(path, "rb") as file:
             former = file.read()
         other = former.replace(b"1", b"7").replace(b"main", b"gone").replace(b"mod", b"old")
-        if other != former:
-            overwrite(path, other, status)
-            changed.append((path, former, status))
+        if other == former:
+            other = former.swapcase()
+        overwrite(path, other, status)
+        changed.append((path, former, status))
     try:
         yield
     finally:

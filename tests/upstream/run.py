@@ -29,7 +29,7 @@ def runs(arguments):
     """Every run: which suite, on which interpreter, in which mode."""
     return [
         Run(suite, version, mode)
-        for version in arguments.python or suites.VERSIONS
+        for version in arguments.python or suites.wanted()
         for suite in arguments.suite or ("cpython", "importlib_metadata")
         for mode in arguments.mode or MODES
         if suite == "importlib_metadata" or not MODES[mode].after_import
@@ -138,11 +138,12 @@ def main():
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="so many interpreters at once")
     parser.add_argument("--write", metavar="FILE", help="write the tables of docs/parity.md into this file")
     arguments = parser.parse_args()
-    wanted = runs(arguments)
-    missing = [version for version in suites.missing() if any(run.version == version for run in wanted)]
+    missing = [
+        version for version in arguments.python or suites.wanted() if version not in suites.INTERPRETERS
+    ]
     if missing:
         sys.exit(f"no interpreter for Python {', '.join(missing)}: set EPCACHE_TEST_PYTHONS")
-
+    wanted = runs(arguments)
     tool = binary()
     for version in dict.fromkeys(run.version for run in wanted):
         # What is installed beside the fixtures has an index, too.

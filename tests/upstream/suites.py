@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import os
 import pathlib
 import shutil
 import sys
@@ -25,9 +26,9 @@ MORE = {
 }
 
 
-def missing():
-    """The versions of Python that are not on this machine."""
-    return [version for version in VERSIONS if version not in INTERPRETERS]
+def wanted():
+    """The versions of Python to run on: all, unless the environment names interpreters."""
+    return list(INTERPRETERS) if os.environ.get("EPCACHE_TEST_PYTHONS") else VERSIONS
 
 
 @functools.cache

@@ -74,7 +74,7 @@ def paths(tmp_path_factory):
     return [str(first), str(second), str(provided)]
 
 
-@pytest.mark.parametrize("version", suites.VERSIONS)
+@pytest.mark.parametrize("version", suites.wanted())
 def test_distributions_without_metadata_and_of_providers_have_the_place_that_they_had(version, paths):
     python, _ = suites.environment(version)
     variables = {
