@@ -3,7 +3,7 @@
 Arguments: the reader's directory, an empty site directory on a file system whose stamps are whole
 seconds, and what the watcher trusts: "guard", or "stamp" to switch the guard off. Prints JSON: what
 `import` and `importlib.metadata` found of the second package before the watcher's look and after it,
-and what the watcher reported.
+what the watcher reported, and what when the second was edited in place within the same second, too.
 """
 
 import importlib.metadata
@@ -20,8 +20,8 @@ site = sys.argv[2]
 ATTEMPTS = 50
 
 
-def stamp():
-    info = os.stat(site)
+def stamp(path=site):
+    info = os.stat(path)
     return info.st_mtime_ns, info.st_ctime_ns, info.st_ino, info.st_size
 
 
@@ -32,6 +32,7 @@ def install(name):
     os.mkdir(directory)
     texts = {
         "METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n\n",
+        "entry_points.txt": "[plugins]\na = m:one\n",
         "RECORD": f"{name}.py,,\n",
         "INSTALLER": "pip\n",
     }
@@ -57,7 +58,8 @@ def state(name):
 def attempt(watcher, number):
     """Install two within one second; None if it struck meanwhile."""
     first, second = f"first{number}", f"second{number}"
-    time.sleep(1 - time.time() % 1)
+    # The file system's clock is some milliseconds late.
+    time.sleep(1.03 - time.time() % 1)
     install(first)
     reported = watcher.poll()
     assert first in [one.name for one in reported.added]
@@ -71,14 +73,22 @@ def attempt(watcher, number):
     plain = state(second)
     reported = watcher.poll()
     after = state(second)
-    if stamp() != before:
+    entry_points = f"{site}/{second}-1.dist-info/entry_points.txt"
+    stamp_of_text = stamp(entry_points)
+    with open(entry_points, "r+") as text:
+        text.write("[plugins]\na = m:two\n")
+    if stamp() != before or stamp(entry_points) != stamp_of_text:
         return None
+    at_once = watcher.poll()
+    time.sleep(3.2)
     return {
         "stamp": before,
         "plain": plain,
         "added": [one.name for one in reported.added],
         "after": after,
-        "later": sum(len(part) for part in watcher.poll()),
+        "at once": sum(map(len, at_once)),
+        "rewritten": [one.name for one in watcher.poll().updated],
+        "later": sum(map(len, watcher.poll())),
     }
 
 

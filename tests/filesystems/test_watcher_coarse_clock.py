@@ -70,11 +70,13 @@ def test_a_second_package_of_the_same_second_is_importable_after_a_look(version,
     assert found["plain"] == {"imported": False, "version": known}
     assert found["added"] == [f"second{found['number']}"]
     assert found["after"] == {"imported": True, "version": "1"}
-    assert found["later"] == 0
+    assert found["at once"] == found["later"] == 0
+    # Written twice within that second, with the same stamps: its text tells, when they have settled.
+    assert found["rewritten"] == [f"second{found['number']}"]
 
 
 def test_a_watcher_that_trusts_young_stamps_misses_it(on_ext3):
     """Guards the test above: it is the guard that finds the second package."""
     found = two_in_a_second(on_ext3, "3.13", "stamp")
     assert found["plain"] == found["after"] == {"imported": False, "version": None}
-    assert found["added"] == []
+    assert found["added"] == found["rewritten"] == []
