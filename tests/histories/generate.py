@@ -128,7 +128,7 @@ class _Author:
                     step = self.edit("distro_remove", site, distribution=old)
                     present.remove(old)
                 else:
-                    new = contents.a_distribution(rng, self.odd)
+                    new = self.a_distribution(self.odd)
                     new["directory"] = old["directory"]
                     step = self.edit("distro_install", site, distribution=new, owns_site=rng.random() < 0.3)
                     present[present.index(old)] = new
@@ -155,7 +155,7 @@ class _Author:
         if rng.random() < 0.45:
             present.remove(old)
             return [self.edit(rng.choice(["pip_uninstall", "uv_uninstall"]), site, distribution=old)]
-        new = old if rng.random() < 0.3 else contents.a_distribution(rng, self.odd)
+        new = old if rng.random() < 0.3 else self.a_distribution(self.odd)
         if rng.random() < 0.4:
             # The same version once more, with other contents.
             new = {**new, "directory": old["directory"]}
@@ -163,8 +163,15 @@ class _Author:
         how = rng.choice(["pip_upgrade", "uv_upgrade"])
         return [self.edit(how, site, distribution=old, new=new)]
 
+    def a_distribution(self, odd):
+        found = contents.a_distribution(self.rng, odd)
+        if self.python == "3.9":
+            # Which does not read it, so that there `epcache` gives names from it by an index alone.
+            found["files"].pop("installed-files.txt", None)
+        return found
+
     def install(self, site, how):
-        distribution = contents.a_distribution(self.rng, self.odd)
+        distribution = self.a_distribution(self.odd)
         same = [other for other in self.installed[site] if other["directory"] == distribution["directory"]]
         for other in same:
             self.installed[site].remove(other)
@@ -184,9 +191,9 @@ class _Author:
 
     def meddle(self, site):
         rng = self.rng
-        present = self.installed[site] or [contents.a_distribution(rng, self.odd)]
+        present = self.installed[site] or [self.a_distribution(self.odd)]
         one, other = rng.choice(present), rng.choice(present)
-        fresh = contents.a_distribution(rng, self.odd)
+        fresh = self.a_distribution(self.odd)
         file = rng.choice([name for name in one["files"] if name] or TEXTS)
         if rng.random() < 0.25:
             file = rng.choice(TEXTS)
@@ -255,12 +262,12 @@ class _Author:
 
     def zip_file(self):
         rng = self.rng
-        found = [contents.a_distribution(rng, self.odd / 2) for _ in range(rng.randint(0, 3))]
+        found = [self.a_distribution(self.odd / 2) for _ in range(rng.randint(0, 3))]
         return {"do": "zip", "name": rng.choice(["z.zip", "zipped-2.0-py3.11.egg"]), "distributions": found}
 
     def egg(self):
         rng = self.rng
-        found = contents.a_distribution(rng, self.odd)
+        found = self.a_distribution(self.odd)
         name = rng.choice(["foo-1.0-py3.12.egg", "bar-1.0.egg"])
         return {
             "do": "egg",

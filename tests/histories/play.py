@@ -54,7 +54,13 @@ def same(version, role, question, expected, got):
         elif question[0] in OF_THE_CLASS[:3] and expected != got:
             # 3.9 may find another distribution, or none.
             return "raised" in expected or expected["path"] != got.get("path")
+        # Of a folded value 3.9 keeps the indentation.
+        return unfolded(expected) == unfolded(got)
     return expected == got
+
+
+def unfolded(answer):
+    return json.dumps(answer).replace("\\n ", "\\n")
 
 
 class Play:
