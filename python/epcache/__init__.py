@@ -601,12 +601,13 @@ def places(site):
     # A `..` would lead out of the cache, so such a path has to be resolved first.
     if site.startswith("/") and "/../" not in site + "/":
         yield SYSTEM_CACHE + site + "/index"
-        cache = _user_cache()
+        cache = user_cache()
         if cache:
             yield cache + site + "/index"
 
 
-def _user_cache():
+def user_cache():
+    """The directory with the indexes that this user has made of others' directories, or None."""
     cache = environment("XDG_CACHE_HOME")
     if cache and cache.startswith("/"):
         return cache + "/epcache"
@@ -668,7 +669,7 @@ def _plain_answer(group):
     """The entry points of a group, or of all if it is None, as a list; None where that takes more than
     the plain case."""
     global _known
-    if environment("EPCACHE"):
+    if environment("EPCACHE") not in (None, "", "warn"):
         return None
     known = _known
     if known is not None and known.lasting and known.holds():
@@ -693,9 +694,9 @@ def _plain_answer(group):
     except Unusable:
         return None
     finally:
-        _known = known
         for index in known.indexes if known is not None else ():
             index.close()
+        _known = known  # other threads may use it from now on
     known.answers[group] = found
     return found
 

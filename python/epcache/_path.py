@@ -6,6 +6,7 @@ front of it (the standard library) that they hold no distributions.
 """
 
 import posix
+import time
 
 from . import (
     Unusable,
@@ -16,6 +17,7 @@ from . import (
     places,
     remember_without_distributions,
     stamp_of,
+    user_cache,
     without_distributions,
 )
 from ._view import View
@@ -135,7 +137,11 @@ class Look:
                 if index is None:
                     continue
                 if why is None:
-                    return self._take(self._keep(View.indexed(entry, index)))
+                    view = View.indexed(entry, index)
+                    if not place.startswith(user_cache() or "\0"):
+                        # Of a directory that is somebody else's nobody tells when it changes.
+                        view.settle(time.time_ns())
+                    return self._take(self._keep(view))
                 stale = stale or (index, why)
             except Unusable as found:
                 self._unusable.add(place)

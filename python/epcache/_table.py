@@ -79,6 +79,12 @@ class Table:
         itself, metadata, entry_points = self.all_stamps()[row].split(b"\t")
         return itself, metadata, entry_points
 
+    @checked
+    def newest_change(self, row):
+        """The latest ctime among the stamps of a row, in ns."""
+        recorded = [*self.stamps(row), *self.top_level(row)[:2]]
+        return max(int(stamp.split(b" ")[1]) for stamp in recorded if stamp != b"-")
+
     def all_stamps(self):
         """The stamps of all rows, each three with tabs between them."""
         if self._stamps is None:

@@ -9,11 +9,13 @@ that the index knows not to be there can't have been added without moving the di
 
 import posix
 
+from . import GUARD
 from ._table import ENTRY_POINTS, METADATA, Table
 
 TOP_LEVEL = 3
 
 _ENDS = (".dist-info", ".egg-info")
+_EMPTY_GUARD = 60_000_000_000  # ns; for a distribution that has no metadata yet
 
 
 def stem_of(name):
@@ -80,6 +82,22 @@ class View:
         row_of = dict(zip(names, range(len(names)))).get
         names = [name for name in listing if name.lower().endswith(_ENDS)]
         return cls(entry, names, list(map(row_of, names)), index, table, listing)
+
+    def settle(self, now):
+        """Take the distributions that were young when the index was made for settled, if they have not
+        changed and are not young any more: then `epcache refresh` would record just that."""
+        for item, row in enumerate(self.rows):
+            if row not in self._unsettled:
+                continue
+            guard = GUARD if self.table.stamps(row)[1] != b"-" else _EMPTY_GUARD
+            if now - self.table.newest_change(row) <= guard:
+                return
+            if not all(self.row(item, source) == row for source in (ENTRY_POINTS, METADATA)):
+                return
+            if self.table.top_level(row)[2] != "opaque" and self.row(item, TOP_LEVEL) != row:
+                return
+        self._unsettled = frozenset()
+        self.lasting = True
 
     def again(self):
         """The same, with nothing kept with it."""

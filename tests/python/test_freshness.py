@@ -17,7 +17,7 @@ import index_writer
 import pytest
 import warned
 from environments import add
-from epcache import _path
+from epcache import _path, _view
 
 
 @pytest.fixture
@@ -288,3 +288,38 @@ def test_trusting_the_mtime_alone_would_not_pass_these_tests(site, monkeypatch):
     monkeypatch.setattr(epcache, "stamp_of", naive)
     monkeypatch.setattr(_path, "stamp_of", naive)
     assert answer(group="g") == (["foo:a"], [])
+
+
+def test_what_was_young_is_settled_for_a_process_once_it_is_old(site, monkeypatch):
+    index_writer.write(str(site), unsettled=[ROWS["foo-1.dist-info"]])
+    looks = []
+    real = os.lstat
+    monkeypatch.setattr(posix, "lstat", lambda path, **options: looks.append(path) or real(path, **options))
+    for _ in range(2):
+        looks.clear()
+        assert answer(group="g") == (["foo:a"], [])
+        assert sum("foo-1.dist-info" in path for path in looks) >= 2
+    # As if three seconds had passed.
+    monkeypatch.setattr(_view, "GUARD", -(10**18))
+    assert answer(group="g") == (["foo:a"], [])
+    looks.clear()
+    assert answer(group="g") == (["foo:a"], [])
+    assert looks == [str(site / ".epcache" / "index")]
+    # What is young stays so if it has changed, and where nobody tells of changes.
+    change_in_place(site / "foo-1.dist-info")
+    index_writer.write(str(site), unsettled=[ROWS["foo-1.dist-info"]])
+    change_in_place(site / "foo-1.dist-info")
+    for _ in range(2):
+        looks.clear()
+        assert len(answer(group="g")[0]) == 1 and len(looks) > 2
+
+
+def test_in_a_cache_of_ones_own_nothing_is_settled(site, tmp_path, monkeypatch):
+    monkeypatch.setattr(_view, "GUARD", -(10**18))
+    (site / ".epcache" / "index").unlink()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    index_writer.write(str(site), f"{tmp_path}/cache/epcache{site}/index", unsettled=range(2))
+    assert answer(group="g") == (["foo:a"], [])
+    change_in_place(site / "foo-1.dist-info")
+    found, told = answer(group="g")
+    assert found == ["foo:z"] and len(told) == 1
