@@ -17,6 +17,7 @@ use rustix::fs::Stat;
 
 use crate::distribution::read;
 use crate::distribution::text::lstat;
+use crate::distribution::top_level::Kind;
 use crate::distribution::{Distribution, name};
 use crate::error::{Error, Result};
 use crate::freshness::Stamp;
@@ -214,8 +215,7 @@ impl<'a> Pass<'_, 'a> {
             || self.request.hints.contains(&*known.file_name)
             // Its stamps may have been taken within a tick of a change.
             || !old.trusted && !known.settled
-            // The files that its list names may have been installed after the list.
-            || !known.settled && known.stamps.files.is_some()
+            || self.may_tell_more(known)
             || !old.same_listing && !known.top_level.agrees_with(|name| listing.kind(name).is_some())
         {
             return Ok(false);
@@ -224,6 +224,12 @@ impl<'a> Pass<'_, 'a> {
             return Ok(true);
         }
         Ok(read::stamps_now(self.site.as_fd(), known)? == known.stamps)
+    }
+
+    /// Whether the importable names may have been opaque only because the installer was still at work.
+    fn may_tell_more(&self, known: &Distribution<'_>) -> bool {
+        let from_files = known.top_level.kind == Kind::Opaque && known.stamps.files.is_some();
+        from_files && !known.settled && self.is_installed(known)
     }
 
     /// Reads a distribution, given its `lstat`, when the clock has passed all its stamps.

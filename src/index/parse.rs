@@ -243,22 +243,35 @@ fn order(segment: &str, count: usize) -> Result<Vec<u32>> {
 }
 
 fn stamps(line: &str) -> Option<Stamps> {
-    let mut fields = line.split('\t');
-    let mut next = || fields.next().and_then(optional);
+    let mut rest = line.as_bytes();
+    let mut next = || optional(&mut rest);
     let (itself, metadata, entry_points) = (next()??, next()?, next()?);
-    Some(Stamps { itself, metadata, entry_points, top_level: None, files: None })
+    rest.is_empty().then_some(Stamps { itself, metadata, entry_points, top_level: None, files: None })
 }
 
-/// A stamp, or `-`.
-fn optional(field: &str) -> Option<Option<Stamp>> {
-    if field == "-" { Some(None) } else { Stamp::parse(field, ' ').map(Some) }
+/// A stamp or `-` at the beginning of `rest`, cut off with the tab behind it.
+fn optional(rest: &mut &[u8]) -> Option<Option<Stamp>> {
+    let stamp = match rest.split_first() {
+        Some((b'-', behind)) if matches!(behind, [] | [b'\t', ..]) => {
+            *rest = behind;
+            None
+        }
+        _ => Some(Stamp::take(rest, b' ')?),
+    };
+    match rest.split_first() {
+        None => {}
+        Some((b'\t', behind)) => *rest = behind,
+        Some(_) => return None,
+    }
+    Some(stamp)
 }
 
 /// A line of the segment `top-level`. Names are taken as they are spelled there.
 fn top_level<'a>(line: &'a str, stamps: &mut Stamps) -> Option<TopLevel<'a>> {
-    let mut fields = line.splitn(5, '\t');
-    stamps.top_level = optional(fields.next()?)?;
-    stamps.files = optional(fields.next()?)?;
+    let mut rest = line.as_bytes();
+    stamps.top_level = optional(&mut rest)?;
+    stamps.files = optional(&mut rest)?;
+    let mut fields = line[line.len() - rest.len()..].splitn(3, '\t');
     let word = fields.next()?;
     let (kind, _) = *Kind::WORDS.iter().find(|(_, of_kind)| *of_kind == word)?;
     let mut names = || fields.next().map(Cow::Borrowed);

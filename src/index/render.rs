@@ -26,7 +26,8 @@ pub fn render(index: &Index<'_>) -> Vec<u8> {
     });
     let stamps = body.append(|text| {
         for row in &index.distributions {
-            let _ = write!(text, "{}\t", row.stamps.itself);
+            row.stamps.itself.spell(text);
+            text.push('\t');
             optional(text, row.stamps.metadata);
             text.push('\t');
             optional(text, row.stamps.entry_points);
@@ -179,7 +180,7 @@ fn rows(header: &mut String, name: &str, index: &Index<'_>, is: impl Fn(&Distrib
 
 fn optional(text: &mut String, stamp: Option<Stamp>) {
     match stamp {
-        Some(stamp) => drop(write!(text, "{stamp}")),
+        Some(stamp) => stamp.spell(text),
         None => text.push('-'),
     }
 }

@@ -166,7 +166,7 @@ def module_name(name):
         return name[:-1]
     suffixes = sorted(importlib.machinery.all_suffixes(), key=len, reverse=True)
     stem = next((name[: -len(suffix)] for suffix in suffixes if name.endswith(suffix)), None)
-    # From 3.12.2 on, what is no module stands for itself.
+    # Where there is that function, what is no module stands for itself.
     return stem or name if hasattr(importlib.metadata, "_get_toplevel_name") else stem
 
 

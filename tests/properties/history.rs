@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arbtest::arbitrary::{Result, Unstructured};
 use arbtest::arbtest;
+use epcache::distribution::top_level::Kind;
 use epcache::index::{Index, parse, render};
 use epcache::reconcile::{Changes, Depth, Request, reconcile};
 use epcache::site::SiteDir;
@@ -46,10 +47,11 @@ fn history(u: &mut Unstructured<'_>, refreshes: &mut [u32; 3]) -> Result<()> {
         assert!(outcome.index.is_settled(), "{steps:#?}");
         compare_with_the_files(&site, &outcome.index, &steps);
 
-        let now: BTreeMap<_, _> = NAMES[..4].iter().map(|name| (*name, site.stats(name))).collect();
+        let state = |name: &&'static str| (*name, (site.stats(name), site.modules(name)));
+        let now: BTreeMap<_, _> = NAMES[..4].iter().map(state).collect();
         let changed: BTreeSet<Vec<u8>> = NAMES[..4]
             .iter()
-            .filter(|name| now[**name][0].is_some() && known.get(**name) != Some(&now[**name]))
+            .filter(|name| now[**name].0[0].is_some() && known.get(**name) != Some(&now[**name]))
             .map(|name| name.as_bytes().to_vec())
             .collect();
         let read: BTreeSet<_> = outcome.changes.read.iter().cloned().collect();
@@ -68,13 +70,14 @@ fn history(u: &mut Unstructured<'_>, refreshes: &mut [u32; 3]) -> Result<()> {
 
 fn change(u: &mut Unstructured<'_>, site: &mut Site) -> Result<(String, bool)> {
     type Change = fn(&mut Site, &str);
-    const CHANGES: [(&str, Change, bool); 10] = [
+    const CHANGES: [(&str, Change, bool); 11] = [
         ("install", Site::install, false),
         ("install", Site::install, false),
         ("replace a file of", Site::replace_a_file, false),
         ("replace a file of", Site::replace_a_file, false),
         ("replace the whole of", Site::replace_whole, false),
         ("edit in place", Site::edit_in_place, true),
+        ("edit in place the list of", Site::edit_its_list, true),
         ("make a file of", Site::make_a_file, false),
         ("make a link of", Site::make_a_link, false),
         ("remove a file of", Site::remove_a_file, false),
@@ -83,6 +86,10 @@ fn change(u: &mut Unstructured<'_>, site: &mut Site) -> Result<(String, bool)> {
     if u.ratio(1, 10)? {
         site.set_back();
         return Ok(("set the mtime of the site directory back".to_owned(), false));
+    }
+    if u.ratio(1, 6)? {
+        site.move_a_module();
+        return Ok(("make or remove a module".to_owned(), false));
     }
     let (verb, change, in_place) = u.choose(&CHANGES)?;
     let name = u.choose(&NAMES)?;
@@ -98,6 +105,10 @@ fn compare_with_the_files(site: &Site, index: &Index<'_>, steps: &[String]) {
     there.sort();
     assert_eq!(listed, there.iter().map(|name| **name).collect::<Vec<_>>(), "{steps:#?}");
     for (row, name) in index.distributions.iter().zip(listed) {
+        if row.top_level.kind != Kind::Opaque {
+            let found = [&row.top_level.names, &row.top_level.missing, &row.top_level.python_names];
+            assert_eq!(found.map(|names| names.to_string()), site.top_level(&name), "{steps:#?}");
+        }
         let Some(entries) = &row.entry_points else { continue };
         let text: String =
             entries.iter().map(|entry| format!("[g]\n{} = {}\n", entry.name, entry.value)).collect();

@@ -6,4 +6,5 @@ mod index;
 mod inputs;
 mod race;
 mod site;
+mod without;
 mod writers;

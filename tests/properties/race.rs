@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use epcache::distribution::Stamps;
 use epcache::index::{Index, parse, render};
 use epcache::reconcile::{Depth, Request, reconcile};
 use epcache::site::SiteDir;
@@ -32,6 +33,7 @@ fn whoever_shows_the_recorded_stamps_is_as_recorded() {
                 match number % 7 {
                     0 => site.replace_whole(name),
                     1..=2 => site.replace_a_file(name),
+                    3 => site.edit_its_list(name),
                     _ => site.edit_in_place(name),
                 }
                 drop(site);
@@ -94,7 +96,8 @@ fn compare(site: &Site, index: &Index<'_>) -> usize {
                 (ns(mtime, mtime_ns), ns(ctime, ctime_ns), inode, size)
             })
         });
-        let stamps = [Some(row.stamps.itself), row.stamps.metadata, row.stamps.entry_points];
+        let Stamps { itself, metadata, entry_points, top_level, files } = row.stamps;
+        let stamps = [Some(itself), metadata, entry_points, top_level, files];
         let recorded =
             stamps.map(|stamp| stamp.map(|stamp| (stamp.mtime, stamp.ctime, stamp.inode, stamp.size)));
         if now == recorded {
@@ -102,6 +105,8 @@ fn compare(site: &Site, index: &Index<'_>) -> usize {
             let text: String =
                 entries.iter().map(|entry| format!("[g]\n{} = {}\n", entry.name, entry.value)).collect();
             assert_eq!(Some(text), site.entry_points(&name), "{name} is not as recorded");
+            let names = [&row.top_level.names, &row.top_level.missing, &row.top_level.python_names];
+            assert_eq!(names.map(|names| names.to_string()), site.top_level(&name), "{name}");
             compared += 1;
         }
     }

@@ -6,9 +6,13 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// The files of which an index records stamps, below a distribution's directory.
-fn recorded(name: &str) -> [&str; 3] {
-    ["", if name.ends_with(".egg-info") { "PKG-INFO" } else { "METADATA" }, "entry_points.txt"]
+fn recorded(name: &str) -> [&str; 5] {
+    let metadata = if name.ends_with(".egg-info") { "PKG-INFO" } else { "METADATA" };
+    ["", metadata, "entry_points.txt", "top_level.txt", "RECORD"]
 }
+
+/// The two ways in which a module lies in a site directory, as files that are listed in a RECORD.
+const MODULES: [&str; 2] = ["mod.py", "pkg/__init__.py"];
 
 /// A directory to try things on.
 pub struct Site {
@@ -44,6 +48,12 @@ impl Site {
         format!("[g]\na = m:f{:08}\n", self.contents)
     }
 
+    /// A list of files that has not been there before: the modules, and one that never exists.
+    fn list(&mut self) -> String {
+        self.contents += 1;
+        format!("mod.py,,\npkg/__init__.py,,\nm{:08}.py,,\n", self.contents)
+    }
+
     /// As pip does: the directory first, then its files.
     pub fn install(&mut self, name: &str) {
         self.remove(name);
@@ -53,6 +63,29 @@ impl Site {
         }
         let content = self.content();
         fs::write(self.of(name).join("entry_points.txt"), content).expect("room");
+        if name.ends_with(".egg-info") {
+            fs::write(self.of(name).join("top_level.txt"), format!("m{:08}\n", self.contents)).expect("room");
+        } else {
+            let list = self.list();
+            fs::write(self.of(name).join("RECORD"), list).expect("room");
+        }
+    }
+
+    /// A module comes, or goes.
+    pub fn move_a_module(&mut self) {
+        self.contents += 1;
+        let path = self.of(MODULES[self.contents as usize % 2]);
+        let parent = path.parent().expect("a parent").to_owned();
+        let in_package = parent != self.path;
+        if path.exists() {
+            fs::remove_file(path).expect("a file");
+            if in_package {
+                fs::remove_dir(parent).expect("an empty directory");
+            }
+        } else {
+            fs::create_dir_all(parent).expect("a directory");
+            fs::write(path, "").expect("room");
+        }
     }
 
     /// As dpkg and rpm do, which put a new file over the old one and give it the packaged mtime.
@@ -81,6 +114,24 @@ impl Site {
     pub fn edit_in_place(&mut self, name: &str) {
         let content = self.content();
         let path = self.of(name).join("entry_points.txt");
+        let Ok(mut file) = OpenOptions::new().write(true).open(&path) else { return };
+        let before = file.metadata().expect("an open file");
+        file.write_all(content.as_bytes()).expect("room");
+        set_mtime(&path, &before);
+    }
+
+    /// The same with its list of files, or its names.
+    pub fn edit_its_list(&mut self, name: &str) {
+        // What is behind a link is not recorded, since the names are left to the reader then.
+        if !self.is_directory(name) {
+            return;
+        }
+        let mut content = self.list();
+        let mut path = self.of(name).join("RECORD");
+        if name.ends_with(".egg-info") {
+            path = self.of(name).join("top_level.txt");
+            content = format!("m{:08}\n", self.contents);
+        }
         let Ok(mut file) = OpenOptions::new().write(true).open(&path) else { return };
         let before = file.metadata().expect("an open file");
         file.write_all(content.as_bytes()).expect("room");
@@ -129,8 +180,29 @@ impl Site {
         fs::symlink_metadata(self.of(name)).is_ok_and(|meta| meta.is_dir())
     }
 
+    /// Which of the modules are there, for a distribution that has a list of them.
+    pub fn modules(&self, name: &str) -> [bool; 2] {
+        let listed = self.is_directory(name) && self.of(name).join("RECORD").exists();
+        MODULES.map(|module| listed && self.of(module).exists())
+    }
+
+    /// The names, those that are missing and those for 3.11, as an index spells them.
+    pub fn top_level(&self, name: &str) -> [String; 3] {
+        let read = |file| fs::read_to_string(self.of(name).join(file)).unwrap_or_default();
+        let (declared, list) = (read("top_level.txt"), read("RECORD"));
+        if !self.is_directory(name) || list.is_empty() {
+            return [declared.trim().to_owned(), String::new(), String::new()];
+        }
+        let never = list.lines().last().and_then(|line| line.split(',').next()).expect("a path");
+        let [module, package] = self.modules(name);
+        let (mut found, mut missing) = (Vec::new(), vec![never]);
+        if module { &mut found } else { &mut missing }.push("mod.py");
+        if package { &mut found } else { &mut missing }.push("pkg/");
+        [found.join(" "), missing.join(" "), format!("{} mod pkg", never.trim_end_matches(".py"))]
+    }
+
     /// What `lstat` says of a distribution's files.
-    pub fn stats(&self, name: &str) -> [Option<Stat>; 3] {
+    pub fn stats(&self, name: &str) -> [Option<Stat>; 5] {
         recorded(name).map(|file| {
             let path = if file.is_empty() { self.of(name) } else { self.of(name).join(file) };
             let meta = fs::symlink_metadata(path).ok()?;
