@@ -4,7 +4,8 @@
  *                                       reading INDEX, writing the new one, rename
  *   floor thorough SITE NAME INDEX      the same with a stat of each metadata file, too
  *   floor full SITE INDEX               one listing, one stat a distribution, opening and reading the
- *                                       metadata and the entry points of each, writing, rename
+ *                                       metadata and the entry points of each, top_level.txt or else
+ *                                       RECORD and a stat of a file named there, writing, rename
  *
  * Nothing is parsed, sorted, compared or verified, and each file is opened by its path from SITE. The
  * bytes written are those of INDEX as it is (of its length alone, for `full`, which has not read it).
@@ -54,6 +55,26 @@ static ssize_t read_file(int directory, const char *path)
 	return length;
 }
 
+/* The names that can be imported: as declared, or else by a file that is listed and exists. A file
+ * that is in SITE itself need not be looked for, since SITE has been listed. */
+static void read_top_level(const char *name)
+{
+	char path[600];
+	struct stat stat;
+	path_within(path, name, "top_level.txt");
+	if (read_file(site, path) >= 0)
+		return;
+	path_within(path, name, "RECORD");
+	ssize_t length = read_file(site, path);
+	size_t end = 0;
+	while (length > 0 && end < (size_t)length && end < sizeof path - 1 && buffer[end] != ',')
+		end++;
+	memcpy(path, buffer, end);
+	path[end] = 0;
+	if (strchr(path, '/') && fstatat(site, path, &stat, AT_SYMLINK_NOFOLLOW) < 0)
+		err(2, "%s", path);
+}
+
 static void read_distribution(const char *name, int is_directory)
 {
 	char path[600];
@@ -63,6 +84,7 @@ static void read_distribution(const char *name, int is_directory)
 		length = read_file(site, path);
 		path_within(path, name, "entry_points.txt");
 		read_file(site, path);
+		read_top_level(name);
 	} else {
 		length = read_file(site, name);
 	}
@@ -111,6 +133,11 @@ int main(int count, char **arguments)
 			fstatat(site, path, &stat, AT_SYMLINK_NOFOLLOW);
 			path_within(path, name, "entry_points.txt");
 			fstatat(site, path, &stat, AT_SYMLINK_NOFOLLOW);
+			path_within(path, name, "top_level.txt");
+			if (fstatat(site, path, &stat, AT_SYMLINK_NOFOLLOW) < 0) {
+				path_within(path, name, "RECORD");
+				fstatat(site, path, &stat, AT_SYMLINK_NOFOLLOW);
+			}
 		}
 	}
 	if (full) {

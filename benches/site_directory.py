@@ -3,8 +3,9 @@
 Seven distributions of ten are a ``.dist-info``, two an ``.egg-info`` directory, one an ``.egg-info``
 file. METADATA has 2 to 50 KB (evenly in the logarithm: many are short, and few are long) and is
 ASCII, but for some 0.2 % of the bytes of three in ten (28 % of 298 real ones had such bytes, that
-many). A third of all distributions have an ``entry_points.txt``, and beside each lie its other files
-and a module.
+many). A third of all distributions have an ``entry_points.txt``. Of the ``.dist-info``, four in ten
+have no ``top_level.txt`` (40 of 94 real ones), so that the importable names follow from RECORD. Two in
+three are packages of 2 to 60 files, the others a module.
 """
 
 import hashlib
@@ -27,6 +28,13 @@ class Distribution:
         self.kind = random_numbers.choices(["dist-info", "egg-info", "egg-info file"], [7, 2, 1])[0]
         self.directory = f"{self.module}-{self.version}.{self.kind.split()[0]}"
         self.metadata = _metadata(self, random_numbers)
+        # Of their own, so that they change nothing else.
+        of_modules = random.Random(self.project)
+        self.modules = [f"{self.module}.py"]
+        if of_modules.random() < 2 / 3:
+            count = int(2 * 30 ** of_modules.random())
+            self.modules = [f"{self.module}/{name}.py" for name in ["__init__", *map(str, range(count - 1))]]
+        self.declares = self.kind != "dist-info" or of_modules.random() < 0.6
         self.entry_points = {}
         # An .egg-info file has no room for them, so the others make up for it.
         if self.kind != "egg-info file" and random_numbers.random() < 10 / 27:
@@ -45,16 +53,18 @@ class Distribution:
                 lines = [f"{name} = {value.replace('BUILD', build)}\n" for name, value in entries]
                 sections.append(f"[{group}]\n{''.join(lines)}")
             files["entry_points.txt"] = "\n".join(sections)
-        files["top_level.txt"] = self.module + "\n"
+        if self.declares:
+            files["top_level.txt"] = self.module + "\n"
         if self.kind == "dist-info":
             files["INSTALLER"] = "pip\n"
             files["LICENSE"] = LICENSE
             files["WHEEL"] = f"Wheel-Version: 1.0\nGenerator: {build}\nTag: py3-none-any\n"
             digest = hashlib.sha256(self.metadata.encode()).hexdigest()
-            records = [f"{self.directory}/{name},sha256={digest[:43]},{len(text)}\n" for name, text in files.items()]
-            files["RECORD"] = f"{self.module}.py,,\n{''.join(records)}{self.directory}/RECORD,,\n"
+            sizes = {**dict.fromkeys(self.modules, 1234), **{f"{self.directory}/{n}": len(t) for n, t in files.items()}}
+            records = [f"{name},sha256={digest[:43]},{size}\n" for name, size in sizes.items()]
+            files["RECORD"] = f"{''.join(records)}{self.directory}/RECORD,,\n"
         else:
-            files["SOURCES.txt"] = f"setup.py\n{self.module}.py\n"
+            files["SOURCES.txt"] = "".join(f"{name}\n" for name in ["setup.py", *self.modules])
             files["dependency_links.txt"] = "\n"
         return files
 
@@ -114,7 +124,10 @@ def make(site, contents):
     """Write a site directory."""
     os.makedirs(site)
     for distribution in contents:
-        _write(f"{site}/{distribution.module}.py", f'"""{distribution.project}"""\n')
+        # Of a package, what the importable name follows from is enough.
+        module = f"{site}/{distribution.modules[0]}"
+        os.makedirs(os.path.dirname(module), exist_ok=True)
+        _write(module, f'"""{distribution.project}"""\n')
         base = f"{site}/{distribution.directory}"
         if distribution.kind == "egg-info file":
             _write(base, distribution.metadata)
