@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections import namedtuple
 
-from fixture_indexes import FixtureIndexes, Kind
+from fixture_indexes import STRANGER, FixtureIndexes, Kind
 
 # `share`: of the tests that meet an index, so many at least have to get an answer from it; 0 where
 # what the index says is wrong, and no answer may be from it.
@@ -47,6 +47,14 @@ MODES = {
         " the same size and mtime",
     ),
     "strict": Mode(Kind.SETTLED, "strict", False, SOME, "settled, with `EPCACHE=strict`"),
+    "foreign": Mode(
+        Kind.FOREIGN,
+        None,
+        False,
+        MOST,
+        "as in `young`, but directories and indexes belong to another user than the reader, so what is taken"
+        " from an index is confirmed before it is used",
+    ),
     "late": Mode(
         Kind.SETTLED, None, True, MOST, "settled, accelerated after `importlib_metadata` was imported"
     ),
@@ -132,6 +140,7 @@ def canary(module, tool, mode):
     from index_file import forge
 
     with tempfile.TemporaryDirectory() as root:
+        os.chmod(root, 0o755)
         site = os.path.join(root, "site")
         info = os.path.join(site, "canary_bird-1.0.dist-info")
         os.makedirs(info)
@@ -150,20 +159,32 @@ def canary(module, tool, mode):
         for said, other in [(b"\t1.0\n", b"\t7.0\n"), (b":main", b":gone"), (b"canary_mod", b"canary_old")]:
             if mode.index != Kind.OUTDATED:
                 forge(index, said, other)
+        if mode.index == Kind.FOREIGN:
+            os.chown(index, STRANGER, STRANGER)
         sys.path.insert(0, site)
         try:
-            (entry,) = [each for each in flat(module.entry_points()) if each.group == "canary.songs"]
             birds = [dist for dist in module.distributions() if "canary_bird" in str(dist._path)]
             answers = {
-                "entry_points": entry.value == "canary:gone",
+                "entry_points": is_forged(module.entry_points),
                 "version": module.version("canary-bird") == "7.0",
-                "distributions": [each.value for each in birds[0].entry_points] == ["canary:gone"],
+                "distributions": is_forged(lambda: birds[0].entry_points),
             }
             if hasattr(module, "packages_distributions"):
                 answers["packages_distributions"] = "canary_old" in module.packages_distributions()
             return answers
         finally:
             sys.path.remove(site)
+
+
+def is_forged(ask):
+    """Whether the entry point is what the index says; where that has to be confirmed, it is noticed."""
+    from epcache import TamperedIndexError
+
+    try:
+        (entry,) = [each for each in flat(ask()) if each.group == "canary.songs"]
+        return entry.value == "canary:gone"
+    except TamperedIndexError:
+        return True
 
 
 def flat(found):

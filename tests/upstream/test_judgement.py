@@ -56,6 +56,12 @@ def test_an_answer_that_is_not_from_the_index_fails_the_run():
     ]
 
 
+def test_an_answer_from_an_outdated_index_fails_the_run():
+    outdated = THIS._replace(mode="outdated")
+    assert run.judge(outdated, result(used=False, canary=False)) == []
+    assert run.judge(outdated, result()) == ["importlib.metadata.version is answered from an outdated index"]
+
+
 @pytest.mark.parametrize("found", [{"broken": "exit status 1"}, {"tests": {}}])
 def test_a_suite_that_does_not_run_fails_the_run(found):
     assert len(run.judge(CONTROL, found)) == 1
