@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Status, Work};
 use crate::cli::Verify;
 use crate::distribution::Distribution;
+use crate::distribution::top_level::Kind;
 use crate::error::Result;
 use crate::index::Index;
 use crate::reconcile::{Depth, Request};
@@ -88,6 +89,10 @@ fn compare(row: &Distribution<'_>, found: &Distribution<'_>) -> Option<&'static 
         Some("another name or version")
     } else if row.entry_points != found.entry_points {
         Some("other entry points")
+    } else if row.configparser_differs != found.configparser_differs {
+        Some("read otherwise by Python 3.9 than the index says")
+    } else if row.top_level != found.top_level && row.top_level.kind != Kind::Opaque {
+        Some("other importable names")
     } else if row.stamps != found.stamps {
         Some("the same content in other files (changed since)")
     } else {

@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod history;
+mod importable;
 mod index;
 mod inputs;
 mod race;
