@@ -23,9 +23,11 @@ class Answers:
         self.api = api
         self.native = native
         self.kept = []
+        self.spelled = {}
 
     def answer(self, question):
         kind, *arguments = question
+        self.spelled.clear()
         found = attempt(getattr(self, kind), *arguments)
         if not self.native and found == {"raised": "AssertionError"}:
             # From a value that is no object reference: up to 3.12 it was this one.
@@ -132,18 +134,21 @@ class Answers:
         return found if self.native or not isinstance(found, dict) else "raised"
 
     def spell_briefly(self, found):
+        # Each attribute parses the metadata anew, and many entry points have one distribution.
+        if id(found) not in self.spelled:
+            self.spelled[id(found)] = found, self.spell_identity(found)
+        return self.spelled[id(found)][1]
+
+    def spell_identity(self, found):
+        # 3.9 has no `name`, nor have the distributions of a foreign finder there.
+        named = hasattr(type(found), "name") or not (
+            self.native or type(found).__module__ == "importlib.metadata"
+        )
         spelled = [
             path_of(found),
             attempt(lambda: found.version),
-            attempt(lambda: found.metadata["Name"]),
+            attempt(lambda: found.name if named else found.metadata["Name"]),
         ]
-        # 3.9 has no `name`, nor have the distributions of a foreign finder there.
-        if hasattr(type(found), "name") or not (
-            self.native or type(found).__module__ == "importlib.metadata"
-        ):
-            spelled.append(attempt(lambda: found.name))
-        elif not self.native:
-            spelled.append(attempt(lambda: found.metadata["Name"]))
         if self.native:
             spelled.append(attempt(lambda: getattr(found, "_normalized_name", None)))
             spelled.append(isinstance(found, importlib.metadata.Distribution))
