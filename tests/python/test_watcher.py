@@ -139,6 +139,39 @@ def test_what_is_written_late_is_no_second_report(site, clock):
     assert names(watcher.poll().added) == ["other"]
 
 
+def test_an_installer_file_that_came_with_a_package_says_nothing(site, clock):
+    watcher = Watcher([site])
+    install(site, "packaged")
+    os.utime(site / "packaged-1.dist-info" / "INSTALLER", (1_600_000_000, 1_600_000_000))
+    assert watcher.poll() == NOTHING
+    clock.passed += 3.1
+    assert names(watcher.poll().added) == ["packaged"]
+
+
+def test_metadata_that_is_still_empty_is_waited_for(site, clock):
+    watcher = Watcher([site])
+    metadata = add(site, "one-1.dist-info", metadata="") / "METADATA"
+    for _ in range(3):
+        clock.passed += 61
+        assert watcher.poll() == NOTHING
+    metadata.write_text(METADATA.format("one", "1"))
+    assert watcher.poll() == NOTHING
+    clock.passed += 3.1
+    assert names(watcher.poll().added) == ["one"]
+
+
+def test_a_reinstallation_that_leaves_all_but_the_installer_file_is_an_update(site):
+    """As uv's may: the metadata is linked from its cache, and the directory's inode used again."""
+    install(site, "one")
+    watcher = Watcher([site])
+    installer = site / "one-1.dist-info" / "INSTALLER"
+    installer.with_name("new").write_text("uv")
+    installer.with_name("new").rename(installer)
+    (site / "moved.py").touch()
+    assert names(watcher.poll().updated) == ["one"]
+    assert watcher.poll() == NOTHING
+
+
 def test_a_link_from_another_environment_is_no_update(site, tmp_path, clock):
     other = tmp_path / "other"
     other.mkdir()
