@@ -12,7 +12,28 @@ import hashlib
 import os
 import random
 
-SYLLABLES = "ba ce di fo gu ka le mi no pu ra se ti vo xu za fla gri sto tre".split()
+SYLLABLES = [
+    "ba",
+    "ce",
+    "di",
+    "fo",
+    "gu",
+    "ka",
+    "le",
+    "mi",
+    "no",
+    "pu",
+    "ra",
+    "se",
+    "ti",
+    "vo",
+    "xu",
+    "za",
+    "fla",
+    "gri",
+    "sto",
+    "tre",
+]
 PLUGIN_GROUPS = ["pytest11", *(f"{a}{b}.plugins" for a in SYLLABLES[:8] for b in SYLLABLES[8:13])]
 LICENSE = "Permission is hereby granted, free of charge, to any person obtaining a copy of it.\n" * 12
 
@@ -60,7 +81,10 @@ class Distribution:
             files["LICENSE"] = LICENSE
             files["WHEEL"] = f"Wheel-Version: 1.0\nGenerator: {build}\nTag: py3-none-any\n"
             digest = hashlib.sha256(self.metadata.encode()).hexdigest()
-            sizes = {**dict.fromkeys(self.modules, 1234), **{f"{self.directory}/{n}": len(t) for n, t in files.items()}}
+            sizes = {
+                **dict.fromkeys(self.modules, 1234),
+                **{f"{self.directory}/{n}": len(t) for n, t in files.items()},
+            }
             records = [f"{name},sha256={digest[:43]},{size}\n" for name, size in sizes.items()]
             files["RECORD"] = f"{''.join(records)}{self.directory}/RECORD,,\n"
         else:
@@ -71,7 +95,9 @@ class Distribution:
 
 def _prose(share_beyond_ascii):
     random_numbers = random.Random("prose")
-    words = ["".join(random_numbers.choices(SYLLABLES, k=random_numbers.randint(1, 4))) for _ in range(20_000)]
+    words = [
+        "".join(random_numbers.choices(SYLLABLES, k=random_numbers.randint(1, 4))) for _ in range(20_000)
+    ]
     for place in range(0, len(words), 11):
         words[place] += "\n"
     for place in random_numbers.sample(range(len(words)), int(len(words) * share_beyond_ascii)):
@@ -104,13 +130,17 @@ def _entry_points(distribution, random_numbers):
     groups = {}
     if random_numbers.random() < 0.7:
         count = random_numbers.choice([1, 1, 1, 2, 4])
-        groups["console_scripts"] = [(f"{distribution.project}-{n}", value.format("cli")) for n in range(count)]
+        groups["console_scripts"] = [
+            (f"{distribution.project}-{n}", value.format("cli")) for n in range(count)
+        ]
     if not groups or random_numbers.random() < 0.3:
         # Few groups have many plugins, and many have few: Zipf's law.
         weights = [1 / rank for rank, _ in enumerate(PLUGIN_GROUPS, 1)]
         group = random_numbers.choices(PLUGIN_GROUPS, weights)[0]
         names = random_numbers.sample(SYLLABLES, random_numbers.choice([1, 1, 1, 2, 3, 6]))
-        groups[group] = [(name, value.format(name) + random_numbers.choice(["", "", "[extra]"])) for name in names]
+        groups[group] = [
+            (name, value.format(name) + random_numbers.choice(["", "", "[extra]"])) for name in names
+        ]
     return groups
 
 

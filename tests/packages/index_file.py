@@ -4,6 +4,8 @@ It checks everything that the page says must hold and takes no short cut, so tha
 tests do not depend on the readers that they test.
 """
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 
@@ -19,7 +21,7 @@ class Distribution:
     version: str | None
     entry_points: list  # of [group, name, value], in the order of the file
     stamps: list
-    top_level: "TopLevel" = None
+    top_level: TopLevel | None = None
 
 
 @dataclass
@@ -131,7 +133,10 @@ def _top_level(line, missing):
     assert bool(names or python_names) == (kind in ("declared", "inferred")), line
     assert not python_names or kind == "inferred", line
     assert not missing or kind in ("inferred", "none"), (line, missing)
-    lists = [[_unescaped(name).decode() for name in field.split(" ") if name] for field in (names, python_names, missing)]
+    lists = [
+        [_unescaped(name).decode() for name in field.split(" ") if name]
+        for field in (names, python_names, missing)
+    ]
     return TopLevel(kind, *lists, stamps=[_stamp(stamp) for stamp in stamps])
 
 

@@ -30,7 +30,7 @@ import warnings
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path.append(os.path.join(TESTS, "..", "python"))
 sys.path.append(os.path.join(TESTS, "packages"))
-import epcache  # noqa: E402
+import epcache
 
 warnings.simplefilter("ignore")
 
@@ -52,10 +52,10 @@ class InMemory(importlib.metadata.Distribution):
         raise FileNotFoundError(path)
 
 
-def attempt(question):
+def attempt(question, *about):
     try:
-        return question()
-    except Exception as error:
+        return question(*about)
+    except Exception as error:  # noqa: BLE001
         return {"raises": type(error).__name__}
 
 
@@ -126,7 +126,7 @@ def top_level(data):
     rows, combined, whole = [], {}, True
     for dist in importlib.metadata.distributions(path=[site]):
         row = index.distributions[os.path.basename(str(dist._path))].top_level
-        truth = attempt(lambda: names_of(dist))
+        truth = attempt(names_of, dist)
         found = None if row.kind == "opaque" else names_by(row)
         rows.append({"directory": str(dist._path), "kind": row.kind, "truth": truth, "index": found})
         if isinstance(truth, dict):
@@ -191,7 +191,7 @@ TASKS = {
 def main():
     _, task, cases = sys.argv
     for record in records(cases):
-        sys.stdout.write(json.dumps(attempt(lambda: TASKS[task](record))) + "\n")
+        sys.stdout.write(json.dumps(attempt(TASKS[task], record)) + "\n")
 
 
 main()

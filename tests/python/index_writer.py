@@ -178,10 +178,13 @@ def parts_of(line, name_of_list):
 
 def spelled_name(name):
     """A name as a field of names spells it."""
-    return "".join(
-        "".join("%%%02X" % byte for byte in char.encode()) if char.isspace() or char in "\x7f%" or char < " " else char
-        for char in name
-    ).encode()
+
+    def spelled(char):
+        if char.isspace() or char in "\x7f%" or char < " ":
+            return b"".join(b"%%%02X" % byte for byte in char.encode())
+        return char.encode()
+
+    return b"".join(map(spelled, name))
 
 
 def normalize(name):
@@ -307,7 +310,9 @@ def render(site_stamp, rows, order, *, settled=True, unsettled=(), version=b"1",
 
     top_levels = append(
         b"".join(
-            b"\t".join([*map(spelled, row.stamps), row.kind.encode(), names(row.names), names(row.python_names)])
+            b"\t".join(
+                [*map(spelled, row.stamps), row.kind.encode(), names(row.names), names(row.python_names)]
+            )
             + b"\n"
             for row in names_of
         )
