@@ -321,6 +321,18 @@ def test_a_removal_is_reported_at_once_when_nobody_looked_for_a_while(site, cloc
     assert names(watcher.poll().removed) == ["one"]
 
 
+def test_making_a_watcher_leaves_the_finders_of_old_directories_alone(site, clock, monkeypatch):
+    calls = []
+    finder = types.SimpleNamespace(invalidate_caches=lambda: calls.append(1))
+    monkeypatch.setitem(sys.path_importer_cache, str(site), finder)
+    monkeypatch.setattr(clock, "time_ns", lambda: time.time_ns() + 120_000_000_000)
+    watcher = Watcher([site])
+    assert not calls
+    (site / "moved.py").touch()
+    watcher.poll()
+    assert calls
+
+
 class TestPath:
     def test_the_live_path_is_followed(self, site, tmp_path, monkeypatch):
         other = tmp_path / "other"
