@@ -36,9 +36,6 @@ class Moving(Exception):
 class WatchedDistribution:
     """What is known of one ``.dist-info`` or ``.egg-info``."""
 
-    __slots__ = ("_verify", "complete", "file_name", "order", "present", "settled", "since", "snapshot",
-                 "stamps", "stem")  # fmt: skip
-
     def __init__(self, file_name):
         self.file_name = file_name
         self.stem = normalized(file_name.rpartition(".")[0].partition("-")[0])
