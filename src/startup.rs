@@ -50,22 +50,22 @@ impl Setting {
             .collect()
     }
 
-    /// `sitedir` is a variable of the function of the module `site` that executes the line. The
-    /// finder does not see it later, so it keeps it in a default argument. In a virtual environment the
-    /// line is executed twice, by the same interpreter for the same directory.
+    /// `sitedir`, `fullname` and `known_paths` are variables of the function `addpackage` of the module
+    /// `site`, which executes the line. The finder does not see them later, so it keeps the first in a
+    /// default argument. In a virtual environment the line is executed twice with the same
+    /// `known_paths`, where it leaves the name of its file. It is short because compiling it is what it
+    /// costs, and asks for the package only when that is needed.
     fn pth(self) -> String {
         let modules = self.chosen(&["importlib.metadata", "importlib_metadata"], &["pip._internal"]);
         // A comma after every name: of a single one Python makes a text in parentheses, not a tuple.
         let modules: String = modules.iter().map(|name| format!("\"{name}\", ")).collect();
-        let exists = |site| format!("os.path.exists(os.path.join({site}, \"epcache\", \"_start.py\"))");
         format!(
-            "{MARK}import sys, os; sitedir in [getattr(finder, \"site\", 0) for finder in sys.meta_path] or {} and \
-             sys.meta_path.insert(0, type(\"EpcacheFinder\", (), {{\"site\": sitedir, \"find_spec\": \
-             lambda name, *rest, site=sitedir: name in ({}) and site in sys.path and {} and \
-             __import__(\"epcache._start\", fromlist=[\"find_spec\"]).find_spec(name) or None}}))\n",
-            exists("sitedir"),
+            "{MARK}import sys; fullname in known_paths or known_paths.add(fullname) or \
+             sys.meta_path.insert(0, type(\"EpcacheFinder\", (), {{\"find_spec\": \
+             lambda name, *rest, site=sitedir: name in ({}) and site in sys.path and \
+             os.path.exists(site + \"/{ENTRY}\") and \
+             __import__(\"epcache._start\")._start.find_spec(name) or None}}))\n",
             modules.trim_end(),
-            exists("site"),
         )
     }
 

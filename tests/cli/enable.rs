@@ -55,7 +55,7 @@ fn what_is_chosen_is_written_for_old_and_new_interpreters() {
         let pth = fs::read_to_string(site.join("epcache.pth")).expect("it is there");
         let lines: Vec<_> = pth.lines().collect();
         assert!(lines[0].starts_with("# made by epcache enable") && lines.len() == 2, "{pth}");
-        assert!(lines[1].starts_with("import sys, os; "), "{pth}");
+        assert!(lines[1].starts_with("import sys; "), "{pth}");
         let tuple: String = modules.iter().map(|name| format!("\"{name}\", ")).collect();
         assert!(lines[1].contains(&format!("name in ({})", tuple.trim_end())), "{pth}");
         let start = fs::read_to_string(site.join("epcache.start")).expect("it is there");

@@ -7,6 +7,7 @@ mod dry_run;
 mod enable;
 mod index_place;
 mod killed;
+mod manual;
 mod metadata;
 mod names;
 mod privileges;

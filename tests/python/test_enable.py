@@ -68,6 +68,22 @@ def environment(tmp_path, bare):
     return Environment(tmp_path / "venv")
 
 
+def test_with_the_system_s_packages_there_is_one_finder_a_directory(environment, epcache, tmp_path):
+    # Here the user's own directory stands for that: it is added by the same function.
+    (environment.python.parent.parent / "pyvenv.cfg").write_text("include-system-site-packages = true\n")
+    base = tmp_path / "base"
+    own = base / environment.site.relative_to(environment.python.parent.parent)
+    shutil.copytree(environment.site, own)
+    epcache("enable", environment.site, own, "--accelerate")
+    done = subprocess.run(
+        [str(environment.python), "-B", "-c", FINDERS],
+        env={**os.environ, "PYTHONUSERBASE": str(base)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout.strip(), done.stderr) == ("2", "")
+
+
 def test_the_finder_is_there_once_and_loads_nothing(environment, epcache):
     modules = "import sys; print(sorted(sys.modules))"
     before = environment.starts(modules)
@@ -101,7 +117,6 @@ def test_another_choice_replaces_the_first(environment, epcache):
 def test_without_the_package_every_program_starts_as_before(environment, epcache):
     epcache("enable", environment.site, "--accelerate", "--pip-hook")
     shutil.rmtree(environment.package)
-    assert environment.starts(FINDERS) == "0"
     assert environment.starts(ENTRY_POINTS) == "[('foo', 'm:f')]"
 
 
@@ -131,7 +146,7 @@ def test_disabling_leaves_every_byte_as_it_was(environment, epcache):
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="no strace on this machine")
-def test_a_start_takes_five_calls_more_at_most_that_name_a_file(environment, epcache, tmp_path):
+def test_a_start_takes_four_calls_more_at_most_that_name_a_file(environment, epcache, tmp_path):
     def calls():
         trace = tmp_path / "trace"
         run("strace", "-f", "-o", trace, "-e", "trace=%file", environment.python, "-I", "-B", "-c", "pass")
@@ -142,4 +157,4 @@ def test_a_start_takes_five_calls_more_at_most_that_name_a_file(environment, epc
     epcache("enable", environment.site, "--accelerate", "--pip-hook")
     after = calls()
     # In a virtual environment, the module site goes through the directory twice.
-    assert 2 <= len(after) - len(before) <= 5, "\n".join(line for line in after if "epcache" in line)
+    assert 2 <= len(after) - len(before) <= 4, "\n".join(line for line in after if "epcache" in line)
