@@ -1,7 +1,7 @@
 //! What a distribution is: a `.dist-info` directory, or an `.egg-info` directory or file.
 //!
-//! [`entry_points`], [`metadata`], [`name`] and [`top_level`] are pure; [`read`] gathers a distribution
-//! from its files, which come from strangers and are opened by [`text`].
+//! [`entry_points`], [`metadata`], [`name`], [`top_level`] and [`inferred`] are pure; [`read`] gathers a
+//! distribution from its files, which come from strangers and are opened by [`text`] and [`present`].
 //!
 //! What counts as a distribution is what `importlib.metadata` takes for one: every directory entry with
 //! the right suffix. So the leftovers `~name-1.dist-info` of an interrupted pip and the empty
@@ -9,8 +9,10 @@
 //! them; the same holds for two directories with one name.
 
 pub mod entry_points;
+pub mod inferred;
 pub mod metadata;
 pub mod name;
+pub mod present;
 pub mod read;
 pub mod text;
 pub mod top_level;
@@ -64,7 +66,7 @@ pub struct Stamps {
     pub entry_points: Option<Stamp>,
     /// Of its `top_level.txt`, if there is one.
     pub top_level: Option<Stamp>,
-    /// Of its list of files ([`top_level::FileList`]), if there is one and it was asked for.
+    /// Of its list of files ([`inferred::FileList`]), if there is one and it was asked for.
     pub files: Option<Stamp>,
 }
 

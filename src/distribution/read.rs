@@ -8,14 +8,16 @@ use std::borrow::Cow;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::inferred::{FileList, infer};
 use super::metadata::{self, Header};
+use super::present::Within;
 use super::text::{
     Content, Links, Text, lstat, open_beneath, read_text, read_text_beneath, text_of, unreadable,
 };
-use super::top_level::{self, Entry, FileList, Presence, TopLevel};
+use super::top_level::{self, TopLevel};
 use super::{Distribution, EntryPoint, Identity, Stamps, entry_points, name};
 use crate::freshness::Stamp;
 use crate::site::Listing;
@@ -302,7 +304,7 @@ impl<'l> Parts<'l> {
                         stamp(site, file_name, other.file_name()).map(|stamp| found || stamp.is_some())
                     })?;
                     match std::str::from_utf8(file_name) {
-                        Ok(own) if !another => top_level::infer(list, &text, own, &Within { site, listing })?,
+                        Ok(own) if !another => infer(list, &text, own, &Within { site, listing })?,
                         _ => TopLevel::OPAQUE,
                     }
                 }
@@ -388,56 +390,5 @@ impl<'l> Parts<'l> {
             settled,
         };
         Reading { distribution, oddities: self.oddities }
-    }
-}
-
-/// What [`top_level::infer`] asks of a site directory.
-struct Within<'s> {
-    site: BorrowedFd<'s>,
-    listing: &'s Listing,
-}
-
-impl Presence for Within<'_> {
-    fn entry(&self, name: &str) -> Entry {
-        match self.listing.kind(name.as_bytes()) {
-            None => Entry::Absent,
-            Some(FileType::Symlink | FileType::Unknown) => Entry::Unknown,
-            Some(_) => Entry::Plain,
-        }
-    }
-
-    fn exists(&self, path: &str) -> io::Result<Option<bool>> {
-        // One call is enough where only the last part can be a link, and is none.
-        if let Some((directory, file)) = path.split_once('/') {
-            let plain = !file.contains('/') && file != "..";
-            if plain && self.listing.kind(directory.as_bytes()) == Some(FileType::Directory) {
-                match rustix::fs::statat(self.site, path, AtFlags::SYMLINK_NOFOLLOW) {
-                    Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink => {
-                        return Ok(Some(true));
-                    }
-                    Err(Errno::NOENT | Errno::NOTDIR) => return Ok(Some(false)),
-                    _ => {}
-                }
-            }
-        }
-        match self.find(path, ResolveFlags::BENEATH) {
-            Ok(()) => Ok(Some(true)),
-            Err(Errno::NOENT | Errno::NOTDIR) => Ok(Some(false)),
-            Err(error) => unreadable(error).map(|_| None),
-        }
-    }
-
-    fn has_links(&self, path: &str) -> io::Result<bool> {
-        match self.find(path, ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS) {
-            Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
-            Err(error) => unreadable(error).map(|_| true),
-        }
-    }
-}
-
-impl Within<'_> {
-    fn find(&self, path: &str, resolve: ResolveFlags) -> Result<(), Errno> {
-        let flags = OFlags::PATH | OFlags::CLOEXEC;
-        rustix::fs::openat2(self.site, path, flags, Mode::empty(), resolve).map(drop)
     }
 }
