@@ -212,8 +212,7 @@ def _name_and_version(path, text):
         try:
             metadata = importlib.metadata.PathDistribution(pathlib.Path(path)).metadata
             found = metadata.get("Name"), metadata.get("Version")
-        except Exception:
-            # Unreadable, not UTF-8, or what later versions refuse.
+        except Exception:  # noqa: BLE001 - unreadable, not UTF-8, or what later versions refuse
             found = None, None
     stem = os.path.basename(path).rpartition(".")[0]
     return found[0] or stem.partition("-")[0], found[1] or stem.partition("-")[2].partition("-")[0] or None

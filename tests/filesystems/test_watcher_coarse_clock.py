@@ -6,7 +6,6 @@ It needs root, to mount; the mount is seen by this test alone.
 import json
 import os
 import pathlib
-import subprocess
 import sys
 
 import pytest
@@ -15,7 +14,7 @@ TESTS = pathlib.Path(__file__).resolve().parents[1]
 READER = TESTS.parent / "python"
 sys.path.insert(0, str(TESTS / "python"))
 
-from interpreters import INTERPRETERS  # noqa: E402
+from interpreters import INTERPRETERS, run
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a file system")
 
@@ -36,20 +35,17 @@ def on_ext3(tmp_path):
     mount = tmp_path / "mount"
     mount.mkdir()
 
-    def run(*command):
+    def on_ext3(*command):
         image = tmp_path / "image"
         with open(image, "wb") as file:
             file.truncate(32 << 20)
         # Only larger inodes have room for fractions of a second.
-        made = subprocess.run(["mkfs.ext3", "-q", "-F", "-I", "128", image], capture_output=True, text=True)
-        assert made.returncode == 0, made.stderr
+        run("mkfs.ext3", "-q", "-F", "-I", "128", image)
         around = [sys.executable, "-c", MOUNTED, TESTS / "packages", image, mount]
-        done = subprocess.run([*map(str, (*around, *command))], capture_output=True, text=True, timeout=180)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return run(*around, *command, timeout=180)
 
-    run.site = mount / "site"
-    return run
+    on_ext3.site = mount / "site"
+    return on_ext3
 
 
 def two_in_a_second(on_ext3, version, trusted):

@@ -92,7 +92,7 @@ def test_asyncio_is_not_imported_by_who_only_polls():
 
 def examples():
     """The programs of the document, by their first line."""
-    found = re.findall(r"^```python\n(# (\w+\.py)\n.*?)^```", DOCUMENT.read_text(), re.M | re.S)
+    found = re.findall(r"^```python\n(# (\w+\.py)\n.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
     return {name: text for text, name in found}
 
 

@@ -41,7 +41,7 @@ def looks(python, *arguments, tmp_path):
     text = trace.read_text(errors="replace")
     parts = re.split(r'.*"/between/looks".*\n', text)[1:-1]
     assert len(parts) == 3
-    calls = [re.findall(r"^(\w+)\((.*)$", part, re.M) for part in parts]
+    calls = [re.findall(r"^(\w+)\((.*)$", part, re.MULTILINE) for part in parts]
     return [[(name, rest) for name, rest in look if name not in IGNORED] for look in calls]
 
 
