@@ -1,0 +1,144 @@
+"""How much longer pip takes with the hook that refreshes the index when it ends."""
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import time
+import zipfile
+from pathlib import Path
+
+import reading
+import site_directory
+from processes import Failed, Pairs
+from report import Row
+
+DISTRIBUTIONS = 500
+BOUND = 20  # ms
+RUNS = 40
+PATIENCE = 5  # s
+COMMANDS = {
+    "install": ["install", "--quiet", "--no-deps", "--no-index", "--force-reinstall"],
+    "list": ["list"],
+}
+
+
+def rows(scratch, epcache, machine):
+    """Measure with the oldest and the newest interpreter; yields `Row`s."""
+    wheel = _wheel(Path(scratch))
+    found = reading.interpreters()
+    for version, python in dict.fromkeys([found[0], found[-1]]):
+        with_hook, without = [
+            Environment(Path(scratch) / name, python, epcache, machine) for name in ("hooked", "normal")
+        ]
+        with_hook.enable()
+        # The index of what was installed within the last three seconds makes readers look twice.
+        time.sleep(reading.INSTALLING)
+        for name, command in COMMANDS.items():
+            command = [*command, wheel] if name == "install" else command
+            for environment in (with_hook, without):
+                environment.pip(command)
+                environment.refresh()
+
+            def run(environment, command=command):
+                return lambda: environment.pip(command)
+
+            pairs = Pairs.of_runs(RUNS, lambda number: None, run(with_hook), run(without))
+            with_hook.check("fresh", "unsettled")
+            without.check(*(["stale"] if name == "install" else ["fresh", "unsettled"]))
+            yield _row(version, with_hook.pip_version, name, pairs)
+        for environment in (with_hook, without):
+            shutil.rmtree(environment.directory)
+
+
+def _row(version, pip_version, name, pairs):
+    differences = [ours - theirs for ours, theirs in zip(pairs.ours, pairs.theirs)]
+    low, difference, high = statistics.quantiles(differences, n=4)
+    ours, theirs = pairs.medians()
+    missed = []
+    if difference > BOUND:
+        missed.append(f"pip {name}, Python {version}: {difference:.1f} ms slower by the hook, not {BOUND}")
+    cells = {
+        "Python": version,
+        "pip": pip_version,
+        "command": f"`pip {name}`",
+        "with the hook": f"{ours:.0f} ms",
+        "without": f"{theirs:.0f} ms",
+        "longer by": f"**{difference:.1f} ms** ({low:.1f} to {high:.1f}); ≤ {BOUND}",
+    }
+    return Row("hook", cells, missed)
+
+
+class Environment:
+    """A virtual environment of many distributions, with the interpreter's own pip and epcache."""
+
+    def __init__(self, directory, python, epcache, machine):
+        self.directory = directory
+        self.python = directory / "bin/python"
+        self.program = directory / "bin/epcache"
+        self._machine = machine
+        subprocess.run([python, "-m", "venv", directory], check=True)
+        (self.site,) = directory.glob("lib/python3.*/site-packages")
+        made = directory / "made"
+        site_directory.make(made, site_directory.distributions(DISTRIBUTIONS))
+        for path in made.iterdir():
+            path.rename(self.site / path.name)
+        made.rmdir()
+        shutil.copy(epcache, self.program)
+        shutil.copytree(reading.PACKAGE, self.site / "epcache", ignore=shutil.ignore_patterns("__pycache__"))
+        self.pip_version = self._said(self.python, "-m", "pip", "--version").split()[1]
+        self.refresh()
+
+    @staticmethod
+    def _said(*command):
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    def enable(self):
+        """Have pip refresh the index."""
+        self._said(self.program, "enable", "--pip-hook", self.site)
+
+    def refresh(self):
+        """Refresh the index now."""
+        self._said(self.program, "refresh", self.site)
+
+    def pip(self, arguments):
+        """How pip ran."""
+        variables = {"HOME": str(self.directory), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        return self._machine.run([self.python, "-m", "pip", *arguments], environment=variables)
+
+    def check(self, *states):
+        """What is measured must have happened: the index is in one of the states, now or soon."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            command = [self.program, "status", "--json", self.site]
+            said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+            (status,) = json.loads(said)
+            if status["state"] in states:
+                return
+            if time.monotonic() > end:
+                raise Failed(f"{self.site}: {status['state']} after pip, not {' or '.join(states)}")
+            time.sleep(0.05)
+
+
+def _wheel(directory):
+    """A wheel with one module and one entry point."""
+    info = "probe-1.0.dist-info"
+    files = {
+        "probe.py": "def run():\n    pass\n",
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: probe\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: bench\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/entry_points.txt": "[probe]\nprobe = probe:run\n",
+    }
+    record = ""
+    for name, text in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+        record += f"{name},sha256={digest},{len(text.encode())}\n"
+    files[f"{info}/RECORD"] = record + f"{info}/RECORD,,\n"
+    path = directory / "probe-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return os.fspath(path)
