@@ -8,6 +8,7 @@ distribution's own ``entry_points.txt``. Names and groups are free.
 import posix
 
 from ._origin import view_of
+from ._parse import parse
 
 _MOST = 1 << 20  # bytes; the index describes no larger file
 
@@ -22,7 +23,7 @@ def confirm(index, row, name, value, group):
     confirmed = index.__dict__.setdefault("confirmed", {})
     if view is not None and row not in confirmed:
         confirmed[row] = _read(f"{view.entry}/{view.names[view.rows.index(row)]}/entry_points.txt")
-    if view is None or (group, name, value) not in confirmed[row]:
+    if view is None or (name, value, group) not in confirmed[row]:
         from shlex import quote
 
         raise TamperedIndexError(
@@ -33,8 +34,6 @@ def confirm(index, row, name, value, group):
 
 
 def _read(path):
-    from ._fallback import parse
-
     try:
         descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOFOLLOW)
     except OSError:
@@ -42,6 +41,6 @@ def _read(path):
     try:
         with open(descriptor, encoding="utf-8") as file:
             text = file.read(_MOST + 1)
-        return frozenset((ep.group, ep.name, ep.value) for ep in parse(text))
+        return frozenset(parse(text))
     except (OSError, ValueError, TypeError):
         return frozenset()

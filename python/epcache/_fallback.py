@@ -11,6 +11,7 @@ import pathlib
 import stat
 
 from . import EntryPoint, EntryPoints
+from ._parse import parse
 from ._view import stem_key, stem_of
 
 
@@ -44,7 +45,7 @@ class Distribution(importlib.metadata.PathDistribution):
     def entry_points(self):
         """What ``entry_points.txt`` says; `TypeError` for a line without ``=``."""
         text = self.read_text("entry_points.txt")
-        return EntryPoints([ep._for(self) for ep in parse(text or "")])
+        return EntryPoints([EntryPoint(*fields)._for(self) for fields in parse(text or "")])
 
 
 def _normalized(name):
@@ -59,21 +60,6 @@ def normalized_stem(file_name):
     if extension not in (".dist-info", ".egg-info"):
         return ""
     return stem_of(stem.partition("-")[0])
-
-
-def parse(text):
-    group = None
-    for line in text.splitlines():
-        line = line.strip()
-        if not line or line.startswith("#"):
-            continue
-        if line.startswith("[") and line.endswith("]"):
-            group = line.strip("[]")
-        elif group is not None:
-            name, equals, value = line.partition("=")
-            if not equals:
-                raise TypeError(f"an entry point without a value: {line!r}")
-            yield EntryPoint(name.strip(), value.strip(), group)
 
 
 def of_path_entry(entry, name=None):
@@ -119,7 +105,8 @@ def entry_points(distribution):
     if isinstance(distribution, Distribution):
         return distribution.entry_points
     if type(distribution).entry_points is importlib.metadata.Distribution.entry_points:
-        found = parse(distribution.read_text("entry_points.txt") or "")
+        text = distribution.read_text("entry_points.txt")
+        found = [EntryPoint(*fields) for fields in parse(text or "")]
     else:
         found = distribution.entry_points
     return [EntryPoint(ep.name, ep.value, ep.group)._for(distribution) for ep in found]

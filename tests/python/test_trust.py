@@ -106,6 +106,7 @@ assert read == []
 a, b, c = [found.select(name=name)[name] for name in 'abc']
 assert (a.value, b.value, c.value, a.value) == ('os.path:join', 'os:sep', 'os:name', 'os.path:join')
 assert len(read) <= 1, read
+assert 'importlib.metadata' not in sys.modules
 """
     run(python, site, code)
 
