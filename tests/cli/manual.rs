@@ -64,11 +64,8 @@ fn the_synopsis_has_every_option_of_every_command() {
 fn the_description_explains_every_command_and_option() {
     let page = page();
     let description = section(&page, "DESCRIPTION");
-    let explained: BTreeSet<String> = description
-        .lines()
-        .filter(|line| line.starts_with(".It Fl "))
-        .flat_map(|line| options(line))
-        .collect();
+    let explained: BTreeSet<String> =
+        description.lines().filter(|line| line.starts_with(".It Fl ")).flat_map(options).collect();
     let program = Cli::command();
     let mut known = BTreeSet::new();
     for command in program.get_subcommands() {

@@ -257,6 +257,27 @@ fn a_refresh_that_fails_is_told_and_the_status_stays_the_command_s() {
 }
 
 #[test]
+fn a_configuration_that_is_not_usable_does_not_keep_the_command_from_running() {
+    if skipped_without_root("mount") {
+        return;
+    }
+    let place = Place::new();
+    place.directory("etc/epcache");
+    fs::write(place.path().join("etc/epcache/config.toml"), "nonsense = 1\n").expect("room");
+    environment(&place, ".venv");
+    let script = "mount --bind etc /etc || exit 99; \"$0\" run -- sh -c 'echo done; exit 4'";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, env!("CARGO_BIN_EXE_epcache")]).current_dir(place.path());
+    let ended = run(&mut command);
+    if ended.status == Some(99) {
+        eprintln!("skipped: no right to mount: {ended:?}");
+        return;
+    }
+    assert_eq!((ended.status, &*ended.out), (Some(4), "done\n"), "{ended:?}");
+    assert!(ended.err.contains("config.toml") && ended.err.lines().count() == 1, "{ended:?}");
+}
+
+#[test]
 fn arguments_need_not_be_text_and_dashes_are_the_command_s() {
     let place = Place::new();
     let odd = OsStr::from_bytes(b"\xff\xfe");

@@ -233,6 +233,39 @@ fn a_stop_that_is_sent_to_us_alone_stops_both_and_going_on_too() {
 }
 
 #[test]
+fn the_first_process_of_a_container_passes_signals_on_and_ends_all_the_same() {
+    if crate::program::skipped_without_root("make a container") {
+        return;
+    }
+    let place = Place::new();
+    let in_container = |words: &[String]| {
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).args(by_way_of_us(words));
+        command.env("PATH", path()).env("HOME", place.path()).current_dir(place.path());
+        command.stdin(Stdio::null()).spawn().expect("unshare of util-linux")
+    };
+    let probe = ["true"].map(str::to_owned);
+    if !ended(in_container(&probe)).success() {
+        eprintln!("skipped: no right to make a container");
+        return;
+    }
+    let (listener, words) = Listener::new(&place, "heard", &[9]);
+    let container = in_container(&words);
+    listener.ready();
+    let first = child_of(container.id());
+    // With the default disposition, the kernel drops these for the first process.
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGUSR1] {
+        kill(Pid::from_raw(first), signal).expect("our own process");
+        until("the signal", || listener.heard().contains(&(signal as i32)).then_some(()));
+    }
+    listener.end();
+    assert_eq!(ended(container).code(), Some(7));
+    // Nothing can kill the first process from inside, so a number must do.
+    let dying = ["sh", "-c", "kill -TERM $$"].map(str::to_owned);
+    assert_eq!(ended(in_container(&dying)).code(), Some(128 + 15));
+}
+
+#[test]
 fn in_the_background_of_a_script_the_keys_signals_stay_ignored() {
     let place = Place::new();
     let (listener, mut words) = Listener::new(&place, "heard", &[2, 3]);
