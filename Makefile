@@ -8,7 +8,7 @@ DIST = dist
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST = .cache/venv/bin/python -m pytest -ra
 
-.PHONY: build test test-upstream test-histories test-programs soak test-packages demo lint bench vendor rpm wheel sdist install clean
+.PHONY: build test test-upstream test-histories test-hook test-programs soak test-packages demo lint bench vendor rpm wheel sdist install clean
 
 build:
 	$(CARGO) build --release --locked
@@ -37,18 +37,23 @@ test-programs: PYTHONS = 3.9 3.13
 test-programs: .cache/venv
 	$(PYTEST) tests/programs --pythons "$(PYTHONS)"
 
+# Real pips with the hook and without, and uv.
+test-hook: .cache/venv
+	$(PYTEST) tests/hook
+
 test-packages: .cache/venv vendor
 	@test "$$(id -u)" = 0 || { echo "tests/packages: needs root, to make chroots" >&2; exit 1; }
-	$(PYTEST) tests/packages
+	$(PYTEST) tests/packages tests/filesystems
 
 demo:
 	tools/demo.sh
 
-lint:
+lint: .cache/venv
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --quiet --no-deps --document-private-items
-	$(PYTHON) -m compileall -q python tests tools
+	.cache/venv/bin/ruff check --quiet
+	.cache/venv/bin/ruff format --check --quiet
 
 bench:
 	benches/run
@@ -84,7 +89,7 @@ sdist: .cache/maturin
 
 .cache/venv:
 	$(PYTHON) -m venv $@
-	$@/bin/pip --quiet install pytest
+	$@/bin/pip --quiet install pytest 'ruff>=0.17,<0.18'
 
 # Packages build first and pass DESTDIR, PREFIX and PYTHON_DIR.
 install:
