@@ -25,6 +25,10 @@ class Machine:
         self.floor = self._compiled("floor", scratch)
         self._measure = self._compiled("measure", scratch)
         self._scratch = scratch
+        # Where programs are started: with `python -c`, this is on sys.path.
+        self.project = Path(scratch, "project")
+        self.project.mkdir()
+        (self.project / "README").touch()
 
     @staticmethod
     def _compiled(name, scratch):
@@ -32,8 +36,9 @@ class Machine:
         subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-o", program, HERE / f"{name}.c"], check=True)
         return program
 
-    def run(self, command, user=None, environment=None):
-        """Run a command to its end and return its `Run`; it must succeed and not complain."""
+    def run(self, command, user=None, environment=None, status=0, may_complain=False):
+        """Run a command to its end and return its `Run`; it must succeed (or end with that exit status)
+        and not complain."""
         receiving, sending = os.pipe()
         become = [] if user is None else ["-u", str(user)]
         with tempfile.TemporaryFile(dir=self._scratch) as output, tempfile.TemporaryFile() as complaints:
@@ -42,6 +47,7 @@ class Machine:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=complaints,
+                cwd=self.project,
                 env={"PATH": "/usr/bin:/bin", **(environment or {})},
                 pass_fds=[sending],
                 check=False,
@@ -52,7 +58,7 @@ class Machine:
             output.seek(0)
             complaints.seek(0)
             said, complaint = output.read().decode(), complaints.read().decode()
-        if len(numbers) != 3 or numbers[2] != "0" or complaint:
+        if len(numbers) != 3 or int(numbers[2]) != status << 8 or (complaint and not may_complain):
             raise Failed(f"{' '.join(map(str, command))}: {numbers}: {complaint}{said}")
         return Run(int(numbers[0]) / 1e6, int(numbers[1]) / 1024, said)
 
@@ -67,7 +73,9 @@ class Run:
 
 
 class Pairs:
-    """Times of two things, taken alternately."""
+    """Times of two things, taken alternately. `quick` takes a tenth of what is asked for."""
+
+    quick = False
 
     def __init__(self):
         self.ours = []
@@ -75,10 +83,15 @@ class Pairs:
         self.memory = 0
 
     @classmethod
+    def count(cls, asked_for):
+        """How often to do what should be done so often."""
+        return max(asked_for // 10, 2) if cls.quick else asked_for
+
+    @classmethod
     def of_runs(cls, count, before, ours, theirs):
         """Run both `count` times, each first in turn, after `before(number)`."""
         pairs = cls()
-        for number in range(count):
+        for number in range(cls.count(count)):
             before(number)
             runs = {}
             for run in (ours, theirs) if number % 2 else (theirs, ours):
@@ -100,3 +113,7 @@ class Pairs:
     def medians(self):
         """The median times of ours and theirs, in ms."""
         return statistics.median(self.ours), statistics.median(self.theirs)
+
+    def difference(self):
+        """The first quartile, median and third quartile of ours - theirs, in ms."""
+        return statistics.quantiles([a - b for a, b in zip(self.ours, self.theirs)], n=4)

@@ -1,25 +1,29 @@
-"""How much faster the reader answers than `importlib.metadata`."""
+"""How much faster the reader answers than `importlib.metadata`, in the environment of each interpreter.
+
+In one run for one interpreter after the other, all in the same site directory; see `environments`.
+"""
 
 import json
 import os
 import shutil
+import statistics
 import subprocess
-import time
 from pathlib import Path
 
+import environments
 import site_directory
+import starting
+from environments import GROUP, Environment, Site
 from processes import Failed, Pairs
-from refreshing import Caller, Tree
 from report import Row
 
+PACKAGE = environments.PACKAGE
+INSTALLING = environments.INSTALLING
 DISTRIBUTIONS = 500
-BOUND = 100
-INSTALLING = 3.1  # s
-PROCESSES = 30
-FRESH = ("first call", "import and first call", "process")
-GROUPS = {"plugins": "pytest11", "scripts": "console_scripts"}
+MORE = 10_000
 PROGRAM = Path(__file__).with_name("reading_process.py")
-PACKAGE = Path(__file__).parent.parent / "python/epcache"
+ROUNDS = 10
+SLOW_ROUNDS = 5
 
 
 def interpreters():
@@ -27,7 +31,10 @@ def interpreters():
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     found = {}
     for minor in range(9, 14):
-        candidates = [shutil.which(f"python3.{minor}"), *sorted(pyenv.glob(f"versions/3.{minor}.*/bin/python3"))]
+        candidates = [
+            shutil.which(f"python3.{minor}"),
+            *sorted(pyenv.glob(f"versions/3.{minor}.*/bin/python3")),
+        ]
         for candidate in filter(None, candidates):
             # A shim of pyenv is a shell script, and would be measured with it.
             script = "import platform, sys; print(platform.python_version(), sys.executable)"
@@ -40,59 +47,140 @@ def interpreters():
     return list(found.values())
 
 
+def facts():
+    """What the page tells of how this was measured."""
+    contents = site_directory.distributions(DISTRIBUTIONS)
+    count = sum(len(distribution.entry_points.get(GROUP, ())) for distribution in contents)
+    return {
+        "group": f"{count} entry points",
+        "more": f"{MORE:,}",
+        "questions": starting.QUESTIONS,
+        "starts": starting.STARTS,
+    }
+
+
 def rows(base, epcache, machine):
     """Measure everything; yields `Row`s."""
-    tree = Tree(base, DISTRIBUTIONS)
-    shutil.copytree(PACKAGE, tree.site / "epcache", ignore=shutil.ignore_patterns("__pycache__"))
-    # The index of what was installed within the last three seconds makes readers look twice.
-    time.sleep(INSTALLING)
-    Caller(tree, epcache, machine, as_root=False).settle()
+    site = Site.large(base, DISTRIBUTIONS)
+    larger = Site.larger(base, MORE, site)
     for version, python in interpreters():
-
-        def run(libraries, group, python=python):
-            run = machine.run([python, "-S", "-E", PROGRAM, libraries, tree.site, group])
-            return run.milliseconds, json.loads(run.said)
-
-        for group, fresh in zip(GROUPS.values(), (True, False)):
-            compared = {
-                "repeated call": _repeated(run, "both", group),
-                "call that reads": _repeated(run, "forgetting", group),
-            }
-            compared.update(_fresh(run, group) if fresh else dict.fromkeys(FRESH))
-            yield Row.against_importlib(version, group, compared, {"repeated call": BOUND})
-    shutil.rmtree(tree.root)
+        with Environment(base, python, site, epcache) as environment:
+            with Environment(base, python, larger, epcache) as other:
+                yield from _in_process(version, machine, environment, other)
+            yield from _as_processes(version, machine, environment, base)
+            yield from _stale(version, machine, environment, site)
+            environment.call("enable", "--accelerate", environment.site)
+            pairs = starting.of_enabling(machine, environment)
+            yield Row.of_difference(version, "start of an interpreter, enabled", pairs, at_most=0.3)
+    shutil.rmtree(site.home)
+    shutil.rmtree(larger.home)
 
 
-def sizes():
-    """How many entry points the groups have that are asked for."""
-    contents = site_directory.distributions(DISTRIBUTIONS)
-    count = {group: sum(len(one.entry_points.get(group, ())) for one in contents) for group in GROUPS.values()}
-    return {name: f"{count[group]} entry points" for name, group in GROUPS.items()}
+class Asking:
+    """Processes of one environment that ask something, each library in turn."""
+
+    def __init__(self, machine, *options):
+        self._machine = machine
+        self._options = options
+
+    def rounds(self, count, question, libraries):
+        """What they measured: for each library (a name, the environment to run it in) as many results."""
+        results = {name: [] for name, _, _ in libraries}
+        for number in range(Pairs.count(count)):
+            answers = []
+            for name, library, environment in libraries[:: 1 if number % 2 else -1]:
+                command = [environment.python, *self._options, PROGRAM, library, question, GROUP]
+                result = json.loads(self._machine.run(command, environment=environment.environment).said)
+                answers.append(result.pop("answer"))
+                results[name].append(result)
+            if not answers[0] or any(answer != answers[0] for answer in answers):
+                raise Failed(f"{question}: different answers: {str(answers)[:2000]}")
+        return results
 
 
-def _repeated(run, how, group):
+def _pairs(ours, theirs, time):
     pairs = Pairs()
-    for times in run(how, group)[1]["pairs"]:
-        pairs.add(*times)
+    for one, other in zip(ours, theirs):
+        pairs.add(time(one), time(other))
     return pairs
 
 
-def _fresh(run, group):
-    """Pairs of times of fresh processes, by what was timed."""
-    compared = {what: Pairs() for what in FRESH}
-    libraries = ["epcache", "importlib.metadata"]
-    for number in range(PROCESSES):
-        runs = {library: run(library, group) for library in (libraries if number % 2 else libraries[::-1])}
-        (our_process, ours), (their_process, theirs) = (runs[library] for library in libraries)
-        if ours["answer"] != theirs["answer"] or not ours["answer"]:
-            raise Failed(f"{group}: different answers")
-        for what, times in zip(
-            FRESH,
-            [
-                (ours["call"], theirs["call"]),
-                (ours["import"] + ours["call"], theirs["import"] + theirs["call"]),
-                (our_process, their_process),
-            ],
-        ):
-            compared[what].add(*times)
-    return compared
+def first(result):
+    """The first answer of a process, without what was imported before."""
+    return result["first"]
+
+
+def with_import(result):
+    """The first answer and the import before."""
+    return result["import"] + result["first"]
+
+
+def again(result):
+    """The same answer again."""
+    return statistics.median(result["later"])
+
+
+def another(result):
+    """Answers about other groups."""
+    return statistics.median(result["others"])
+
+
+def _in_process(version, machine, environment, larger):
+    asking = Asking(machine)
+    environment.call("enable", "--accelerate", environment.site)
+    environment.refresh()
+    libraries = [(name, name, environment) for name in ("epcache", "accelerated", "plain")]
+    found = asking.rounds(ROUNDS, "group", libraries)
+    if any("from the disk" in result for result in found["epcache"]):
+        raise Failed(f"{version}: the answer did not come from the index")
+    for what, time, bounds in (
+        ("the same group again", again, (200, 50)),
+        ("another group", another, (None, None)),
+        ("first call", first, (None, None)),
+        ("import and first call", with_import, (None, None)),
+    ):
+        names = ("epcache.entry_points", "accelerated")
+        for library, name, bound in zip(("epcache", "accelerated"), names, bounds):
+            pairs = _pairs(found[library], found["plain"], time)
+            yield Row.of_ratio(version, f"`{name}`, {what}", pairs, at_least=bound)
+
+    found = asking.rounds(ROUNDS, "pluggy", libraries[1:])
+    for what, time, bound in (("first pass", first, 5), ("later pass", again, 15)):
+        pairs = _pairs(found["accelerated"], found["plain"], time)
+        yield Row.of_ratio(version, f"all distributions, as pluggy, {what}", pairs, at_least=bound)
+
+    if not version.startswith("3.9."):
+        found = asking.rounds(SLOW_ROUNDS, "packages", libraries[1:])
+        for what, time, bound in (("first call", first, None), ("again", again, 100)):
+            pairs = _pairs(found["accelerated"], found["plain"], time)
+            yield Row.of_ratio(version, f"`packages_distributions`, {what}", pairs, at_least=bound)
+
+    both = [("many", "epcache", larger), ("few", "epcache", environment)]
+    found = asking.rounds(ROUNDS, "group", both)
+    for what, time in (("the same group again", again), ("another group", another), ("first call", first)):
+        pairs = _pairs(found["many"], found["few"], time)
+        yield Row.of_ratio(version, f"{MORE:,} distributions, {what}", pairs, at_most=2)
+    environment.call("disable", environment.site)
+
+
+def _as_processes(version, machine, environment, scratch):
+    environment.refresh()
+    pairs = starting.of_asking(machine, environment)
+    yield Row.of_ratio(version, "process that asks for a group", pairs, at_most=1.1)
+    counted = starting.of_paths(scratch, environment, version)
+    yield Row.of_calls(version, counted["epcache"], counted["importlib.metadata"], at_most=20)
+
+
+def _stale(version, machine, environment, site):
+    environment.call("enable", "--accelerate", environment.site)
+    environment.refresh()
+    site.upgrade()
+    libraries = [(name, name, environment) for name in ("epcache", "accelerated", "plain")]
+    # Told by a warning: that the index is stale.
+    found = Asking(machine, "-W", "ignore").rounds(SLOW_ROUNDS, "group", libraries)
+    for library, name in (("epcache", "epcache.entry_points"), ("accelerated", "accelerated")):
+        for what, time, bound in (("first call", first, None), ("again", again, 10)):
+            pairs = _pairs(found[library], found["plain"], time)
+            yield Row.of_ratio(version, f"stale index, `{name}`, {what}", pairs, at_least=bound)
+    site.upgrade(back=True)
+    environment.call("disable", environment.site)

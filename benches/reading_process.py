@@ -1,93 +1,90 @@
-"""One process that asks for the entry points of one group, and says how long that took.
+"""One process that asks for something, and says how long that took.
 
-Arguments: epcache, importlib.metadata, both or forgetting, site directory, group. For both, it asks the
-one and the other in turn, many times; forgetting is the same where the reader may not remember what it
-has read of the index. Otherwise it asks once.
+    reading_process.py LIBRARY QUESTION GROUP
+
+LIBRARY: ``epcache``, ``accelerated`` (`importlib.metadata` in an environment with acceleration) or
+``plain`` (`importlib.metadata` without it). QUESTION: ``group``, ``pluggy`` or ``packages``.
+
+Prints as JSON the milliseconds of the import, of the first answer, and of later ones; for a group
+also those of answers about a group that has not been asked for before, and what the answer was.
 """
 
 import sys
 
-# The processor's time: neither waits for anything, and what else the machine does would mostly fall
-# on the one that takes a hundred times as long.
+# The processor's time: nothing here waits for anything, and what else the machine does would mostly
+# fall on what takes a hundred times as long.
 from time import thread_time_ns as now
 
-PAIRS = 30
-IN_A_ROW = 5
+LATER = 7
+# Of those of `site_directory` the ones that have most plugins, after the one asked for.
+OTHERS = [f"ba{syllable}.plugins" for syllable in ("no", "pu", "ra", "se", "ti")]
 
-libraries, site, group = sys.argv[1:]
-# As the module site would leave it, which -S has kept from running: it takes longer than what is
-# measured, and imports half of the standard library where the installation has .pth files.
-sys.path[:] = [*sys.path[1:], site]
-
-
-def with_epcache():
-    """Import it, and return what asks for the group."""
-    from epcache import entry_points
-
-    return lambda: entry_points(group=group)
+library, question, group = sys.argv[1:]
+finder = [finder for finder in sys.meta_path if getattr(finder, "__name__", None) == "EpcacheFinder"]
+if library == "accelerated" and not finder:
+    sys.exit("acceleration is not enabled")
+if library == "plain":
+    sys.meta_path[:] = [one for one in sys.meta_path if one not in finder]
 
 
-def forget():
-    """Make the reader read the index again."""
-    from epcache import _discovery
-
-    _discovery._recent.clear()
-
-
-def with_importlib():
-    """The same."""
-    from importlib.metadata import entry_points
-
-    if sys.version_info < (3, 10):
-        return lambda: entry_points().get(group, ())
-    return lambda: entry_points(group=group)
+def of_group(metadata):
+    """What asks for a group."""
+    if library != "epcache" and sys.version_info < (3, 10):
+        return lambda group: metadata.entry_points().get(group, ())
+    return lambda group: metadata.entry_points(group=group)
 
 
-def once(ask_with):
-    """Time the import and the first answer."""
-    start = now()
-    ask = ask_with()
-    imported = now()
-    found = ask()
-    answered = now()
-    return {"import": (imported - start) / 1e6, "call": (answered - imported) / 1e6, "answer": plain(found)}
+def as_pluggy(metadata):
+    """What goes through all distributions as ``PluginManager.load_setuptools_entrypoints`` does."""
+
+    def load(group):
+        found = []
+        for distribution in list(metadata.distributions()):
+            for entry_point in distribution.entry_points:
+                if entry_point.group != group:
+                    continue
+                found.append(entry_point)
+        return found
+
+    return load
 
 
-def in_turn(prepare):
-    """Time some calls of the one, then some of the other, each being the first as often."""
-    asks = with_epcache(), with_importlib()
-    answers = [plain(ask()) for ask in asks]
-    if answers[0] != answers[1]:
-        sys.exit("different answers")
-    pairs = []
-    for number in range(PAIRS):
-        times = [0, 0]
-        for which in (0, 1) if number % 2 else (1, 0):
-            times[which] = sorted(time_of(asks[which], prepare) for _ in range(IN_A_ROW))[IN_A_ROW // 2] / 1e6
-        pairs.append(times)
-    return {"pairs": pairs, "answer": answers[0]}
-
-
-def time_of(ask, prepare):
-    """Nanoseconds."""
-    prepare()
-    start = now()
-    ask()
-    return now() - start
+def packages(metadata):
+    """What asks for all importable names."""
+    return lambda group: metadata.packages_distributions()
 
 
 def plain(found):
-    """Entry points as something that can be compared and printed."""
-    return sorted([entry.group, entry.name, entry.value] for entry in found)
+    """An answer as something that can be compared and printed."""
+    if isinstance(found, dict):
+        return {name: list(distributions) for name, distributions in found.items()}
+    return [[entry.group, entry.name, entry.value] for entry in found]
 
 
-if libraries in ("both", "forgetting"):
-    result = in_turn(forget if libraries == "forgetting" else lambda: None)
+def timed(ask, group):
+    """Milliseconds, and the answer."""
+    start = now()
+    found = ask(group)
+    return (now() - start) / 1e6, found
+
+
+start = now()
+if library == "epcache":
+    import epcache as metadata
 else:
-    result = once(with_epcache if libraries == "epcache" else with_importlib)
-    if libraries == "epcache" and "importlib.metadata" in sys.modules:
-        sys.exit("the answer did not come from the index")
+    from importlib import metadata
+imported = (now() - start) / 1e6
+ask = {"group": of_group, "pluggy": as_pluggy, "packages": packages}[question](metadata)
+first, answer = timed(ask, group)
+result = {"import": imported, "first": first}
+if library == "epcache" and "importlib.metadata" in sys.modules:
+    result["from the disk"] = True
+slow = library == "plain" and question == "packages"
+result["later"] = sorted(timed(ask, group)[0] for _ in range(1 if slow else LATER))
+if question == "group":
+    result["others"] = sorted(timed(ask, other)[0] for other in OTHERS)
+result["answer"] = plain(answer)
 
-import json  # noqa: E402
+import json
 
 print(json.dumps(result))

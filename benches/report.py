@@ -5,6 +5,8 @@ import platform
 import subprocess
 import time
 
+from processes import Pairs
+
 
 class Row:
     """One comparison. `missed` names the bounds that do not hold."""
@@ -38,22 +40,66 @@ class Row:
         return cls("floor", cells, missed)
 
     @classmethod
-    def against_importlib(cls, version, group, compared, bounds):
-        """How many times as fast as `importlib.metadata` something was, by what was timed."""
-        cells = {"Python": version, "group": f"`{group}`"}
-        missed = []
-        for what, pairs in compared.items():
-            if pairs is None:
-                cells[what] = ""
-                continue
-            low, ratio, high = pairs.ratio(invert=True)
-            ours, theirs = pairs.medians()
-            bound = bounds.get(what)
-            if bound and ratio < bound:
-                missed.append(f"Python {version}, {group}, {what}: {ratio:.0f} times as fast, not {bound}")
-            text = f"**{ratio:.0f}** ({low:.0f} to {high:.0f}): {ours:.2f} and {theirs:.1f} ms"
-            cells[what] = text + (f"; ≥ {bound}" if bound else "")
-        return cls("importlib", cells, missed)
+    def of_ratio(cls, version, what, pairs, at_least=None, at_most=None):
+        """How many times as fast as something else (with `at_most`, as slow) the reader was."""
+        low, ratio, high = pairs.ratio(invert=at_most is None)
+        ours, theirs = pairs.medians()
+        bound = f"≥ {at_least}" if at_least else f"≤ {at_most}" if at_most else ""
+        met = not bound or (ratio >= at_least if at_least else ratio <= at_most)
+        digits = 2 if at_most else 0 if ratio >= 20 else 1
+        text = f"{ratio:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+        return cls._of_reading(version, what, bound, met, text, f"{_short(ours)} / {_short(theirs)}")
+
+    @classmethod
+    def of_difference(cls, version, what, pairs, at_most):
+        """How much longer (ms) something took."""
+        low, difference, high = pairs.difference()
+        ours, theirs = pairs.medians()
+        text = f"{difference:+.2f} ms ({low:+.2f} to {high:+.2f})"
+        times = f"{_short(ours)} / {_short(theirs)}"
+        return cls._of_reading(version, what, f"≤ {at_most} ms", difference <= at_most, text, times)
+
+    @classmethod
+    def of_calls(cls, version, ours, theirs, at_most):
+        """How many more calls name a path: of `python -c` and of `python script.py`."""
+        what = "calls that name a path"
+        text, others = (" and ".join(map(str, counts)) for counts in (ours, theirs))
+        return cls._of_reading(
+            version, what, f"≤ {at_most}", max(ours) <= at_most, text, f"{text} / {others}"
+        )
+
+    @classmethod
+    def _of_reading(cls, version, what, bound, met, text, times):
+        cells = {"what": what, "Python": version, "bound": bound, "measured": text, "times": times}
+        missed = [] if met else [f"Python {version}, {what}: {text}, not {bound}"]
+        return cls("reading", cells, missed)
+
+    @classmethod
+    def of_program(cls, name, cells):
+        """How long a program took without acceleration and with it."""
+        return cls("programs", {"program": f"`{name}`", **cells}, [])
+
+
+def _short(milliseconds):
+    return f"{milliseconds:.{3 if milliseconds < 0.1 else 2 if milliseconds < 10 else 0}f}"
+
+
+def by_version(rows, cell):
+    """Rows of `reading` as one row for each thing measured, with a column for each version of Python."""
+    found = {}
+    for row in rows:
+        what, version = row.cells["what"], row.cells["Python"]
+        bound = {"bound": row.cells["bound"]} if cell == "measured" else {}
+        cells = found.setdefault(what, {"what": what, **bound})
+        text = row.cells[cell]
+        if cell == "measured" and row.cells["bound"]:
+            text = f"**{text}**" if not row.missed else f"**{text}, missed**"
+        cells[version] = text
+    versions = list(dict.fromkeys(row.cells["Python"] for row in rows))
+    for cells in found.values():
+        for version in versions:
+            cells[version] = cells.pop(version, "")
+    return [Row("reading", cells, []) for cells in found.values()]
 
 
 def table(rows):
@@ -61,18 +107,20 @@ def table(rows):
     lines = [list(rows[0].cells), *(list(row.cells.values()) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines)]
     rule = ["-" * width for width in widths]
-    padded = ([cell.ljust(width) for cell, width in zip(line, widths)] for line in [lines[0], rule, *lines[1:]])
+    padded = (
+        [cell.ljust(width) for cell, width in zip(line, widths)] for line in [lines[0], rule, *lines[1:]]
+    )
     return "".join(f"| {' | '.join(line)} |\n" for line in padded)
 
 
-def machine(scratch):
+def machine(scratch, quick):
     """On what it was measured, without names and paths."""
     command = ["findmnt", "--noheadings", "--output", "FSTYPE", "--target", scratch]
     file_system = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     return (
         f"Linux {platform.release().split('-')[0]}, {platform.machine()}, {os.cpu_count()} CPUs, "
         f"{file_system}, everything in the page cache; load average {os.getloadavg()[0]:.1f}; "
-        f"{time.strftime('%d %B %Y').lstrip('0')}"
+        f"{time.strftime('%d %B %Y').lstrip('0')}{'; a tenth of what is said below (`--quick`)' if quick else ''}"
     )
 
 
@@ -81,7 +129,8 @@ PAGE = """\
 
 This page is written by `make bench`, which runs everything below on the machine at hand, as root (a
 trigger is run by root, and gives that up), in a few minutes, and fails when a bound does not hold.
-It needs a C compiler and, for the reader, whichever of Python 3.9 to 3.13 can be found.
+It needs a C compiler, strace and, for the reader, whichever of Python 3.9 to 3.13 can be found; the real
+programs are installed from the package index once.
 
 {machine}.
 
@@ -92,7 +141,9 @@ lie apart, which they do on a busy machine. The site directories are synthetic a
 
     make bench                                 # everything, and this page
     benches/run --only refreshing              # the first table
-    benches/run --only reading                 # the second
+    benches/run --only reading                 # the reader
+    benches/run --only real_programs           # the real programs
+    benches/run --only pip_hook                # pip with the hook
     benches/run --directory /some/where/else   # on another file system
 
 ## Against the floor
@@ -117,28 +168,65 @@ Peak memory is that of the largest process.
 {floor}
 ## Against importlib.metadata
 
-One group of a site directory of 500 distributions, with a fresh index, asked for with `python -S -E`:
-`pytest11` with its {plugins}, and `console_scripts`, the largest, with its {scripts}. Both
-have to give the same answer. A cell tells how many times as fast the reader is (with the quartiles),
-and the times of `epcache` and of `importlib.metadata`; those of calls and imports are the
-processor's. The index was made more than three seconds after the last installation; before that,
-readers compare the stamps of each new distribution as well, and are slower.
+Every interpreter asks in a virtual environment of its own, in which the same site directory is put: 500
+distributions, a third of them with entry points, with all the files that each RECORD names (20 to 200).
+`pytest11`, the group asked for, has {group}. Except for the last rows the index is fresh. All
+libraries have to give the same answer.
 
-* *repeated call*: `entry_points(group=...)` in a process that has asked for the same group before: the
-  median of five calls of the one, then of the other. The bound of 100 is about this. The reader then
-  looks at the site directory and at the index, finds them as they were, and reads nothing.
-* *call that reads*: the same where the reader has forgotten the answer and reads the index anew, as
-  it does for another group. With hundreds of entry points both spend their time on making objects.
-* *first call*: the first in a fresh process, without the import. Both then look through the
-  directories of the standard library as well, which are on `sys.path`, and have no index.
-* *import and first call*: the same, together with `import epcache` or `import importlib.metadata`.
-* *process*: from the start of the interpreter to its end, most of which is the interpreter's own.
+A cell tells how many times as fast the reader is as `importlib.metadata` without acceleration, with the
+quartiles; a number in bold has a bound. Times of calls and imports are the processor's, those of
+processes are from before the start until they have been waited for.
 
-{importlib}
+* *`epcache.entry_points`* is this package's function; *accelerated* is `importlib.metadata.entry_points`
+  (on 3.9, which knows no other way, `entry_points()[group]`) where `epcache enable --accelerate` was
+  run.
+* *the same group again*: in a process that has asked for it before. The reader looks whether anything
+  has changed, and reads nothing. *another group*: the median of five that were not asked for before.
+* *first call*: of a process, without the import. *import and first call*: with it; where
+  `importlib.metadata` is imported, accelerated or not, that is most of it.
+* *all distributions, as pluggy*: `distributions()` and the `entry_points` of each, as
+  `PluginManager.load_setuptools_entrypoints` of pytest, tox and others does it.
+* *{more} distributions* against 500, the group being of the same size: `epcache.entry_points`; here a
+  number tells how many times as long it takes.
+* *process that asks for a group*: `python -c 'import epcache; epcache.entry_points(...)'` against
+  `python -c pass`, from start to end, {questions} pairs.
+* *calls that name a path*: how many more the one makes than the other, as `python -c` and as
+  `python script.py`, by strace (%file without getcwd and without those that name no path).
+* *stale index*: one distribution of the group was upgraded since. The reader looks at each distribution,
+  and reads that one.
+* *start of an interpreter, enabled*: `python -I -c pass` with the line that `epcache enable
+  --accelerate` puts into an environment, against the same without it, {starts} pairs.
+
+{reading}
+The times in ms (epcache or accelerated / what it is compared with), medians; of calls that name a path,
+their numbers (epcache / `importlib.metadata`, both more than the bare interpreter's):
+
+{times}
+## Real programs
+
+Programs as they are, in an environment of {python} (`tests/programs` makes sure that they say the same):
+whole processes, without acceleration and with it, each first in turn; medians of {rounds} pairs. First with what
+they need alone ({few} distributions), then with more installed beside it ({many} distributions), none of
+which has a plugin for them.
+
+![Time of real programs with and without acceleration](programs.svg)
+
+{programs}
+## pip with the hook
+
+Whole runs of pip in two equal environments of 500 distributions, one of them with `epcache enable
+--pip-hook`, each first in turn, and by how much the one takes longer: the median of the differences and
+its quartiles.
+
+{hook}
 """
 
 
-def write(path, rows, scratch, sizes):
-    """Write the page; `sizes` are the numbers of entry points of the groups."""
-    tables = {kind: table([row for row in rows if row.table == kind]) for kind in ("floor", "importlib")}
-    path.write_text(PAGE.format(machine=machine(scratch), **tables, **sizes).rstrip() + "\n")
+def write(path, rows, scratch, facts):
+    """Write the page; `facts` are what else it tells."""
+    kinds = ("floor", "reading", "programs", "hook")
+    of = {kind: [row for row in rows if row.table == kind] for kind in kinds}
+    tables = {kind: table(of[kind]) for kind in ("floor", "programs", "hook")}
+    tables["reading"] = table(by_version(of["reading"], "measured"))
+    tables["times"] = table(by_version(of["reading"], "times"))
+    path.write_text(PAGE.format(machine=machine(scratch, Pairs.quick), **tables, **facts).rstrip() + "\n")

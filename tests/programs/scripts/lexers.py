@@ -3,10 +3,8 @@
 from pygments.lexers import get_lexer_for_filename
 from pygments.util import ClassNotFound
 
-SUFFIXES = """
-py rs c h cpp js ts css html xml toml ini json yaml md rst sh
-go rb pl java kt sql tex moth none
-""".split()
+SUFFIXES = ["py", "rs", "c", "h", "cpp", "js", "ts", "css", "html", "xml", "toml", "ini", "json"]
+SUFFIXES += ["yaml", "md", "rst", "sh", "go", "rb", "pl", "java", "kt", "sql", "tex", "moth", "none"]
 
 for suffix in SUFFIXES * 2:
     try:

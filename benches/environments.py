@@ -1,0 +1,135 @@
+"""Virtual environments that hold a large site directory, one interpreter after the other.
+
+There is one site directory of a size; it is moved into the environment of each interpreter, and the
+index is made anew there. Its distributions are those of `site_directory`, and all files that their
+RECORD names are there, since `packages_distributions` looks for each.
+"""
+
+import os
+import random
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import site_directory
+from processes import Failed
+
+GROUP = "pytest11"
+INSTALLING = 3.1  # s; the index of what has been installed since makes readers look twice
+PACKAGE = Path(__file__).parent.parent / "python/epcache"
+
+
+class Site:
+    """A site directory of so many distributions, with the reader in it."""
+
+    def __init__(self, path, contents, everything):
+        self.path = self.home = Path(path)
+        self.contents = contents
+        site_directory.make(self.path, contents) if everything else _make_metadata(self.path, contents)
+        if everything:
+            _make_modules(self.path, contents)
+        shutil.copytree(PACKAGE, self.path / "epcache", ignore=shutil.ignore_patterns("__pycache__"))
+        # Where byte code of whatever is installed as a single file goes.
+        (self.path / "__pycache__").mkdir()
+        time.sleep(INSTALLING)
+
+    @classmethod
+    def large(cls, base, count):
+        """One with all files."""
+        return cls(f"{base}/site-{count}", site_directory.distributions(count), everything=True)
+
+    @classmethod
+    def larger(cls, base, count, other):
+        """One of `count` distributions, whose groups of plugins are those of the other."""
+        more = site_directory.distributions(count)[len(other.contents) :]
+        for distribution in more:
+            for group in site_directory.PLUGIN_GROUPS:
+                distribution.entry_points.pop(group, None)
+        return cls(f"{base}/site-{count}", other.contents + more, everything=False)
+
+    def upgrade(self, back=False):
+        """Install another version of a distribution that is in the group, or the old one again."""
+        changed = next(one for one in self.contents if GROUP in one.entry_points)
+        old = self.path / changed.directory
+        new = self.path / f"{changed.module}-99.{changed.kind}"
+        if back:
+            old, new = new, old
+        # As pip does: the new one is there before the old one goes.
+        shutil.copytree(old, new)
+        shutil.rmtree(old)
+
+
+def _make_metadata(site, contents):
+    """What takes part in asking for a group."""
+    os.makedirs(site)
+    for distribution in contents:
+        base = site / distribution.directory
+        if distribution.kind == "egg-info file":
+            base.write_text(distribution.metadata)
+            continue
+        base.mkdir()
+        for name, text in distribution.files().items():
+            if name in ("METADATA", "PKG-INFO", "entry_points.txt"):
+                (base / name).write_text(text)
+
+
+def _make_modules(site, contents):
+    """Give each .dist-info a package, so that its RECORD has 20 to 200 lines."""
+    for distribution in contents:
+        if distribution.kind != "dist-info":
+            continue
+        record = site / distribution.directory / "RECORD"
+        count = int(20 * 10 ** random.Random(distribution.project).random()) - 8
+        package = site / distribution.module
+        package.mkdir(exist_ok=True)
+        names = [f"{distribution.module}/part_{number}.py" for number in range(count)]
+        for name in names:
+            (site / name).touch()
+        lines = "".join(f"{name},sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\n" for name in names)
+        record.write_text(lines + record.read_text())
+
+
+class Environment:
+    """The virtual environment of an interpreter with a `Site` in it, as long as the context lasts."""
+
+    def __init__(self, base, python, site, epcache):
+        self.directory = Path(base, f"environment-{len(site.contents)}")
+        self._site = site
+        self._base_python = python
+        self._epcache = epcache
+
+    def __enter__(self):
+        create = [self._base_python, "-m", "venv", "--without-pip", self.directory]
+        subprocess.run(create, check=True)
+        self.python = self.directory / "bin/python"
+        (self.site,) = self.directory.glob("lib/python3.*/site-packages")
+        self.site.rmdir()
+        self._site.path.rename(self.site)
+        self._site.path = self.site
+        self.environment = {"HOME": str(self.directory)}
+        # Nothing has to be compiled, or is written, while something is measured.
+        compiled = [self.python, "-I", "-m", "compileall", "-q", self.site / "epcache"]
+        subprocess.run(compiled, check=True, env=self.environment)
+        self.refresh()
+        return self
+
+    def __exit__(self, *_):
+        self.call("disable", self.site)
+        self.site.rename(self._site.home)
+        self._site.path = self._site.home
+        shutil.rmtree(self.directory)
+
+    def refresh(self):
+        """Bring the index up to date; readers have to be able to prove it by one look."""
+        self.call("refresh", self.site)
+        if "fresh" not in self.call("status", self.site):
+            raise Failed(f"{self.site}: the index is not fresh")
+
+    def call(self, *arguments):
+        """Run the program; what it says."""
+        command = [self._epcache, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=self.environment)
+        if done.returncode != 0:
+            raise Failed(f"{command}: exit status {done.returncode}: {done.stdout}{done.stderr}")
+        return done.stdout

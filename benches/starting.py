@@ -1,0 +1,82 @@
+"""What the reader adds to a process as a whole: time, calls that name a path, and the line that enables it."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from environments import GROUP
+from processes import Failed, Pairs
+
+NOTHING = "pass"
+EPCACHE = f"import epcache; epcache.entry_points(group={GROUP!r})"
+IMPORTLIB = f"from importlib.metadata import entry_points; entry_points().get({GROUP!r})"
+IMPORTLIB_BY_GROUP = f"from importlib.metadata import entry_points; entry_points(group={GROUP!r})"
+
+QUESTIONS = 200
+STARTS = 300
+
+
+def of_asking(machine, environment):
+    """Times of processes that ask for a group, against those that do nothing."""
+
+    def ask(program):
+        return lambda: machine.run([environment.python, "-c", program], environment=environment.environment)
+
+    return Pairs.of_runs(QUESTIONS, lambda _: None, ask(EPCACHE), ask(NOTHING))
+
+
+def of_enabling(machine, environment):
+    """Times of processes that do nothing, with the line of ``epcache enable`` and without it."""
+    line = environment.site / "epcache.pth"
+    aside = line.with_suffix(".aside")
+
+    def start():
+        return machine.run([environment.python, "-I", "-c", NOTHING], environment=environment.environment)
+
+    def enabled():
+        if aside.exists():
+            aside.rename(line)
+        return start()
+
+    def disabled():
+        if line.exists():
+            line.rename(aside)
+        return start()
+
+    pairs = Pairs.of_runs(STARTS, lambda _: None, enabled, disabled)
+    enabled()
+    return pairs
+
+
+def of_paths(scratch, environment, version):
+    """How many calls name a path: pairs of ``python -c`` and ``python script.py``, more than nothing does,
+    by library."""
+    importlib = IMPORTLIB if version.startswith("3.9.") else IMPORTLIB_BY_GROUP
+    counted = {}
+    for library, program in (("nothing", NOTHING), ("epcache", EPCACHE), ("importlib.metadata", importlib)):
+        script = Path(scratch, "project", "script.py")
+        script.write_text(program)
+        counted[library] = [
+            _count(scratch, environment, ["-c", program]),
+            _count(scratch, environment, [script]),
+        ]
+        script.unlink()
+    nothing = counted.pop("nothing")
+    return {library: [a - b for a, b in zip(counts, nothing)] for library, counts in counted.items()}
+
+
+def _count(scratch, environment, arguments):
+    trace = Path(scratch, "trace")
+    command = ["strace", "-f", "-qq", "-e", "trace=%file", "-o", trace, environment.python, *arguments]
+    done = subprocess.run(
+        command,
+        cwd=Path(scratch, "project"),
+        env=environment.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0 or done.stderr:
+        raise Failed(f"{command}: {done.stderr}")
+    # fstat() is newfstatat() without a path, and getcwd() names none.
+    return len(re.findall(r"^\d+ +(?!getcwd)\w+\((?!.*AT_EMPTY_PATH)", trace.read_text(), re.MULTILINE))
