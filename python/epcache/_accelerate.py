@@ -41,8 +41,10 @@ class _Acceleration:
         self.module = module
         self._finder = module.MetadataPathFinder
         self._original_finder = self._finder.__dict__["find_distributions"]
+        # Before 7.0 importlib_metadata's was a method of the instance, all of whose parts are its class's.
+        self._function = getattr(self._original_finder, "__func__", self._original_finder)
         self._search = self._finder.__dict__.get("_search_paths")
-        original = self._original_finder.__get__(None, self._finder)
+        original = functools.partial(self._function, self._finder)
         self.flavour = flavours[module.__name__] = Native(module, original)
         self._replacement = self._make_find_distributions()
         self._finder.find_distributions = self._replacement
@@ -95,7 +97,7 @@ class _Acceleration:
 
         def find_distributions(cls, context=self.module.DistributionFinder.Context()):
             flavour = acceleration.flavour
-            own = acceleration._original_finder.__get__(None, cls)
+            own = functools.partial(acceleration._function, cls)
             name = context.name
             if (
                 not acceleration._on
@@ -107,8 +109,8 @@ class _Acceleration:
                 return own(context)
             return acceleration._find(flavour, name or None, context.path)
 
-        find_distributions.__doc__ = self._original_finder.__func__.__doc__
-        find_distributions.__qualname__ = self._original_finder.__func__.__qualname__
+        find_distributions.__doc__ = self._function.__doc__
+        find_distributions.__qualname__ = self._function.__qualname__
         find_distributions.__module__ = self.module.__name__
         return classmethod(find_distributions)
 
