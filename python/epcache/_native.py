@@ -49,8 +49,10 @@ class Native:
         self._indexed = indexed(module.PathDistribution, self)
         self._entry_point = module.EntryPoint
         self._unconfirmed = _unconfirmed(module.EntryPoint)
-        # Newer ones refuse some values, so what is not plain has to be shown to them.
-        self._any_value = self._groups and not _refuses(module.EntryPoint)
+        # What 3.9 may read in another way, and what some versions refuse, they have to be shown.
+        self._shown = b"" if self._groups else b"c"
+        if _refuses(module.EntryPoint):
+            self._shown = b"r"
         self._rule = rule_of(module)
         # How the module tells two distributions apart, and, where its entry_points() puts those
         # without metadata last, how it knows them.
@@ -99,7 +101,7 @@ class Native:
         row = view.rows[item]
         if row is None or row in view.index.opaque:
             return None
-        if not self._any_value and not view.table.entry_points_are_plain(row):
+        if self._shown and self._shown in view.table.flags(row):
             return None
         return view.row(item, ENTRY_POINTS)
 

@@ -68,10 +68,9 @@ class Table:
         return None if b"m" in flags or b"n" in flags else name.decode()
 
     @checked
-    def entry_points_are_plain(self, row):
-        """Whether every parser of ``entry_points.txt`` that has been in use reads the same."""
-        flags = self._fields(row)[1]
-        return b"e" not in flags and b"c" not in flags
+    def flags(self, row):
+        """The flags of a row, as bytes."""
+        return self._fields(row)[1]
 
     @checked
     def stamps(self, row):

@@ -123,6 +123,30 @@ pub fn is_read_alike_by_configparser(text: &str) -> bool {
     true
 }
 
+/// Whether a value plainly is an object reference (`package.module:object [extra]`). Where in doubt: no.
+///
+/// `importlib_metadata` 8.7 to 9 and CPython 3.15 refuse to make an entry point of what is none.
+#[must_use]
+pub fn is_plainly_a_reference(value: &str) -> bool {
+    let is_word = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'))
+    };
+    let (object, extras) = match value.split_once('[') {
+        Some((object, extras)) => (object.trim_end_matches(' '), extras),
+        None => (value, "]"),
+    };
+    let printable = |b: u8| b.is_ascii_graphic() || b == b' ';
+    if !extras.ends_with(']') || !extras.bytes().all(printable) {
+        return false;
+    }
+    match object.split_once(':') {
+        Some((module, attribute)) => {
+            is_word(module.trim_end_matches(' ')) && is_word(attribute.trim_start_matches(' '))
+        }
+        None => is_word(object),
+    }
+}
+
 /// The characters at which `str.splitlines()` cuts. `\r\n` gives an empty line more here, which is
 /// skipped anyway.
 pub(super) fn ends_line(c: char) -> bool {
@@ -142,6 +166,18 @@ pub(super) fn is_space(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn references_are_told_from_other_values() {
+        for value in ["m", "a.b_1:c.d", "m : f", "m:f [x]", "m [x, y]", "m:f[]", "m:f [a-b] [c]"] {
+            assert!(is_plainly_a_reference(value), "{value}");
+        }
+        let others =
+            ["", ":f", "m:", "in-valid", "m:f # c", "m f", "m:f:g", "é", "m:f [x] y", "m:f [x", " m", "[x]"];
+        for value in others {
+            assert!(!is_plainly_a_reference(value), "{value}");
+        }
+    }
 
     #[test]
     fn a_line_without_a_group_is_skipped_even_when_malformed() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::{END, Index, MAGIC, MEASURES, check};
+use crate::distribution::entry_points::is_plainly_a_reference;
 use crate::distribution::{Distribution, Identity};
 use crate::freshness::Stamp;
 
@@ -122,6 +123,7 @@ fn distribution(text: &mut String, row: &Distribution<'_>) {
     for (flag, set) in [
         ('e', row.entry_points.is_none()),
         ('c', row.entry_points.is_some() && row.configparser_differs),
+        ('r', row.entry_points.iter().flatten().any(|entry| !is_plainly_a_reference(&entry.value))),
         ('m', row.identity.is_none()),
         ('n', row.identity.is_some() && identity.name.is_none()),
         ('v', row.identity.is_some() && identity.version.is_none()),

@@ -63,6 +63,10 @@ def parse_entry_points(text):
     return entries
 
 
+# What no version of Python refuses as the value of an entry point.
+REFERENCE = re.compile(r"[a-zA-Z0-9_.]+( *: *[a-zA-Z0-9_.]+)?( *\[[ -~]*\])?")
+
+
 def is_read_alike_by_configparser(text, entries):
     """Whether CPython 3.9's way of reading entry_points.txt gives the same."""
     if ";" in text or "%" in text:
@@ -246,6 +250,7 @@ class Row:
             for flag, is_set in [
                 ("e", self.entries is None),
                 ("c", self.configparser_differs),
+                ("r", not all(REFERENCE.fullmatch(value) for _, _, value in self.entries or ())),
                 ("m", self.identity_is_opaque),
                 ("n", not self.identity_is_opaque and self.name is None),
                 ("v", not self.identity_is_opaque and self.version is None),
