@@ -24,7 +24,9 @@ class Tree:
         self.root = Path(base, str(count))
         self.site = self.root / SITE
         self.contents = site_directory.distributions(count)
-        self._with_entry_points = [distribution for distribution in self.contents if distribution.entry_points]
+        self._with_entry_points = [
+            distribution for distribution in self.contents if distribution.entry_points
+        ]
         self._release = 0
         site_directory.make(self.site, self.contents)
         etc = self.root / "etc"
@@ -50,7 +52,9 @@ class Caller:
 
     def __init__(self, tree, epcache, machine, as_root):
         self.tree = tree
-        self.index = tree.root / "var/cache/epcache" / SITE / "index" if as_root else tree.site / ".epcache/index"
+        self.index = (
+            tree.root / "var/cache/epcache" / SITE / "index" if as_root else tree.site / ".epcache/index"
+        )
         self._epcache = epcache
         self._machine = machine
         self._user = None if as_root else USER

@@ -95,7 +95,7 @@ class _Acceleration:
     def _make_find_distributions(self):
         acceleration = self
 
-        def find_distributions(cls, context=self.module.DistributionFinder.Context()):
+        def find_distributions(cls, context=self.module.DistributionFinder.Context()):  # noqa: B008 - as the original
             flavour = acceleration.flavour
             own = functools.partial(acceleration._function, cls)
             name = context.name

@@ -10,7 +10,7 @@ import sys
 
 from . import Path, Unusable
 from ._path import OTHER, Look, modes
-from ._table import ENTRY_POINTS, METADATA
+from ._table import METADATA
 from ._view import TOP_LEVEL, View
 
 _known = {}

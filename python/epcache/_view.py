@@ -130,7 +130,7 @@ class View:
         """Whether each distribution has a key of its own, told by the name of its directory."""
         stems = self.stems()
         # "_" is the stem of leading dots, too, which tell no key.
-        plain = not {"", "_"} & stems.keys() and all([name.endswith(_ENDS) for name in self.names])
+        plain = not {"", "_"} & stems.keys() and all(name.endswith(_ENDS) for name in self.names)
         return plain and len(stems) == len(self.names)
 
     def key(self, item, flavour):
@@ -167,32 +167,37 @@ class View:
         costs, so it goes without the steps in between."""
         if self._listing is None or ENTRY_POINTS in self._proofs or self.index is None:
             return
+        proofs = [False] * len(self.names)
         stamps = self.table.all_stamps()
         lstat = posix.lstat
-        prefix = f"{self.entry}/"
-        proofs = [False] * len(self.names)
+        try:
+            # The kernel has less of a path to walk down.
+            directory = posix.open(self.entry, posix.O_RDONLY | posix.O_CLOEXEC)
+        except OSError:
+            self._proofs[ENTRY_POINTS] = proofs
+            return
         for item, row in enumerate(self.rows):
             if row is None:
                 continue
-            itself, _, recorded = stamps[row].partition(b"\t")
-            recorded = recorded.rpartition(b"\t")[2]
-            path = prefix + self.names[item]
+            # A file that has its stamp is the one that was read, whatever else its directory has got by
+            # now; that there is none is told by the directory.
+            recorded, _, others = stamps[row].partition(b"\t")
+            file = others.rpartition(b"\t")[2]
+            path = self.names[item]
+            if file != b"-":
+                path += "/entry_points.txt"
+                recorded = file
             try:
-                info = lstat(path)
-                if itself != b"%d %d %d %d" % (info.st_mtime_ns, info.st_ctime_ns, info.st_ino, info.st_size):
-                    continue
-                if recorded != b"-":
-                    info = lstat(path + "/entry_points.txt")
-                    proofs[item] = recorded == b"%d %d %d %d" % (
-                        info.st_mtime_ns,
-                        info.st_ctime_ns,
-                        info.st_ino,
-                        info.st_size,
-                    )
-                else:
-                    proofs[item] = True
+                info = lstat(path, dir_fd=directory)
             except OSError:
                 continue
+            proofs[item] = recorded == b"%d %d %d %d" % (
+                info.st_mtime_ns,
+                info.st_ctime_ns,
+                info.st_ino,
+                info.st_size,
+            )
+        posix.close(directory)
         self._proofs[ENTRY_POINTS] = proofs
 
     def _proves(self, item, row, source):

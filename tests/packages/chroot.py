@@ -94,7 +94,20 @@ class Chroot:
         if cwd:
             inner = ["sh", "-c", 'cd "$0" && exec "$@"', cwd, *inner]
         result = subprocess.run(
-            [*namespaces, "sh", "-c", ENTER, "enter", str(self.root), *flat, "--", "env", "-i", *variables, *inner],
+            [
+                *namespaces,
+                "sh",
+                "-c",
+                ENTER,
+                "enter",
+                str(self.root),
+                *flat,
+                "--",
+                "env",
+                "-i",
+                *variables,
+                *inner,
+            ],
             input=input,
             stdin=None if input is not None else subprocess.DEVNULL,
             capture_output=True,
@@ -172,7 +185,9 @@ def unpacked(suite, include=(), update=True):
         place.chmod(0o755)
         root = place / "root"
         root.mkdir()
-        subprocess.run(["tar", "-xpf", str(source), "--numeric-owner", "--xattrs-include=*", "-C", str(root)], check=True)
+        subprocess.run(
+            ["tar", "-xpf", str(source), "--numeric-owner", "--xattrs-include=*", "-C", str(root)], check=True
+        )
         shutil.copyfile("/etc/resolv.conf", root / "etc/resolv.conf")
         system = Chroot(root, suite)
         if update:

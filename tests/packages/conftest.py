@@ -14,4 +14,6 @@ from rpm_steps import bare, machine, own_mounts, ready  # noqa: E402, F401 - fix
 def pytest_collection_modifyitems(items):
     if os.geteuid() != 0:
         for item in items:
-            item.add_marker(pytest.mark.skip(reason="needs root, to make chroots; run `sudo make test-packages`"))
+            item.add_marker(
+                pytest.mark.skip(reason="needs root, to make chroots; run `sudo make test-packages`")
+            )

@@ -137,8 +137,12 @@ def publish(packages, repository):
     paragraphs = []
     for package in packages:
         shutil.copy(package, repository)
-        fields = subprocess.run(["dpkg-deb", "--field", str(package)], check=True, capture_output=True, text=True).stdout
+        fields = subprocess.run(
+            ["dpkg-deb", "--field", str(package)], check=True, capture_output=True, text=True
+        ).stdout
         data = Path(package).read_bytes()
         digest = hashlib.sha256(data).hexdigest()
-        paragraphs.append(f"{fields.strip()}\nFilename: ./{Path(package).name}\nSize: {len(data)}\nSHA256: {digest}\n")
+        paragraphs.append(
+            f"{fields.strip()}\nFilename: ./{Path(package).name}\nSize: {len(data)}\nSHA256: {digest}\n"
+        )
     (repository / "Packages").write_text("\n".join(paragraphs))

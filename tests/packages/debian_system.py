@@ -2,10 +2,10 @@
 
 import json
 import stat
+import trace
 from pathlib import Path
 
 import index_file
-import trace
 
 HERE = Path(__file__).parent
 SITE = "/usr/lib/python3/dist-packages"

@@ -26,7 +26,14 @@ def described(distribution):
 distributions = [described(distribution) for distribution in importlib.metadata.distributions(path=[site])]
 sys.path[:] = [site]
 found = [
-    [site, point.dist.metadata.get("Name"), point.dist.metadata.get("Version"), point.group, point.name, point.value]
+    [
+        site,
+        point.dist.metadata.get("Name"),
+        point.dist.metadata.get("Version"),
+        point.group,
+        point.name,
+        point.value,
+    ]
     for point in importlib.metadata.entry_points()
 ]
 print(json.dumps({"distributions": distributions, "found": found}))

@@ -29,11 +29,14 @@ with warnings.catch_warnings(record=True) as caught:
     sys.addaudithook(watch)
     found = sorted((point.group, point.name, point.value) for point in epcache.entry_points())
     from_index = not any(
-        path == site or path.startswith(site + "/") and ("dist-info" in path or "egg-info" in path) for path in looked_at
+        path == site or path.startswith(site + "/") and ("dist-info" in path or "egg-info" in path)
+        for path in looked_at
     )
     groups = sorted({group for group, _, _ in found})
     one_by_one = sorted(
-        (point.group, point.name, point.value) for group in groups for point in epcache.entry_points(group=group)
+        (point.group, point.name, point.value)
+        for group in groups
+        for point in epcache.entry_points(group=group)
     )
     sys.path[:] = everywhere
     whole_path = sorted((point.group, point.name, point.value) for point in epcache.entry_points())

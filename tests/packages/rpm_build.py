@@ -46,7 +46,9 @@ def _build(suite, results):
         (top / "SOURCES").mkdir(parents=True)
         label = f"epcache-{version}"
         vendored = top / f"SOURCES/{label}-vendor.tar.gz"
-        subprocess.run(["tar", "-C", sources, "-cf", vendored, "--use-compress-program=gzip -1", "vendor"], check=True)
+        subprocess.run(
+            ["tar", "-C", sources, "-cf", vendored, "--use-compress-program=gzip -1", "vendor"], check=True
+        )
         subprocess.run(
             ["tar", "-C", sources, "-czf", top / f"SOURCES/{label}.tar.gz"]
             + ["--exclude=./vendor", f"--transform=s,^\\.,{label},", "."],

@@ -7,6 +7,7 @@ system is provided by a package without files, `ground`, which says what is real
 import contextlib
 import json
 import shutil
+import trace
 import uuid
 from dataclasses import dataclass
 
@@ -14,7 +15,6 @@ import chroot
 import index_file
 import rpm_build
 import rpm_payload
-import trace
 from private_mounts import mounted
 
 CACHE = "/var/cache/epcache"
@@ -158,7 +158,9 @@ class Machine:
 
     def assert_truthful(self, site):
         """Whoever asks is told the truth, be there an index or not."""
-        truth = sorted([group, name, value] for *_, points in self.truth(site) for group, name, value in points)
+        truth = sorted(
+            [group, name, value] for *_, points in self.truth(site) for group, name, value in points
+        )
         assert sorted([e["group"], e["name"], e["value"]] for e in self.listed(site)) == truth
         assert sorted(self.reader(site, strict=False)["answer"]) == truth
 
@@ -187,7 +189,10 @@ class Machine:
 def described(index):
     """The distributions in an index: (directory, Name, Version, entry points)."""
     return sorted(
-        ((row.directory, row.name, row.version, sorted(row.entry_points)) for row in index.distributions.values()),
+        (
+            (row.directory, row.name, row.version, sorted(row.entry_points))
+            for row in index.distributions.values()
+        ),
         key=repr,
     )
 

@@ -115,5 +115,7 @@ def build(system, payloads):
             encoding="utf-8",
         )
         specs.append(spec)
-    system.run("rpmbuild", "-bb", "--quiet", "--define", f"_topdir {top}/build", "--define", f"_rpmdir {top}", *specs)
+    system.run(
+        "rpmbuild", "-bb", "--quiet", "--define", f"_topdir {top}/build", "--define", f"_rpmdir {top}", *specs
+    )
     return top

@@ -6,12 +6,12 @@ The tests are the life of one system and run in this order; each leaves the inde
 import os
 import re
 import shutil
+import trace
 
 import chroot
 import deb
 import debian_system as debian
 import pytest
-import trace
 from debian_system import INDEX, PROGRAM, SITE, assert_index_right, read, traced, truth, written
 
 # Installed before epcache, so that it finds something when it comes.
@@ -64,7 +64,11 @@ def offer(system, packages):
     """Let apt know of `packages` in a repository on the system's own disk."""
     deb.publish(packages, system.path(debian.REPOSITORY))
     system.path(LOCAL_SOURCE).write_text(f"deb [trusted=yes] file:{debian.REPOSITORY} ./\n")
-    only_this = [f"-oDir::Etc::SourceList={LOCAL_SOURCE}", "-oDir::Etc::SourceParts=-", "-oAPT::Get::List-Cleanup=0"]
+    only_this = [
+        f"-oDir::Etc::SourceList={LOCAL_SOURCE}",
+        "-oDir::Etc::SourceParts=-",
+        "-oAPT::Get::List-Cleanup=0",
+    ]
     system.apt("update", *only_this)
 
 
@@ -74,7 +78,10 @@ def test_trace_shows_what_root_opens(system):
     script = f"import os; os.open('{SITE}', os.O_RDONLY); open('{SITE}/{distribution}/PKG-INFO')"
     system.run(*trace.command("/trace/guard"), "/usr/bin/python3", "-I", "-c", script)
     [run] = trace.runs(system.path("/trace/guard"), "/usr/bin/python3")
-    assert {call.paths()[-1] for call in run.privileged_accesses([SITE])} >= {SITE, f"{SITE}/{distribution}/PKG-INFO"}
+    assert {call.paths()[-1] for call in run.privileged_accesses([SITE])} >= {
+        SITE,
+        f"{SITE}/{distribution}/PKG-INFO",
+    }
     assert read([run]) == {distribution}
     shutil.rmtree(system.path("/trace"))
 
@@ -96,7 +103,9 @@ def test_manual_names_every_option(system):
     options = {
         option
         for command in commands
-        for option in re.findall(r"^ +(?:-\w, )?--([a-z-]+)", system.run(PROGRAM, *command, "--help").stdout, re.MULTILINE)
+        for option in re.findall(
+            r"^ +(?:-\w, )?--([a-z-]+)", system.run(PROGRAM, *command, "--help").stdout, re.MULTILINE
+        )
     }
     assert {"venv", "dry-run", "group", "json", "version"} <= options
     assert {option for option in options if not re.search(rf"Fl -{option}\b", manual)} == set()
@@ -114,7 +123,13 @@ def test_packages_installed_later_are_indexed_by_the_trigger(system):
 
 def test_upgrade_reads_the_new_version_alone(system, tmp_path):
     old = directory_of(system, "pytest-cov")
-    offer(system, [deb.repacked(file, tmp_path, deb.raise_upstream_version) for file in originals(system, "python3-pytest-cov")])
+    offer(
+        system,
+        [
+            deb.repacked(file, tmp_path, deb.raise_upstream_version)
+            for file in originals(system, "python3-pytest-cov")
+        ],
+    )
     _, runs = traced(system, "upgrade")
     new = directory_of(system, "pytest-cov")
     assert new != old and "99.1" in new
@@ -229,7 +244,18 @@ def test_purge_leaves_the_user_and_nothing_else(system):
     system.apt("purge", "epcache", "python3-epcache")
     status = system.run("dpkg-query", "-W", "-f", "${db:Status-Status}", "epcache", check=False)
     assert status.stdout in ("", "not-installed")
-    left = system.run("find", "/etc", "/usr", "/var", "-xdev", "-name", "*epcache*", "-not", "-path", f"{debian.REPOSITORY}/*")
+    left = system.run(
+        "find",
+        "/etc",
+        "/usr",
+        "/var",
+        "-xdev",
+        "-name",
+        "*epcache*",
+        "-not",
+        "-path",
+        f"{debian.REPOSITORY}/*",
+    )
     assert left.stdout.split() == []
     assert debian.account(system) == before
     assert not system.path(PROGRAM).exists() and not system.path(INDEX).exists()

@@ -88,7 +88,9 @@ def revise_with_fault(system, before=":", mounts=()):
 
 def assert_said(result, *words):
     """One message of epcache's with these words came out on standard error."""
-    assert any("epcache" in line and all(word in line for word in words) for line in result.stderr.splitlines()), result.stderr
+    assert any(
+        "epcache" in line and all(word in line for word in words) for line in result.stderr.splitlines()
+    ), result.stderr
 
 
 def assert_never_deceived(system):
@@ -181,7 +183,9 @@ def test_boot_time_unit_builds_what_no_trigger_could(system):
         for line in (chroot.CHECKOUT / "packaging/systemd/epcache-refresh.service").read_text().splitlines()
         if "=" in line and not line.startswith("#")
     )
-    capabilities = ",".join(f"+{name.removeprefix('CAP_').lower()}" for name in unit["CapabilityBoundingSet"].split())
+    capabilities = ",".join(
+        f"+{name.removeprefix('CAP_').lower()}" for name in unit["CapabilityBoundingSet"].split()
+    )
     boot = ["setpriv", "--no-new-privs", f"--bounding-set=-all,{capabilities}", *unit["ExecStart"].split()]
     for interrupt in (
         lambda: system.path(INDEX).unlink(),
@@ -207,7 +211,9 @@ def target(installed):
     """A second system, at /target of the first, in which the user gets another number."""
     place = installed.path("/target")
     place.mkdir()
-    archive = chroot.archive("trixie", [*PACKAGES, "systemd-standalone-sysusers", "systemd-standalone-tmpfiles"])
+    archive = chroot.archive(
+        "trixie", [*PACKAGES, "systemd-standalone-sysusers", "systemd-standalone-tmpfiles"]
+    )
     subprocess.run(["tar", "-xpf", archive, "--numeric-owner", "-C", place], check=True)
     inner = chroot.Chroot(place, "trixie")
     inner.run("useradd", "--system", "somebody")

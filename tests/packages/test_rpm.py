@@ -15,8 +15,24 @@ import rpm_faults
 import rpm_payload
 from rpm_machine import CACHE, EPCACHE, SITE, SITE64
 from rpm_payload import OLD
-from rpm_steps import ALPHA, ALPHA_2, BETA, BETA_REBUILT, BIG, EGGS, FLOOR, GAMMA, GHOST, LEFT, NAMED, WIDE
-from rpm_steps import directory, erase, install, succeeded
+from rpm_steps import (
+    ALPHA,
+    ALPHA_2,
+    BETA,
+    BETA_REBUILT,
+    BIG,
+    EGGS,
+    FLOOR,
+    GAMMA,
+    GHOST,
+    LEFT,
+    NAMED,
+    WIDE,
+    directory,
+    erase,
+    install,
+    succeeded,
+)
 
 
 def test_index_is_right_after_every_kind_of_transaction(bare):

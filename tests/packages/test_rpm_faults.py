@@ -7,12 +7,12 @@ import json
 import os
 import shutil
 import subprocess
+import trace
 
 import index_file
 import pytest
 import rpm_faults
 import rpm_machine
-import trace
 from rpm_machine import CACHE, EPCACHE, SITE
 from rpm_steps import ALPHA, BETA, BETA_REBUILT, CANARY, GUARDED, install
 
@@ -94,7 +94,9 @@ def test_tree_without_proc_and_null_device(machine):
     found = index_file.parse(index.read_bytes())
     assert rpm_machine.described(found) == rpm_machine.expected(machine.truth(SITE, "/tree"))
     assert index.stat().st_uid == 970
-    shown = subprocess.run(["chroot", tree, EPCACHE, "list", "--site", SITE], check=True, capture_output=True, text=True)
+    shown = subprocess.run(
+        ["chroot", tree, EPCACHE, "list", "--site", SITE], check=True, capture_output=True, text=True
+    )
     assert "beta:two" in shown.stdout
 
 

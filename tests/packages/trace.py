@@ -24,7 +24,18 @@ DESCRIPTOR = re.compile(r"^\d+<((?:[^>\\]|\\.)*)>")
 IDENTITIES = re.compile(r"-?\d+")
 
 # Calls that look at a name without opening or changing anything.
-LOOKING = {"stat", "lstat", "newfstatat", "statx", "access", "faccessat", "faccessat2", "readlink", "readlinkat", "statfs"}
+LOOKING = {
+    "stat",
+    "lstat",
+    "newfstatat",
+    "statx",
+    "access",
+    "faccessat",
+    "faccessat2",
+    "readlink",
+    "readlinkat",
+    "statfs",
+}
 # How the parent makes an old index stale: the times of the site directory itself.
 STAMPING = {"utimensat"}
 FORKING = {"fork", "vfork", "clone", "clone3"}
@@ -67,7 +78,10 @@ class Call:
 
     def paths(self):
         """Every path that the call names, absolute where strace tells."""
-        relative = [posixpath.normpath(posixpath.join(*map(unescaped, pair))) for pair in RELATIVE.findall(self.arguments)]
+        relative = [
+            posixpath.normpath(posixpath.join(*map(unescaped, pair)))
+            for pair in RELATIVE.findall(self.arguments)
+        ]
         if relative:
             return relative
         about = DESCRIPTOR.match(self.arguments)
@@ -78,7 +92,9 @@ class Call:
     @property
     def opens_file(self):
         """Whether this opens something other than a directory (or a mere handle)."""
-        return self.name in {"open", "openat", "openat2", "creat"} and not re.search("O_(DIRECTORY|PATH)", self.arguments)
+        return self.name in {"open", "openat", "openat2", "creat"} and not re.search(
+            "O_(DIRECTORY|PATH)", self.arguments
+        )
 
 
 @dataclass
@@ -106,7 +122,9 @@ class Identity:
         elif call.name == "setresuid":
             state.uid = len(set(numbers)) == 1 and min(numbers) > 0
         elif call.name == "capset":
-            state.capabilities = len(re.findall(r"(?:effective|permitted|inheritable)=0\b(?!x)", call.arguments)) == 3
+            state.capabilities = (
+                len(re.findall(r"(?:effective|permitted|inheritable)=0\b(?!x)", call.arguments)) == 3
+            )
         elif call.name == "prctl" and re.match(r"PR_SET_NO_NEW_PRIVS, 1\b", call.arguments):
             state.no_new_privileges = True
         elif call.name in {"setuid", "setgid", "setreuid", "setregid", "setfsuid", "setfsgid"}:
@@ -146,7 +164,10 @@ class Run:
     def replaced(self, path):
         """Whether a process without privileges put a new file at `path` by a rename."""
         return any(
-            call.succeeded and call.name.startswith("rename") and identity.dropped and call.paths()[-1] == path
+            call.succeeded
+            and call.name.startswith("rename")
+            and identity.dropped
+            and call.paths()[-1] == path
             for call, identity in self.calls
         )
 

@@ -38,7 +38,6 @@ def _plain(entry_point):
 
 
 def main():
-    import io
     import json
     import warnings
 
@@ -74,7 +73,7 @@ def main():
         for result in results
     ]
     report = {"answers": answers, "warnings": caught, "modules": loaded}
-    io.open(1, "w", encoding="utf-8", errors="surrogateescape").write(json.dumps(report))
+    open(1, "w", encoding="utf-8", errors="surrogateescape").write(json.dumps(report))
 
 
 main()

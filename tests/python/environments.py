@@ -20,7 +20,7 @@ virtualenv watchdog werkzeug wheel zope-interface
 """.split()
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def uv():
     """The path of uv, from the registry."""
     tools = CACHE / "tools"
