@@ -48,7 +48,13 @@ class Project:
     def run(self, *command):
         command = [str(self.epcache.binary), "run", "--", *map(str, command)]
         return subprocess.run(
-            command, cwd=self.directory, env=self.variables, capture_output=True, text=True, timeout=300
+            command,
+            check=False,
+            cwd=self.directory,
+            env=self.variables,
+            capture_output=True,
+            text=True,
+            timeout=300,
         )
 
     def does(self, *command):
@@ -59,9 +65,8 @@ class Project:
 
     def state(self):
         (site,) = self.directory.glob(".venv/lib/python3.*/site-packages")
-        done = subprocess.run(
-            [str(self.epcache.binary), "status", "--json", str(site)], capture_output=True, text=True
-        )
+        command = [str(self.epcache.binary), "status", "--json", str(site)]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
         (status,) = json.loads(done.stdout)
         # What has been installed in the last three seconds may still be being installed.
         assert status["state"] in ("fresh", "unsettled"), status
