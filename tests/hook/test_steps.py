@@ -2,6 +2,7 @@
 
 import made_wheels
 import pytest
+from interpreters import run
 
 
 def names(twins):
@@ -104,3 +105,29 @@ def test_commands_that_only_look_change_nothing(twins):
         assert status == 0
         assert output
     assert index.stat() == before
+
+
+def test_an_accelerated_pip_behaves_the_same(twins):
+    hooked = twins.hooked
+    run(hooked.program, "enable", "--accelerate", "--pip-hook", hooked.site, env=hooked.variables)
+    old, new = [made_wheels.make(twins.wheels, "probe", version) for version in ("1.0", "2.0")]
+    twins.install(old)
+    twins.assert_refreshed()
+    for stale in (False, True):
+        if stale:
+            # Behind the back of pip, which then finds an index that it can't use.
+            for environment in twins:
+                made = environment.site / "other-1.0.dist-info"
+                made.mkdir()
+                (made / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+        twins.install(new)
+        twins.assert_refreshed()
+        for command in (
+            ["list"],
+            ["freeze"],
+            ["check"],
+            ["show", "-f", "probe"],
+            ["uninstall", "--yes", "probe"],
+        ):
+            twins.pip(*command)
+        twins.assert_refreshed()

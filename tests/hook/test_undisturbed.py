@@ -29,8 +29,8 @@ def is_executable_by_nobody(python):
 
 
 @pytest.mark.parametrize("state", ["missing", "not executable", "not a program", "a directory"])
-def test_a_program_that_cannot_run_is_done_without(twins, state):
-    program = twins.hooked.program
+def test_a_program_that_cannot_run_is_done_without(newest, state):
+    program = newest.hooked.program
     if state == "not executable":
         program.chmod(0o644)
     elif state == "not a program":
@@ -39,11 +39,11 @@ def test_a_program_that_cannot_run_is_done_without(twins, state):
         program.unlink()
         if state == "a directory":
             program.mkdir()
-    for environment in twins:
+    for environment in newest:
         environment.variables["PATH"] = "/usr/bin:/bin"
-    twins.install(made_wheels.make(twins.wheels, "probe", "1.0"))
-    assert twins.hooked.state() == "stale"
-    twins.hooked.assert_right()
+    newest.install(made_wheels.make(newest.wheels, "probe", "1.0"))
+    assert newest.hooked.state() == "stale"
+    newest.hooked.assert_right()
 
 
 def test_a_package_that_is_gone_is_done_without(twins):
@@ -88,9 +88,9 @@ def test_an_interrupt_while_the_refresh_runs_changes_nothing(twins):
     assert twins.hooked.state() == "stale"
 
 
-def test_a_child_that_pip_has_forked_refreshes_nothing(twins):
-    calls = twins.hooked.directory / "calls"
-    script(twins.hooked.program, f"echo once >>{calls}\n")
+def test_a_child_that_pip_has_forked_refreshes_nothing(newest):
+    calls = newest.hooked.directory / "calls"
+    script(newest.hooked.program, f"echo once >>{calls}\n")
     code = """
 import os, pip._internal, sys
 os.mkdir(os.path.join(sys.argv[1], "another-1.0.dist-info"))
@@ -99,7 +99,7 @@ if child == 0:
     sys.exit(3)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
-    status, output, complaint = twins.call(
+    status, output, complaint = newest.call(
         lambda environment: [environment.python, "-c", code, environment.site]
     )
     assert (status, output, complaint) == (3, "", "")
@@ -119,9 +119,9 @@ def test_pip_without_standard_streams_is_not_disturbed(twins):
     twins.hooked.assert_fresh()
 
 
-def test_a_process_that_ends_at_once_is_not_disturbed(twins):
+def test_a_process_that_ends_at_once_is_not_disturbed(newest):
     code = "import os, pip._internal; os._exit(7)"
-    assert twins.call(lambda environment: [environment.python, "-c", code]) == (7, "", "")
+    assert newest.call(lambda environment: [environment.python, "-c", code]) == (7, "", "")
 
 
 @pytest.fixture
