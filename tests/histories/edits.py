@@ -226,6 +226,20 @@ def distro_remove(site, distribution, **_):
     yield from uv_uninstall(site, distribution)
 
 
+def unpack(site, distribution, **_):
+    """tar, rsync, whoever puts an image together: directories get back the times that they had."""
+    remove(os.path.join(site, distribution["directory"]))
+    before = os.stat(site)
+    for _step in pip_install(site, distribution):
+        pass
+    base = os.path.join(site, distribution["directory"])
+    for path in [os.path.join(base, name) for name in os.listdir(base)] if os.path.isdir(base) else []:
+        packaged(path, PACKAGED)
+    packaged(base, PACKAGED)
+    os.utime(site, ns=(before.st_atime_ns, before.st_mtime_ns))
+    yield
+
+
 def leave_empty(site, distribution, **_):
     """A directory without anything in it, as an aborted removal leaves it."""
     base = os.path.join(site, distribution["directory"])

@@ -75,7 +75,8 @@ class _Author:
             steps.append(self.zip_file())
         if rng.random() < 0.25:
             steps.append(self.egg())
-        if rng.random() < 0.06:
+        # In 3.9 what a foreign finder finds has neither names nor entry points that know where they are from.
+        if rng.random() < 0.06 and self.python != "3.9":
             steps.append({"do": "finder", "site": rng.choice(list(self.sites)), "first": rng.random() < 0.5})
         steps += [self.index(site) for site in self.sites if rng.random() < 0.85]
         steps += [self.path(), self.ask()]
@@ -145,12 +146,8 @@ class _Author:
             how = rng.choice(["put_file", "remove_file"])
             return [self.edit(how, site, name=name)]
         if not present or rng.random() < 0.4:
-            return [
-                self.install(
-                    site,
-                    rng.choice(["pip_install", "uv_install", "pip_install", "uv_install", "leave_empty"]),
-                )
-            ]
+            how = rng.choice(["pip_install"] * 3 + ["uv_install"] * 3 + ["unpack", "leave_empty"])
+            return [self.install(site, how)]
         old = rng.choice(present)
         if rng.random() < 0.45:
             present.remove(old)
@@ -183,7 +180,7 @@ class _Author:
         step = {"do": "edit", "how": how, "site": site, **what}
         if rng.random() < 0.3:
             step["pauses"] = {str(rng.randint(1, 8)): self.questions() for _ in range(rng.randint(1, 2))}
-        if how in ("pip_install", "uv_install", "pip_upgrade") and rng.random() < 0.15:
+        if how in ("pip_install", "uv_install", "pip_upgrade", "uv_upgrade") and rng.random() < 0.35:
             step["refreshed"] = rng.randint(1, 6)
         if how.startswith("pip") and rng.random() < 0.12:
             step["killed"] = rng.randint(1, 8)
@@ -202,7 +199,15 @@ class _Author:
         how = rng.choice(
             ["rewrite_in_place"] * 3
             + ["replace_by_rename"] * 2
-            + ["add_file", "delete", "delete_module", "make_directory", "make_link", "rewrite_target"]
+            + [
+                "add_file",
+                "delete",
+                "delete_module",
+                "delete_module",
+                "make_directory",
+                "make_link",
+                "rewrite_target",
+            ]
             + ["link_distribution", "swap", "copy_in", "touch", "rewrite_same_size"]
         )
         restore = rng.random() < 0.6
@@ -221,7 +226,7 @@ class _Author:
         if how == "swap":
             return self.edit(how, site, one=one["directory"], other=other["directory"], restore=restore)
         if how == "copy_in":
-            return self.edit(how, site, directory=one["directory"], to=fresh["directory"], restore=False)
+            return self.edit(how, site, directory=one["directory"], to=fresh["directory"], restore=restore)
         if how == "link_distribution":
             return self.edit(how, site, directory=one["directory"])
         if how == "touch":

@@ -22,23 +22,23 @@ def a_question(rng):
     """One question."""
     kind = rng.random()
     name = rng.choice(ASKED_NAMES)
-    if kind < 0.30:
+    if kind < 0.27:
         return ["entry_points", {"group": rng.choice([*GROUPS, "G", "h", "", "nothing"])}]
-    if kind < 0.36:
+    if kind < 0.33:
         return ["entry_points", selection(rng)]
-    if kind < 0.46:
+    if kind < 0.43:
         return ["entry_points", {}]
-    if kind < 0.50:
+    if kind < 0.46:
         return ["groups_and_names"]
-    if kind < 0.60:
+    if kind < 0.55:
         return ["version", name]
-    if kind < 0.66:
+    if kind < 0.61:
         return ["distribution", name]
-    if kind < 0.74:
+    if kind < 0.69:
         return ["distributions", {}]
-    if kind < 0.78:
+    if kind < 0.73:
         return ["distributions", {"name": name}]
-    if kind < 0.82:
+    if kind < 0.78:
         return ["every_distribution_s_entry_points"]
     if kind < 0.91:
         return ["packages_distributions"]

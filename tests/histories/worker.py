@@ -117,8 +117,7 @@ class Conversation:
 
     def keep(self, _request):
         for speaker in self.speakers.values():
-            if PLAIN:
-                answers.without_caches()
+            answers.without_caches()
             speaker.keep()
 
     def ask(self, request):
@@ -126,8 +125,7 @@ class Conversation:
         replies = []
         del self.warned[:]
         for question in request["questions"]:
-            if PLAIN:
-                answers.without_caches()
+            answers.without_caches()
             replies.append(speaker.answer_kept() if question == ["kept"] else speaker.answer(question))
         return {"answers": replies, "warned": self.warned}
 
