@@ -23,6 +23,8 @@ from modes import MODES
 from suites import BACKPORTS, CHECKOUT
 
 HERE = pathlib.Path(__file__).resolve().parent
+SUITES = ["cpython", *BACKPORTS]
+
 Run = namedtuple("Run", "suite version mode")
 
 
@@ -31,9 +33,10 @@ def runs(arguments):
     return [
         Run(suite, version, mode)
         for version in arguments.python or suites.wanted()
-        for suite in arguments.suite or ("cpython", "importlib_metadata")
+        for suite in arguments.suite or SUITES
+        if suite == "cpython" or version in BACKPORTS[suite]
         for mode in arguments.mode or MODES
-        if suite == "importlib_metadata" or not MODES[mode].after_import
+        if suite != "cpython" or not MODES[mode].after_import
         if MODES[mode].index != Kind.FOREIGN or os.geteuid() == 0
     ]
 
@@ -50,7 +53,7 @@ def binary():
 def perform(run, tool):
     """What became of the tests of one run, as `inside` writes it, and the seconds that it took."""
     python, _ = suites.environment(run.version)
-    root = str(suites.sdist(run.version)) if run.suite == "importlib_metadata" else None
+    root = None if run.suite == "cpython" else str(suites.sdist(run.suite, run.version))
     with tempfile.TemporaryDirectory(prefix="upstream-") as directory:
         temporary = os.path.join(os.path.realpath(directory), "fixtures")
         os.mkdir(temporary)
@@ -121,7 +124,7 @@ def outcomes(found):
 
 def line(run, found, seconds):
     """One line of the report on the terminal."""
-    name = "importlib.metadata" if run.suite == "cpython" else f"importlib_metadata {BACKPORTS[run.version]}"
+    name = suites.title(run.suite, run.version)
     text = f"{run.version:5} {name:26} {run.mode:8}"
     if "broken" in found:
         return text + " did not run"
@@ -136,7 +139,7 @@ def line(run, found, seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--python", action="append", choices=suites.VERSIONS, help="only this version")
-    parser.add_argument("--suite", action="append", choices=["cpython", "importlib_metadata"])
+    parser.add_argument("--suite", action="append", choices=SUITES)
     parser.add_argument("--mode", action="append", choices=list(MODES))
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="so many interpreters at once")
     parser.add_argument("--write", metavar="FILE", help="write the tables of docs/parity.md into this file")
@@ -153,7 +156,8 @@ def main():
     for version in dict.fromkeys(run.version for run in wanted):
         # What is installed beside the fixtures has an index, too.
         suites.run(tool, "refresh", suites.environment(version)[1])
-        suites.sdist(version)
+    for suite, version in dict.fromkeys((run.suite, run.version) for run in wanted if run.suite != "cpython"):
+        suites.sdist(suite, version)
     wrong = 0
     results = {}
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:

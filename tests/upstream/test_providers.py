@@ -80,7 +80,9 @@ def test_distributions_without_metadata_and_of_providers_have_the_place_that_the
     variables = {
         name: value for name, value in os.environ.items() if not name.startswith(("EPCACHE", "PYTHON"))
     }
-    variables["PYTHONPATH"] = os.pathsep.join([str(suites.CHECKOUT / "python"), str(suites.sdist(version))])
+    variables["PYTHONPATH"] = os.pathsep.join(
+        [str(suites.CHECKOUT / "python"), str(suites.sdist("importlib_metadata", version))]
+    )
     answers = []
     for accelerated in ("", "yes"):
         command = [str(python), "-B", "-c", PROGRAM, accelerated, *paths]
@@ -92,7 +94,7 @@ def test_distributions_without_metadata_and_of_providers_have_the_place_that_the
     # And there was something to be compared.
     names = [name for name, _ in plain["values"]]
     assert {"foreign-1", "whole-1", "void-1"} < set(names)
-    if suites.BACKPORTS[version].startswith("10."):
+    if suites.BACKPORTS["importlib_metadata"][version].startswith("10."):
         assert set(names[-2:]) == {"empty-2", "void-1"}
         assert "half-2" in names and "half-1" not in names
         assert set(plain["kinds"]) == {"importlib_metadata"}
