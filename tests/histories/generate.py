@@ -112,8 +112,8 @@ class _Author:
             return [self.move(site), self.path()]
         if kind < 0.36:
             return [rng.choice([self.zip_file, self.egg])()]
-        if kind < 0.38:
-            return [{"do": "keep"}]
+        if kind < 0.39:
+            return [{"do": "keep"}, *self.transaction(site), {"do": "ask", "questions": [["kept"]]}]
         if self.strict and kind < 0.72:
             return [self.meddle(site)]
         return self.transaction(site)

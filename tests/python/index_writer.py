@@ -243,6 +243,10 @@ class Row:
             text and self.entries is not None and not is_read_alike_by_configparser(text, self.entries)
         )
         self.key = normalize(name) if has_key(name) else ""
+        if any(char in value for value in (self.name or "", self.version or "") for char in "\t\n\r\0"):
+            # What a line of the table can't hold.
+            self.identity_is_opaque = True
+            self.name = self.version = None
 
     def flags(self):
         return "".join(
