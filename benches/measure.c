@@ -1,8 +1,8 @@
 /* measure RESULT [-u UID] PROGRAM [ARGUMENT]...
  *
  * Runs PROGRAM once and writes to the descriptor RESULT: the nanoseconds from before it is started until it has
- * been waited for, its peak resident set size in KiB (the largest of its processes'), and its wait
- * status.
+ * been waited for, its peak resident set size in KiB (the largest of its processes'), its wait status,
+ * and the microseconds of the processor's time that it and its children took.
  *
  * This is a small program on purpose. The kernel counts the memory of whoever calls exec as that of
  * the program executed, so an interpreter would measure itself.
@@ -55,6 +55,8 @@ int main(int count, char **arguments)
 	if (wait4(child, &status, 0, &usage) < 0)
 		err(2, "wait4");
 	long long end = now();
-	dprintf(result, "%lld %ld %d\n", end - start, usage.ru_maxrss, status);
+	long long processor = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000LL +
+		usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+	dprintf(result, "%lld %ld %d %lld\n", end - start, usage.ru_maxrss, status, processor);
 	return 0;
 }

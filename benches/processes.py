@@ -58,16 +58,18 @@ class Machine:
             output.seek(0)
             complaints.seek(0)
             said, complaint = output.read().decode(), complaints.read().decode()
-        if len(numbers) != 3 or int(numbers[2]) != status << 8 or (complaint and not may_complain):
+        if len(numbers) != 4 or int(numbers[2]) != status << 8 or (complaint and not may_complain):
             raise Failed(f"{' '.join(map(str, command))}: {numbers}: {complaint}{said}")
-        return Run(int(numbers[0]) / 1e6, int(numbers[1]) / 1024, said)
+        return Run(int(numbers[0]) / 1e6, int(numbers[3]) / 1e3, int(numbers[1]) / 1024, said)
 
 
 class Run:
-    """How long a process took (ms), its peak resident set (MiB), and what it printed."""
+    """How long a process took (ms), and of the processor's time (ms), its peak resident set (MiB), and
+    what it printed."""
 
-    def __init__(self, milliseconds, memory, said):
+    def __init__(self, milliseconds, processor, memory, said):
         self.milliseconds = milliseconds
+        self.processor = processor
         self.memory = memory
         self.said = said
 
@@ -81,6 +83,7 @@ class Pairs:
         self.ours = []
         self.theirs = []
         self.memory = 0
+        self.processor = None  # the same, of the processor's times of whole processes
 
     @classmethod
     def count(cls, asked_for):
@@ -91,12 +94,14 @@ class Pairs:
     def of_runs(cls, count, before, ours, theirs):
         """Run both `count` times, each first in turn, after `before(number)`."""
         pairs = cls()
+        pairs.processor = cls()
         for number in range(cls.count(count)):
             before(number)
             runs = {}
             for run in (ours, theirs) if number % 2 else (theirs, ours):
                 runs[run] = run()
             pairs.add(runs[ours].milliseconds, runs[theirs].milliseconds)
+            pairs.processor.add(runs[ours].processor, runs[theirs].processor)
             pairs.memory = max(pairs.memory, runs[ours].memory)
         return pairs
 

@@ -72,6 +72,8 @@ def rows(base, epcache, machine):
             environment.call("enable", "--accelerate", environment.site)
             pairs = starting.of_enabling(machine, environment)
             yield Row.of_difference(version, "start of an interpreter, enabled", pairs, at_most=0.3)
+            what = "the processor's time of the start"
+            yield Row.of_difference(version, what, pairs.processor, at_most=0.3)
     shutil.rmtree(site.home)
     shutil.rmtree(larger.home)
 
@@ -167,6 +169,7 @@ def _as_processes(version, machine, environment, scratch):
     environment.refresh()
     pairs = starting.of_asking(machine, environment)
     yield Row.of_ratio(version, "process that asks for a group", pairs, at_most=1.1)
+    yield Row.of_ratio(version, "the processor's time of that", pairs.processor, at_most=1.1)
     counted = starting.of_paths(scratch, environment, version)
     yield Row.of_calls(version, counted["epcache"], counted["importlib.metadata"], at_most=20)
 

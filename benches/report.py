@@ -174,8 +174,8 @@ distributions, a third of them with entry points, with all the files that each R
 libraries have to give the same answer.
 
 A cell tells how many times as fast the reader is as `importlib.metadata` without acceleration, with the
-quartiles; a number in bold has a bound. Times of calls and imports are the processor's, those of
-processes are from before the start until they have been waited for.
+quartiles; a number in bold has a bound. Times of calls and imports are the processor's; of processes there
+are both, those from before the start until they have been waited for, and the processor's.
 
 * *`epcache.entry_points`* is this package's function; *accelerated* is `importlib.metadata.entry_points`
   (on 3.9, which knows no other way, `entry_points()[group]`) where `epcache enable --accelerate` was
