@@ -26,8 +26,13 @@ def replace(module):
     known = _accelerated.get(module.__name__)
     if known is not None and known.module is module and known.in_place():
         return
-    if understood(module):
-        _accelerated[module.__name__] = _Acceleration(module)
+    try:
+        acceleration = _Acceleration(module) if understood(module) else None
+    except Exception:
+        # A release that is made in another way. Programs that import it must not fail for that.
+        acceleration = None
+    if acceleration is not None:
+        acceleration.begin()
 
 
 def undo():
@@ -45,15 +50,21 @@ class _Acceleration:
         self._function = getattr(self._original_finder, "__func__", self._original_finder)
         self._search = self._finder.__dict__.get("_search_paths")
         original = functools.partial(self._function, self._finder)
-        self.flavour = flavours[module.__name__] = Native(module, original)
+        self.flavour = Native(module, original)
         self._replacement = self._make_find_distributions()
-        self._finder.find_distributions = self._replacement
         self._originals = {}
-        self._on = True
+        self._on = False
         # What the module's own functions are made of; replaced by somebody else, they have to run.
         self._parts = {name: getattr(module, name) for name in ("distributions", "distribution")}
         self._discover = module.Distribution.__dict__["discover"]
         self._from_name = module.Distribution.__dict__["from_name"]
+
+    def begin(self):
+        """Put the replacements in place; nothing of this can fail."""
+        _accelerated[self.module.__name__] = self
+        flavours[self.module.__name__] = self.flavour
+        self._on = True
+        self._finder.find_distributions = self._replacement
         self._replace("entry_points", self._make_entry_points)
         self._replace("version", self._make_version)
         self._replace("packages_distributions", self._make_packages_distributions)

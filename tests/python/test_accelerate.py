@@ -249,3 +249,19 @@ def test_a_stale_index_is_not_spoken_of_unless_asked(run, site):
 def test_it_can_be_switched_off_by_the_environment(run):
     code = "import os; os.environ['EPCACHE'] = 'off'\nimport epcache; epcache.accelerate()\n"
     run(code + "import importlib.metadata as M\n" + USE + "assert read != []")
+
+
+def test_a_module_that_is_made_in_another_way_is_left_alone(run):
+    run(
+        """
+import importlib.metadata as M
+M.PathDistribution, kept = None, M.PathDistribution
+before = dict(vars(M)), dict(vars(M.MetadataPathFinder))
+import epcache; epcache.accelerate()
+assert (dict(vars(M)), dict(vars(M.MetadataPathFinder))) == before
+M.PathDistribution = kept
+epcache.accelerate()
+ask(M)
+assert read == []
+"""
+    )
