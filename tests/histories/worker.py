@@ -6,6 +6,7 @@ the package `epcache`. What is remembered between the questions of a history is 
 and nothing of it reaches the next history.
 """
 
+import gc
 import importlib
 import importlib.metadata
 import json
@@ -138,6 +139,10 @@ class Conversation:
 def main():
     epcache = warmed_up()
     warnings.simplefilter("ignore")
+    # What the forks share should stay shared, and they don't live long enough to be worth tidying.
+    gc.freeze()
+    if not PLAIN:
+        gc.disable()
     lines = iter(sys.stdin.readline, "")
     say({"ready": True})
     for line in lines:
