@@ -1,4 +1,9 @@
-"""How much longer pip takes with the hook that refreshes the index when it ends."""
+"""How much longer pip takes with the hook that refreshes the index when it ends.
+
+Whole runs of pip differ by more than the hook takes, unless the machine is idle, so what is held against
+the bound is the time that passes in the hook itself, taken within pip: when pip is imported, and when it
+ends. The difference of whole runs, with and without the hook, stands beside it.
+"""
 
 import base64
 import hashlib
@@ -20,6 +25,26 @@ DISTRIBUTIONS = 500
 BOUND = 20  # ms
 RUNS = 40
 PATIENCE = 5  # s
+# Runs pip with the hook; the last line is the time in ms. What pip imports anyway is not counted.
+TIMED = """
+import atexit, contextlib, subprocess, sys, time
+import pip
+start = time.perf_counter()
+import epcache._start
+epcache._start.find_spec("pip._internal")
+watching = time.perf_counter() - start
+import epcache._pip
+atexit.unregister(epcache._pip._at_exit)
+
+def at_exit():
+    start = time.perf_counter()
+    epcache._pip._at_exit()
+    print((watching + time.perf_counter() - start) * 1000)
+
+atexit.register(at_exit)
+from pip._internal.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
 COMMANDS = {
     "install": ["install", "--quiet", "--no-deps", "--no-index", "--force-reinstall"],
     "list": ["list"],
@@ -47,27 +72,30 @@ def rows(scratch, epcache, machine):
                 return lambda: environment.pip(command)
 
             pairs = Pairs.of_runs(RUNS, lambda number: None, run(with_hook), run(without))
+            in_hook = [with_hook.time_in_hook(command) for _ in range(RUNS)]
             with_hook.check("fresh", "unsettled")
             without.check(*(["stale"] if name == "install" else ["fresh", "unsettled"]))
-            yield _row(version, with_hook.pip_version, name, pairs)
+            yield _row(version, with_hook.pip_version, name, pairs, in_hook)
         for environment in (with_hook, without):
             shutil.rmtree(environment.directory)
 
 
-def _row(version, pip_version, name, pairs):
+def _row(version, pip_version, name, pairs, in_hook):
     differences = [ours - theirs for ours, theirs in zip(pairs.ours, pairs.theirs)]
     low, difference, high = statistics.quantiles(differences, n=4)
     ours, theirs = pairs.medians()
+    first, median, third = statistics.quantiles(in_hook, n=4)
     missed = []
-    if difference > BOUND:
-        missed.append(f"pip {name}, Python {version}: {difference:.1f} ms slower by the hook, not {BOUND}")
+    if median > BOUND:
+        missed.append(f"pip {name}, Python {version}: {median:.1f} ms in the hook, not {BOUND}")
     cells = {
         "Python": version,
         "pip": pip_version,
         "command": f"`pip {name}`",
         "with the hook": f"{ours:.0f} ms",
         "without": f"{theirs:.0f} ms",
-        "longer by": f"**{difference:.1f} ms** ({low:.1f} to {high:.1f}); ≤ {BOUND}",
+        "longer by": f"{difference:.1f} ms ({low:.1f} to {high:.1f})",
+        "in the hook": f"**{median:.1f} ms** ({first:.1f} to {third:.1f}); ≤ {BOUND}",
     }
     return Row("hook", cells, missed)
 
@@ -106,8 +134,15 @@ class Environment:
 
     def pip(self, arguments):
         """How pip ran."""
+        return self._run("-m", "pip", *arguments)
+
+    def time_in_hook(self, arguments):
+        """The time in ms that pip spends in the hook."""
+        return float(self._run("-c", TIMED, *arguments).said.splitlines()[-1])
+
+    def _run(self, *arguments):
         variables = {"HOME": str(self.directory), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-        return self._machine.run([self.python, "-m", "pip", *arguments], environment=variables)
+        return self._machine.run([self.python, *arguments], environment=variables)
 
     def check(self, *states):
         """What is measured must have happened: the index is in one of the states, now or soon."""
