@@ -160,7 +160,10 @@ class Native:
 
 
 def _plainly_named(name):
-    return name.endswith((".dist-info", ".egg-info")) and name.isprintable() and stem_key(name) != ""
+    # Leading dots alone are no stem, as for os.path.splitext.
+    if not name.endswith((".dist-info", ".egg-info")) or name[:-10].strip(".") == "":
+        return False
+    return name.isprintable() and stem_key(name) != ""
 
 
 def _refuses(entry_point):

@@ -34,7 +34,9 @@ def arguments():
     parser.add_argument("--count", type=int, default=5000, help="how many histories")
     parser.add_argument("--seed", type=int, default=0, help="the first seed; they count up from there")
     parser.add_argument("--only", type=int, help="this seed alone")
-    parser.add_argument("--replay", type=argparse.FileType(), help="a history from a file instead of a seed")
+    parser.add_argument(
+        "--replay", type=pathlib.Path, nargs="+", help="histories from files instead of seeds"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--python", choices=VERSIONS, help="all with this version, instead of all in turn")
     parser.add_argument("--proof", choices=["site", "strict"], help="one of the two modes, instead of both")
@@ -155,8 +157,7 @@ def batches(items):
 
 def histories(given, job):
     if given.replay:
-        if job == 0:
-            yield json.load(given.replay)
+        yield from (json.loads(path.read_text()) for path in given.replay[job :: given.jobs])
         return
     seeds = [given.only] if given.only is not None else range(given.seed, given.seed + given.count)
     for seed in seeds[job :: given.jobs]:

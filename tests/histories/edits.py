@@ -53,9 +53,9 @@ def pip_install(site, distribution, **_):
         put(base, files[""])
         yield
         return
-    if not os.path.isdir(base):
-        remove(base)
-        os.makedirs(base)
+    # What has that name is uninstalled first; where that is left out here, the old one vanishes now.
+    remove(base)
+    os.makedirs(base)
     yield
     for name in sorted(files):
         put(os.path.join(base, name), files[name])
