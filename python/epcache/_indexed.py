@@ -67,7 +67,14 @@ def indexed(base, flavour):
         Indexed.name = property(name)
 
     if hasattr(base, "_normalized_name"):
-        Indexed._normalized_name = property(lambda self: self._view.key(self._item, flavour))
+
+        def normalized_name(self):
+            try:
+                return self._view.key(self._item, flavour)
+            except Unusable:
+                return base._normalized_name.fget(self)
+
+        Indexed._normalized_name = property(normalized_name)
 
     for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):
         setattr(Indexed, attribute, getattr(base, attribute))
