@@ -81,7 +81,7 @@ def environment(python, tmp_path_factory):
 
 
 @pytest.fixture
-def rival(self, tmp_path):
+def rival(tmp_path):
     """Variables with another program of the name in front of PATH."""
     directory = tmp_path / "rival"
     directory.mkdir()
@@ -91,7 +91,7 @@ def rival(self, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def with_pip(self, tmp_path_factory):
+def with_pip(tmp_path_factory):
     return new_environment(tmp_path_factory.mktemp("pip") / "venv", INTERPRETERS["3.12"])
 
 
