@@ -24,12 +24,12 @@ test-upstream: .cache/venv
 
 # Random histories of site directories: SEED is the first, COUNT how many (docs/testing.md).
 test-histories: COUNT = 5000
-test-histories: .cache/venv
+test-histories: .cache/venv build
 	$(PYTEST) tests/histories
 	.cache/venv/bin/python tests/histories --count $(COUNT) --seed $(or $(SEED),0)
 
 soak: COUNT = 200000
-soak: .cache/venv
+soak: .cache/venv build
 	.cache/venv/bin/python tests/histories --count $(COUNT) --seed $(or $(SEED),1000000)
 
 # Real programs with acceleration and without, in environments with PYTHONS.
