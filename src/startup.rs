@@ -1,11 +1,19 @@
-//! The two files that make an interpreter of a site directory use the index from its start:
-//! `epcache.pth`, and for Python 3.15 and newer `epcache.start` (PEP 829), which takes its place there.
+//! What makes an interpreter of a site directory use the index from its start: `epcache.pth`, or for
+//! Python 3.18 and newer `epcache.start` (PEP 829) with the package `_epcache_start`.
 //!
 //! What a `.pth` file does is paid by every start of the interpreter, so ours imports nothing: it puts
 //! a finder in front of `sys.meta_path` that hands over to the package when a program imports one of a
 //! few modules. The finder does nothing where the package is no longer there, or where the site
 //! directory is not on `sys.path` any more (pip's isolated builds take it away), so that uninstalling
 //! the package without disabling it first breaks nothing.
+//!
+//! Python 3.15 knows `.start` files, but whatever such a file names costs the import of `pkgutil` and
+//! `re` at each start: 9 ms on a machine where the line of the `.pth` file takes 0.1 ms. And beside an
+//! `epcache.start` the line would not be executed. So it is written only where there is nothing else.
+//! It names no function of the package itself, since an interpreter prints a traceback at every start
+//! when that is gone, but one that is written here, and adds the same finder. This is in a directory of
+//! its own, because the byte code that an interpreter puts beside it would make the index of the site
+//! directory stale.
 //!
 //! Everything is done relative to a descriptor of the site directory, as who owns it.
 
@@ -21,9 +29,15 @@ use crate::site::SiteDir;
 
 const PTH: &str = "epcache.pth";
 const START: &str = "epcache.start";
-/// What both files do their work with.
+/// The package that the `.start` file names, and what it is made of.
+const MODULE: &str = "_epcache_start/__init__.py";
+const MODULE_DIRECTORY: &str = "_epcache_start";
+const MODULE_BYTE_CODE: &str = "_epcache_start/__pycache__";
+/// The first version 3.x that executes no lines of `.pth` files.
+const NEEDS_START: u32 = 18;
+/// What all of them do their work with.
 const ENTRY: &str = "epcache/_start.py";
-/// The first line of both, by which they are known to be ours.
+/// The first line of each, by which they are known to be ours.
 const MARK: &str = "# made by epcache enable; epcache disable removes it\n";
 /// What the names of temporary files begin with. None ends in `.pth`: an interpreter that starts now
 /// would run it.
@@ -41,38 +55,61 @@ pub struct Setting {
 }
 
 impl Setting {
-    fn chosen<'a>(self, accelerate: &[&'a str], pip_hook: &[&'a str]) -> Vec<&'a str> {
-        let chosen = [(self.accelerate, accelerate), (self.pip_hook, pip_hook)];
-        chosen
-            .into_iter()
-            .filter(|(wanted, _)| *wanted)
-            .flat_map(|(_, names)| names.iter().copied())
-            .collect()
+    /// What is to be there for the interpreters of a site directory, in the order in which it is made.
+    fn files(self, site: &Path) -> Vec<(&'static str, String)> {
+        if minor_version(site).is_none_or(|version| version < NEEDS_START) {
+            return vec![(PTH, self.pth())];
+        }
+        vec![(MODULE, self.module()), (START, format!("{MARK}{MODULE_DIRECTORY}:added\n"))]
     }
 
     /// `sitedir`, `fullname` and `known_paths` are variables of the function `addpackage` of the module
     /// `site`, which executes the line. The finder does not see them later, so it keeps the first in a
     /// default argument. In a virtual environment the line is executed twice with the same
-    /// `known_paths`, where it leaves the name of its file. It is short because compiling it is what it
-    /// costs, and asks for the package only when that is needed.
+    /// `known_paths`, where it leaves the name of its file; from 3.15 on there is no such variable where
+    /// it is executed, and it is executed once. It is short because compiling it is what it costs, and
+    /// asks for the package only when that is needed.
     fn pth(self) -> String {
-        let modules = self.chosen(&["importlib.metadata", "importlib_metadata"], &["pip._internal"]);
-        // A comma after every name: of a single one Python makes a text in parentheses, not a tuple.
-        let modules: String = modules.iter().map(|name| format!("\"{name}\", ")).collect();
         format!(
-            "{MARK}import sys; fullname in known_paths or known_paths.add(fullname) or \
-             sys.meta_path.insert(0, type(\"EpcacheFinder\", (), {{\"find_spec\": \
-             lambda name, *rest, site=sitedir: name in ({}) and site in sys.path and \
-             os.path.exists(site + \"/{ENTRY}\") and \
-             __import__(\"epcache._start\")._start.find_spec(name) or None}}))\n",
-            modules.trim_end(),
+            "{MARK}import sys; fullname in (seen := vars().get(\"known_paths\", set())) or seen.add(fullname) or \
+             {}\n",
+            self.insertion()
         )
     }
 
-    fn start(self) -> String {
-        let functions = self.chosen(&["accelerate"], &["pip_hook"]);
-        functions.iter().fold(MARK.to_owned(), |text, name| text + "epcache._start:" + name + "\n")
+    /// A module that adds the finder when it is imported, which happens once.
+    fn module(self) -> String {
+        format!(
+            "{MARK}import os\nimport sys\n\nsitedir = os.path.dirname(os.path.dirname(__file__))\n{}\n\n\n\
+             def added():\n    pass\n",
+            self.insertion()
+        )
     }
+
+    /// The expression that adds the finder.
+    fn insertion(self) -> String {
+        let chosen = [
+            (self.accelerate, &["importlib.metadata", "importlib_metadata"][..]),
+            (self.pip_hook, &["pip._internal"]),
+        ];
+        let modules = chosen.iter().filter(|(wanted, _)| *wanted).flat_map(|(_, names)| *names);
+        // A comma after every name: of a single one Python makes a text in parentheses, not a tuple.
+        let modules: String = modules.map(|name| format!("\"{name}\", ")).collect();
+        format!(
+            "sys.meta_path.insert(0, type(\"EpcacheFinder\", (), {{\"find_spec\": \
+             lambda name, *rest, site=sitedir: name in ({}) and site in sys.path and \
+             os.path.exists(site + \"/{ENTRY}\") and \
+             __import__(\"epcache._start\")._start.find_spec(name) or None}}))",
+            modules.trim_end(),
+        )
+    }
+}
+
+/// The 18 of `lib/python3.18/site-packages`; `None` where interpreters of several versions may meet.
+fn minor_version(site: &Path) -> Option<u32> {
+    let library = site.parent()?.file_name()?.to_str()?;
+    // With a `t` at its end, it is of the build without a global interpreter lock.
+    library.strip_prefix("python3.")?.trim_end_matches('t').parse().ok()
 }
 
 /// Makes the interpreters of `site` start with `setting`; says whether anything had to be changed.
@@ -81,7 +118,7 @@ impl Setting {
 /// When the Python package is not there, one of the files is somebody else's, or writing fails.
 pub fn enable(site: &SiteDir, setting: Setting) -> Result<bool> {
     check_package(site)?;
-    let wanted = [(START, setting.start()), (PTH, setting.pth())];
+    let wanted = setting.files(site.path());
     let mut changes = Vec::new();
     for (name, text) in &wanted {
         match read(site, name)? {
@@ -91,7 +128,8 @@ pub fn enable(site: &SiteDir, setting: Setting) -> Result<bool> {
         }
     }
     for (name, text) in &changes {
-        replace(site, name, text.as_bytes())
+        place_for(site, name)
+            .and_then(|()| replace(site, name, text.as_bytes()))
             .map_err(|error| Error::io("can't write", &site.path().join(name), error))?;
     }
     Ok(!changes.is_empty())
@@ -103,8 +141,13 @@ pub fn enable(site: &SiteDir, setting: Setting) -> Result<bool> {
 /// When something is there that can't be removed.
 pub fn disable(site: &SiteDir) -> Result<bool> {
     let mut found = sweep(site).map_err(|error| Error::io("can't clear away", site.path(), error))?;
-    for name in [PTH, START] {
+    // The module after what names it.
+    for name in [PTH, START, MODULE] {
         match read(site, name)? {
+            // Whoever was killed in between has left it empty.
+            File::Missing if name == MODULE => {
+                found |= rustix::fs::unlinkat(site, MODULE_DIRECTORY, AtFlags::REMOVEDIR).is_ok();
+            }
             File::Missing => {}
             File::Foreign => {
                 log::warn!("{}: not made by epcache, so it stays", site.path().join(name).display())
@@ -113,6 +156,11 @@ pub fn disable(site: &SiteDir) -> Result<bool> {
                 rustix::fs::unlinkat(site, name, AtFlags::empty())
                     .map_err(|error| Error::io("can't remove", &site.path().join(name), error.into()))?;
                 found = true;
+                if name == MODULE {
+                    remove_place(site).map_err(|error| {
+                        Error::io("can't remove", &site.path().join(MODULE_DIRECTORY), error)
+                    })?;
+                }
             }
         }
     }
@@ -132,8 +180,8 @@ fn read(site: &SiteDir, name: &str) -> Result<File> {
     let file = match rustix::fs::openat(site, name, flags, Mode::empty()) {
         Ok(file) => std::fs::File::from(file),
         Err(Errno::NOENT) => return Ok(File::Missing),
-        // A link, or a socket.
-        Err(Errno::LOOP | Errno::NXIO) => return Ok(File::Foreign),
+        // A link, or a socket; or what should be a directory is none.
+        Err(Errno::LOOP | Errno::NXIO | Errno::NOTDIR) => return Ok(File::Foreign),
         Err(error) => return Err(failed(error.into())),
     };
     if !file.metadata().map_err(failed)?.is_file() {
@@ -159,6 +207,40 @@ fn replace(site: &SiteDir, name: &str, bytes: &[u8]) -> io::Result<()> {
     written.inspect_err(|_| {
         let _ = rustix::fs::unlinkat(site, &temporary, AtFlags::empty());
     })
+}
+
+/// Makes the directory for the module, which every user can enter whatever our umask.
+fn place_for(site: &SiteDir, name: &str) -> io::Result<()> {
+    if name != MODULE {
+        return Ok(());
+    }
+    let mode = Mode::from_raw_mode(0o755);
+    match rustix::fs::mkdirat(site, MODULE_DIRECTORY, mode) {
+        Ok(()) => Ok(rustix::fs::chmodat(site, MODULE_DIRECTORY, mode, AtFlags::empty())?),
+        Err(Errno::EXIST) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Removes the directory of the module with its byte code, but nothing that somebody else has put there.
+fn remove_place(site: &SiteDir) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    if let Ok(byte_code) = rustix::fs::openat(site, MODULE_BYTE_CODE, flags, Mode::empty()) {
+        for entry in Dir::read_from(&byte_code)? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if name.starts_with(b"__init__.") {
+                rustix::fs::unlinkat(&byte_code, entry.file_name(), AtFlags::empty())?;
+            }
+        }
+    }
+    for directory in [MODULE_BYTE_CODE, MODULE_DIRECTORY] {
+        match rustix::fs::unlinkat(site, directory, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Removes temporary files of a process that was killed; says whether there were any.

@@ -36,7 +36,7 @@ def accelerate():
     nothing else happens. `decelerate` undoes it.
     """
     if not any(_is_ours(finder) for finder in sys.meta_path):
-        _add(MODULES)
+        _add_finder()
     for name in MODULES:
         module = sys.modules.get(name)
         if hasattr(module, "MetadataPathFinder"):
@@ -54,21 +54,16 @@ def decelerate():
         undo()
 
 
-def pip_hook():
-    """Have pip's changes indexed when it ends."""
-    _add((PIP,))
-
-
 def _is_ours(finder):
     # By its name, since the line in an environment makes one without any of this package.
     return getattr(finder, "__name__", None) == FINDER
 
 
-def _add(names):
+def _add_finder():
     class EpcacheFinder:
         @staticmethod
         def find_spec(name, path=None, target=None):
-            return find_spec(name) if name in names else None
+            return find_spec(name) if name in MODULES else None
 
     sys.meta_path.insert(0, EpcacheFinder)
 

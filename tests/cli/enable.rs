@@ -13,8 +13,12 @@ use crate::tree::{everything_below, indexed, install};
 
 /// A site directory with the package in it, and another distribution.
 fn site(place: &Place) -> PathBuf {
-    let site = place.directory("venv/lib/python3.13/site-packages");
-    place.directory("venv/lib/python3.13/site-packages/epcache");
+    site_of(place, "3.13")
+}
+
+fn site_of(place: &Place, version: &str) -> PathBuf {
+    let site = place.directory(&format!("venv/lib/python{version}/site-packages"));
+    place.directory(&format!("venv/lib/python{version}/site-packages/epcache"));
     fs::write(site.join("epcache/_start.py"), "").expect("room");
     install(&site, "foo");
     site
@@ -38,7 +42,7 @@ fn files(site: &Path) -> BTreeMap<PathBuf, (u32, Option<Vec<u8>>)> {
 #[test]
 fn what_is_chosen_is_written_for_old_and_new_interpreters() {
     let place = Place::new();
-    let site = site(&place);
+    let (site, new) = (site_of(&place, "3.17t"), site_of(&place, "3.18"));
     for (chosen, modules, functions) in [
         (&["--accelerate"][..], &["importlib.metadata", "importlib_metadata"][..], &["accelerate"][..]),
         (&["--pip-hook"], &["pip._internal"], &["pip_hook"]),
@@ -58,9 +62,15 @@ fn what_is_chosen_is_written_for_old_and_new_interpreters() {
         assert!(lines[1].starts_with("import sys; "), "{pth}");
         let tuple: String = modules.iter().map(|name| format!("\"{name}\", ")).collect();
         assert!(lines[1].contains(&format!("name in ({})", tuple.trim_end())), "{pth}");
-        let start = fs::read_to_string(site.join("epcache.start")).expect("it is there");
+        assert!(!site.join("epcache.start").exists() && !site.join("_epcache_start").exists());
+        let (_, finder) = lines[1].split_once("seen.add(fullname) or ").expect("how it is done once");
+        assert_eq!(epcache(&place, &[&["enable"], chosen].concat(), &new).status, Some(0));
+        let start = fs::read_to_string(new.join("epcache.start")).expect("it is there");
         let lines: Vec<_> = start.lines().filter(|line| !line.starts_with('#')).collect();
-        assert_eq!(lines, functions.iter().map(|name| format!("epcache._start:{name}")).collect::<Vec<_>>());
+        assert_eq!(lines, ["_epcache_start:added"]);
+        let module = fs::read_to_string(new.join("_epcache_start/__init__.py")).expect("it is there");
+        assert!(module.starts_with("# made by epcache enable") && module.contains(finder), "{module}");
+        assert!(!new.join("epcache.pth").exists());
         assert_eq!(indexed(&site.join(".epcache/index")), ["foo-1.dist-info"]);
     }
 }
@@ -83,12 +93,17 @@ fn enabling_again_changes_nothing_and_says_so() {
 #[test]
 fn the_files_can_be_read_by_everybody_whatever_the_umask() {
     let place = Place::new();
-    let site = site(&place);
     let script = "umask 077; exec \"$0\" enable --accelerate \"$1\"";
-    let ended = run(Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_epcache")]).arg(&site));
-    assert_eq!(ended.status, Some(0), "{ended:?}");
-    for name in ["epcache.pth", "epcache.start"] {
-        assert_eq!(fs::metadata(site.join(name)).expect("it is there").mode(), 0o100_644, "{name}");
+    for (version, file, mode) in [
+        ("3.13", "epcache.pth", 0o100_644),
+        ("3.18", "epcache.start", 0o100_644),
+        ("3.18", "_epcache_start/__init__.py", 0o100_644),
+        ("3.18", "_epcache_start", 0o040_755),
+    ] {
+        let site = site_of(&place, version);
+        let ended = run(Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_epcache")]).arg(&site));
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert_eq!(fs::metadata(site.join(file)).expect("it is there").mode(), mode, "{file}");
     }
 }
 
@@ -107,6 +122,29 @@ fn disabling_leaves_nothing_behind_and_the_index_up_to_date() {
     assert_eq!(files(&site), before);
     let ended = epcache(&place, &["status"], &site);
     assert_eq!(ended.status, Some(0), "{ended:?}");
+}
+
+#[test]
+fn disabling_removes_byte_code_but_nothing_of_others() {
+    let place = Place::new();
+    let site = site_of(&place, "3.18");
+    let before = files(&site);
+    for foreign in [None, Some("_epcache_start/other.py"), Some("_epcache_start/__pycache__/other.pyc")] {
+        assert_eq!(epcache(&place, &["enable", "--accelerate"], &site).status, Some(0));
+        fs::create_dir_all(site.join("_epcache_start/__pycache__")).expect("room");
+        fs::write(site.join("_epcache_start/__pycache__/__init__.cpython-318.pyc"), "").expect("room");
+        if let Some(foreign) = foreign {
+            fs::write(site.join(foreign), "").expect("room");
+        }
+        let ended = epcache(&place, &["disable"], &site);
+        assert_eq!((ended.status, ended.err.as_str()), (Some(0), ""), "{ended:?}");
+        if let Some(foreign) = foreign {
+            fs::remove_file(site.join(foreign)).expect("it is there");
+            assert!(!site.join("_epcache_start/__init__.py").exists());
+            fs::remove_dir_all(site.join("_epcache_start")).expect("it is there");
+        }
+        assert_eq!(files(&site), before);
+    }
 }
 
 #[test]
@@ -149,9 +187,14 @@ fn without_the_package_nothing_is_written_and_the_hint_is_how_to_install_it() {
 
 #[test]
 fn a_file_that_is_somebody_else_s_is_neither_replaced_nor_removed() {
-    for name in ["epcache.pth", "epcache.start"] {
+    for (version, name) in
+        [("3.13", "epcache.pth"), ("3.18", "epcache.start"), ("3.18", "_epcache_start/__init__.py")]
+    {
         let place = Place::new();
-        let site = site(&place);
+        let site = site_of(&place, version);
+        if let Some((directory, _)) = name.split_once('/') {
+            fs::create_dir(site.join(directory)).expect("a directory");
+        }
         let (path, elsewhere) = (site.join(name), place.path().join("elsewhere"));
         fs::write(&elsewhere, "# made by epcache enable; epcache disable removes it\n").expect("room");
         let make: [(&str, &dyn Fn()); 5] = [
@@ -237,7 +280,7 @@ fn who_may_not_write_there_is_told_so() {
     let before = files(&site);
     let ended = run(place.epcache_as_stranger(["enable", "--accelerate"]).arg(&site));
     assert_eq!(ended.status, Some(3), "{ended:?}");
-    assert!(ended.err.contains("epcache.start: can't write: Permission denied"), "{ended:?}");
+    assert!(ended.err.contains("epcache.pth: can't write: Permission denied"), "{ended:?}");
     assert_eq!(files(&site), before);
 }
 
@@ -290,7 +333,7 @@ fn a_system_wide_directory_is_written_by_root_and_its_index_by_the_cache_user() 
     let owners: Vec<_> = ended.out.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
     // What both commands say has no third word that is a number.
     let owners: Vec<u32> = owners.into_iter().filter_map(|word| word.parse().ok()).collect();
-    assert_eq!(owners, [0, 0, CACHE_USER], "{ended:?}");
+    assert_eq!(owners, [0, CACHE_USER], "{ended:?}");
     assert!(!packages.join("epcache.pth").exists() && !packages.join(".epcache").exists(), "{ended:?}");
     assert_eq!(indexed(&cache.join("usr/lib/python3/dist-packages/index")), ["foo-1.dist-info"]);
 }
@@ -302,10 +345,10 @@ fn what_a_killed_process_leaves_is_cleared_away_by_disable() {
         return;
     }
     let place = Place::new();
-    let site = site(&place);
-    let before = files(&site);
-    // The second rename is that of the .pth.
-    for when in ["1", "2"] {
+    // The second rename of the newer is that of the .start.
+    for (version, when) in [("3.13", "1"), ("3.18", "1"), ("3.18", "2")] {
+        let site = site_of(&place, version);
+        let before = files(&site);
         let mut command = Command::new("strace");
         command.args(["-f", "-qq", "-o", "/dev/null", "-e"]);
         command.arg(format!("inject=rename,renameat,renameat2:signal=KILL:when={when}"));
@@ -315,7 +358,8 @@ fn what_a_killed_process_leaves_is_cleared_away_by_disable() {
             fs::read_dir(&site).expect("a listing").flatten().map(|entry| entry.file_name()).collect();
         assert!(left.iter().any(|name| name.to_string_lossy().starts_with(".epcache-enable.")), "{left:?}");
         // An interpreter that starts now runs nothing that is not finished.
-        assert!(!left.iter().any(|name| name.to_string_lossy().ends_with(".pth")), "{left:?}");
+        let runs = |name: &str| name.ends_with(".pth") || name.ends_with(".start");
+        assert!(!left.iter().any(|name| runs(&name.to_string_lossy())), "{left:?}");
         assert_eq!(epcache(&place, &["disable"], &site).status, Some(0));
         assert_eq!(files(&site), before);
     }
