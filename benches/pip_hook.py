@@ -23,7 +23,7 @@ from report import Row
 
 DISTRIBUTIONS = 500
 BOUND = 20  # ms
-RUNS = 40
+RUNS = 12
 PATIENCE = 5  # s
 # Runs pip with the hook; the last line is the time in ms. What pip imports anyway is not counted.
 TIMED = """

@@ -54,7 +54,7 @@ def bars(times, facts):
 def _legend(facts):
     y = 40
     lines = []
-    what = f"with epcache enable --accelerate ({facts['python']}, whole processes, medians)"
+    what = f"with epcache enable --accelerate ({facts['python']}, the processor's time of whole processes, medians)"
     for kind, x, text in (("without", 16, "without acceleration"), ("with", 180, what)):
         lines.append(f'<rect class="{kind}" x="{x}" y="{y}" width="{BAR}" height="{BAR}"/>')
         lines.append(f'<text class="key" x="{x + 20}" y="{y + BAR / 2}">{text}</text>')

@@ -22,8 +22,8 @@ INSTALLING = environments.INSTALLING
 DISTRIBUTIONS = 500
 MORE = 10_000
 PROGRAM = Path(__file__).with_name("reading_process.py")
-ROUNDS = 10
-SLOW_ROUNDS = 5
+ROUNDS = 7
+SLOW_ROUNDS = 4
 
 
 def interpreters():
