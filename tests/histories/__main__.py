@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -164,11 +165,17 @@ def histories(given, job):
         yield a_history(seed, given.python or VERSIONS[seed % len(VERSIONS)], given.proof)
 
 
+def end_in_order(*_):
+    """On SIGTERM: nothing is left behind."""
+    sys.exit(1)
+
+
 def work(given, number, results):
+    signal.signal(signal.SIGTERM, end_in_order)
     try:
         Job(given, number, results).run(histories(given, number))
         results.put(("end", None))
-    except BaseException as error:
+    except Exception as error:
         results.put(("error", f"job {number}: {type(error).__name__}: {error}"))
         raise
 
@@ -180,30 +187,33 @@ def main():
     jobs = [
         multiprocessing.Process(target=work, args=(given, number, results)) for number in range(given.jobs)
     ]
-    for job in jobs:
-        job.start()
+    signal.signal(signal.SIGTERM, end_in_order)
     played = asked = differences = ended = 0
     broken = False
-    while ended < len(jobs) and differences < given.failures and not broken:
-        kind, what = results.get()
-        if kind == "asked":
-            played += 1
-            asked += what
-            if played % 1000 == 0:
-                print(
-                    f"{played} histories, {asked} answers compared, {time.monotonic() - begun:.0f} s",
-                    flush=True,
-                )
-        elif kind == "end":
-            ended += 1
-        else:
-            print(what, end="\n\n", flush=True)
-            differences += kind == "difference"
-            broken = kind == "error"
-    for job in jobs:
-        if ended < len(jobs):
-            job.terminate()
-        job.join()
+    try:
+        for job in jobs:
+            job.start()
+        while ended < len(jobs) and differences < given.failures and not broken:
+            kind, what = results.get()
+            if kind == "asked":
+                played += 1
+                asked += what
+                if played % 1000 == 0:
+                    seconds = time.monotonic() - begun
+                    print(f"{played} histories, {asked} answers compared, {seconds:.0f} s", flush=True)
+            elif kind == "end":
+                ended += 1
+            else:
+                print(what, end="\n\n", flush=True)
+                differences += kind == "difference"
+                broken = kind == "error"
+    finally:
+        for job in jobs:
+            if ended < len(jobs) and job.is_alive():
+                job.terminate()
+        for job in jobs:
+            if job.pid:
+                job.join()
     seconds = time.monotonic() - begun
     print(f"{played} histories, {asked} answers compared in {seconds:.0f} s: {differences} differences")
     return 1 if differences or broken or not asked else 0
