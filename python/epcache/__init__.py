@@ -456,22 +456,29 @@ class Index:
         That is the order of the distributions in the listing of the directory, and for each of
         them that of its file. With `group` None those of all groups, and the whole file is checked.
         """
-        found = []
         if group is None:
             self._whole = self._read(0, self.file.st_size)
             for place in self._segments.values():
                 self._placed(place)
-            for line in self._head[self._groups_at + 1 : -1].split(b"\n"):
-                if line:
-                    place, _, name = line.rpartition(b"\t")
-                    self._add(place, name.decode(), found)
+            found = self.unordered()
         else:
+            found = []
             place = self._find(group)
             if place is not None:
                 self._add(place, group, found)
         if len(found) > 1 and (group is None or found[0][0] != found[-1][0]):
             order = self.positions()
             found.sort(key=lambda record: (order[8 * record[0] : 8 * record[0] + 7], record[1]))
+        return found
+
+    @checked
+    def unordered(self):
+        """Those of all groups, in the order of the file."""
+        found = []
+        for line in self._head[self._groups_at + 1 : -1].split(b"\n"):
+            if line:
+                place, _, name = line.rpartition(b"\t")
+                self._add(place, name.decode(), found)
         return found
 
     def _find(self, group):

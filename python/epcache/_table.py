@@ -114,7 +114,7 @@ class Table:
         """The entry points of a distribution as tuples (group, name, value)."""
         if self._by_row is None:
             by_row = {}
-            for number, place, group, name, value in self.index.records(None):
+            for number, place, group, name, value in self.index.unordered():
                 by_row.setdefault(number, []).append((place, group, name, value))
             for records in by_row.values():
                 records.sort(key=lambda record: record[0])

@@ -56,6 +56,8 @@ class View:
         self._itself = [None] * len(names)
         self._stems = None
         self.lasting = index is not None and listing is None and not unsettled
+        self.stamp = None  # of the directory, while this is kept for as long as it has it
+        self.trouble = None  # what there is to tell of it, as often as it is used
         self.made = {}  # whatever is kept with it, by who keeps it
         self.moved = None  # the first distribution that is not as its index says, to its surprise
 
@@ -109,10 +111,12 @@ class View:
         """The places of the distributions, by `stem_key`."""
         if self._stems is None:
             self._stems = stems = {}
-            for item, name in enumerate(self.names):
-                stem = name.lower().rpartition(".")[0].partition("-")[0]
-                if "." in stem or "_" in stem:
-                    stem = stem_of(stem)
+            # For all names in one go, where no name has a slash: what `stem_key` says of each.
+            ends = "/".join(self.names).lower().split("/") if self.names else ()
+            joined = "/".join([name.rpartition(".")[0].partition("-")[0] for name in ends]).replace(".", "_")
+            while "__" in joined:
+                joined = joined.replace("__", "_")
+            for item, stem in enumerate(joined.split("/") if self.names else ()):
                 if stem in stems:
                     stems[stem].append(item)
                 else:
