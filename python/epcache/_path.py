@@ -9,6 +9,7 @@ import posix
 import time
 
 from . import (
+    GUARD,
     Unusable,
     environment,
     holds_distributions,
@@ -127,6 +128,8 @@ class Look:
     def _indexed(self, entry, info, candidates):
         kept = _views.get(entry)
         if kept is not None and not self.strict and self._holds(kept, info):
+            if kept.trouble:
+                self.troubles.append((entry, kept.trouble))
             return self._take(kept)
         stale = None
         for place in candidates:
@@ -149,11 +152,13 @@ class Look:
         if stale is None:
             return None
         index, why = stale
+        text = None
         if why:
             text = f"the index {index.path} is stale: {why}; what it can't vouch for is read instead"
             self.troubles.append((entry, text))
         try:
             view = View.stale(entry, index, posix.listdir(entry))
+            self._keep_stale(view, info, text)
         except OSError:
             return None
         except Unusable as found:
@@ -195,7 +200,7 @@ class Look:
     def _holds(self, view, info):
         index = view.index
         try:
-            same = stamp_of(info) == index.site and identity_of(posix.lstat(index.path)) == index.identity
+            same = stamp_of(info) == view.stamp and identity_of(posix.lstat(index.path)) == index.identity
         except OSError:
             same = False
         if not same or index.path in self._unusable:
@@ -205,10 +210,35 @@ class Look:
 
     def _keep(self, view):
         if view.lasting:
-            if len(_views) >= _MOST:
-                _views.clear()
-            _views[view.entry] = view
+            view.stamp = view.index.site
+            self._remember(view)
         return view
+
+    def _keep_stale(self, view, info, trouble):
+        """Keep what was proven of a directory that differs from its index, for as long as neither changes.
+
+        That is as good as the index that `epcache refresh` would write now: what was proven is settled,
+        and what was not is read from the disk each time. It is not where the index itself asks to look
+        at its distributions every time, or the directory is so young that its stamp may stay the same.
+        """
+        stamp = stamp_of(info)
+        if (
+            not trouble
+            or view.index.unsettled
+            or view.index.path.startswith(user_cache() or "\0")
+            or time.time_ns() - max(stamp[:2]) <= GUARD
+            or stamp_of(posix.stat(view.entry)) != stamp
+        ):
+            return
+        view.stamp = stamp
+        view.trouble = trouble
+        self._remember(view)
+
+    @staticmethod
+    def _remember(view):
+        if len(_views) >= _MOST:
+            _views.clear()
+        _views[view.entry] = view
 
     def _take(self, view):
         self._without.update(view.index.without)

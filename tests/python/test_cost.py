@@ -154,3 +154,34 @@ def test_one_changed_distribution_costs_a_look_at_each_and_reading_that_one(site
     assert len(found) == 9 and found["p3"].value == "other:f"
     # One for each distribution: its entry points, or else itself.
     assert calls.count("lstat") == 500
+
+
+def test_what_was_proven_of_a_stale_index_costs_nothing_more_while_nothing_moves(site, calls, monkeypatch):
+    monkeypatch.setattr(_path, "GUARD", -(10**18))
+    (site / "p3-1.dist-info" / "entry_points.txt").write_text("[group3]\np3 = other:f\n")
+    (site / "moved").touch()
+    with warnings.catch_warnings(record=True):
+        first = epcache.entry_points(group="group3")
+        calls.clear()
+        assert epcache.entry_points(group="group3") == first
+        assert calls.count("lstat") == 1 and "listdir" not in calls[-8:]
+        # What could not be proven is looked at each time, and so is all of it once something moves.
+        (site / "p3-1.dist-info" / "entry_points.txt").write_text("[group3]\np3 = third:f\n")
+        assert epcache.entry_points(group="group3")["p3"].value == "third:f"
+        (site / "p6-1.dist-info" / "entry_points.txt").write_text("[group6]\np6 = other:f\n")
+        (site / "moved again").touch()
+        assert epcache.entry_points(group="group6")["p6"].value == "other:f"
+        index_writer.write(str(site))
+        calls.clear()
+        assert epcache.entry_points(group="group3")["p3"].value == "third:f"
+        assert calls.count("lstat") < 5
+
+
+def test_a_stale_index_of_a_directory_that_has_just_changed_is_proven_each_time(site, calls, monkeypatch):
+    monkeypatch.setattr(_path, "GUARD", 3_000_000_000)
+    (site / "moved").touch()
+    with warnings.catch_warnings(record=True):
+        epcache.entry_points(group="group3")
+        calls.clear()
+        epcache.entry_points(group="group3")
+    assert calls.count("lstat") == 500
