@@ -277,6 +277,8 @@ _PREFIX = 51  # the magic line and the line of lengths
 _END = b"end\n"
 _FIRST_READ = 8192  # holds the header of a site directory with some 200 groups
 _PRIME = 1073741789
+_BLOCK = 3840
+_FACTOR = pow(256, _BLOCK, _PRIME)
 
 # A file must not be opened through a link, and a FIFO must not make us wait.
 _FLAGS = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOFOLLOW | posix.O_NOCTTY
@@ -432,7 +434,11 @@ class Index:
         return data
 
     def _verify(self, data, check):
-        if int.from_bytes(data, "little") % _PRIME != check:
+        # As one number it would be divided digit by digit, which takes four times as long as to multiply.
+        value = 0
+        for start in range((len(data) - 1) // _BLOCK * _BLOCK, -1, -_BLOCK):
+            value = value * _FACTOR + int.from_bytes(data[start : start + _BLOCK], "little")
+        if value % _PRIME != check:
             raise self.unusable()
 
     def _placed(self, place):
