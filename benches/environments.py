@@ -58,6 +58,7 @@ class Site:
         # As pip does: the new one is there before the old one goes.
         shutil.copytree(old, new)
         shutil.rmtree(old)
+        time.sleep(INSTALLING)
 
 
 def _make_metadata(site, contents):

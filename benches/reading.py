@@ -100,10 +100,10 @@ class Asking:
         return results
 
 
-def _pairs(ours, theirs, time):
+def _pairs(ours, theirs, measure):
     pairs = Pairs()
     for one, other in zip(ours, theirs):
-        pairs.add(time(one), time(other))
+        pairs.add(measure(one), measure(other))
     return pairs
 
 
@@ -135,7 +135,7 @@ def _in_process(version, machine, environment, larger):
     found = asking.rounds(ROUNDS, "group", libraries)
     if any("from the disk" in result for result in found["epcache"]):
         raise Failed(f"{version}: the answer did not come from the index")
-    for what, time, bounds in (
+    for what, measure, bounds in (
         ("the same group again", again, (200, 50)),
         ("another group", another, (None, None)),
         ("first call", first, (None, None)),
@@ -143,24 +143,24 @@ def _in_process(version, machine, environment, larger):
     ):
         names = ("epcache.entry_points", "accelerated")
         for library, name, bound in zip(("epcache", "accelerated"), names, bounds):
-            pairs = _pairs(found[library], found["plain"], time)
+            pairs = _pairs(found[library], found["plain"], measure)
             yield Row.of_ratio(version, f"`{name}`, {what}", pairs, at_least=bound)
 
     found = asking.rounds(ROUNDS, "pluggy", libraries[1:])
-    for what, time, bound in (("first pass", first, 5), ("later pass", again, 15)):
-        pairs = _pairs(found["accelerated"], found["plain"], time)
+    for what, measure, bound in (("first pass", first, 5), ("later pass", again, 15)):
+        pairs = _pairs(found["accelerated"], found["plain"], measure)
         yield Row.of_ratio(version, f"all distributions, as pluggy, {what}", pairs, at_least=bound)
 
     if not version.startswith("3.9."):
         found = asking.rounds(SLOW_ROUNDS, "packages", libraries[1:])
-        for what, time, bound in (("first call", first, None), ("again", again, 100)):
-            pairs = _pairs(found["accelerated"], found["plain"], time)
+        for what, measure, bound in (("first call", first, None), ("again", again, 100)):
+            pairs = _pairs(found["accelerated"], found["plain"], measure)
             yield Row.of_ratio(version, f"`packages_distributions`, {what}", pairs, at_least=bound)
 
     both = [("many", "epcache", larger), ("few", "epcache", environment)]
     found = asking.rounds(ROUNDS, "group", both)
-    for what, time in (("the same group again", again), ("another group", another), ("first call", first)):
-        pairs = _pairs(found["many"], found["few"], time)
+    for what, measure in (("the same group again", again), ("another group", another), ("first call", first)):
+        pairs = _pairs(found["many"], found["few"], measure)
         yield Row.of_ratio(version, f"{MORE:,} distributions, {what}", pairs, at_most=2)
     environment.call("disable", environment.site)
 
@@ -182,8 +182,8 @@ def _stale(version, machine, environment, site):
     # Told by a warning: that the index is stale.
     found = Asking(machine, "-W", "ignore").rounds(SLOW_ROUNDS, "group", libraries)
     for library, name in (("epcache", "epcache.entry_points"), ("accelerated", "accelerated")):
-        for what, time, bound in (("first call", first, None), ("again", again, 10)):
-            pairs = _pairs(found[library], found["plain"], time)
+        for what, measure, bound in (("first call", first, None), ("again", again, 10)):
+            pairs = _pairs(found[library], found["plain"], measure)
             yield Row.of_ratio(version, f"stale index, `{name}`, {what}", pairs, at_least=bound)
     site.upgrade(back=True)
     environment.call("disable", environment.site)
