@@ -90,7 +90,8 @@ impl Setting {
     fn insertion(self) -> String {
         let chosen = [
             (self.accelerate, &["importlib.metadata", "importlib_metadata"][..]),
-            (self.pip_hook, &["pip._internal"]),
+            // The second is what pip 9 has in its place.
+            (self.pip_hook, &["pip._internal", "pip.basecommand"]),
         ];
         let modules = chosen.iter().filter(|(wanted, _)| *wanted).flat_map(|(_, names)| *names);
         // A comma after every name: of a single one Python makes a text in parentheses, not a tuple.

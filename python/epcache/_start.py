@@ -8,12 +8,12 @@ import sys
 
 FINDER = "EpcacheFinder"
 MODULES = ("importlib.metadata", "importlib_metadata")
-PIP = "pip._internal"
+PIP = ("pip._internal", "pip.basecommand")  # the second is what pip 9 has
 
 
 def find_spec(name):
     """The spec of a module to be accelerated; None for pip, and for whatever is not to be had."""
-    if name == PIP:
+    if name in PIP:
         from . import _pip
 
         _pip.watch()

@@ -45,10 +45,10 @@ fn what_is_chosen_is_written_for_old_and_new_interpreters() {
     let (site, new) = (site_of(&place, "3.17t"), site_of(&place, "3.18"));
     for (chosen, modules, functions) in [
         (&["--accelerate"][..], &["importlib.metadata", "importlib_metadata"][..], &["accelerate"][..]),
-        (&["--pip-hook"], &["pip._internal"], &["pip_hook"]),
+        (&["--pip-hook"], &["pip._internal", "pip.basecommand"], &["pip_hook"]),
         (
             &["--pip-hook", "--accelerate"],
-            &["importlib.metadata", "importlib_metadata", "pip._internal"],
+            &["importlib.metadata", "importlib_metadata", "pip._internal", "pip.basecommand"],
             &["accelerate", "pip_hook"],
         ),
     ] {

@@ -12,8 +12,8 @@ from environments import uv
 from interpreters import INTERPRETERS, run
 
 # Interpreter and version of pip. 9.0 is the oldest that installs anything on 3.9 (8.1 asks `platform`
-# for `linux_distribution`, which is gone since 3.8), but only since 10.0 there is `pip._internal`.
-PIPS = [("3.9", "10.0.0"), ("3.9", None), ("3.13", None)]
+# for `linux_distribution`, which is gone since 3.8).
+PIPS = [("3.9", "9.0.0"), ("3.9", None), ("3.13", None)]
 
 # What is installed in the directories that are given, or on sys.path: by the reader, which must not
 # complain, or by importlib.metadata.
