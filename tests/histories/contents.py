@@ -93,7 +93,7 @@ ODD_DIRECTORIES = [
 MODULES = [
     ["{stem}/__init__.py", "{stem}/part.py"],
     ["{stem}.py", "__pycache__/{stem}.cpython-312.pyc"],
-    ["ns/{stem}.py"],
+    ["ns/{unique}.py"],
     ["_{stem}.cpython-312-x86_64-linux-gnu.so", "{stem}.libs/libx.so"],
     ["{stem}/__init__.py", "{stem}.pth", "share/{stem}.txt"],
     ["shared/one.py", "shared.py"],
@@ -125,7 +125,8 @@ def a_distribution(rng, odd):
     if directory.endswith(".egg-info") and rng.random() < 0.35 or rng.random() < odd / 12:
         return {"directory": directory, "files": {"": text or ""}, "modules": {}}
     for module in rng.choice(MODULES):
-        modules[module.format(stem=re.sub(r"\W", "_", stem))] = "x = 1\n"
+        unique = re.sub(r"\W", "_", directory)
+        modules[module.format(stem=re.sub(r"\W", "_", stem), unique=unique)] = "x = 1\n"
     egg = directory.lower().endswith(".egg-info")
     if text is not None:
         files["PKG-INFO" if egg else "METADATA"] = text
