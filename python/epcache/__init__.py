@@ -407,17 +407,19 @@ class Index:
         False if another file has been put in its place.
         """
         if self._whole is None:
-            again = self._fd
+            # Without one of ours the file is opened again. (Of one that is still open the identity may
+            # have changed: a rename over it moves its ctime.)
+            again = -1
             try:
-                if again < 0:
+                if self._fd < 0:
                     again = posix.open(self.path, _FLAGS)
-                if identity_of(posix.fstat(again)) != self.identity:
-                    return False
-                whole = posix.pread(again, self.file.st_size, 0)
+                    if identity_of(posix.fstat(again)) != self.identity:
+                        return False
+                whole = posix.pread(max(self._fd, again), self.file.st_size, 0)
             except OSError:
                 return False
             finally:
-                if again >= 0 and again != self._fd:
+                if again >= 0:
                     posix.close(again)
             if len(whole) != self.file.st_size or not whole.startswith(self._head):
                 return False

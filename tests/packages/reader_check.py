@@ -2,7 +2,7 @@
 importlib.metadata say of the entry points in the site directory given, as JSON.
 
 `from_index` tells that the reader was content with the index: it has neither listed the
-site directory nor opened anything in a distribution there.
+site directory nor opened anything in a distribution there, before a value was asked for.
 """
 
 import json
@@ -28,11 +28,14 @@ with warnings.catch_warnings(record=True) as caught:
 
     sys.path[:] = one_site
     sys.addaudithook(watch)
-    found = sorted((point.group, point.name, point.value) for point in epcache.entry_points())
+    points = epcache.entry_points()
+    assert all(point.group is not None and point.name is not None for point in points)
     from_index = not any(
         path == site or path.startswith(site + "/") and ("dist-info" in path or "egg-info" in path)
         for path in looked_at
     )
+    # Values are confirmed by the distributions, since root can't take the word of the user epcache.
+    found = sorted((point.group, point.name, point.value) for point in points)
     groups = sorted({group for group, _, _ in found})
     one_by_one = sorted(
         (point.group, point.name, point.value)
