@@ -130,8 +130,11 @@ class _Acceleration:
         flavour.tell(look.troubles)
         for entry, source in look.sources:
             if isinstance(source, View) and flavour.takes(source):
-                for item in flavour.order(source) if name is None else flavour.named(source, name):
-                    yield flavour.distribution(source, item)
+                if name is None:
+                    yield from flavour.all(source)
+                else:
+                    for item in flavour.named(source, name):
+                        yield flavour.distribution(source, item)
             else:
                 yield from flavour.find_natively(name, entry if source is OTHER else source.entry)
 

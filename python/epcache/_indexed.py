@@ -41,19 +41,25 @@ def indexed(base, flavour):
             found = self._from_index("version")
             return base.version.fget(self) if found is None else found
 
+        # An attribute of the class, lest each instance need a dictionary only to look.
+        _entry_points = None
+
         @property
         def entry_points(self):
-            attributes = self.__dict__
-            if "_entry_points" not in attributes:
+            found = self._entry_points
+            if found is None:
+                view, item = self._view, self._item
                 try:
-                    row = flavour.row_of_entry_points(self._view, self._item)
-                    records = None if row is None else self._view.table.entry_points(row)
+                    row = flavour.row_of_entry_points(view, item)
+                    found = None if row is None else view.table.entry_points(row)
                 except Unusable:
-                    records = None
-                if records is None:
+                    found = None
+                if found is None:
                     return base.entry_points.fget(self)
-                attributes["_entry_points"] = flavour.made(self._view, self._item, records)
-            return flavour.entry_points_type(attributes["_entry_points"])
+                if found:
+                    found = flavour.made(view, item, found)
+                self._entry_points = found
+            return flavour.entry_points_type(found)
 
         def __reduce__(self):
             return base, (self._path,)

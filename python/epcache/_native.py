@@ -120,15 +120,28 @@ class Native:
 
     def distribution(self, view, item):
         """The object for a distribution; the same for as long as the view is kept."""
-        kept = view.made.setdefault(self, {})
-        if item not in kept:
+        kept = view.made.get(self)
+        if kept is None:
+            kept = view.made[self] = {}
+        found = kept.get(item)
+        if found is None:
             if view.index is None:
                 path = pathlib.Path(view.entry, view.names[item])
-                kept[item] = self.module.PathDistribution(path)
+                found = self.module.PathDistribution(path)
             else:
                 view.index.view = view
-                kept[item] = self._indexed(view, item)
-        return kept[item]
+                found = self._indexed(view, item)
+            kept[item] = found
+        return found
+
+    def all(self, view):
+        """Those of all distributions, in their order."""
+        if view.made.get(self):
+            return [self.distribution(view, item) for item in self.order(view)]
+        view.index.view = view
+        make = self._indexed
+        kept = view.made[self] = {item: make(view, item) for item in self.order(view)}
+        return list(kept.values())
 
     def of_path_entry(self, entry, name=None):
         return self.find_natively(name, entry)

@@ -114,11 +114,13 @@ class Table:
         """The entry points of a distribution as tuples (group, name, value)."""
         if self._by_row is None:
             by_row = {}
-            for number, place, group, name, value in self.index.unordered():
-                by_row.setdefault(number, []).append((place, group, name, value))
-            for records in by_row.values():
-                records.sort(key=lambda record: record[0])
-            self._by_row = {number: [record[1:] for record in records] for number, records in by_row.items()}
+            # By row, then by place.
+            for number, _, group, name, value in sorted(self.index.unordered()):
+                if number in by_row:
+                    by_row[number].append((group, name, value))
+                else:
+                    by_row[number] = [(group, name, value)]
+            self._by_row = by_row
         return self._by_row.get(row, ())
 
 
