@@ -57,7 +57,8 @@ class Row:
         ours, theirs = pairs.medians()
         text = f"{difference:+.2f} ms ({low:+.2f} to {high:+.2f})"
         times = f"{_short(ours)} / {_short(theirs)}"
-        return cls._of_reading(version, what, f"≤ {at_most} ms", difference <= at_most, text, times)
+        bound = f"≤ {at_most} ms" if at_most else ""
+        return cls._of_reading(version, what, bound, not at_most or difference <= at_most, text, times)
 
     @classmethod
     def of_calls(cls, version, ours, theirs, at_most):
@@ -195,7 +196,9 @@ are both, those from before the start until they have been waited for, and the p
 * *stale index*: one distribution of the group was upgraded since. The reader looks at each distribution,
   and reads that one.
 * *start of an interpreter, enabled*: `python -I -c pass` with the line that `epcache enable
-  --accelerate` puts into an environment, against the same without it, {starts} pairs.
+  --accelerate` puts into an environment, against the same without it, {starts} pairs. Where this is the
+  only .pth of the environment, CPython 3.13 imports `encodings.utf_8_sig` because of it, so there is
+  another measurement where there is a .pth already.
 
 {reading}
 The times in ms (epcache or accelerated / what it is compared with), medians; of calls that name a path,
