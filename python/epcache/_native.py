@@ -174,7 +174,7 @@ class Native:
 
 def _plainly_named(name):
     # Leading dots alone are no stem, as for os.path.splitext.
-    if not name.endswith((".dist-info", ".egg-info")) or name[:-10].strip(".") == "":
+    if not name.endswith((".dist-info", ".egg-info")) or name.rpartition(".")[0].strip(".") == "":
         return False
     return name.isprintable() and stem_key(name) != ""
 

@@ -141,7 +141,7 @@ class View:
         """By what two distributions are the same for `entry_points()`."""
         name = self.names[item]
         # As for os.path.splitext, nothing is a suffix after leading dots alone.
-        key = stem_key(name) if name.endswith(_ENDS) and name[:-10].strip(".") else ""
+        key = stem_key(name) if name.endswith(_ENDS) and name.rpartition(".")[0].strip(".") else ""
         if not key:
             # Of the metadata then.
             row = self.row(item, METADATA)
