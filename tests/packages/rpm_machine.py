@@ -48,7 +48,8 @@ json.dump(found, sys.stdout)
 """
 
 # Any warning of the reader is an error here; `searched` tells whether it opened anything of
-# a distribution in the site directory, as it must where it cannot rely on the index.
+# a distribution in the site directory, as it must where it cannot rely on the index. Values come later:
+# since root can't take the word of the user epcache, the distributions confirm them.
 READER = """
 import json, sys
 modules, site = sys.argv[1:]
@@ -60,8 +61,9 @@ def watch(event, arguments):
     if event == "open" and isinstance(arguments[0], (str, bytes)):
         opened.append(arguments[0] if isinstance(arguments[0], str) else arguments[0].decode("utf-8", "replace"))
 sys.addaudithook(watch)
-answer = [[e.group, e.name, e.value] for e in epcache.entry_points()]
+points = [(e.group, e.name, e) for e in epcache.entry_points()]
 searched = any(path.startswith(site + "/") and "-info" in path for path in opened)
+answer = [[group, name, e.value] for group, name, e in points]
 json.dump({"answer": answer, "searched": searched}, sys.stdout)
 """
 
