@@ -15,8 +15,7 @@ import functools
 
 from . import _discovery
 from ._native import Native, flavours, understood
-from ._path import OTHER, Look, modes
-from ._view import View
+from ._path import modes
 
 _accelerated = {}
 
@@ -107,7 +106,6 @@ class _Acceleration:
         acceleration = self
 
         def find_distributions(cls, context=self.module.DistributionFinder.Context()):  # noqa: B008 - as the original
-            flavour = acceleration.flavour
             own = functools.partial(acceleration._function, cls)
             name = context.name
             if (
@@ -118,25 +116,12 @@ class _Acceleration:
                 or not (name is None or isinstance(name, str))
             ):
                 return own(context)
-            return acceleration._find(flavour, name or None, context.path)
+            return _discovery.find(acceleration.flavour, name or None, context.path)
 
         find_distributions.__doc__ = self._function.__doc__
         find_distributions.__qualname__ = self._function.__qualname__
         find_distributions.__module__ = self.module.__name__
         return classmethod(find_distributions)
-
-    def _find(self, flavour, name, path):
-        look = Look(path)
-        flavour.tell(look.troubles)
-        for entry, source in look.sources:
-            if isinstance(source, View) and flavour.takes(source):
-                if name is None:
-                    yield from flavour.all(source)
-                else:
-                    for item in flavour.named(source, name):
-                        yield flavour.distribution(source, item)
-            else:
-                yield from flavour.find_natively(name, entry if source is OTHER else source.entry)
 
     def _make_entry_points(self, original):
         module = self.module

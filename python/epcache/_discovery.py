@@ -174,16 +174,14 @@ def find(flavour, name, path=None):
     """The distributions of that name on a path, of all names if it is None, one by one."""
     look = Look(sys.path if path is None else path)
     flavour.tell(look.troubles)
-    return _find(flavour, name, of_path(flavour, look, name))
-
-
-def _find(flavour, name, found):
-    for view, other in found:
+    for view, other in of_path(flavour, look, name):
         if view is None:
             yield from other
-            continue
-        for item in flavour.order(view) if name is None else flavour.named(view, name):
-            yield flavour.distribution(view, item)
+        elif name is None:
+            yield from flavour.all(view)
+        else:
+            for item in flavour.named(view, name):
+                yield flavour.distribution(view, item)
 
 
 def version(flavour, name):

@@ -4,7 +4,6 @@ Where a version of them is not understood, `understood` says so, and it is left 
 """
 
 import operator
-import pathlib
 import sys
 
 from . import searches_sys_path
@@ -125,13 +124,8 @@ class Native:
             kept = view.made[self] = {}
         found = kept.get(item)
         if found is None:
-            if view.index is None:
-                path = pathlib.Path(view.entry, view.names[item])
-                found = self.module.PathDistribution(path)
-            else:
-                view.index.view = view
-                found = self._indexed(view, item)
-            kept[item] = found
+            view.index.view = view
+            found = kept[item] = self._indexed(view, item)
         return found
 
     def all(self, view):
@@ -144,9 +138,6 @@ class Native:
         return list(kept.values())
 
     def of_path_entry(self, entry, name=None):
-        return self.find_natively(name, entry)
-
-    def find_natively(self, name, entry):
         """The module's own search of one path entry."""
         context = self.module.DistributionFinder.Context(name=name, path=[entry])
         return self._find_distributions(context)

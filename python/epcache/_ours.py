@@ -66,6 +66,9 @@ class _Ours:
                 kept[item] = _Ours._indexed(view, item)
         return kept[item]
 
+    def all(self, view):
+        return [self.distribution(view, item) for item in self.order(view)]
+
     def of_path_entry(self, entry, name=None):
         from . import _fallback
 
