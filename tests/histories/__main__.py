@@ -23,7 +23,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from generate import a_history
 from play import Difference, Play, described
-from processes import READER, VERSIONS, Workers
+from processes import PATIENCE, READER, VERSIONS, Workers
 from shrink import AGE, shrunk
 
 BATCH = 60
@@ -171,7 +171,11 @@ def end_in_order(*_):
 
 
 def work(given, number, results):
-    signal.signal(signal.SIGTERM, end_in_order)
+    def end_early(*_):
+        results.cancel_join_thread()  # nobody reads what is still to be said
+        end_in_order()
+
+    signal.signal(signal.SIGTERM, end_early)
     try:
         Job(given, number, results).run(histories(given, number))
         results.put(("end", None))
@@ -213,7 +217,8 @@ def main():
                 job.terminate()
         for job in jobs:
             if job.pid:
-                job.join()
+                job.join(PATIENCE)
+                job.kill()
     seconds = time.monotonic() - begun
     print(f"{played} histories, {asked} answers compared in {seconds:.0f} s: {differences} differences")
     return 1 if differences or broken or not asked else 0

@@ -69,7 +69,12 @@ class Worker:
 
     def close(self):
         self.process.stdin.close()
-        self.process.wait()
+        self.process.stdout.close()  # or it waits for ever, when it is in the middle of a long reply
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 class Workers:
