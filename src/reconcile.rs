@@ -157,7 +157,10 @@ impl<'a> Pass<'_, 'a> {
         let changes = &mut self.outcome.changes;
         changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
         changes.removed.sort();
-        self.recognise_upgrades(old);
+        if let Some(old) = old {
+            self.read_what_shared_a_place(old, &listing)?;
+            self.recognise_upgrades(old);
+        }
         Ok(())
     }
 
@@ -186,21 +189,84 @@ impl<'a> Pass<'_, 'a> {
             self.outcome.carried += 1;
             return Ok(true);
         }
-        let Some(distribution) = self.read(file_name, stat, listing)? else {
-            self.outcome.changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
-            return Ok(false);
-        };
+        let read = self.read_and_compare(file_name, stat, known, listing)?;
+        let is_there = read.is_some();
+        self.outcome.index.distributions.extend(read);
+        Ok(is_there)
+    }
+
+    /// Reads a distribution, given its `lstat`, and notes what is different from what was known.
+    fn read_and_compare(
+        &mut self,
+        file_name: &[u8],
+        stat: Stat,
+        known: Option<&Distribution<'_>>,
+        listing: &Listing,
+    ) -> std::io::Result<Option<Distribution<'static>>> {
+        let read = self.read(file_name, stat, listing)?;
         let changes = &mut self.outcome.changes;
+        let Some(distribution) = &read else {
+            changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
+            return Ok(None);
+        };
         changes.read.push(file_name.to_vec());
         match known {
             None => changes.added.push(file_name.to_vec()),
-            Some(known) if known.stamps != distribution.stamps || !known.says_the_same_as(&distribution) => {
+            Some(known) if known.stamps != distribution.stamps || !known.says_the_same_as(distribution) => {
                 changes.updated.push(file_name.to_vec());
             }
             Some(_) => {}
         }
-        self.outcome.index.distributions.push(distribution);
-        Ok(true)
+        Ok(read)
+    }
+
+    /// Reads distributions that were carried over, but had files in the same directory as one that has
+    /// gone or was read: that one may have taken some along that both had listed.
+    fn read_what_shared_a_place(&mut self, old: &Index<'_>, listing: &Listing) -> std::io::Result<()> {
+        let changes = &self.outcome.changes;
+        let was_carried = |file_name: &[u8]| {
+            let is = |name: &Vec<u8>| name.as_slice().cmp(file_name);
+            changes.read.binary_search_by(is).is_err() && changes.removed.binary_search_by(is).is_err()
+        };
+        let mut left = BTreeSet::new();
+        let mut anywhere = false;
+        for gone in old.distributions.iter().filter(|known| !was_carried(&known.file_name)) {
+            match gone.top_level.places() {
+                Some(places) => left.extend(places),
+                None => anywhere = true,
+            }
+        }
+        if left.is_empty() && !anywhere {
+            return Ok(());
+        }
+        let shares = |row: &Distribution<'_>| {
+            let mut places = row.top_level.places().into_iter().flatten();
+            row.top_level.kind == Kind::Inferred && places.any(|place| anywhere || left.contains(place))
+        };
+        let rows = &self.outcome.index.distributions;
+        let doubtful: Vec<usize> =
+            (0..rows.len()).filter(|row| was_carried(&rows[*row].file_name) && shares(&rows[*row])).collect();
+        for row in doubtful.into_iter().rev() {
+            let known = self.outcome.index.distributions[row].clone();
+            self.outcome.carried -= 1;
+            let read = match lstat(self.site.as_fd(), &known.file_name)? {
+                Some(stat) => self.read_and_compare(&known.file_name, stat, Some(&known), listing)?,
+                None => None,
+            };
+            if let Some(distribution) = read {
+                self.outcome.index.distributions[row] = distribution;
+            } else {
+                self.outcome.index.distributions.remove(row);
+                self.outcome.index.order.remove(row);
+                self.outcome.changes.removed.push(known.file_name.to_vec());
+            }
+        }
+        let changes = &mut self.outcome.changes;
+        changes.read.sort();
+        changes.updated.sort();
+        changes.removed.sort();
+        changes.removed.dedup();
+        Ok(())
     }
 
     fn can_carry_over(
@@ -280,8 +346,7 @@ impl<'a> Pass<'_, 'a> {
     }
 
     /// A distribution that went and came under another version was updated.
-    fn recognise_upgrades(&mut self, old: Option<&Index<'_>>) {
-        let Some(old) = old else { return };
+    fn recognise_upgrades(&mut self, old: &Index<'_>) {
         let changes = &mut self.outcome.changes;
         if changes.added.is_empty() || changes.removed.is_empty() {
             return;

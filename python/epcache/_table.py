@@ -99,6 +99,14 @@ class Table:
         declared, listed, kind, names, python_names = self._top_level[row].split(b"\t")
         return declared, listed, kind.decode(), _names(names), _names(python_names)
 
+    def places(self, row):
+        """The directories, with a slash at the end, in which a distribution says that it has files; None
+        if it can have some anywhere."""
+        _, _, kind, names, _ = self.top_level(row)
+        if kind == "declared":
+            return [f"{name}/" for name in names]
+        return None if kind == "opaque" else [name for name in names if name.endswith("/")]
+
     @checked
     def missing(self, row):
         """What would give further top-level names of the row, had it been there."""

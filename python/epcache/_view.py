@@ -159,7 +159,11 @@ class View:
             return row
         proofs = self._proofs.get(source)
         if proofs is None:
-            proofs = self._proofs[source] = [None] * len(self.names)
+            if source == TOP_LEVEL and self._listing is not None:
+                proofs = self._all_top_level()
+            else:
+                proofs = [None] * len(self.names)
+            self._proofs[source] = proofs
         if proofs[item] is None:
             proofs[item] = self._proves(item, row, source)
             if self._listing is None and not proofs[item]:
@@ -218,12 +222,8 @@ class View:
         return self._proves_top_level(name, row)
 
     def _proves_top_level(self, name, row):
-        declared, listed, kind, names, _ = self.table.top_level(row)
-        if not (
-            kind != "opaque"
-            and (declared == b"-" or self._has(f"{name}/top_level.txt", declared))
-            and (listed == b"-" or any(self._has(f"{name}/{file}", listed) for file in _FILE_LISTS))
-        ):
+        _, _, kind, names, _ = self.table.top_level(row)
+        if kind == "opaque" or not self._has_name_files(name, row):
             return False
         if kind == "declared" or self._listing is None:
             return True
@@ -232,6 +232,45 @@ class View:
         return all(name.rstrip("/") in there for name in names) and not any(
             name.rstrip("/") in there for name in self.table.missing(row)
         )
+
+    def _has_name_files(self, name, row):
+        declared, listed, _, _, _ = self.table.top_level(row)
+        return (declared == b"-" or self._has(f"{name}/top_level.txt", declared)) and (
+            listed == b"-" or any(self._has(f"{name}/{file}", listed) for file in _FILE_LISTS)
+        )
+
+    def _all_top_level(self):
+        """For each distribution whether its importable names are as recorded.
+
+        One that has gone or changed may have taken a file along that another lists as well. Where both
+        have files in a directory, the other has to be looked at.
+        """
+        proofs = [
+            row is not None and self._proves(item, row, TOP_LEVEL) for item, row in enumerate(self.rows)
+        ]
+        left = self._places_left(proofs)
+        if left == set():
+            return proofs
+        for item, row in enumerate(self.rows):
+            if proofs[item] and self.table.top_level(row)[2] == "inferred":
+                proofs[item] = left is not None and left.isdisjoint(self.table.places(row))
+        return proofs
+
+    def _places_left(self, proofs):
+        """Where distributions that have gone or changed had files; None if it can be anywhere."""
+        item_of = dict(zip(self.rows, range(len(self.rows))))
+        left = set()
+        for row in range(self.index.count):
+            item = item_of.get(row)
+            if item is not None and (
+                proofs[item] or self._itself[item] and self._has_name_files(self.names[item], row)
+            ):
+                continue
+            places = self.table.places(row)
+            if places is None:
+                return None
+            left.update(places)
+        return left
 
     def _has(self, path, recorded):
         try:

@@ -69,6 +69,16 @@ impl TopLevel<'_> {
         matches!(self.kind, Kind::Declared | Kind::Opaque)
             || words(&self.names).all(listed) && !words(&self.missing).any(listed)
     }
+
+    /// The directories in which the distribution says that it has files, spelled as in the index, with no
+    /// slash: files come and go there without the site directory's listing showing it. `None`: anywhere.
+    pub fn places(&self) -> Option<impl Iterator<Item = &str>> {
+        let place = |name| match self.kind {
+            Kind::Declared => Some(name),
+            _ => str::strip_suffix(name, '/'),
+        };
+        (self.kind != Kind::Opaque).then(|| words(&self.names).filter_map(place))
+    }
 }
 
 /// The most that the index repeats of the names of one distribution, in bytes.

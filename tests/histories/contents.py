@@ -93,7 +93,7 @@ ODD_DIRECTORIES = [
 MODULES = [
     ["{stem}/__init__.py", "{stem}/part.py"],
     ["{stem}.py", "__pycache__/{stem}.cpython-312.pyc"],
-    ["ns/{unique}.py"],
+    ["ns/{stem}.py"],
     ["_{stem}.cpython-312-x86_64-linux-gnu.so", "{stem}.libs/libx.so"],
     ["{stem}/__init__.py", "{stem}.pth", "share/{stem}.txt"],
     ["shared/one.py", "shared.py"],
@@ -125,8 +125,7 @@ def a_distribution(rng, odd):
     if directory.endswith(".egg-info") and rng.random() < 0.35 or rng.random() < odd / 12:
         return {"directory": directory, "files": {"": text or ""}, "modules": {}}
     for module in rng.choice(MODULES):
-        unique = re.sub(r"\W", "_", directory)
-        modules[module.format(stem=re.sub(r"\W", "_", stem), unique=unique)] = "x = 1\n"
+        modules[module.format(stem=re.sub(r"\W", "_", stem))] = "x = 1\n"
     egg = directory.lower().endswith(".egg-info")
     if text is not None:
         files["PKG-INFO" if egg else "METADATA"] = text
@@ -139,7 +138,22 @@ def a_distribution(rng, odd):
         files["requires.txt"] = rng.choice(
             ["six\n", "six>=1\n\n[test]\npytest\n", "\n[:python_version<'3']\nx\n"]
         )
+    if any(module.startswith("ns/") for module in modules) and not tells_of_ns(files):
+        # That it takes a file along which another lists, too, could not be known.
+        unique = re.sub(r"\W", "_", directory)
+        modules = {"ns/" + unique + ".py": "x = 1\n"}
+        for file in FILE_LISTS & files.keys():
+            files[file] = re.sub(r"ns/\w+\.py", f"ns/{unique}.py", files[file])
     return {"directory": directory, "files": files, "modules": modules}
+
+
+FILE_LISTS = {"RECORD", "SOURCES.txt", "installed-files.txt"}
+
+
+def tells_of_ns(files):
+    """Whether the metadata names a directory in which many distributions have files."""
+    declared = files.get("top_level.txt", "").split()
+    return "ns" in declared or not declared and any("ns/" in files.get(file, "") for file in FILE_LISTS)
 
 
 def metadata(rng, name, version, odd):

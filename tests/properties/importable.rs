@@ -50,6 +50,27 @@ fn a_module_that_comes_is_seen_although_no_stamp_of_the_distribution_moves() {
 }
 
 #[test]
+fn a_file_that_another_distribution_took_along_is_missed() {
+    let below = tempfile::tempdir().expect("a temporary directory");
+    let site = site(below.path());
+    fs::write(site.join("foo-1.dist-info/RECORD"), "pkg/foo.py,,\n").expect("room");
+    fs::write(site.join("pkg/foo.py"), "").expect("room");
+    // A second one lists the same file; and there is what keeps the directory from going with it.
+    fs::create_dir(site.join("foo.egg-info")).expect("a directory");
+    fs::write(site.join("foo.egg-info/PKG-INFO"), "Name: foo\nVersion: 0\n").expect("room");
+    fs::write(site.join("foo.egg-info/SOURCES.txt"), "pkg/foo.py\n").expect("room");
+    epcache(&["refresh"], &site);
+    assert_eq!(names(&site), "inferred\tpkg/\tpkg");
+    fs::remove_file(site.join("pkg/foo.py")).expect("a file");
+    fs::remove_dir_all(site.join("foo.egg-info")).expect("a directory");
+    let (_, said) = epcache(&["refresh"], &site);
+    assert!(said.contains("1 updated") && said.contains("1 removed"), "{said}");
+    let index = fs::read_to_string(site.join(".epcache/index")).expect("an index");
+    assert!(index.contains("\topaque\t") && !index.contains("\tinferred\t"), "{index}");
+    assert_eq!(epcache(&["verify"], &site).0, Some(0));
+}
+
+#[test]
 fn a_list_that_is_edited_in_place_is_seen() {
     let below = tempfile::tempdir().expect("a temporary directory");
     let site = site(below.path());
