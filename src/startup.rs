@@ -67,12 +67,12 @@ impl Setting {
     /// `site`, which executes the line. The finder does not see them later, so it keeps the first in a
     /// default argument. In a virtual environment the line is executed twice with the same
     /// `known_paths`, where it leaves the name of its file; from 3.15 on there is no such variable where
-    /// it is executed, and it is executed once. It is short because compiling it is what it costs, and
-    /// asks for the package only when that is needed.
+    /// it is executed, and it is executed once. Compiling it is what it costs: so it is short, what the
+    /// second time does not need is in quotes, and the package is asked for only when that is needed.
     fn pth(self) -> String {
         format!(
             "{MARK}import sys; fullname in (seen := vars().get(\"known_paths\", set())) or seen.add(fullname) or \
-             {}\n",
+             exec('{}')\n",
             self.insertion()
         )
     }

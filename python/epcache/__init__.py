@@ -116,6 +116,11 @@ class EntryPoint:
             attributes["_unconfirmed"] = True
         return self
 
+    def _at(self, view, item):
+        """The same, with the distribution that is in that place of a `View`."""
+        self.__dict__.update(_index=view, _row=item)
+        return self
+
     def _for(self, dist):
         self.__dict__["_dist"] = dist
         return self

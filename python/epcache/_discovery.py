@@ -165,8 +165,7 @@ def _of_view(view, flavour, group, taken, found, waiting):
                 found += flavour.made(view, item, by_row[row])
             continue
         lasting = False
-        distribution = flavour.distribution(view, item)
-        found += [ep for ep in flavour.entry_points(distribution) if group in (None, ep.group)]
+        found += flavour.read(view, item, group)
     return lasting
 
 

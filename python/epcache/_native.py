@@ -117,6 +117,11 @@ class Native:
                 entry_point._for(distribution)
         return found
 
+    def read(self, view, item, group):
+        """The entry points of a group, or all, from the disk."""
+        found = self.distribution(view, item).entry_points
+        return [entry_point for entry_point in found if group in (None, entry_point.group)]
+
     def distribution(self, view, item):
         """The object for a distribution; the same for as long as the view is kept."""
         kept = view.made.get(self)

@@ -27,6 +27,8 @@ def distribution_of(entry_point):
     from ._ours import FLAVOUR
 
     index = entry_point._index
+    if isinstance(index, View):
+        return FLAVOUR.distribution(index, entry_point._row)
     view = view_of(index)
     if view is None:
         return _search(index.site_directory, entry_point)

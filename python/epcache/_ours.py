@@ -48,6 +48,14 @@ class _Ours:
         row = view.rows[item]
         return [EntryPoint._of(name, value, group, index, row) for group, name, value in records]
 
+    def read(self, view, item, group):
+        """The entry points of a group, or all, from the disk: as `_fallback.Distribution` reads them,
+        without the import of `importlib.metadata`, which would be most of what a stale index costs."""
+        from ._parse import entry_points_text, parse
+
+        text = entry_points_text(f"{view.entry or '.'}/{view.names[item]}/entry_points.txt")
+        return [EntryPoint(*fields)._at(view, item) for fields in parse(text) if group in (None, fields[2])]
+
     def distribution(self, view, item):
         """The object for a distribution; the same for as long as the view is kept."""
         kept = view.made.setdefault(self, {})

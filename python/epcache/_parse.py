@@ -1,5 +1,26 @@
 """The text of an ``entry_points.txt``, read as CPython from 3.10 on does."""
 
+import posix
+
+_REGULAR, _KIND = 0o100000, 0o170000
+
+
+def entry_points_text(path):
+    """What is in that file; nothing where there is none that can be read, or no regular one.
+
+    Opening a FIFO would wait for somebody to write to it.
+    """
+    try:
+        if posix.stat(path).st_mode & _KIND != _REGULAR:
+            return ""
+    except OSError:
+        pass  # what that means is for open() to say
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError):
+        return ""
+
 
 def parse(text):
     """The entry points as tuples (name, value, group); `TypeError` for a line without ``=``."""

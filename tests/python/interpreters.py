@@ -41,6 +41,11 @@ def run(*command, **options):
     return done.stdout
 
 
+def asked_the_disk(found):
+    """Whether what `ask` found took more than an index."""
+    return bool({"epcache._fallback", "epcache._parse", "importlib.metadata"} & set(found["modules"]))
+
+
 def ask(python, path, queries, by="epcache", setup="", environment=None):
     """What an interpreter answers to `entry_points(**query)` with `path` in front of its sys.path.
 

@@ -51,18 +51,30 @@ def test_nothing_is_imported_that_a_bare_interpreter_lacks(python, site, flags):
     add_paths = f"import sys; sys.path[:0] = [{str(site)!r}, {str(READER)!r}]\nimport epcache\n"
     used = loaded(python, flags, f"{add_paths}{QUERIES}\n{SHOW}")
     assert {name for name in used - bare if name.partition(".")[0] != "epcache"} == set()
-    assert "epcache._fallback" not in used
+    assert not {"epcache._fallback", "epcache._parse"} & used
 
 
-def test_the_fallback_is_imported_where_there_is_no_index(python, site):
+def test_what_changed_is_read_without_more_than_the_warning_takes(python, site):
+    add(site, "new-1.dist-info", "[g]\nn = m:n\n")
+    add_paths = f"import sys; sys.path[:0] = [{str(site)!r}, {str(READER)!r}]\nimport warnings, epcache\n"
+    query = (
+        "warnings.simplefilter('ignore')\n"
+        "assert sorted(epcache.entry_points(group='g').names) == ['a', 'b', 'n']\n"
+        "assert 'importlib.metadata' not in sys.modules\n"
+        "assert epcache.entry_points(group='g')['n'].dist.version == '1'\n"
+    )
+    assert "epcache._fallback" in loaded(python, ["-S", "-E"], f"{add_paths}{query}{SHOW}")
+
+
+def test_what_reads_the_disk_is_imported_where_there_is_no_index(python, site):
     # Shows that the test above can fail.
     add_paths = f"import sys; sys.path[:0] = [{str(site)!r}, {str(READER)!r}]\nimport epcache\n"
     used = loaded(python, ["-S", "-E"], f"{add_paths}{QUERIES}\n{SHOW}", EPCACHE="off")
-    assert "importlib.metadata" in used
+    assert "epcache._parse" in used
 
 
 def test_works_in_an_ordinary_isolated_interpreter(python, site):
     add_paths = f"import sys; sys.path[:0] = [{str(site)!r}, {str(READER)!r}]\nimport epcache\n"
     # Its own site directory, with pip in it, takes part too.
     query = "assert len(epcache.entry_points(group='g')) == 2 and 'pip' in epcache.entry_points().names"
-    assert "epcache._fallback" in loaded(python, ["-I"], f"{add_paths}{query}\n{SHOW}")
+    assert "epcache._parse" in loaded(python, ["-I"], f"{add_paths}{query}\n{SHOW}")
