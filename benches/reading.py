@@ -73,10 +73,7 @@ def rows(base, epcache, machine):
             for beside in (False, True):
                 pairs = starting.of_enabling(machine, environment, beside)
                 what = "start of an interpreter, enabled" + (", beside another .pth" if beside else "")
-                yield Row.of_difference(version, what, pairs, at_most=None if beside else 0.3)
-                yield Row.of_difference(
-                    version, f"{what}: the processor's time", pairs.processor, at_most=0.3
-                )
+                yield Row.of_difference(version, what, pairs, at_most=0.3)
     shutil.rmtree(site.home)
     shutil.rmtree(larger.home)
 

@@ -195,10 +195,11 @@ are both, those from before the start until they have been waited for, and the p
   `python script.py`, by strace (%file without getcwd and without those that name no path).
 * *stale index*: one distribution of the group was upgraded since. The reader looks at each distribution,
   and reads that one.
-* *start of an interpreter, enabled*: `python -I -c pass` with the line that `epcache enable
-  --accelerate` puts into an environment, against the same without it, {starts} pairs. Where this is the
-  only .pth of the environment, CPython 3.13 imports `encodings.utf_8_sig` because of it, so there is
-  another measurement where there is a .pth already.
+* *start of an interpreter, enabled*: what a starting interpreter does with site directories
+  (`site.main()`, timed by itself: whole processes differ too much) in an environment with the line that
+  `epcache enable --accelerate` puts there, against the same without it, {starts} pairs. Reading the
+  first .pth file of an environment takes an interpreter time whatever is in it (3.13 imports
+  `encodings.utf_8_sig`), so there is another measurement where there is one already.
 
 {reading}
 The times in ms (epcache or accelerated / what it is compared with), medians; of calls that name a path,

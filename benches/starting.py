@@ -12,6 +12,13 @@ EPCACHE = f"import epcache; epcache.entry_points(group={GROUP!r})"
 IMPORTLIB = f"from importlib.metadata import entry_points; entry_points().get({GROUP!r})"
 IMPORTLIB_BY_GROUP = f"from importlib.metadata import entry_points; entry_points(group={GROUP!r})"
 
+SITE = """
+import site, time
+start = time.perf_counter_ns()
+site.main()
+print(time.perf_counter_ns() - start)
+"""
+
 QUESTIONS = 200
 STARTS = 300
 
@@ -26,29 +33,30 @@ def of_asking(machine, environment):
 
 
 def of_enabling(machine, environment, beside=False):
-    """Times of processes that do nothing, with the line of ``epcache enable`` and without it; with
-    `beside`, where there is another .pth anyway."""
+    """Times of what a starting interpreter does with site directories (`site.main`), with the line of
+    ``epcache enable`` and without it; with `beside`, where there is another .pth anyway.
+
+    Measured from within: the time of the whole process differs by ten times as much from run to run."""
     other = environment.site / "other.pth"
     if beside:
-        other.write_text("# such as an editable installation leaves\n")
+        other.write_text("import sys  # such as setuptools, virtualenv or an editable installation leaves\n")
     line = environment.site / "epcache.pth"
     aside = line.with_suffix(".aside")
 
     def start():
-        return machine.run([environment.python, "-I", "-c", NOTHING], environment=environment.environment)
+        command = [environment.python, "-I", "-S", "-c", SITE]
+        return int(machine.run(command, environment=environment.environment).said) / 1e6
 
-    def enabled():
-        if aside.exists():
-            aside.rename(line)
-        return start()
-
-    def disabled():
-        if line.exists():
-            line.rename(aside)
-        return start()
-
-    pairs = Pairs.of_runs(STARTS // 3 if beside else STARTS, lambda _: None, enabled, disabled)
-    enabled()
+    pairs = Pairs()
+    for number in range(Pairs.count(STARTS)):
+        times = {}
+        for enabled in (True, False) if number % 2 else (False, True):
+            if enabled is aside.exists():
+                aside.rename(line) if enabled else line.rename(aside)
+            times[enabled] = start()
+        pairs.add(times[True], times[False])
+    if aside.exists():
+        aside.rename(line)
     other.unlink(missing_ok=True)
     return pairs
 

@@ -63,31 +63,32 @@ impl Setting {
         vec![(MODULE, self.module()), (START, format!("{MARK}{MODULE_DIRECTORY}:added\n"))]
     }
 
-    /// `sitedir`, `fullname` and `known_paths` are variables of the function `addpackage` of the module
-    /// `site`, which executes the line. The finder does not see them later, so it keeps the first in a
-    /// default argument. In a virtual environment the line is executed twice with the same
-    /// `known_paths`, where it leaves the name of its file; from 3.15 on there is no such variable where
-    /// it is executed, and it is executed once. Compiling it is what it costs: so it is short, what the
-    /// second time does not need is in quotes, and the package is asked for only when that is needed.
+    /// `sitedir` and `fullname` (of the `.pth` file itself) are variables of the function `addpackage` of
+    /// the module `site`, which executes the line. The finder does not see them later, so it keeps the
+    /// first in a default argument. In a virtual environment the line is executed twice; that it has
+    /// been is noted where an interpreter notes which entries of `sys.path` it can't import from.
+    ///
+    /// Compiling it is what it costs: so it is short, what the second time does not need is in quotes,
+    /// and the finder is a function that is its own `find_spec`, since making a class takes longer.
     fn pth(self) -> String {
+        let once = self.finder().trim_end().replace('\n', "\\n");
         format!(
-            "{MARK}import sys; fullname in (seen := vars().get(\"known_paths\", set())) or seen.add(fullname) or \
-             exec('{}')\n",
-            self.insertion()
+            "{MARK}import sys; fullname in sys.path_importer_cache or \
+             exec('''{once}; sys.path_importer_cache[fullname] = None''')\n"
         )
     }
 
     /// A module that adds the finder when it is imported, which happens once.
     fn module(self) -> String {
         format!(
-            "{MARK}import os\nimport sys\n\nsitedir = os.path.dirname(os.path.dirname(__file__))\n{}\n\n\n\
+            "{MARK}import os\nimport sys\n\nsitedir = os.path.dirname(os.path.dirname(__file__))\n\n\n{}\n\n\
              def added():\n    pass\n",
-            self.insertion()
+            self.finder()
         )
     }
 
-    /// The expression that adds the finder.
-    fn insertion(self) -> String {
+    /// The statements that add the finder.
+    fn finder(self) -> String {
         let chosen = [
             (self.accelerate, &["importlib.metadata", "importlib_metadata"][..]),
             // The second is what pip 9 has in its place.
@@ -97,10 +98,11 @@ impl Setting {
         // A comma after every name: of a single one Python makes a text in parentheses, not a tuple.
         let modules: String = modules.map(|name| format!("\"{name}\", ")).collect();
         format!(
-            "sys.meta_path.insert(0, type(\"EpcacheFinder\", (), {{\"find_spec\": \
-             lambda name, *rest, site=sitedir: name in ({}) and site in sys.path and \
-             os.path.exists(site + \"/{ENTRY}\") and \
-             __import__(\"epcache._start\")._start.find_spec(name) or None}}))",
+            "def EpcacheFinder(name, *rest, site=sitedir):\n    \
+             if name in ({}) and site in sys.path and os.path.exists(site + \"/{ENTRY}\"):\n        \
+             return __import__(\"epcache._start\")._start.find_spec(name)\n\
+             EpcacheFinder.find_spec = EpcacheFinder\n\
+             sys.meta_path.insert(0, EpcacheFinder)\n",
             modules.trim_end(),
         )
     }

@@ -102,7 +102,7 @@ class Native:
             return None
         if self._shown and self._shown in view.table.flags(row):
             return None
-        return view.row(item, ENTRY_POINTS)
+        return row if view.lasting else view.row(item, ENTRY_POINTS)
 
     def made(self, view, item, records):
         if not records:
@@ -138,9 +138,16 @@ class Native:
         if view.made.get(self):
             return [self.distribution(view, item) for item in self.order(view)]
         view.index.view = view
-        make = self._indexed
-        kept = view.made[self] = {item: make(view, item) for item in self.order(view)}
-        return list(kept.values())
+        found = []
+        kept = view.made[self] = {}
+        new, kind = object.__new__, self._indexed
+        for item in self.order(view):
+            # What calling the class would do, which for all of them is most of what this takes.
+            kept[item] = distribution = new(kind)
+            distribution._view = view
+            distribution._item = item
+            found.append(distribution)
+        return found
 
     def of_path_entry(self, entry, name=None):
         """The module's own search of one path entry."""

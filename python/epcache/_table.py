@@ -117,19 +117,22 @@ class Table:
             self._missing = {int(row): _names(names) for row, names in (line.split(b"\t") for line in lines)}
         return self._missing.get(row, ())
 
-    @checked
     def entry_points(self, row):
         """The entry points of a distribution as tuples (group, name, value)."""
         if self._by_row is None:
-            by_row = {}
-            # By row, then by place.
-            for number, _, group, name, value in sorted(self.index.unordered()):
-                if number in by_row:
-                    by_row[number].append((group, name, value))
-                else:
-                    by_row[number] = [(group, name, value)]
-            self._by_row = by_row
+            self._by_row = self._entry_points_by_row()
         return self._by_row.get(row, ())
+
+    @checked
+    def _entry_points_by_row(self):
+        by_row = {}
+        # By row, then by place.
+        for number, _, group, name, value in sorted(self.index.unordered()):
+            if number in by_row:
+                by_row[number].append((group, name, value))
+            else:
+                by_row[number] = [(group, name, value)]
+        return by_row
 
 
 def _names(field):

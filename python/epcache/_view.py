@@ -110,17 +110,17 @@ class View:
     def stems(self):
         """The places of the distributions, by `stem_key`."""
         if self._stems is None:
-            self._stems = stems = {}
             # For all names in one go, where no name has a slash: what `stem_key` says of each.
             ends = "/".join(self.names).lower().split("/") if self.names else ()
             joined = "/".join([name.rpartition(".")[0].partition("-")[0] for name in ends]).replace(".", "_")
             while "__" in joined:
                 joined = joined.replace("__", "_")
-            for item, stem in enumerate(joined.split("/") if self.names else ()):
-                if stem in stems:
-                    stems[stem].append(item)
-                else:
-                    stems[stem] = [item]
+            each = joined.split("/") if self.names else ()
+            self._stems = stems = dict(zip(each, zip(range(len(each)))))
+            if len(stems) < len(each):
+                stems.clear()
+                for item, stem in enumerate(each):
+                    stems[stem] = (*stems.get(stem, ()), item)
         return self._stems
 
     def grouped(self):
