@@ -85,6 +85,8 @@ class Environment:
         text = text.replace(str(self.directory), "ENVIRONMENT")
         text = re.sub(r"/pip-([a-z-]+)-\w{8}", r"/pip-\1-RANDOM", text)
         text = re.sub(r"sha256=[0-9a-f]{64}", "sha256=DIGEST", text)
+        # How far a download has come, as often as it took.
+        text = re.sub(r"[\r\n] *\d+% \|[^\r\n]*", "", text)
         text = re.sub(r"\b[0-9.]+ ?[kM]B/s|\b\d+(\.\d+)?m?s\b|\d:\d\d:\d\d", "SPEED", text)
         return re.sub(r"size=\d+", "size=SIZE", text)
 
