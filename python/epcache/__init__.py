@@ -510,13 +510,12 @@ class Index:
         lines = self._placed(place).decode().split("\n")
         if lines.pop() != "":
             raise self.unusable()
-        count = self.count
+        first = len(found)
         for line in lines:
             row, place, name, value = line.split("\t")
-            row = int(row)
-            if row >= count:
-                raise self.unusable()
-            found.append((row, int(place), group, name, value))
+            found.append((int(row), int(place), group, name, value))
+        if lines and max(found[first:])[0] >= self.count:
+            raise self.unusable()
 
     @checked
     def positions(self):
