@@ -149,14 +149,20 @@ fn a_terminal_that_hangs_up_tells_the_command_even_where_only_we_are_told() {
     listener.end();
 }
 
+/// A terminal with an interactive shell that has been given a command.
+fn typed_at_a_shell(place: &Place, words: &[String]) -> Terminal {
+    let shell = ["bash", "--norc", "--noprofile", "-i"].map(str::to_owned);
+    let terminal = Terminal::run(place, &shell);
+    terminal.shows("prompt> ");
+    terminal.types(&format!("{}\n", words.join(" ")));
+    terminal
+}
+
 #[test]
 fn the_whole_job_stops_and_goes_on_at_the_shell_s_command() {
     let place = Place::new();
     let (listener, words) = Listener::new(&place, "heard", &[18, 20]);
-    let shell = ["bash", "--norc", "--noprofile", "-i"].map(str::to_owned);
-    let terminal = Terminal::run(&place, &shell);
-    terminal.shows("prompt> ");
-    terminal.types(&format!("{}\n", by_way_of_us(&words).join(" ")));
+    let terminal = typed_at_a_shell(&place, &by_way_of_us(&words));
     let (command, group) = listener.ready();
     for _ in 0..3 {
         terminal.types("\x1a");
@@ -191,10 +197,7 @@ fn a_command_that_keeps_its_terminal_at_ctrl_z_keeps_it() {
     let place = Place::new();
     // It hears SIGTSTP and does not stop; a shell must not get the terminal meanwhile.
     let (listener, words) = Listener::new(&place, "heard", &[]);
-    let shell = ["bash", "--norc", "--noprofile", "-i"].map(str::to_owned);
-    let terminal = Terminal::run(&place, &shell);
-    terminal.shows("prompt> ");
-    terminal.types(&format!("{}\n", by_way_of_us(&words).join(" ")));
+    let terminal = typed_at_a_shell(&place, &by_way_of_us(&words));
     let (_, group) = listener.ready();
     terminal.types("\x1a");
     listener.hears(&[20]);
@@ -209,10 +212,7 @@ fn a_command_that_keeps_its_terminal_at_ctrl_z_keeps_it() {
 fn a_stop_that_is_sent_to_us_alone_stops_both_and_going_on_too() {
     let place = Place::new();
     let (listener, words) = Listener::new(&place, "heard", &[18, 20]);
-    let shell = ["bash", "--norc", "--noprofile", "-i"].map(str::to_owned);
-    let terminal = Terminal::run(&place, &shell);
-    terminal.shows("prompt> ");
-    terminal.types(&format!("{}\n", by_way_of_us(&words).join(" ")));
+    let terminal = typed_at_a_shell(&place, &by_way_of_us(&words));
     let (command, ours) = listener.ready();
     for _ in 0..3 {
         kill(Pid::from_raw(ours), Signal::SIGTSTP).expect("our own process");

@@ -182,9 +182,7 @@ except M.PackageNotFoundError as error:
     )
 
 
-def test_what_others_replace_is_used(run):
-    run(
-        """
+FAKE = """
 import epcache; epcache.accelerate()
 import importlib.metadata as M
 
@@ -193,6 +191,13 @@ class Fake(M.Distribution):
         return {'METADATA': 'Name: fake\\nVersion: 9\\n', 'entry_points.txt': '[g]\\nfake = f:f\\n'}.get(name)
     def locate_file(self, path):
         return path
+"""
+
+
+def test_what_others_replace_is_used(run):
+    run(
+        FAKE
+        + """
 
 real = M.distributions
 M.distributions = lambda **kwargs: [Fake()]
@@ -209,15 +214,8 @@ assert sys.version_info < (3, 11) or M.version('any') == '9'
 
 def test_other_finders_are_asked_too(run):
     run(
-        """
-import epcache; epcache.accelerate()
-import importlib.metadata as M
-
-class Fake(M.Distribution):
-    def read_text(self, name):
-        return {'METADATA': 'Name: fake\\nVersion: 9\\n', 'entry_points.txt': '[g]\\nfake = f:f\\n'}.get(name)
-    def locate_file(self, path):
-        return path
+        FAKE
+        + """
 
 class Finder(M.DistributionFinder):
     def find_distributions(self, context=M.DistributionFinder.Context()):
