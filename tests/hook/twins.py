@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 
@@ -69,7 +70,9 @@ class Environment:
     def start(self, *command, **options):
         """A process in the environment, its output kept."""
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        options = {"cwd": self.directory, "env": self.variables, **pipes, **options}
+        # Whoever runs the tests in the background may ignore Ctrl-C, which is handed down.
+        heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+        options = {"cwd": self.directory, "env": self.variables, **pipes, **heard, **options}
         return subprocess.Popen(list(map(str, command)), **options)
 
     def finished(self, process):
