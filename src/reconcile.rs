@@ -16,7 +16,7 @@ use std::os::fd::AsFd;
 use rustix::fs::Stat;
 
 use crate::distribution::read;
-use crate::distribution::text::lstat;
+use crate::distribution::text::Links;
 use crate::distribution::top_level::Kind;
 use crate::distribution::{Distribution, name};
 use crate::error::{Error, Result};
@@ -172,7 +172,7 @@ impl<'a> Pass<'_, 'a> {
         old: Old,
         listing: &Listing,
     ) -> std::io::Result<bool> {
-        let Some(stat) = lstat(self.site.as_fd(), file_name)? else {
+        let Some(stat) = Links::Refuse.stat_listed(self.site.as_fd(), file_name)? else {
             self.outcome.changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
             return Ok(false);
         };
@@ -249,7 +249,7 @@ impl<'a> Pass<'_, 'a> {
         for row in doubtful.into_iter().rev() {
             let known = self.outcome.index.distributions[row].clone();
             self.outcome.carried -= 1;
-            let read = match lstat(self.site.as_fd(), &known.file_name)? {
+            let read = match Links::Refuse.stat_listed(self.site.as_fd(), &known.file_name)? {
                 Some(stat) => self.read_and_compare(&known.file_name, stat, Some(&known), listing)?,
                 None => None,
             };
@@ -292,10 +292,12 @@ impl<'a> Pass<'_, 'a> {
         Ok(read::stamps_now(self.site.as_fd(), known)? == known.stamps)
     }
 
-    /// Whether the importable names may have been opaque only because the installer was still at work.
+    /// Whether what is opaque may have been so only because the installer was still at work, or by an
+    /// error that has passed.
     fn may_tell_more(&self, known: &Distribution<'_>) -> bool {
         let from_files = known.top_level.kind == Kind::Opaque && known.stamps.files.is_some();
-        from_files && !known.settled && self.is_installed(known)
+        let opaque = from_files || known.identity.is_none() || known.entry_points.is_none();
+        opaque && !known.settled && self.is_installed(known)
     }
 
     /// Reads a distribution, given its `lstat`, when the clock has passed all its stamps.

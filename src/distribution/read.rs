@@ -15,7 +15,7 @@ use super::inferred::{FileList, infer};
 use super::metadata::{self, Header};
 use super::present::Within;
 use super::text::{
-    Content, Links, Text, lstat, open_beneath, read_text, read_text_beneath, text_of, unreadable,
+    Content, Links, Text, lstat, may_pass, open_beneath, read_text, read_text_beneath, text_of, unreadable,
 };
 use super::top_level::{self, TopLevel};
 use super::{Distribution, EntryPoint, Identity, Stamps, entry_points, name};
@@ -86,17 +86,17 @@ fn read_parts(
     loop {
         let before = match seen.take() {
             Some(stat) => stat,
-            None => match links.stat(site, file_name)? {
+            None => match links.stat_listed(site, file_name)? {
                 Some(stat) => stat,
                 None => return Ok(None),
             },
         };
         let mut parts = Parts::new(links, listing, Stamp::of(&before));
         parts.read(site, file_name, &before)?;
-        let Some(after) = links.stat(site, file_name)? else { return Ok(None) };
+        let Some(after) = links.stat_listed(site, file_name)? else { return Ok(None) };
         attempts += 1;
         let moved = parts.moved || Stamp::of(&before) != Stamp::of(&after);
-        if !moved || attempts == ATTEMPTS {
+        if !(moved || parts.denied) || attempts == ATTEMPTS {
             return Ok(Some(parts.into_reading(file_name, !moved)));
         }
     }
@@ -157,6 +157,7 @@ struct Parts<'l> {
     stamps: Stamps,
     oddities: Vec<String>,
     moved: bool,
+    denied: bool,
 }
 
 impl<'l> Parts<'l> {
@@ -172,6 +173,7 @@ impl<'l> Parts<'l> {
             stamps: Stamps { itself, metadata: None, entry_points: None, top_level: None, files: None },
             oddities: Vec::new(),
             moved: false,
+            denied: false,
         }
     }
 
@@ -183,7 +185,11 @@ impl<'l> Parts<'l> {
                 match rustix::fs::openat(site, file_name, flags, Mode::empty()) {
                     Ok(directory) => self.read_directory(site, directory.as_fd(), file_name)?,
                     Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => self.moved = true,
-                    Err(error) => self.hide_all(&unreadable(error)?),
+                    Err(error) => {
+                        self.moved |= may_pass(error);
+                        self.denied |= error == Errno::ACCESS;
+                        self.hide_all(&unreadable(error)?);
+                    }
                 }
             }
             FileType::RegularFile => {
@@ -241,7 +247,7 @@ impl<'l> Parts<'l> {
         let mut found = None;
         for candidate in [METADATA, "PKG-INFO"] {
             let text = read_text(directory, candidate.as_bytes(), MAX_METADATA, self.links)?;
-            self.moved |= text.moved;
+            self.note_attempt(&text);
             if candidate == expected {
                 self.stamps.metadata = text.stamp;
             }
@@ -277,7 +283,7 @@ impl<'l> Parts<'l> {
     ) -> io::Result<()> {
         let Some(listing) = self.listing else { return Ok(()) };
         let declared = text(TOP_LEVEL, MAX_TOP_LEVEL)?;
-        self.moved |= declared.moved;
+        self.note_attempt(&declared);
         self.stamps.top_level = declared.stamp;
         let declared = match declared.content {
             Content::Absent => None,
@@ -293,7 +299,7 @@ impl<'l> Parts<'l> {
             if files.stamp.is_none() && matches!(files.content, Content::Absent) {
                 continue;
             }
-            self.moved |= files.moved;
+            self.note_attempt(&files);
             self.stamps.files = files.stamp;
             self.top_level = match files.content {
                 Content::Text(text) => {
@@ -316,7 +322,7 @@ impl<'l> Parts<'l> {
     }
 
     fn take_identity(&mut self, name: Option<&str>, text: Text) {
-        self.moved |= text.moved;
+        self.note_attempt(&text);
         let text = match text.content {
             Content::Absent => return,
             Content::Hidden(why) => return self.hide_identity(name, &why),
@@ -335,7 +341,7 @@ impl<'l> Parts<'l> {
     }
 
     fn take_entry_points(&mut self, text: Text) {
-        self.moved |= text.moved;
+        self.note_attempt(&text);
         self.stamps.entry_points = text.stamp;
         let text = match text.content {
             Content::Absent => return,
@@ -349,6 +355,11 @@ impl<'l> Parts<'l> {
             }
             Err(oddity) => self.hide_entry_points(&oddity.to_string()),
         }
+    }
+
+    fn note_attempt(&mut self, text: &Text) {
+        self.moved |= text.moved;
+        self.denied |= text.denied;
     }
 
     fn hide_all(&mut self, why: &str) {

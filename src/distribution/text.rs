@@ -41,6 +41,22 @@ impl Links {
             Err(error) => Err(error.into()),
         }
     }
+
+    /// The same of a distribution that was found in the listing of `site`.
+    ///
+    /// # Errors
+    /// When the kernel can't answer, or may not because `site` can't be searched: what is in it then is
+    /// not nothing.
+    pub fn stat_listed(self, site: BorrowedFd<'_>, file_name: &[u8]) -> io::Result<Option<Stat>> {
+        if self == Self::Follow {
+            return self.stat(site, file_name);
+        }
+        match rustix::fs::statat(site, file_name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 /// `lstat` of something in `directory`; `None` where `importlib.metadata` would see nothing either.
@@ -58,8 +74,10 @@ pub struct Text {
     pub content: Content,
     /// Its stamp from before it was read; `None` where there is no file.
     pub stamp: Option<Stamp>,
-    /// It changed while it was read.
+    /// It changed while it was read, or may be read at another time.
     pub moved: bool,
+    /// It was not ours to read. Another attempt will tell whether that was a passing error.
+    pub denied: bool,
 }
 
 /// What a file holds.
@@ -123,11 +141,13 @@ fn taken(
 ) -> io::Result<Text> {
     match opened {
         Ok(file) => text_of(&file, limit),
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(Text { content: Content::Absent, stamp: None, moved: false }),
+        Err(Errno::NOENT | Errno::NOTDIR) => {
+            Ok(Text { content: Content::Absent, stamp: None, moved: false, denied: false })
+        }
         Err(error) => {
             let content = Content::Hidden(unreadable(error)?);
             let stamp = lstat(directory, name)?.as_ref().map(Stamp::of);
-            Ok(Text { content, stamp, moved: false })
+            Ok(Text { content, stamp, moved: may_pass(error), denied: error == Errno::ACCESS })
         }
     }
 }
@@ -139,7 +159,7 @@ fn taken(
 pub fn text_of(file: &OwnedFd, limit: u64) -> io::Result<Text> {
     let stat = rustix::fs::fstat(file)?;
     let stamp = Stamp::of(&stat);
-    let still = |content| Ok(Text { content, stamp: Some(stamp), moved: false });
+    let still = |content| Ok(Text { content, stamp: Some(stamp), moved: false, denied: false });
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {}
         FileType::Directory => return still(Content::Absent),
@@ -150,14 +170,17 @@ pub fn text_of(file: &OwnedFd, limit: u64) -> io::Result<Text> {
     }
     let bytes = match read_bytes(file.as_fd(), stamp.size) {
         Ok(bytes) => bytes,
-        Err(error) => return still(Content::Hidden(unreadable(error)?)),
+        Err(error) => {
+            let content = Content::Hidden(unreadable(error)?);
+            return Ok(Text { content, stamp: Some(stamp), moved: may_pass(error), denied: false });
+        }
     };
     let moved = bytes.len() as u64 != stamp.size || Stamp::of(&rustix::fs::fstat(file)?) != stamp;
     let content = match String::from_utf8(bytes) {
         Ok(text) => Content::Text(text),
         Err(_) => Content::Hidden("not UTF-8".to_owned()),
     };
-    Ok(Text { content, stamp: Some(stamp), moved })
+    Ok(Text { content, stamp: Some(stamp), moved, denied: false })
 }
 
 /// Reads up to `size` bytes, fewer where the file has become shorter.
@@ -174,6 +197,13 @@ fn read_bytes(file: BorrowedFd<'_>, size: u64) -> Result<Vec<u8>, Errno> {
     }
     bytes.truncate(filled);
     Ok(bytes)
+}
+
+/// Whether another attempt may succeed although nothing has changed: then what came of this one is not
+/// to be kept.
+#[must_use]
+pub fn may_pass(error: Errno) -> bool {
+    error == Errno::IO
 }
 
 /// Why a file that is there can't be read.
