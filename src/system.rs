@@ -42,10 +42,17 @@ impl System {
         let root = root.unwrap_or(Path::new("/"));
         let canonical =
             std::fs::canonicalize(root).map_err(|error| Error::io("can't use as root", root, error))?;
-        if !canonical.is_dir() {
-            return Err(Error::site(root, "is not a directory"));
+        match std::fs::metadata(&canonical) {
+            Ok(meta) if meta.is_dir() => Ok(Self { root: canonical }),
+            Ok(_) => Err(Error::site(root, "is not a directory")),
+            Err(error) => Err(Error::io("can't use as root", root, error)),
         }
-        Ok(Self { root: canonical })
+    }
+
+    /// The system below `root`, an absolute path that has not been looked at.
+    #[must_use]
+    pub fn assumed(root: &Path) -> Self {
+        Self { root: root.to_owned() }
     }
 
     /// The root of its tree.

@@ -1,19 +1,20 @@
 //! `epcache trigger`: called by package managers. Nothing that goes wrong here is the transaction's
 //! business, so the exit status is 0 whatever happens.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use super::Status;
 use crate::cli::{Manager, Trigger};
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::index::unkept;
 use crate::privilege::{Identity, child, start};
 use crate::reconcile::{Depth, Request};
 use crate::refresh::{refresh, revoke_if_present};
 use crate::report::{self, SiteReport};
-use crate::site::find;
+use crate::site::find::{self, SystemWide};
 use crate::site::owner::Target;
 use crate::system::System;
 use crate::trigger::{Hints, dpkg, for_site, rpm};
@@ -32,35 +33,53 @@ pub fn run(arguments: &Trigger) -> Status {
 
 fn attempt(arguments: &Trigger) -> Result<()> {
     let root = (arguments.manager == Manager::Dpkg).then(dpkg::root).flatten();
-    let system = System::new(root.as_deref())?;
+    let system = system(root.as_deref())?;
     if !nix::unistd::geteuid().is_root() {
         log::info!("not root, so no system-wide index is refreshed");
         return Ok(());
     }
+    // Before anything can fail, so that what is revoked then need not be found out.
+    let SystemWide { found: sites, errors } = find::system_wide(&configuration(&system), &system);
+    errors.iter().for_each(report::error);
     let done = system
         .cache_user()
-        .and_then(|user| child::run(Identity::User(user), || work(arguments.manager, &system)));
-    let done = done.inspect_err(|_| revoke(&system, |_| true))?;
+        .and_then(|user| child::run(Identity::User(user), || work(arguments.manager, &system, &sites)));
+    let done = done.inspect_err(|_| revoke(&system, &sites, |_| true))?;
     if done.iter().any(|(_, done)| done.unrevoked) {
-        revoke(&system, |site| done.iter().any(|(at, done)| done.unrevoked && at == site));
+        revoke(&system, &sites, |site| done.iter().any(|(at, done)| done.unrevoked && at == site));
     }
     done.iter().for_each(|(_, done)| done.print(arguments.json));
     Ok(())
 }
 
-/// Everything that touches files, done as the cache user.
-fn work(manager: Manager, system: &System) -> Vec<(PathBuf, SiteReport)> {
-    let sites = find::system_wide(&configuration(system), system);
+/// A tree that is there, but can't be examined now, is taken for one: its indexes would otherwise be
+/// believed as they are.
+fn system(root: Option<&Path>) -> Result<System> {
+    System::new(root).or_else(|error| match (root, &error) {
+        (Some(root), Error::Io { source, .. }) if source.kind() != ErrorKind::NotFound => {
+            report::error(&error);
+            Ok(System::assumed(root))
+        }
+        _ => Err(error),
+    })
+}
+
+/// Everything that touches indexes and metadata, done as the cache user.
+fn work(manager: Manager, system: &System, sites: &[PathBuf]) -> Vec<(PathBuf, SiteReport)> {
     let hints = match manager {
-        Manager::Rpm => read_hints(&sites),
+        Manager::Rpm => read_hints(sites),
         Manager::Dpkg => Hints::new(),
     };
-    let refresh_one = |site: PathBuf| {
-        let request = Request { depth: Depth::Directories, hints: for_site(&hints, &site), finished: true };
+    let refresh_one = |site: &PathBuf| {
+        let request = Request { depth: Depth::Directories, hints: for_site(&hints, site), finished: true };
         let done = refresh(&Target::system_wide(site.clone()), system, &request, false);
-        (site, done)
+        (site.clone(), done)
     };
-    sites.into_iter().map(refresh_one).collect()
+    let done = sites.iter().map(refresh_one).collect();
+    if let Err(error) = unkept::remove(system, sites) {
+        report::error(&error);
+    }
+    done
 }
 
 /// A broken configuration must not leave indexes behind that have become wrong.
@@ -84,12 +103,9 @@ fn read_hints(sites: &[PathBuf]) -> Hints {
 
 /// Revokes the indexes that `which` tells of. The answer of the child only chooses among the site
 /// directories that the configuration names: root touches nothing that somebody else has named.
-fn revoke(system: &System, which: impl Fn(&Path) -> bool) {
-    for site in find::system_wide(&configuration(system), system) {
-        if !which(&site) {
-            continue;
-        }
-        if let Err(error) = revoke_if_present(&Target::system_wide(site), system) {
+fn revoke(system: &System, sites: &[PathBuf], which: impl Fn(&Path) -> bool) {
+    for site in sites.iter().filter(|site| which(site)) {
+        if let Err(error) = revoke_if_present(&Target::system_wide(site.clone()), system) {
             report::error(&error);
         }
     }

@@ -1,5 +1,5 @@
 //! The index file: what it holds ([`Index`]), reading it ([`parse()`]), making it ([`render()`]), where it
-//! lies ([`location`]), putting it there ([`mod@write`]).
+//! lies ([`location`]), putting it there ([`mod@write`]), removing those that nobody keeps ([`unkept`]).
 //!
 //! `docs/index-format.md` is the specification of the format; other programs implement it too, so it
 //! and not this code decides.
@@ -13,6 +13,7 @@
 pub mod location;
 mod parse;
 mod render;
+pub mod unkept;
 pub mod write;
 
 use std::borrow::Cow;

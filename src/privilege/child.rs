@@ -26,8 +26,8 @@ const MAX_ANSWER: u64 = 1 << 30;
 pub fn run<T: Serialize + DeserializeOwned>(identity: Identity, job: impl FnOnce() -> T) -> Result<T> {
     let Identity::User(user) = identity else { return Ok(job()) };
     let failed = |error: std::io::Error| Error::Child { why: format!("can't be started: {error}") };
-    let (mut ours, mut theirs) = UnixStream::pair().map_err(failed)?;
     start::hear_of_children();
+    let (mut ours, mut theirs) = UnixStream::pair().map_err(failed)?;
     // SAFETY: this process has a single thread, so the child may go on as if nothing had happened.
     match unsafe { fork() }.map_err(|error| failed(error.into()))? {
         ForkResult::Parent { child } => {

@@ -5,6 +5,7 @@ use std::io;
 use caps::{CapSet, Capability};
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid};
+use rustix::fs::{Dir, Mode, OFlags};
 
 use crate::error::{Error, Result};
 use crate::system::User;
@@ -36,15 +37,18 @@ fn step(step: &'static str, result: io::Result<()>) -> Result<()> {
 }
 
 fn one_thread() -> io::Result<()> {
-    match std::fs::read_dir("/proc/self/task") {
-        Ok(threads) => match threads.count() {
-            1 => Ok(()),
-            count => Err(io::Error::other(format!("there are {count}"))),
-        },
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let entries = match rustix::fs::open("/proc/self/task", flags, Mode::empty()) {
+        Ok(directory) => Dir::new(directory)?,
         // A chroot without /proc. Nothing here ever starts a thread; this only guards against a change.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
+        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut threads = 0;
+    for entry in entries {
+        threads += usize::from(!entry?.file_name().to_bytes().starts_with(b"."));
     }
+    if threads == 1 { Ok(()) } else { Err(io::Error::other(format!("there are {threads}"))) }
 }
 
 /// With no_new_privs the bounding set can't matter any more, so it stays where we lack the right to

@@ -5,22 +5,37 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::pattern;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::privilege::{Identity, child};
 use crate::system::{System, User};
 
+/// The system-wide site directories.
+#[derive(Debug, Default)]
+pub struct SystemWide {
+    /// Those that exist, as canonical paths.
+    pub found: Vec<PathBuf>,
+    /// Why there may be more.
+    pub errors: Vec<Error>,
+}
+
 /// The system-wide site directories that exist.
 #[must_use]
-pub fn system_wide(config: &Config, system: &System) -> Vec<PathBuf> {
-    let root = glob::Pattern::escape(system.root().to_str().unwrap_or("/"));
+pub fn system_wide(config: &Config, system: &System) -> SystemWide {
     let mut found = Vec::new();
+    let mut errors = Vec::new();
     for pattern in &config.site_directories {
-        let pattern = format!("{}{pattern}", root.trim_end_matches('/'));
-        found
-            .extend(matching(&pattern).iter().filter_map(|path| system.canonical(&system.within(path)).ok()));
+        for path in pattern::directories(system.root(), pattern, &mut errors) {
+            match system.canonical(&system.within(&path)) {
+                Ok(path) => found.push(path),
+                // It has just gone, or a link leads out of the tree.
+                Err(Error::Site { .. }) => {}
+                Err(error) => errors.push(error),
+            }
+        }
     }
-    unique(found)
+    SystemWide { found: unique(found), errors }
 }
 
 /// The site directories of the virtual environment at `path`.
@@ -145,13 +160,6 @@ fn below(prefix: &Path) -> Vec<PathBuf> {
     }
     found.retain(|path| path.is_dir());
     unique(found.into_iter().filter_map(|path| std::fs::canonicalize(path).ok()))
-}
-
-/// The directories that match a pattern, sorted.
-fn matching(pattern: &str) -> Vec<PathBuf> {
-    let options = glob::MatchOptions { require_literal_separator: true, ..Default::default() };
-    let paths = glob::glob_with(pattern, options).into_iter().flatten().flatten();
-    paths.filter(|path| path.is_dir()).collect()
 }
 
 /// Each path once, in the order of its first appearance.

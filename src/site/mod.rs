@@ -1,10 +1,11 @@
-//! Site directories: opening and listing one ([`SiteDir`]), finding them ([`find`]), who writes the
-//! index of which ([`owner`]), making that stale ([`revoke`]), and what else is on an interpreter's
-//! path ([`interpreter`]).
+//! Site directories: opening and listing one ([`SiteDir`]), finding them ([`find`], [`pattern`]), who
+//! writes the index of which ([`owner`]), making that stale ([`revoke`]), and what else is on an
+//! interpreter's path ([`interpreter`]).
 
 pub mod find;
 pub mod interpreter;
 pub mod owner;
+pub mod pattern;
 pub mod revoke;
 pub mod select;
 

@@ -39,8 +39,14 @@ pub fn select(
 ) -> Selected {
     let mut selected = Selected::default();
     let mut paths: Vec<PathBuf> = sites.to_vec();
-    let system_wide = find::system_wide(config, system);
+    let find::SystemWide { found: system_wide, errors } = find::system_wide(config, system);
     let kinds = Kinds::of(sites, selection, unnamed, system);
+    // An index in a directory that is system-wide after all would be believed before that of the
+    // triggers, and kept right by nobody.
+    let doubtful = !errors.is_empty() && access == Access::Write && nix::unistd::geteuid().is_root();
+    if doubtful || kinds.system_wide {
+        selected.errors.extend(errors);
+    }
     let active = kinds.active.then(find::active).flatten();
     for environment in selection.venv.iter().chain(&active) {
         let seen = system.canonical(environment).and_then(|path| find::in_environment(&path));
@@ -62,7 +68,11 @@ pub fn select(
         paths.extend(system_wide.iter().map(|path| system.within(path)));
     }
     for path in paths {
-        match system.canonical(&path).and_then(|path| Target::of(path, &system_wide, access, system)) {
+        let seen = system.canonical(&path).and_then(|seen| match doubtful && !system_wide.contains(&seen) {
+            true => Err(Error::site(&seen, "may be system-wide, which can't be told now")),
+            false => Ok(seen),
+        });
+        match seen.and_then(|path| Target::of(path, &system_wide, access, system)) {
             Ok(target) if selected.targets.contains(&target) => {}
             Ok(target) => selected.targets.push(target),
             Err(error) => selected.errors.push(error),

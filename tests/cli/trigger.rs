@@ -185,6 +185,46 @@ fn an_index_that_can_not_be_brought_up_to_date_is_not_believed() {
 }
 
 #[test]
+fn the_index_of_a_directory_that_is_configured_no_more_is_removed() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    let other = place.directory("tree/opt/index/site-packages");
+    install(&other, "bar");
+    let index = tree.root.join("var/cache/epcache/opt/index/site-packages/index");
+    let usual = "\"/usr/lib/python3/dist-packages\"";
+    tree.configure(&format!("site-directories = [{usual}, \"/opt/*/site-packages\"]\n"));
+    trigger(&place, &tree);
+    assert_eq!(indexed(&index), ["bar-1.dist-info"]);
+    tree.configure(&format!("site-directories = [{usual}]\n"));
+    // From now on nobody would tell of a package that is rebuilt there.
+    trigger(&place, &tree);
+    assert!(!index.exists());
+    assert_eq!(indexed(&tree.index), ["foo-1.dist-info"]);
+}
+
+#[test]
+fn a_directory_that_can_only_be_listed_is_not_taken_for_an_empty_one() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    trigger(&place, &tree);
+    fs::set_permissions(&tree.site, Permissions::from_mode(0o744)).expect("ours");
+    let ended = trigger(&place, &tree);
+    assert!(ended.err.contains("Permission denied"), "{ended:?}");
+    assert!(!tree.index.exists());
+    fs::set_permissions(&tree.site, Permissions::from_mode(0o755)).expect("ours");
+    trigger(&place, &tree);
+    assert_eq!(indexed(&tree.index), ["foo-1.dist-info"]);
+}
+
+#[test]
 fn a_link_out_of_the_tree_is_not_followed() {
     if skipped_without_root("run a trigger") {
         return;
