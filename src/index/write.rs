@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
@@ -24,8 +25,11 @@ use crate::system::System;
 const LOCK: &str = "lock";
 /// What the names of temporary files begin with.
 const TEMPORARY: &str = ".index.";
-/// How long another process may hold the lock. A package transaction waits for us.
+/// How long we wait for locks that other processes hold, all of them together. A package transaction
+/// waits for us.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long this process has waited so far, in ms.
+static WAITED: AtomicU64 = AtomicU64::new(0);
 
 /// The directory of one index, open and ours.
 #[derive(Debug)]
@@ -88,11 +92,13 @@ impl IndexDir {
             Err(error) => return log::debug!("{}: no lock: {error}", self.path.display()),
         };
         let start = Instant::now();
+        let patience = PATIENCE.saturating_sub(Duration::from_millis(WAITED.load(Ordering::Relaxed)));
         while let Err(error) = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             if error != Errno::WOULDBLOCK && error != Errno::INTR {
                 return;
             }
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > patience {
+                count_waiting(start);
                 let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
                 let now = Timestamps { last_access: now, last_modification: now };
                 if let Err(error) = rustix::fs::futimens(&file, &now) {
@@ -106,6 +112,7 @@ impl IndexDir {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+        count_waiting(start);
         self.lock = rustix::fs::fstat(&file).ok().map(|stat| Lock { stamp: Stamp::of(&stat), file });
         if let Err(error) = self.sweep() {
             log::debug!("{}: can't clear away temporary files: {error}", self.path.display());
@@ -204,6 +211,11 @@ impl IndexDir {
             }
         }
     }
+}
+
+fn count_waiting(start: Instant) {
+    let waited = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    WAITED.fetch_add(waited, Ordering::Relaxed);
 }
 
 fn open_directory(base: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
