@@ -10,6 +10,7 @@ import posix
 from ._origin import view_of
 from ._parse import parse
 
+_ENDS = (".dist-info", ".egg-info")
 _MOST = 1 << 20  # bytes; the index describes no larger file
 
 
@@ -21,9 +22,15 @@ def confirm(index, row, name, value, group):
     """Raise `TamperedIndexError` unless the distribution of that row has this entry point."""
     view = view_of(index)
     confirmed = index.__dict__.setdefault("confirmed", {})
-    if view is not None and row not in confirmed:
+    if view is None:
+        # The index has been replaced or is damaged, and can't tell any more whose this is. That somebody
+        # has it whom the same directory is trusted for is as good.
+        row = None
+        if row not in confirmed:
+            confirmed[row] = _all_in(index.site_directory)
+    elif row not in confirmed:
         confirmed[row] = _read(f"{view.entry}/{view.names[view.rows.index(row)]}/entry_points.txt")
-    if view is None or (name, value, group) not in confirmed[row]:
+    if (name, value, group) not in confirmed[row]:
         from shlex import quote
 
         raise TamperedIndexError(
@@ -31,6 +38,16 @@ def confirm(index, row, name, value, group):
             f"distribution does not confirm\n"
             f"hint: epcache refresh --full {quote(index.site_directory)}"
         )
+
+
+def _all_in(site):
+    """What all the distributions in a site directory have."""
+    try:
+        names = posix.listdir(site)
+    except OSError:
+        return frozenset()
+    found = [_read(f"{site}/{name}/entry_points.txt") for name in names if name.lower().endswith(_ENDS)]
+    return frozenset().union(*found)
 
 
 def _read(path):

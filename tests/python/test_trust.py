@@ -167,3 +167,36 @@ def test_a_link_in_place_of_the_file_does_not_confirm(python, site):
     write(site, change=lambda rows: None)
     # Now the distribution itself is opaque: what it says is read through the link, as CPython does.
     run(python, site, "assert epcache.entry_points(group='g')['a'].value == 'evil:run'")
+
+
+def test_what_an_index_said_that_has_been_replaced_is_confirmed_all_the_same(python, site):
+    write(site)
+    code = """
+import os
+before = {ep.name: ep for group in 'gh' for ep in epcache.entry_points(group=group)}
+index = sys.path[1] + '/.epcache/index'
+os.rename(index, index + '.old')
+assert (before['a'].value, before['c'].value) == ('os.path:join', 'os:name')
+"""
+    run(python, site, code)
+    write(site, change=tamper)
+    run(
+        python,
+        site,
+        code.replace(
+            "assert (", "assert refused(before['a'].load)\nbefore['a'] = before['c']; assert ("
+        ).replace("'os.path:join', ", "'os:name', "),
+    )
+
+
+def test_a_damaged_table_of_distributions_keeps_no_value_from_being_confirmed(python, site):
+    write(site)
+    index = site / ".epcache" / "index"
+    data = index.read_bytes()
+    assert data.count(b"foo-1.dist-info") == 1
+    index.write_bytes(data.replace(b"foo-1.dist-info", bytes(15)))
+    run(
+        python,
+        site,
+        "assert {ep.value for ep in epcache.entry_points(group='g')} == {'os.path:join', 'os:sep'}",
+    )
