@@ -8,7 +8,7 @@ DIST = dist
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST = .cache/venv/bin/python -m pytest -ra
 
-.PHONY: build test test-upstream test-histories test-hook test-programs soak test-packages demo lint bench vendor rpm wheel sdist install clean
+.PHONY: build test test-upstream test-histories test-hook test-programs soak test-packages test-faults test-faults-full demo lint bench vendor rpm wheel sdist install clean
 
 build:
 	$(CARGO) build --release --locked
@@ -44,6 +44,13 @@ test-hook: .cache/venv
 test-packages: .cache/venv vendor
 	@test "$$(id -u)" = 0 || { echo "tests/packages: needs root, to make chroots" >&2; exit 1; }
 	$(PYTEST) tests/packages tests/filesystems
+
+# A sample of all faults, power cuts, and fifty writers and readers at once; and all of it.
+test-faults: .cache/venv build
+	$(PYTEST) tests/faults
+
+test-faults-full: .cache/venv build
+	$(PYTEST) tests/faults --complete
 
 demo:
 	tools/demo.sh

@@ -6,7 +6,6 @@ mod configuration;
 mod dry_run;
 mod enable;
 mod index_place;
-mod killed;
 mod manual;
 mod metadata;
 mod names;
