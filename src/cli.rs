@@ -80,6 +80,12 @@ pub struct Refresh {
     /// Read every distribution, changed or not
     #[arg(long)]
     pub full: bool,
+    /// For an image: so that the index is right in copies of this tree, too; waits some seconds where something was installed just now
+    #[arg(long, conflicts_with = "no_seal")]
+    pub seal: bool,
+    /// Do not seal the indexes below --root
+    #[arg(long)]
+    pub no_seal: bool,
     /// Say what would be done, and write nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -48,6 +48,19 @@ pub struct Request {
     pub hints: BTreeSet<Vec<u8>>,
     /// Whether whoever changed the directory is known to have finished.
     pub finished: bool,
+    /// Whether the new index is to be sealed.
+    pub seal: Sealing,
+}
+
+/// Whether an index is made for copies of its tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sealing {
+    /// It is not.
+    No,
+    /// If that is possible.
+    IfPossible,
+    /// It has to be, so that the caller is told if that is not possible.
+    Wanted,
 }
 
 /// The new index, and how it came about.
@@ -59,12 +72,14 @@ pub struct Outcome<'a> {
     pub changes: Changes,
     /// Distributions that were carried over unread.
     pub carried: usize,
+    /// The check of all names in the directory, where the old index or the new one is sealed.
+    pub names: u64,
     /// What was odd about distributions that were read: the path in the site directory and why.
     pub oddities: Vec<String>,
 }
 
 /// File names of distributions, sorted.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     /// In the directory, and no distribution of that name was in the index.
     pub added: Vec<Vec<u8>>,
@@ -77,6 +92,21 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// Those that are more than other stamps: what `new` says otherwise than `old`.
+    #[must_use]
+    pub fn apart_from_stamps(&self, old: &Index<'_>, new: &Index<'_>) -> Self {
+        let find = |index: &'_ Index<'_>, name: &[u8]| {
+            index.distributions.binary_search_by(|row| (*row.file_name).cmp(name)).ok()
+        };
+        let same = |name: &Vec<u8>| match (find(old, name), find(new, name)) {
+            (Some(one), Some(other)) => old.distributions[one].says_the_same_as(&new.distributions[other]),
+            _ => false,
+        };
+        let mut changes = self.clone();
+        changes.updated.retain(|name| !same(name));
+        changes
+    }
+
     /// Whether the index said already what is on disk.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -109,7 +139,15 @@ pub fn reconcile<'a>(site: &SiteDir, old: Option<&Index<'a>>, request: &Request)
 impl Outcome<'_> {
     fn new(site: Stamp, settled: bool) -> Self {
         Self {
-            index: Index { site, settled, distributions: Vec::new(), order: Vec::new(), without: Vec::new() },
+            index: Index {
+                site,
+                settled,
+                distributions: Vec::new(),
+                order: Vec::new(),
+                without: Vec::new(),
+                seal: None,
+            },
+            names: 0,
             changes: Changes::default(),
             carried: 0,
             oddities: Vec::new(),
@@ -137,6 +175,9 @@ struct Pass<'s, 'a> {
 impl<'a> Pass<'_, 'a> {
     fn run(&mut self, old: Option<&Index<'a>>) -> std::io::Result<()> {
         let listing = self.site.list()?;
+        if self.request.seal != Sealing::No || old.is_some_and(|old| old.seal.is_some()) {
+            self.outcome.names = listing.check();
+        }
         let names = &listing.distributions;
         self.outcome.index.distributions.reserve(names.len());
         let mut listed: Vec<(&[u8], u32)> = names.iter().map(AsRef::as_ref).zip(0..).collect();

@@ -6,13 +6,14 @@
 //! stamp), so it is removed; where even that fails, the report says that it must be revoked.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::freshness::seal::{self, is_natural};
 use crate::index::location::{self, Place};
 use crate::index::write::IndexDir;
 use crate::index::{self, Index, parse, render};
-use crate::reconcile::{Depth, Outcome, Request, reconcile};
+use crate::reconcile::{Depth, Outcome, Request, Sealing, reconcile};
 use crate::report::{self, SiteReport};
 use crate::site::owner::Target;
 use crate::site::{SiteDir, interpreter, revoke};
@@ -20,6 +21,9 @@ use crate::system::System;
 
 /// How often it is done again because another process changed something meanwhile.
 const ATTEMPTS: usize = 4;
+/// How long a seal is waited for: until what was installed just before is old enough, and a little
+/// more, since the wait begins anew when something else is installed meanwhile.
+const PATIENCE: Duration = Duration::from_millis(4500);
 
 /// Refreshes the index of `target`; with `dry_run` nothing is written.
 #[must_use]
@@ -96,6 +100,10 @@ fn update(
     let mut request = request.clone();
     let mut oddities = BTreeSet::new();
     let mut attempt = 1;
+    let start = Instant::now();
+    if request.seal != Sealing::No {
+        give_time_of_its_own(site, place);
+    }
     loop {
         let bytes = directory.read()?.unwrap_or_default();
         let old = usable(&bytes, &directory.index());
@@ -110,12 +118,21 @@ fn update(
             let known = old.as_ref().map_or(&[][..], |old| &old.without);
             outcome.index.without = interpreter::directories_without(site.path(), known);
         }
+        if request.seal != Sealing::No {
+            let wait = seal::wait(&outcome.index, place, system);
+            if place != Place::User && !wait.is_zero() && start.elapsed() + wait < PATIENCE {
+                fill(report, &outcome);
+                std::thread::sleep(wait);
+                continue;
+            }
+            outcome.index.seal = sealed(&outcome, old.as_ref(), place, directory, system, request.seal);
+        }
         let new = render(&outcome.index);
         fill(report, &outcome);
         oddities.append(&mut outcome.oddities.drain(..).collect());
         let written = new == bytes;
         if !written {
-            directory.replace(&new)?;
+            directory.replace(&new, outcome.index.seal.as_ref().map(|seal| seal.time))?;
         }
         let quiet =
             site.still_is(outcome.index.site).map_err(|error| Error::io("can't stat", site.path(), error))?;
@@ -130,6 +147,44 @@ fn update(
         }
         request.hints.clear();
         attempt += 1;
+    }
+}
+
+/// Sees to it that the time of the directory is one that nothing but a change has given it: one that
+/// came with an archive may be that of everything in all archives of this maker.
+fn give_time_of_its_own(site: &SiteDir, place: Place) {
+    let made_up = |stamp| !is_natural(stamp);
+    if place == Place::Sidecar && site.stamp().is_ok_and(made_up) {
+        if let Err(error) = site.touch() {
+            log::debug!("{}: can't be given another time: {error}", site.path().display());
+        }
+    }
+}
+
+/// The seal of the new index, if it can have one.
+fn sealed(
+    outcome: &Outcome<'_>,
+    old: Option<&Index<'_>>,
+    place: Place,
+    directory: &IndexDir,
+    system: &System,
+    wanted: Sealing,
+) -> Option<seal::Seal<'static>> {
+    match seal::seal(&outcome.index, outcome.names, place, system) {
+        Ok(mut seal) => {
+            // So that an index that says this already need not be written again.
+            let before = old.and_then(|old| old.seal.as_ref()).map(|seal| seal.time);
+            if let Some(time) = before.filter(|time| directory.modified() == Some(*time)) {
+                seal.time = time;
+            }
+            Some(seal)
+        }
+        Err(why) => {
+            if wanted == Sealing::Wanted {
+                log::warn!("{}: not sealed: {why}", directory.index().display());
+            }
+            None
+        }
     }
 }
 
@@ -158,17 +213,26 @@ pub fn examine<T>(
     let index = found.as_ref().map(|found| (found, parse(&found.bytes)));
     let old = index.as_ref().and_then(|(_, index)| index.as_ref().ok());
     let outcome = reconcile(site, old, request)?;
-    let examined = index
-        .as_ref()
-        .map(|(found, index)| Examined { path: &found.path, index: index.as_ref().map_err(|why| *why) });
+    let examined =
+        index.as_ref().map(|(found, index)| Examined { found, index: index.as_ref().map_err(|why| *why) });
     Ok(then(examined, outcome))
+}
+
+impl Examined<'_> {
+    /// Whether it is sealed, and then, why readers do not find it proven in this copy of its tree.
+    #[must_use]
+    pub fn seal(&self, outcome: &Outcome<'_>, system: &System) -> Option<std::result::Result<(), seal::Why>> {
+        let index = self.index.ok()?;
+        let seal = index.seal.as_ref()?;
+        Some(seal::prove(index, seal, self.found.modified, outcome.index.site, outcome.names, system))
+    }
 }
 
 /// The index that a reader finds.
 #[derive(Debug)]
 pub struct Examined<'a> {
-    /// Where it is.
-    pub path: &'a std::path::Path,
+    /// The file.
+    pub found: &'a location::Found,
     /// What it says, or why it says nothing.
     pub index: std::result::Result<&'a Index<'a>, index::Invalid>,
 }
@@ -195,6 +259,7 @@ fn fill(report: &mut SiteReport, outcome: &Outcome<'_>) {
     }
     report.carried = outcome.index.distributions.len().saturating_sub(report.read.len());
     report.settled = outcome.index.is_settled();
+    report.sealed = outcome.index.seal.is_some();
 }
 
 /// Says what is odd about distributions that were read, but not endlessly: who made them wants that.
@@ -212,5 +277,10 @@ fn tell(site: &SiteDir, oddities: &BTreeSet<String>) {
 /// A request that compares the metadata files as well, as a person expects it.
 #[must_use]
 pub fn thorough() -> Request {
-    Request { depth: Depth::Files, hints: std::collections::BTreeSet::default(), finished: false }
+    Request {
+        depth: Depth::Files,
+        hints: std::collections::BTreeSet::default(),
+        finished: false,
+        seal: Sealing::No,
+    }
 }

@@ -31,6 +31,8 @@ pub struct SiteReport {
     pub index: Option<String>,
     /// Whether the index can be proven right by the site directory's stamp alone.
     pub settled: bool,
+    /// Whether it can be proven in a copy of its tree, such as an image.
+    pub sealed: bool,
     /// How long it took.
     pub seconds: f64,
     /// Why it could not be done.
@@ -79,6 +81,9 @@ impl fmt::Display for SiteReport {
         )?;
         if !self.settled {
             f.write_str("; not settled")?;
+        }
+        if self.sealed {
+            f.write_str("; sealed")?;
         }
         Ok(())
     }

@@ -327,6 +327,9 @@ class Index:
     """An index file, opened; `read_header` comes first."""
 
     foreign = False  # whether it belongs to somebody whose word is not taken for code
+    lasting = True  # whether the directory's stamp tells of every later change
+    seen = None  # the stamp that the directory has in this copy of a sealed tree
+    ordered = True  # whether CPython finds the distributions in the order of `positions`
 
     def __init__(self, path, site):
         self.path = path
@@ -350,7 +353,8 @@ class Index:
         """Check the header and take in all of it but the groups.
 
         Sets `site` (the stamp), `settled`, `count`, the sets of rows `unsettled`, `duplicates` and
-        `opaque`, and `without`: the stamps of directories without distributions, by path.
+        `opaque`, `sealed` (see `_sealed`), and `without`: the stamps of directories without distributions,
+        by path.
         """
         size = self.file.st_size
         head = posix.pread(self._fd, _FIRST_READ, 0)
@@ -397,6 +401,11 @@ class Index:
         self.unsettled = self._set_of_rows(rows.get(b"unsettled"))
         self.duplicates = self._set_of_rows(rows.get(b"duplicates"))
         self.opaque = self._set_of_rows(rows.get(b"opaque"))
+        self.sealed = rows.get(b"sealed")
+
+    def has_witnesses(self):
+        """Whether files outside of the directory have to be looked at as well."""
+        return self.sealed is not None and b"/" in self.sealed
 
     def _set_of_rows(self, text):
         if text is None:
@@ -526,6 +535,10 @@ class Index:
             if len(self._order) != 8 * self.count:
                 raise self.unusable()
         return self._order
+
+    def take_order(self, places):
+        """Let `positions` be these, by row."""
+        self._order = b"".join([b"%07d\n" % place for place in places])
 
 
 def unescape(name):
@@ -793,6 +806,12 @@ def _take_directory(path, entry, info, descriptor):
             if index is not None:
                 path.indexes.append(index)
                 plain = index.settled and not (index.unsettled or index.opaque or index.duplicates)
+                if plain and index.sealed and (index.site != stamp or index.has_witnesses()):
+                    from ._sealed import proof
+
+                    plain = proof(index, entry, info) is None and index.ordered
+                    path.lasting = path.lasting and index.lasting
+                    return plain
                 return plain and index.site == stamp
     if small or holds_distributions(posix.listdir(entry or ".")):
         return False

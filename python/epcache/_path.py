@@ -144,6 +144,7 @@ class Look:
                     if not place.startswith(user_cache() or "\0"):
                         # Of a directory that is somebody else's nobody tells when it changes.
                         view.settle(time.time_ns())
+                    view.lasting = view.lasting and index.lasting
                     return self._take(self._keep(view))
                 stale = stale or (index, why)
             except Unusable as found:
@@ -181,8 +182,15 @@ class Look:
                 continue
             if self.strict:
                 return index, ""
-            if index.settled and stamp_of(info) == index.site:
+            sealed = None
+            if index.settled and stamp_of(info) == index.site and not index.has_witnesses():
                 return index, None
+            if index.settled and index.sealed:
+                from ._sealed import proof
+
+                sealed = proof(index, entry, info)
+                if sealed is None:
+                    return index, None
             # Did we look while it was being brought up to date?
             before, info = stamp_of(info), posix.stat(entry)
             try:
@@ -193,6 +201,8 @@ class Look:
                 break
         if not whole:
             raise index.unusable("was replaced again and again")
+        if sealed:
+            return index, sealed
         if index.settled:
             return index, "the directory has changed since it was made"
         return index, "the directory was still changing when it was made"
@@ -210,7 +220,7 @@ class Look:
 
     def _keep(self, view):
         if view.lasting:
-            view.stamp = view.index.site
+            view.stamp = view.index.seen or view.index.site
             self._remember(view)
         return view
 

@@ -3,7 +3,7 @@
 use super::{Status, Work};
 use crate::cli::Refresh;
 use crate::error::Result;
-use crate::reconcile::Depth;
+use crate::reconcile::{Depth, Sealing};
 use crate::refresh::thorough;
 use crate::site::owner::Access;
 use crate::site::select::Unnamed;
@@ -18,6 +18,11 @@ pub fn run(arguments: &Refresh) -> Result<Status> {
     if arguments.full {
         request.depth = Depth::Everything;
     }
+    request.seal = match (arguments.seal, arguments.selection.root.is_some() && !arguments.no_seal) {
+        (true, _) => Sealing::Wanted,
+        (false, true) => Sealing::IfPossible,
+        (false, false) => Sealing::No,
+    };
     let mut status = work.status;
     for done in work.refresh(&request, arguments.dry_run) {
         if done.error.is_some() {

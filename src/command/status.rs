@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Status, Work};
 use crate::cli;
 use crate::error::Result;
+use crate::freshness::seal::Why;
 use crate::reconcile::{Changes, Outcome};
 use crate::refresh::{Examined, examine, thorough};
 use crate::report;
@@ -20,6 +21,8 @@ struct SiteStatus {
     state: State,
     reason: String,
     index: Option<String>,
+    /// Whether the index is sealed, whatever its state.
+    sealed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +52,7 @@ pub fn run(arguments: &cli::Status) -> Result<Status> {
             state: State::Missing,
             reason: error.to_string(),
             index: None,
+            sealed: false,
         });
         if found.state != State::Fresh {
             status = status.max(Status::No);
@@ -62,29 +66,46 @@ pub fn run(arguments: &cli::Status) -> Result<Status> {
 fn examined(target: &Target, system: &System) -> Result<SiteStatus> {
     let site = SiteDir::open(target.site.clone())?;
     examine(&site, system, &thorough(), |examined, outcome| {
-        let index = examined.as_ref().map(|examined| examined.path.to_string_lossy().into_owned());
-        let (state, reason) = judge(examined, &outcome);
-        SiteStatus { site: site.path().to_string_lossy().into_owned(), state, reason, index }
+        let index = examined.as_ref().map(|examined| examined.found.path.to_string_lossy().into_owned());
+        let seal = examined.as_ref().and_then(|examined| examined.seal(&outcome, system));
+        let (state, reason) = judge(examined, &outcome, seal);
+        let site = site.path().to_string_lossy().into_owned();
+        SiteStatus { site, state, reason, index, sealed: seal.is_some() }
     })
 }
 
-fn judge(examined: Option<Examined<'_>>, outcome: &Outcome<'_>) -> (State, String) {
+fn judge(
+    examined: Option<Examined<'_>>,
+    outcome: &Outcome<'_>,
+    seal: Option<std::result::Result<(), Why>>,
+) -> (State, String) {
     let index = match examined.map(|examined| examined.index) {
         None => return (State::Missing, "no index that readers trust".to_owned()),
         Some(Err(why)) => return (State::Stale, why.to_string()),
         Some(Ok(index)) => index,
     };
-    if !outcome.changes.is_empty() {
-        return (State::Stale, describe(&outcome.changes));
+    // In a copy of the tree, all stamps are others than those recorded.
+    let sealed = if seal.is_some() { "; sealed" } else { "" };
+    let elsewhere = index.site != outcome.index.site;
+    let changes = if elsewhere && seal == Some(Ok(())) {
+        outcome.changes.apart_from_stamps(index, &outcome.index)
+    } else {
+        outcome.changes.clone()
+    };
+    if let Some(Err(why)) = seal {
+        return (State::Stale, why.to_string());
     }
-    if index.site != outcome.index.site {
+    if !changes.is_empty() {
+        return (State::Stale, describe(&changes));
+    }
+    if elsewhere && seal.is_none() {
         return (State::Stale, "the directory has changed since, but no distribution in it".to_owned());
     }
     if !index.is_settled() {
         let young = index.distributions.iter().filter(|distribution| !distribution.settled).count();
         return (State::Unsettled, format!("readers must look at {young} distributions themselves"));
     }
-    (State::Fresh, format!("{} distributions", index.distributions.len()))
+    (State::Fresh, format!("{} distributions{sealed}", index.distributions.len()))
 }
 
 fn describe(changes: &Changes) -> String {

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::index::unkept;
 use crate::privilege::{Identity, child, start};
-use crate::reconcile::{Depth, Request};
+use crate::reconcile::{Depth, Request, Sealing};
 use crate::refresh::{refresh, revoke_if_present};
 use crate::report::{self, SiteReport};
 use crate::site::find::{self, SystemWide};
@@ -71,7 +71,8 @@ fn work(manager: Manager, system: &System, sites: &[PathBuf]) -> Vec<(PathBuf, S
         Manager::Dpkg => Hints::new(),
     };
     let refresh_one = |site: &PathBuf| {
-        let request = Request { depth: Depth::Directories, hints: for_site(&hints, site), finished: true };
+        let hints = for_site(&hints, site);
+        let request = Request { depth: Depth::Directories, hints, finished: true, seal: Sealing::No };
         let done = refresh(&Target::system_wide(site.clone()), system, &request, false);
         (site.clone(), done)
     };

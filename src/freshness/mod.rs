@@ -13,7 +13,10 @@
 //! moves the site directory's stamp. So a distribution that is younger than [`settle::INSTALLING`] is
 //! recorded as unsettled, and a reader looks at its own stamps as well. After a package manager's
 //! trigger this is not needed: it runs when everything is in place.
+//!
+//! In a copy of the tree no stamp is as it was. What proves an index there is [`seal`]'s.
 
+pub mod seal;
 pub mod settle;
 mod stamp;
 

@@ -69,6 +69,8 @@ pub struct Found {
     pub path: PathBuf,
     /// Its content.
     pub bytes: Vec<u8>,
+    /// Its mtime, in seconds.
+    pub modified: i64,
 }
 
 /// Looks for the index of `site` as a reader does: the first in a trusted file. What is passed over
@@ -83,7 +85,7 @@ pub fn find(site: &SiteDir, system: &System, mut passed_over: impl FnMut(&Path, 
                 || uid == site_owner
                 || place == Place::System && system.cache_user().is_ok_and(|user| user.uid == uid)
         }) {
-            Ok(Some(bytes)) => return Some(Found { path, bytes }),
+            Ok(Some((bytes, modified))) => return Some(Found { path, bytes, modified }),
             Ok(None) => {}
             Err(why) => passed_over(&path, why),
         }
@@ -91,8 +93,8 @@ pub fn find(site: &SiteDir, system: &System, mut passed_over: impl FnMut(&Path, 
     None
 }
 
-/// The content of an index file, provided that its owner is trusted and nobody else may write to it.
-fn read(path: &Path, trusts: impl Fn(u32) -> bool) -> Result<Option<Vec<u8>>, String> {
+/// The content of an index file and its mtime, provided that its owner is trusted and nobody else may write to it.
+fn read(path: &Path, trusts: impl Fn(u32) -> bool) -> Result<Option<(Vec<u8>, i64)>, String> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(file) => std::fs::File::from(file),
@@ -111,5 +113,5 @@ fn read(path: &Path, trusts: impl Fn(u32) -> bool) -> Result<Option<Vec<u8>>, St
     }
     let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1);
     file.take(MAX_INDEX).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    Ok(Some(bytes))
+    Ok(Some((bytes, meta.mtime())))
 }

@@ -20,6 +20,7 @@ use std::borrow::Cow;
 
 use crate::distribution::Distribution;
 use crate::freshness::Stamp;
+use crate::freshness::seal::Seal;
 
 pub(crate) use parse::unescape;
 pub use parse::{Invalid, parse};
@@ -50,6 +51,8 @@ pub struct Index<'a> {
     pub order: Vec<u32>,
     /// Directories of the interpreter without distributions, sorted by path.
     pub without: Vec<Without<'a>>,
+    /// What proves it in a copy of its tree, if it is sealed.
+    pub seal: Option<Seal<'a>>,
 }
 
 /// A directory that is on the path of the interpreter and holds no distributions.
@@ -73,7 +76,7 @@ impl Index<'_> {
 ///
 /// Chosen because Python computes it with built-in integers at the speed of C, where importing
 /// `zlib` or `binascii` would cost more than the whole look-up.
-fn check(bytes: &[u8]) -> u64 {
+pub(crate) fn check(bytes: &[u8]) -> u64 {
     const PRIME: u64 = 1_073_741_789;
     // Horner's rule from the most significant end, a 32-bit digit at a time: the remainder stays below
     // 2^30, so that there is room for the next digit.

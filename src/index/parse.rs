@@ -11,6 +11,7 @@ use super::{END, Index, MAGIC, MEASURES, ORDER_LINE, Without, check};
 use crate::distribution::top_level::{Kind, TopLevel};
 use crate::distribution::{Distribution, EntryPoint, Identity, Stamps};
 use crate::freshness::Stamp;
+use crate::freshness::seal::{Seal, Witness};
 
 /// Why some bytes are no index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +46,8 @@ pub fn parse(bytes: &[u8]) -> Result<Index<'_>> {
     let mut distributions = table(&file, &header)?;
     groups(&file, &header, &mut distributions)?;
     let order = order(file.segment(header.order)?, distributions.len())?;
-    Ok(Index { site: header.site, settled: header.settled, distributions, order, without: header.without })
+    let Header { site, settled, without, seal, .. } = header;
+    Ok(Index { site, settled, distributions, order, without, seal })
 }
 
 /// The parts of a file whose length and header are right.
@@ -108,6 +110,7 @@ struct Header<'a> {
     count: usize,
     unsettled: Vec<usize>,
     without: Vec<Without<'a>>,
+    seal: Option<Seal<'a>>,
     table: Place,
     order: Place,
     stamps: Place,
@@ -157,6 +160,10 @@ impl<'a> Header<'a> {
                 None => Vec::new(),
             },
             without,
+            seal: match values.get("sealed") {
+                Some(value) => Some(seal(value).ok_or(Invalid::Corrupt("sealed"))?),
+                None => None,
+            },
             table: segment("distributions")?,
             order: segment("order")?,
             stamps: segment("stamps")?,
@@ -284,6 +291,24 @@ fn directory(value: &str) -> Option<Without<'_>> {
     Some(Without { path: unescape(path)?, stamp: Stamp::parse(stamp, ' ')? })
 }
 
+/// The value of the header line `sealed`.
+fn seal(value: &str) -> Option<Seal<'_>> {
+    let mut fields = value.split('\t');
+    let (time, names) = (number(fields.next()?).ok()?, number(fields.next()?).ok()?);
+    let witnesses = fields.map(witness).collect::<Option<_>>()?;
+    Some(Seal { time, names, witnesses })
+}
+
+fn witness(field: &str) -> Option<Witness<'_>> {
+    let mut parts = field.splitn(3, ' ');
+    let (time, size, path) = (parts.next()?, parts.next()?, parts.next()?);
+    let state = match (time, size) {
+        ("-", "-") => None,
+        _ => Some((number(time).ok()?, number(size).ok()?)),
+    };
+    Some(Witness { path: unescape(path)?, state })
+}
+
 /// The lines of a text of which every one ends in `\n`. Never `str::lines`, which eats a `\r` too.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split_terminator('\n')
@@ -347,6 +372,14 @@ mod tests {
             ],
             order: vec![1, 0],
             without: Vec::new(),
+            seal: Some(Seal {
+                time: 1_763_812_000,
+                names: 7,
+                witnesses: vec![
+                    Witness { path: Cow::Borrowed(b"/a b\tc"), state: Some((1_763_811_000, 12)) },
+                    Witness { path: Cow::Borrowed(b"/d"), state: None },
+                ],
+            }),
         };
         assert_eq!(parse(&render(&index)).as_ref(), Ok(&index));
     }

@@ -7,6 +7,7 @@ use super::{END, Index, MAGIC, MEASURES, check};
 use crate::distribution::entry_points::is_plainly_a_reference;
 use crate::distribution::{Distribution, Identity};
 use crate::freshness::Stamp;
+use crate::freshness::seal::Seal;
 
 /// The bytes of the index file. The same distributions give the same bytes, stamps aside.
 #[must_use]
@@ -63,6 +64,9 @@ pub fn render(index: &Index<'_>) -> Vec<u8> {
     rows(&mut header, "unsettled", index, |row| !row.settled);
     rows(&mut header, "duplicates", index, is_duplicate(&index.distributions));
     rows(&mut header, "opaque", index, |row| row.entry_points.is_none());
+    if let Some(seal) = &index.seal {
+        sealed(&mut header, seal);
+    }
     for directory in &index.without {
         let _ = write!(header, "without\t{}\t", directory.stamp);
         escape(&mut header, &directory.path);
@@ -178,6 +182,19 @@ fn rows(header: &mut String, name: &str, index: &Index<'_>, is: impl Fn(&Distrib
     if separator == ' ' {
         header.push('\n');
     }
+}
+
+/// The header line of a sealed index.
+fn sealed(header: &mut String, seal: &Seal<'_>) {
+    let _ = write!(header, "sealed\t{}\t{}", seal.time, seal.names);
+    for witness in &seal.witnesses {
+        match witness.state {
+            Some((time, size)) => drop(write!(header, "\t{time} {size} ")),
+            None => header.push_str("\t- - "),
+        }
+        escape(header, &witness.path);
+    }
+    header.push('\n');
 }
 
 fn optional(text: &mut String, stamp: Option<Stamp>) {

@@ -169,15 +169,22 @@ impl IndexDir {
         Ok(Some(bytes))
     }
 
-    /// Replaces the index by `bytes`.
+    /// When the index was last changed, in seconds.
+    #[must_use]
+    pub fn modified(&self) -> Option<i64> {
+        let stat = rustix::fs::statat(&self.descriptor, FILE_NAME, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        Some(Stamp::of(&stat).mtime.div_euclid(1_000_000_000))
+    }
+
+    /// Replaces the index by `bytes`. The new file is given the time `modified`, in seconds, if there is one.
     ///
     /// # Errors
     /// When they can't be written. The old index is as it was then.
-    pub fn replace(&self, bytes: &[u8]) -> Result<()> {
+    pub fn replace(&self, bytes: &[u8], modified: Option<i64>) -> Result<()> {
         // Another process may have our number, in a container of its own.
         let moment = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let temporary = format!("{TEMPORARY}{}.{}{:09}", std::process::id(), moment.tv_sec, moment.tv_nsec);
-        let written = self.write(&temporary, bytes).and_then(|()| {
+        let written = self.write(&temporary, bytes, modified).and_then(|()| {
             Ok(rustix::fs::renameat(&self.descriptor, &temporary, &self.descriptor, FILE_NAME)?)
         });
         written.map_err(|error| {
@@ -186,13 +193,19 @@ impl IndexDir {
         })
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, name: &str, bytes: &[u8], modified: Option<i64>) -> io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(0o644);
         let file = rustix::fs::openat(&self.descriptor, name, flags, mode)?;
         // Readable by all, whatever the umask.
         rustix::fs::fchmod(&file, mode)?;
-        std::fs::File::from(file).write_all(bytes)
+        let mut file = std::fs::File::from(file);
+        file.write_all(bytes)?;
+        if let Some(seconds) = modified {
+            let time = Timespec { tv_sec: seconds, tv_nsec: 0 };
+            rustix::fs::futimens(&file, &Timestamps { last_access: time, last_modification: time })?;
+        }
+        Ok(())
     }
 
     /// Removes the index, or makes it unusable where the directory does not let us.

@@ -17,12 +17,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Dir, FileType, Mode, OFlags};
+use rustix::fs::{Dir, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use rustix::io::Errno;
 
 use crate::distribution::name;
 use crate::error::{Error, Result};
 use crate::freshness::Stamp;
+use crate::index::check;
 
 /// An open directory that may hold distributions.
 ///
@@ -67,6 +68,17 @@ impl SiteDir {
     /// When the kernel can't answer.
     pub fn stamp(&self) -> io::Result<Stamp> {
         Ok(Stamp::of(&rustix::fs::fstat(&self.descriptor)?))
+    }
+
+    /// Gives the directory the present time, by the clock of its file system.
+    ///
+    /// # Errors
+    /// When it is somebody else's, or the file system is read-only.
+    pub fn touch(&self) -> io::Result<()> {
+        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+        let times = Timestamps { last_access: omit, last_modification: now };
+        Ok(rustix::fs::futimens(&self.descriptor, &times)?)
     }
 
     /// Whether the path still leads to this directory, unchanged since `stamp` was taken.
@@ -117,6 +129,16 @@ pub struct Listing {
 }
 
 impl Listing {
+    /// The check of all names, sorted by their bytes, with a NUL between two.
+    #[must_use]
+    pub fn check(&self) -> u64 {
+        let others = self.others.iter().map(|(place, _)| &self.names[place.clone()]);
+        let mut names: Vec<&[u8]> = self.distributions.iter().map(AsRef::as_ref).chain(others).collect();
+        names.retain(|name| *name != b"." && *name != b"..");
+        names.sort_unstable();
+        check(&names.join(&0))
+    }
+
     /// What an entry that is no distribution is, as far as the directory says; `None`: there is none
     /// of this name.
     #[must_use]

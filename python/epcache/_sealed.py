@@ -1,0 +1,87 @@
+"""The proof that a sealed index gives in a copy of its tree, such as an image unpacked elsewhere.
+
+All stamps are others there than those recorded. What comes along are mtimes in whole seconds, so
+these are compared, of the site directory and of the package managers' databases, and all the names
+in the directory. Whether times came along is told by the index file, which was given one.
+"""
+
+import posix
+import sys
+import time
+
+from . import _PRIME, GUARD, checked, stamp_of, unescaped
+from ._table import Table
+
+_SECOND = 1_000_000_000
+
+
+def proof(index, entry, info):
+    """None if the index describes the directory, whose `stat` is `info`; otherwise why it does not.
+
+    Then the order of its distributions is that of this copy from now on, and it says whether the stamp
+    of the directory tells of every later change (`lasting`).
+    """
+    given, names, witnesses = _recorded(index)
+    moved = "packages have changed since it was sealed"
+    if stamp_of(info) == index.site:
+        # Not a copy. But package managers replace files without the directory moving.
+        index.lasting = not witnesses
+        return None if all(_stands(*witness) for witness in witnesses) else moved
+    if not _same(given, index.file.st_mtime_ns // _SECOND):
+        return "files have been given other times since it was sealed"
+    if not _same(index.site[0] // _SECOND, info.st_mtime_ns // _SECOND):
+        return "the directory has changed since it was sealed"
+    if not all(_stands(*witness) for witness in witnesses):
+        return moved
+    try:
+        listing = posix.listdir(entry)
+        again = posix.stat(entry)
+    except OSError as error:
+        return f"the directory can't be read ({error.strerror})"
+    found = [name.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()) for name in listing]
+    if int.from_bytes(b"\0".join(sorted(found)), "little") % _PRIME != names or not _order(index, listing):
+        return "the directory has changed since it was sealed"
+    index.seen = stamp_of(info)
+    if stamp_of(again) != index.seen:
+        return "the directory has just changed"
+    index.lasting = not witnesses and time.time_ns() - max(info.st_mtime_ns, info.st_ctime_ns) > GUARD
+    return None
+
+
+@checked
+def _recorded(index):
+    given, names, *witnesses = index.sealed.split(b"\t")
+    found = []
+    for witness in witnesses:
+        seconds, size, path = witness.split(b" ", 2)
+        found.append((unescaped(path), None if seconds == b"-" else (int(seconds), int(size))))
+    return int(given), int(names), found
+
+
+def _same(recorded, found):
+    # 0 is what OSTree gives all files, 1 what Nix does.
+    return min(recorded, found) > 1 and -1 <= recorded - found <= 1
+
+
+def _stands(path, recorded):
+    try:
+        info = posix.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return recorded is None
+    except OSError:
+        return False
+    size = info.st_size if info.st_mode & 0o170000 == 0o100000 else 0
+    return recorded is not None and size == recorded[1] and _same(recorded[0], info.st_mtime_ns // _SECOND)
+
+
+def _order(index, listing):
+    """Take the order of the distributions from the listing; False if these are others."""
+    names = Table(index).names()
+    listed = [name for name in listing if name.lower().endswith((".dist-info", ".egg-info"))]
+    places = dict(zip(listed, range(len(listed))))
+    if len(listed) != len(names) or places.keys() != set(names):
+        return False
+    index.take_order([places[name] for name in names])
+    # Others CPython may put elsewhere than where they are listed, which is for `View.grouped` to do.
+    index.ordered = all(name.endswith((".dist-info", ".egg-info")) and name[0] not in "-." for name in names)
+    return True
