@@ -80,10 +80,10 @@ pub struct Refresh {
     /// Read every distribution, changed or not
     #[arg(long)]
     pub full: bool,
-    /// For an image: so that the index is right in copies of this tree, too; waits some seconds where something was installed just now
+    /// For images: make indexes that are of use in copies of the tree, too; takes 3 s after an installation
     #[arg(long, conflicts_with = "no_seal")]
     pub seal: bool,
-    /// Do not seal the indexes below --root
+    /// With --root: do not seal
     #[arg(long)]
     pub no_seal: bool,
     /// Say what would be done, and write nothing

@@ -34,12 +34,20 @@ class TopLevel:
 
 
 @dataclass
+class Seal:
+    time: int
+    names: int  # the check of all names
+    witnesses: dict  # (seconds, size), or None, by path (bytes)
+
+
+@dataclass
 class Index:
     site_stamp: list
     settled: bool
     unsettled: list
     distributions: dict  # by directory name, in the order in which importlib.metadata finds them
     without: dict  # stamps of directories without distributions, by path (bytes)
+    seal: Seal | None = None
 
 
 def check(data):
@@ -116,7 +124,24 @@ def parse(data):
         unsettled=[rows[int(row)].directory for row in fields.get("unsettled", [""])[0].split()],
         distributions={row.directory: row for row in in_order},
         without=without,
+        seal=_seal(fields["sealed"]) if "sealed" in fields else None,
     )
+
+
+def _seal(fields):
+    time, names, *witnesses = fields
+    found = {}
+    for witness in witnesses:
+        seconds, size, path = witness.split(" ", 2)
+        assert (seconds == "-") == (size == "-"), witness
+        found[_unescaped(path)] = None if seconds == "-" else (int(seconds), int(size))
+    assert list(found) == sorted(found)
+    return Seal(int(time), int(names), found)
+
+
+def names_check(names):
+    """The check of the names (bytes) of a listing, as a sealed index has it."""
+    return check(b"\0".join(sorted(names)))
 
 
 def _stamp(text):

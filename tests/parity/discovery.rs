@@ -1,6 +1,6 @@
 //! What is taken for a distribution, under which name, in which order, and which of two counts.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,6 +9,7 @@ use epcache::distribution::Distribution;
 use epcache::distribution::name::key_of_any;
 use epcache::index::{Index, parse, render};
 use epcache::reconcile::{Depth, Request, reconcile};
+use epcache::refresh::thorough;
 use epcache::site::SiteDir;
 use serde::Deserialize;
 
@@ -74,7 +75,7 @@ fn compare(sites: &[Made]) {
     let answers = ask::<Site>(&VERSIONS, "sites", &paths);
     for (number, made) in sites.iter().enumerate() {
         let site = SiteDir::open(made.path.clone()).expect("a directory");
-        let request = Request { depth: Depth::Everything, hints: BTreeSet::new(), finished: true };
+        let request = Request { depth: Depth::Everything, finished: true, ..thorough() };
         let outcome = reconcile(&site, None, &request).expect("a listing");
         let bytes = render(&outcome.index);
         assert_eq!(parse(&bytes).as_ref(), Ok(&outcome.index), "{:?}", made.path);

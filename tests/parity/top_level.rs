@@ -1,6 +1,6 @@
 //! `packages_distributions()`: the importable names.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use epcache::distribution::top_level::Kind;
 use epcache::index::render;
 use epcache::reconcile::{Depth, Request, reconcile};
+use epcache::refresh::thorough;
 use epcache::site::SiteDir;
 use serde::Deserialize;
 
@@ -168,7 +169,7 @@ fn lists_that_are_odd() {
 }
 
 fn everything() -> Request {
-    Request { depth: Depth::Everything, hints: BTreeSet::new(), finished: true }
+    Request { depth: Depth::Everything, finished: true, ..thorough() }
 }
 
 /// Compares every distribution, and each site directory as a whole, with every version.

@@ -7,6 +7,7 @@ use arbtest::arbtest;
 use epcache::distribution::top_level::Kind;
 use epcache::index::{Index, parse, render};
 use epcache::reconcile::{Changes, Depth, Request, reconcile};
+use epcache::refresh::thorough;
 use epcache::site::SiteDir;
 
 use crate::site::Site;
@@ -39,7 +40,7 @@ fn history(u: &mut Unstructured<'_>, refreshes: &mut [u32; 3]) -> Result<()> {
         refreshes[depth as usize] += 1;
         steps.push(format!("refresh to the depth of {depth:?}"));
         let directory = SiteDir::open(site.path().to_owned()).expect("a directory");
-        let request = |depth| Request { depth, hints: BTreeSet::new(), finished: true };
+        let request = |depth| Request { depth, finished: true, ..thorough() };
         let old = bytes.as_ref().map(|bytes| parse(bytes).expect("our own index"));
         let outcome = reconcile(&directory, old.as_ref(), &request(depth)).expect("a listing");
         let truth = reconcile(&directory, None, &request(Depth::Everything)).expect("a listing");

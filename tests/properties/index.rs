@@ -8,6 +8,7 @@ use arbtest::arbtest;
 use epcache::distribution::top_level::Kind;
 use epcache::distribution::{Distribution, EntryPoint, Identity, Stamps, TopLevel};
 use epcache::freshness::Stamp;
+use epcache::freshness::seal::{Seal, Witness};
 use epcache::index::{Index, Without, parse, render};
 
 #[test]
@@ -161,7 +162,17 @@ fn any_index(u: &mut Unstructured<'_>) -> Result<Index<'static>> {
         let path = Cow::Owned(u.arbitrary::<Vec<u8>>()?);
         without.push(Without { path, stamp: any_stamp(u)? });
     }
-    Ok(Index { site: any_stamp(u)?, settled: u.arbitrary()?, distributions, order, without })
+    let seal = if u.arbitrary()? { Some(any_seal(u)?) } else { None };
+    Ok(Index { site: any_stamp(u)?, settled: u.arbitrary()?, distributions, order, without, seal })
+}
+
+fn any_seal(u: &mut Unstructured<'_>) -> Result<Seal<'static>> {
+    let mut witnesses = Vec::new();
+    for _ in 0..u.int_in_range(0..=2)? {
+        let state = if u.arbitrary()? { Some((u.int_in_range(0..=i64::MAX)?, u.arbitrary()?)) } else { None };
+        witnesses.push(Witness { path: Cow::Owned(u.arbitrary::<Vec<u8>>()?), state });
+    }
+    Ok(Seal { time: u.int_in_range(0..=i64::MAX)?, names: u.arbitrary()?, witnesses })
 }
 
 fn any_distribution(u: &mut Unstructured<'_>) -> Result<Distribution<'static>> {
@@ -264,7 +275,13 @@ fn small_index() -> Index<'static> {
         distribution("foo-3.dist-info", Some(vec![])),
     ];
     let without = vec![Without { path: (b"/usr/lib/\xff\n").into(), stamp }];
-    let mut index = Index { site: stamp, settled: true, distributions, order: vec![2, 0, 1], without };
+    let witnesses = vec![
+        Witness { path: (b"/var/lib/a b").into(), state: Some((5, 7)) },
+        Witness { path: (b"/var/lib/\xff\t").into(), state: None },
+    ];
+    let seal = Some(Seal { time: 9, names: 11, witnesses });
+    let order = vec![2, 0, 1];
+    let mut index = Index { site: stamp, settled: true, distributions, order, without, seal };
     index.distributions.sort_by(|one, other| one.file_name.cmp(&other.file_name));
     index
 }

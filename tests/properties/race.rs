@@ -1,6 +1,5 @@
 //! Refreshes while somebody else changes everything: what comes out may be incomplete, never wrong.
 
-use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 use epcache::distribution::Stamps;
 use epcache::index::{Index, parse, render};
 use epcache::reconcile::{Depth, Request, reconcile};
+use epcache::refresh::thorough;
 use epcache::site::SiteDir;
 
 use crate::site::Site;
@@ -47,7 +47,7 @@ fn whoever_shows_the_recorded_stamps_is_as_recorded() {
         while start.elapsed() < Duration::from_secs(8) {
             let directory = SiteDir::open(path.clone()).expect("a directory");
             let old = bytes.as_ref().map(|bytes| parse(bytes).expect("our own index"));
-            let request = Request { depth: Depth::Files, hints: BTreeSet::new(), finished: true };
+            let request = Request { depth: Depth::Files, finished: true, ..thorough() };
             let outcome = reconcile(&directory, old.as_ref(), &request).expect("a listing");
             compared += compare(&site.lock().expect("no panic"), &outcome.index);
             bytes = Some(render(&outcome.index));
@@ -67,7 +67,7 @@ fn a_file_that_is_edited_right_after_it_was_read_does_not_show_the_recorded_stam
         let edit = [Site::edit_in_place, Site::edit_its_list][number % 2];
         let name = NAMES[number % 3];
         edit(&mut site, name);
-        let request = Request { depth: Depth::Files, hints: BTreeSet::new(), finished: true };
+        let request = Request { depth: Depth::Files, finished: true, ..thorough() };
         let known = old.as_ref().map(|bytes| parse(bytes).expect("our own index"));
         let outcome = reconcile(&directory, known.as_ref(), &request).expect("a listing");
         edit(&mut site, name);

@@ -9,6 +9,7 @@ import configparser
 import email
 import os
 import re
+import time
 
 PRIME = 1073741789
 SUFFIXES = (b".dist-info", b".egg-info")
@@ -276,11 +277,23 @@ def rows_of(site):
     return rows, [listing.index(row.file_name) for row in rows]
 
 
-def render(site_stamp, rows, order, *, settled=True, unsettled=(), version=b"1", without=(), top_level=None):
+def render(
+    site_stamp,
+    rows,
+    order,
+    *,
+    settled=True,
+    unsettled=(),
+    version=b"1",
+    without=(),
+    top_level=None,
+    seal=None,
+):
     """The bytes of an index.
 
     `without` are paths of directories that are said to hold no distributions; `top_level` replaces
-    what is known of some distributions: a `TopLevel` by directory name.
+    what is known of some distributions: a `TopLevel` by directory name. `seal` is the value of the line
+    `sealed`, as bytes.
     """
     names_of = [(top_level or {}).get(os.fsdecode(row.file_name), row.top_level) for row in rows]
     groups = {}
@@ -341,6 +354,8 @@ def render(site_stamp, rows, order, *, settled=True, unsettled=(), version=b"1",
     ]:
         if numbers:
             header += name + b"\t" + b" ".join(b"%d" % number for number in numbers) + b"\n"
+    if seal is not None:
+        header += b"sealed\t" + seal + b"\n"
     for path in sorted(map(os.fsencode, without)):
         found = os.stat(path)
         numbers = found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
@@ -360,14 +375,36 @@ def render(site_stamp, rows, order, *, settled=True, unsettled=(), version=b"1",
     return b"epcache-index " + version + b"\n" + lengths + header + body + b"end\n"
 
 
-def write(site, path=None, **options):
-    """Make the index of `site`, in the sidecar unless `path` says otherwise; return its path."""
+def sealed(site, now, witnesses=()):
+    """The line `sealed` for an index of `site` that is given this time, in seconds."""
+    names = check(b"\0".join(sorted(os.listdir(os.fsencode(site)))))
+    value = b"%d\t%d" % (now, names)
+    for path in sorted(map(os.fsencode, witnesses)):
+        if os.path.exists(path):
+            found = os.stat(path)
+            size = found.st_size if os.path.isfile(path) else 0
+            value += b"\t%d %d " % (found.st_mtime_ns // 10**9, size)
+        else:
+            value += b"\t- - "
+        value += escape(path)
+    return value
+
+
+def write(site, path=None, *, seal=None, **options):
+    """Make the index of `site`, in the sidecar unless `path` says otherwise; return its path.
+
+    It is sealed if `seal` is a list of witnesses.
+    """
     if path is None:
         path = os.path.join(site, ".epcache", "index")
     os.makedirs(os.path.dirname(path), exist_ok=True)
     rows, order = rows_of(site)
-    data = render(stamp(site), rows, order, **options)
+    now = int(time.time())
+    line = None if seal is None else sealed(site, now, seal)
+    data = render(stamp(site), rows, order, seal=line, **options)
     replace(path, data)
+    if seal is not None:
+        os.utime(path, (now, now))
     return path
 
 
