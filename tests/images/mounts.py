@@ -1,0 +1,28 @@
+"""Overlays of layers, in the namespace of this process alone."""
+
+import contextlib
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "packages"))
+
+import private_mounts  # noqa: E402
+
+_begun = False
+
+
+@contextlib.contextmanager
+def overlaid(layers, directory):
+    """Where the layers, the lowest first, are seen as one tree; what is changed goes to a layer of its own."""
+    global _begun
+    if not _begun:
+        private_mounts.begin()
+        _begun = True
+    parts = [directory / name for name in ("upper", "work", "merged")]
+    for part in parts:
+        part.mkdir()
+    upper, work, merged = parts
+    lower = ":".join(str(layer) for layer in reversed(layers))
+    options = f"lowerdir={lower},upperdir={upper},workdir={work}"
+    with private_mounts.mounted("-t", "overlay", "-o", options, "overlay", merged):
+        yield merged
