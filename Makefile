@@ -8,7 +8,7 @@ DIST = dist
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST = .cache/venv/bin/python -m pytest -ra
 
-.PHONY: build test test-upstream test-histories test-hook test-programs soak test-packages test-faults test-faults-full demo lint bench vendor rpm wheel sdist install clean
+.PHONY: build test test-upstream test-histories test-hook test-programs soak test-packages test-images test-faults test-faults-full demo lint bench vendor rpm wheel sdist install clean
 
 build:
 	$(CARGO) build --release --locked
@@ -40,6 +40,11 @@ test-programs: .cache/venv
 # Real pips with the hook and without, and uv.
 test-hook: .cache/venv
 	$(PYTEST) tests/hook
+
+# Sealed indexes in images made by buildah, unpacked by umoci and mounted; changed by pip and dpkg.
+test-images: .cache/venv build
+	@test "$$(id -u)" = 0 || { echo "tests/images: needs root, to mount and chroot" >&2; exit 1; }
+	$(PYTEST) tests/images
 
 test-packages: .cache/venv vendor
 	@test "$$(id -u)" = 0 || { echo "tests/packages: needs root, to make chroots" >&2; exit 1; }

@@ -4,7 +4,7 @@
 //! regain any privilege: [`child::run`] forks one, which becomes who it is told to be ([`mod@drop`]) before
 //! it does anything else. The process that stays behind, root, only waits for the answer. Should
 //! the answer be that an index could neither be brought up to date nor be removed, it moves the site
-//! directory's ctime ([`crate::site::revoke`]), so that every reader sees that the index is stale; it
+//! directory's times ([`crate::site::revoke`]), so that every reader sees that the index is stale; it
 //! opens nothing.
 //!
 //! Confinement beyond that (Landlock, seccomp) belongs at the end of [`drop::to`], after the

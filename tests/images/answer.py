@@ -25,6 +25,11 @@ def entry_points():
     return [[ep.group, ep.name, ep.value, ep.dist.name] for ep in found]
 
 
+def names():
+    # Of an index that is neither root's nor the reader's, values would be confirmed.
+    return [ep.name for ep in metadata.entry_points(group="probe")]
+
+
 def group():
     found = metadata.entry_points()["probe"] if sys.version_info < (3, 10) and way != "own" else None
     found = metadata.entry_points(group="probe") if found is None else found

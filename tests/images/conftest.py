@@ -4,9 +4,12 @@ dpkg, and each time held against `importlib.metadata` in the same tree.
 Run as ``python -m pytest tests/images``; needs root, buildah, umoci, dpkg and strace, and no network.
 """
 
+import contextlib
 import os
 import pathlib
+import shutil
 import sys
+import tempfile
 
 import pytest
 
@@ -26,10 +29,27 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory):
+def store():
     """Where buildah keeps its containers, and the images."""
-    with Store(tmp_path_factory.mktemp("images")) as store:
+    with open_directory() as directory, Store(directory) as store:
         yield store
+
+
+@pytest.fixture
+def place():
+    """A directory that everybody may enter, such as the user who writes the system's index."""
+    with open_directory() as directory:
+        yield directory
+
+
+@contextlib.contextmanager
+def open_directory():
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="epcache-images-"))
+    directory.chmod(0o755)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import pathlib
 import shutil
 import stat
 import subprocess
@@ -42,7 +43,6 @@ class Store:
     def __exit__(self, *_):
         self.buildah("rm", "--all")
         self.buildah("rmi", "--all", "--force")
-        shutil.rmtree(self.directory)
 
     def buildah(self, *arguments):
         return run("buildah", *arguments, env=self._variables).strip()
@@ -58,17 +58,24 @@ class Store:
         """
         container = self.buildah("from", "--pull-never" if name is None else "--pull", self._base(name))
         try:
-            yield _path(self.buildah("mount", container))
+            yield self._open(pathlib.Path(self.buildah("mount", container)))
             self.buildah("commit", "--quiet", *options, container, self._of(result))
         finally:
             self.buildah("rm", container)
+
+    def _open(self, root):
+        # So that the user who writes the system's index comes to it.
+        for directory in root.parents:
+            if self.directory in directory.parents:
+                directory.chmod(0o755)
+        return root
 
     def _base(self, name):
         return "scratch" if name is None else self._of(name)
 
     def build(self, containerfile, result, *options):
         """What a Containerfile makes; in it, `{name}` stands for the image of that name."""
-        names = [image["annotations"]["org.opencontainers.image.ref.name"] for image in self._manifests()]
+        names = filter(None, map(_tag, self._manifests()))
         place = self.directory / "build"
         place.mkdir(exist_ok=True)
         (place / "Containerfile").write_text(containerfile.format(**{n: self._of(n) for n in names}))
@@ -87,18 +94,14 @@ class Store:
         bundle = self.directory / f"bundle-{self._number}"
         try:
             run("umoci", "unpack", "--image", f"{self.images}:{name}", bundle)
-            yield bundle / "rootfs"
+            yield self._open(bundle / "rootfs")
         finally:
             shutil.rmtree(bundle, ignore_errors=True)
 
     @contextlib.contextmanager
     def layers(self, name):
         """The layers of an image, from the lowest on, each unpacked for itself as overlayfs wants it."""
-        (manifest,) = (
-            image
-            for image in self._manifests()
-            if image["annotations"]["org.opencontainers.image.ref.name"] == name
-        )
+        (manifest,) = (image for image in self._manifests() if _tag(image) == name)
         manifest = json.loads(self._blob(manifest).read_text())
         self._number += 1
         directory = self.directory / f"layers-{self._number}"
@@ -113,10 +116,9 @@ class Store:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _path(text):
-    from pathlib import Path
-
-    return Path(text)
+def _tag(manifest):
+    """The name of an image. One whose name was given to another has none."""
+    return manifest.get("annotations", {}).get("org.opencontainers.image.ref.name")
 
 
 def _extract(data, directory):

@@ -79,17 +79,17 @@ def test_with_the_trigger_there_is_a_new_index(store, system_sealed, tmp_path, c
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
-def test_a_layer_over_the_very_tree_in_which_it_was_sealed(tmp_path, change):
+def test_a_layer_over_the_very_tree_in_which_it_was_sealed(place, change):
     """As Docker stores layers: inodes and change times stay, and so does the site directory's stamp."""
-    lower = tmp_path / "lower"
+    lower = place / "lower"
     lower.mkdir()
     system = System.make(lower)
     system.dpkg("alpha-1", "beta-1")
     assert system.refresh()["sealed"]
-    with overlaid([lower], tmp_path) as root:
+    with overlaid([lower], place) as root:
         system = System(root)
         before = right(system)
-        assert is_proven(system, tmp_path, listed=False)
+        assert is_proven(system, place, listed=False)
         change(system)
         assert right(system) != before
         assert system.status()["state"] == "stale"
@@ -103,8 +103,8 @@ def test_an_image_whose_package_database_was_removed_is_read_from_the_disk(store
         right(System(root))
 
 
-def test_an_index_that_a_trigger_can_not_replace_is_not_believed(tmp_path):
-    root = tmp_path / "tree"
+def test_an_index_that_a_trigger_can_not_replace_is_not_believed(place):
+    root = place / "tree"
     root.mkdir()
     system = System.make(root)
     system.dpkg("alpha-1")
@@ -124,8 +124,8 @@ def test_an_index_that_a_trigger_can_not_replace_is_not_believed(tmp_path):
     assert right(system) != before
 
 
-def test_without_a_package_database_it_is_not_sealed(tmp_path):
-    root = tmp_path / "tree"
+def test_without_a_package_database_it_is_not_sealed(place):
+    root = place / "tree"
     root.mkdir()
     system = System.make(root)
     system.dpkg("alpha-1")
