@@ -14,10 +14,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::{FileType, Stat};
-use rustix::time::{ClockId, clock_gettime};
 
 use super::Stamp;
-use super::settle::INSTALLING;
+use super::settle::{INSTALLING, now};
 use crate::index::Index;
 use crate::index::location::Place;
 use crate::system::System;
@@ -26,7 +25,7 @@ const SECOND: i64 = 1_000_000_000;
 /// A time that the kernel gave a file is at most so far from that of the inode: dpkg writes its
 /// database, syncs and renames it. What is further away was set by a program, as a rule by one that
 /// unpacks archives, and such times can be made up: the same for everything.
-const NATURAL: i64 = 60 * SECOND;
+const NATURAL: i64 = 2 * SECOND;
 
 /// The databases of package managers. Each transaction moves at least one of those of its manager.
 const DATABASES: [&str; 11] = [
@@ -221,9 +220,4 @@ fn databases(place: Place, system: &System) -> Vec<(String, Option<Stat>)> {
 fn look(path: &Path, system: &System) -> Option<Stat> {
     let seen = system.own_file(path).ok()??;
     rustix::fs::stat(seen).ok()
-}
-
-fn now() -> i64 {
-    let now = clock_gettime(ClockId::Realtime);
-    now.tv_sec.saturating_mul(SECOND).saturating_add(now.tv_nsec)
 }

@@ -95,7 +95,7 @@ pub fn is_older_than(ctime: i64, age: Duration) -> bool {
 }
 
 /// The time that local file systems stamp with: the real time at the last tick, in ns.
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     let now = clock_gettime(ClockId::RealtimeCoarse);
     now.tv_sec.saturating_mul(SECOND).saturating_add(now.tv_nsec)
 }

@@ -39,7 +39,7 @@ def enter(root, version, *arguments, before=()):
             (pathlib.Path(root) / place.lstrip("/")).mkdir(parents=True)
     command = [*before, "unshare", "--mount", "sh", "-c", ENTER, "sh"]
     command += [root, prefix, READER, HERE, python, "-S", "-E", "-B", *arguments]
-    variables = {key: value for key, value in os.environ.items() if key != "EPCACHE"}
+    variables = {key: value for key, value in os.environ.items() if key != "EPCACHE" or value == "strict"}
     done = subprocess.run(
         [str(part) for part in command],
         capture_output=True,

@@ -19,7 +19,8 @@ OPAQUE = ".wh..wh..opq"
 
 def run(*command, **options):
     """Run a command that must succeed; what it printed."""
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+    command = [str(part) for part in command]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
     assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 

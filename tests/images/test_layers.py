@@ -28,13 +28,7 @@ def remove_by_hand(environment):
     shutil.rmtree(environment.site / "beta-1.dist-info")
 
 
-def remove_all(environment):
-    environment.remove("alpha")
-    environment.remove("beta")
-    environment.remove("gamma")
-
-
-CHANGES = [upgrade, reinstall_another_build, add, remove, remove_by_hand, remove_all]
+CHANGES = [upgrade, reinstall_another_build, add, remove, remove_by_hand]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)

@@ -15,7 +15,14 @@ from trees import EPCACHE, System
 
 
 def rebuild(system):
-    """A package of the same version, with entry points of the same length."""
+    """A package of the same version, with other entry points."""
+    before = os.stat(system.site).st_mtime_ns
+    system.dpkg("alpha-1", value="started")
+    assert os.stat(system.site).st_mtime_ns == before
+
+
+def rebuild_alike(system):
+    """The same, with all sizes and times as before: a change that buildah's own comparison misses."""
     before = os.stat(system.site).st_mtime_ns
     system.dpkg("alpha-1", value="ran")
     assert os.stat(system.site).st_mtime_ns == before
@@ -40,7 +47,7 @@ def test_it_is_proven_in_the_unpacked_image(store, system_sealed, tmp_path):
     with store.unpacked(system_sealed) as root:
         system = System(root)
         assert is_proven(system, tmp_path)
-        assert right(system)["group"] == [["alpha", "alpha:run"], ["beta", "beta:run"]]
+        assert sorted(right(system)["group"]) == [["alpha", "alpha:run"], ["beta", "beta:run"]]
         status = system.status()
         assert (status["state"], status["sealed"]) == ("fresh", True)
 
@@ -68,9 +75,14 @@ def test_with_the_trigger_there_is_a_new_index(store, system_sealed, tmp_path, c
         assert (status["state"], status["sealed"]) == ("fresh", False)
         right(system)
     with store.unpacked("triggered") as root:
+        assert not is_proven(System(root), tmp_path)
         right(System(root))
-    with store.change("triggered", "sealed-again") as root:
-        assert System(root).refresh("--seal")["sealed"] is False  # unpacked: whose times are they?
+
+
+def test_it_is_sealed_again_in_the_step_that_installs_something(store, system_sealed, tmp_path):
+    with store.change(system_sealed, "sealed-again") as root:
+        # Whose times these are can't be told when they come from an archive.
+        assert System(root).refresh("--seal")["sealed"] is False
         System(root).dpkg("gamma-1")
         assert System(root).refresh()["sealed"]
     with store.unpacked("sealed-again") as root:
@@ -78,7 +90,7 @@ def test_with_the_trigger_there_is_a_new_index(store, system_sealed, tmp_path, c
         right(System(root))
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+@pytest.mark.parametrize("change", [rebuild_alike, *CHANGES], ids=lambda change: change.__name__)
 def test_a_layer_over_the_very_tree_in_which_it_was_sealed(place, change):
     """As Docker stores layers: inodes and change times stay, and so does the site directory's stamp."""
     lower = place / "lower"
@@ -110,12 +122,9 @@ def test_an_index_that_a_trigger_can_not_replace_is_not_believed(place):
     system.dpkg("alpha-1")
     assert system.refresh()["sealed"]
     before = right(system)
-    for number in range(2):
-        # Neither may the trigger write where the index is, nor remove it.
-        os.chown(system.index.parent, number, number)
-        os.chown(system.index, number, number)
-        (system.index.parents[5]).chmod(0o755)
-    os.chown(system.index, 43210, 43210)
+    # Neither may the trigger write where the index is, nor remove it.
+    os.chown(system.index.parent, 0, 0)
+    system.index.chmod(0o444)
     then = os.stat(system.site).st_mtime_ns
     variables = {"DPKG_ROOT": str(root), "PATH": os.environ["PATH"]}
     (system.site / "alpha-1.dist-info/entry_points.txt").write_text("[probe]\nalpha = alpha:ran\n")
