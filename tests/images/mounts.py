@@ -1,6 +1,7 @@
-"""Overlays of layers, in the namespace of this process alone."""
+"""File systems, mounted in the namespace of this process alone."""
 
 import contextlib
+import functools
 import pathlib
 import sys
 
@@ -8,16 +9,26 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "packages")
 
 import private_mounts  # noqa: E402
 
-_begun = False
+
+@functools.cache
+def begin():
+    """Once is enough."""
+    private_mounts.begin()
+
+
+@contextlib.contextmanager
+def mounted_memory(place):
+    """A tmpfs."""
+    begin()
+    place.mkdir()
+    with private_mounts.mounted("-t", "tmpfs", "tmpfs", place):
+        yield place
 
 
 @contextlib.contextmanager
 def overlaid(layers, directory):
     """Where the layers, the lowest first, are seen as one tree; what is changed goes to a layer of its own."""
-    global _begun
-    if not _begun:
-        private_mounts.begin()
-        _begun = True
+    begin()
     parts = [directory / name for name in ("upper", "work", "merged")]
     for part in parts:
         part.mkdir()

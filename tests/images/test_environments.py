@@ -3,9 +3,10 @@
 import os
 import shutil
 
+import index_writer
 import pytest
 from inside import is_proven, right
-from mounts import overlaid
+from mounts import mounted_memory, overlaid
 from oci import run
 from trees import Environment
 
@@ -129,6 +130,53 @@ def test_an_image_with_one_time_for_everything_is_read_from_the_disk(store, seal
         assert int(os.stat(Environment(root).site).st_mtime) == 1_600_000_000
         assert not is_proven(Environment(root), tmp_path)
         right(Environment(root))
+
+
+def test_one_time_for_everything_proves_nothing_even_if_it_is_the_right_one(original, tree, tmp_path):
+    run("cp", "-a", original, tree)
+    environment = Environment(tree)
+    then = os.stat(environment.site).st_mtime_ns // SECOND * SECOND
+    environment.replace_unseen("alpha-1", leave_out=["entry_points.txt"])
+    set_times(tree, lambda now: then)
+    assert not is_proven(environment, tmp_path)
+    assert ["alpha", "alpha:run"] not in right(environment)["group"]
+    assert environment.status()["reason"] == "files have been given other times since it was sealed"
+
+
+@pytest.mark.parametrize("constant", [0, 1], ids=["ostree", "nix"])
+def test_a_seal_of_times_that_are_all_the_same_is_not_believed(original, tree, tmp_path, constant):
+    run("cp", "-a", original, tree)
+    environment = Environment(tree)
+    set_times(tree, lambda now: constant * SECOND)
+    rows, order = index_writer.rows_of(str(environment.site))
+    seal = index_writer.sealed(str(environment.site), constant)
+    data = index_writer.render(index_writer.stamp(str(environment.site)), rows, order, seal=seal)
+    index_writer.replace(str(environment.site / ".epcache/index"), data)
+    # Another copy of it, since here the stamp is the recorded one.
+    copy = Environment(tmp_path / "copy")
+    run("cp", "-a", tree, copy.root)
+    set_times(copy.root, lambda now: constant * SECOND)
+    assert not is_proven(copy, tmp_path)
+    assert copy.status()["state"] == "stale"
+    right(copy)
+
+
+def test_the_order_is_that_of_the_copy(original, place):
+    with mounted_memory(place / "memory") as memory:
+        copy = Environment(memory)
+        listing = os.listdir(original / Environment.PLACE.lstrip("/"))
+        run("cp", "-a", original / "opt", memory)
+        # There the last that was made is listed first.
+        before = os.stat(copy.site).st_mtime_ns
+        for name in listing:
+            run("cp", "-a", copy.site / name, memory / "aside")
+            run("rm", "-r", copy.site / name)
+            run("mv", memory / "aside", copy.site / name)
+        os.utime(copy.site, ns=(before, before))
+        assert os.listdir(copy.site) == listing[::-1]
+        assert is_proven(copy, place)
+        names = [name for name, _ in right(copy)["group"] if name in ("alpha", "beta", "gamma")]
+        assert names == [name[:-12] for name in listing[::-1] if name.endswith("-1.dist-info")]
 
 
 def test_a_copy_with_new_times_is_read_from_the_disk(original, tree, tmp_path):
