@@ -1,6 +1,7 @@
 """When `epcache refresh` seals, when it does not, and what it writes."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import time
 import index_writer
 import pytest
 from inside import ask, is_proven, right
-from trees import EPCACHE, Environment, System
+from trees import CHECKOUT, EPCACHE, Environment, System
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "packages"))
 
@@ -54,6 +55,13 @@ def test_the_file_says_what_the_format_wants(environment):
     assert os.stat(path).st_mtime_ns == seal.time * 10**9
     assert seal.names == index_file.names_check(os.listdir(os.fsencode(environment.site)))
     assert seal.witnesses == {} and parsed(path).settled and not parsed(path).unsettled
+
+
+def test_the_command_of_the_readme_seals(environment):
+    (block,) = re.findall(r"```dockerfile\n(.*?)```", (CHECKOUT / "README.md").read_text(), re.DOTALL)
+    (command,) = re.findall(r"&& /opt/venv/bin/epcache (.*)", block)
+    refresh(*command.replace("/opt/venv", str(environment.root / "opt/venv")).split())
+    assert environment.status()["sealed"]
 
 
 def test_a_systems_index_has_the_package_database_as_a_witness(system):
@@ -159,3 +167,19 @@ def test_a_seal_that_is_none_is_not_believed(environment, place):
         assert not is_proven(copy, place), line
         assert copy.status()["state"] == "stale", line
         shutil.rmtree(copy.root)
+
+
+def test_a_table_of_other_names_than_those_in_the_directory_is_not_believed(environment, place):
+    site = environment.site
+    (site / ".epcache").mkdir()
+    now = int(time.time())
+    rows, order = index_writer.rows_of(str(site))
+    seal = index_writer.sealed(str(site), now)
+    data = index_writer.render(index_writer.stamp(str(site)), rows[:1], [0], seal=seal)
+    index_writer.replace(str(site / ".epcache/index"), data)
+    os.utime(site / ".epcache/index", (now, now))
+    shutil.copytree(environment.root, place / "copy", symlinks=True)
+    copy = Environment(place / "copy")
+    assert not is_proven(copy, place)
+    right(copy)
+    assert copy.status()["state"] == "stale"

@@ -107,6 +107,32 @@ def test_a_layer_over_the_very_tree_in_which_it_was_sealed(place, change):
         assert system.status()["state"] == "stale"
 
 
+@pytest.mark.parametrize("change", [rebuild_alike, add], ids=lambda change: change.__name__)
+def test_a_change_in_the_very_tree_is_seen_without_a_trigger(place, change):
+    root = place / "tree"
+    root.mkdir()
+    system = System.make(root)
+    system.dpkg("alpha-1", "beta-1")
+    assert system.refresh()["sealed"]
+    before = right(system)
+    assert is_proven(system, place, listed=False)
+    change(system)
+    assert right(system) != before
+    assert system.status()["state"] == "stale"
+
+
+def test_another_size_of_the_package_database_is_seen_whatever_its_time(store, system_sealed, tmp_path):
+    with store.unpacked(system_sealed) as root:
+        system = System(root)
+        before = os.stat(system.database).st_mtime_ns
+        with system.database.open("a") as file:
+            file.write("\n")
+        os.utime(system.database, ns=(before, before))
+        assert not is_proven(system, tmp_path)
+        assert system.status()["state"] == "stale"
+        right(system)
+
+
 def test_an_image_whose_package_database_was_removed_is_read_from_the_disk(store, system_sealed, tmp_path):
     with store.change(system_sealed, "slim") as root:
         System(root).database.unlink()
