@@ -12,6 +12,8 @@ import time
 import machine  # isort: skip, it makes the next one found
 import index_writer
 
+# More than a tick of the clock that stamps files, which is 10 ms at most.
+TICK = 0.011
 BETA = "beta-2.egg-info"
 
 
@@ -31,11 +33,11 @@ class Scene:
         self.make()
         if old:
             # A tick of the clock between any two of them.
-            time.sleep(0.01)
+            time.sleep(TICK)
             self.index()
-            time.sleep(0.01)
+            time.sleep(TICK)
             self.change()
-        time.sleep(0.01)
+        time.sleep(TICK)
 
     def remove(self):
         shutil.rmtree(self.directory)
@@ -58,6 +60,11 @@ class Scene:
 
     def identity(self):
         return {"user": self.user, "group": self.user, "extra_groups": []} if self.user else {}
+
+    def files(self):
+        """What tells whether an index has been replaced."""
+        found = [index.stat() for index in self.indexes() if index.exists()]
+        return [(info.st_ino, info.st_ctime_ns) for info in found]
 
     def leftovers(self):
         """What is where the indexes are, and does not belong there."""
