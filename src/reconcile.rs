@@ -12,6 +12,7 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 use rustix::fs::Stat;
 
@@ -76,6 +77,8 @@ pub struct Outcome<'a> {
     pub names: u64,
     /// What was odd about distributions that were read: the path in the site directory and why.
     pub oddities: Vec<String>,
+    /// How long the clock of the file system was waited for.
+    pub waited: Duration,
 }
 
 /// File names of distributions, sorted.
@@ -121,15 +124,18 @@ impl Changes {
 pub fn reconcile<'a>(site: &SiteDir, old: Option<&Index<'a>>, request: &Request) -> Result<Outcome<'a>> {
     let failed = |error| Error::io("can't read", site.path(), error);
     let mut attempt = 1;
+    let mut waited = Duration::ZERO;
     loop {
         let stamp = site.stamp().map_err(failed)?;
         let clock = Clock::of(site.as_fd(), stamp.ctime);
-        let settled = clock.wait_past(stamp.ctime);
-        let mut pass = Pass { site, clock, request, outcome: Outcome::new(stamp, settled) };
+        let mut pass = Pass { site, clock, request, outcome: Outcome::new(stamp) };
+        pass.outcome.index.settled = pass.outcome.wait_past(clock, stamp.ctime);
         pass.run(old).map_err(failed)?;
+        waited += pass.outcome.waited;
         let quiet = site.still_is(stamp).map_err(failed)?;
         if quiet || attempt == ATTEMPTS {
             pass.outcome.index.settled &= quiet;
+            pass.outcome.waited = waited;
             return Ok(pass.outcome);
         }
         attempt += 1;
@@ -137,11 +143,11 @@ pub fn reconcile<'a>(site: &SiteDir, old: Option<&Index<'a>>, request: &Request)
 }
 
 impl Outcome<'_> {
-    fn new(site: Stamp, settled: bool) -> Self {
+    fn new(site: Stamp) -> Self {
         Self {
             index: Index {
                 site,
-                settled,
+                settled: false,
                 distributions: Vec::new(),
                 order: Vec::new(),
                 without: Vec::new(),
@@ -151,7 +157,16 @@ impl Outcome<'_> {
             changes: Changes::default(),
             carried: 0,
             oddities: Vec::new(),
+            waited: Duration::ZERO,
         }
+    }
+
+    /// [`Clock::wait_past`], with the time noted that it took.
+    fn wait_past(&mut self, clock: Clock, ctime: i64) -> bool {
+        let start = Instant::now();
+        let passed = clock.wait_past(ctime);
+        self.waited += start.elapsed();
+        passed
     }
 }
 
@@ -253,7 +268,10 @@ impl<'a> Pass<'_, 'a> {
         changes.read.push(file_name.to_vec());
         match known {
             None => changes.added.push(file_name.to_vec()),
-            Some(known) if known.stamps != distribution.stamps || !known.says_the_same_as(distribution) => {
+            Some(known)
+                if !known.stamps.agree_with(&distribution.stamps)
+                    || !known.says_the_same_as(distribution) =>
+            {
                 changes.updated.push(file_name.to_vec());
             }
             Some(_) => {}
@@ -351,17 +369,20 @@ impl<'a> Pass<'_, 'a> {
         let mut waited = false;
         let mut seen = Some(stat);
         loop {
-            let horizon = self.clock.horizon();
+            let before = self.clock.now();
             let Some(mut reading) = read::read_whole(self.site.as_fd(), file_name, seen.take(), listing)?
             else {
                 return Ok(None);
             };
-            let newest = reading.distribution.stamps.newest_ctime();
-            let passed = newest < horizon;
-            if !passed && !waited && self.clock.wait_past(newest) {
+            let stamps = &mut reading.distribution.stamps;
+            let passed = stamps.all().all(|stamp| self.clock.has_passed(stamp.ctime, before));
+            if !passed && !waited {
                 waited = true;
-                continue;
+                if stamps.all().all(|stamp| self.outcome.wait_past(self.clock, stamp.ctime)) {
+                    continue;
+                }
             }
+            stamps.smudge(|ctime| !self.clock.has_passed(ctime, before));
             self.outcome.index.settled &= passed;
             reading.distribution.settled &= passed && self.is_installed(&reading.distribution);
             self.note_oddities(file_name, reading.oddities);

@@ -257,6 +257,7 @@ fn fill(report: &mut SiteReport, outcome: &Outcome<'_>) {
         names.sort();
         names.dedup();
     }
+    report.waited += outcome.waited.as_secs_f64();
     report.carried = outcome.index.distributions.len().saturating_sub(report.read.len());
     report.settled = outcome.index.is_settled();
     report.sealed = outcome.index.seal.is_some();

@@ -35,6 +35,10 @@ pub struct SiteReport {
     pub sealed: bool,
     /// How long it took.
     pub seconds: f64,
+    /// How much of that the clock of the file system was waited for, so that no later change can leave
+    /// the same stamps.
+    #[serde(default)]
+    pub waited: f64,
     /// Why it could not be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

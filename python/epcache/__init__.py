@@ -662,6 +662,7 @@ def user_cache():
 # recorded stamp. So the answer is that of the moment of the stat, which lies within the call.
 
 GUARD = 3_000_000_000  # ns; younger stamps may be repeated by a later change (FAT's 2 s, and skew)
+NO_TIME = 2_000_000_000  # ns; a ctime before that is none: the file system keeps no stamps
 
 _MOST = 500  # at most as many directories are remembered to be without distributions
 without_distributions = {}
@@ -835,9 +836,15 @@ def holds_distributions(names):
     return ".dist-info/" in ends or ".egg-info/" in ends
 
 
+def is_repeatable(mtime, ctime):
+    """Whether a later change may leave a directory with these times as well."""
+    return ctime < NO_TIME or time.time_ns() - max(mtime, ctime) <= GUARD
+
+
 def remember_without_distributions(entry, info):
-    """Note that a directory holds none, for later calls in this process; False if it is too young."""
-    if time.time_ns() - max(info.st_mtime_ns, info.st_ctime_ns) <= GUARD:
+    """Note that a directory holds none, for later calls in this process; False if its stamp may be that
+    of a later change, too."""
+    if is_repeatable(info.st_mtime_ns, info.st_ctime_ns):
         return False
     if entry:
         if len(without_distributions) >= _MOST:

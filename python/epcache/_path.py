@@ -9,11 +9,11 @@ import posix
 import time
 
 from . import (
-    GUARD,
     Unusable,
     environment,
     holds_distributions,
     identity_of,
+    is_repeatable,
     open_index,
     places,
     remember_without_distributions,
@@ -236,7 +236,7 @@ class Look:
             not trouble
             or view.index.unsettled
             or view.index.path.startswith(user_cache() or "\0")
-            or time.time_ns() - max(stamp[:2]) <= GUARD
+            or is_repeatable(*stamp[:2])
             or stamp_of(posix.stat(view.entry)) != stamp
         ):
             return

@@ -71,14 +71,41 @@ pub struct Stamps {
 }
 
 impl Stamps {
+    /// Replaces those for which `may_be_repeated` says, of their ctime, that a later change may leave
+    /// the same behind: they must prove nothing.
+    pub fn smudge(&mut self, may_be_repeated: impl Fn(i64) -> bool) {
+        let all = [Some(&mut self.itself), self.metadata.as_mut(), self.entry_points.as_mut()];
+        for stamp in all.into_iter().chain([self.top_level.as_mut(), self.files.as_mut()]).flatten() {
+            if may_be_repeated(stamp.ctime) {
+                *stamp = Stamp::REPEATABLE;
+            }
+        }
+    }
+
+    /// Whether `self` can be the stamps of what has those of `other` now, as far as they tell.
+    #[must_use]
+    pub fn agree_with(&self, other: &Self) -> bool {
+        let agree = |one: Option<Stamp>, other: Option<Stamp>| match (one, other) {
+            (Some(one), Some(other)) => one == other || [one, other].contains(&Stamp::REPEATABLE),
+            (one, other) => one == other,
+        };
+        agree(Some(self.itself), Some(other.itself))
+            && agree(self.metadata, other.metadata)
+            && agree(self.entry_points, other.entry_points)
+            && agree(self.top_level, other.top_level)
+            && agree(self.files, other.files)
+    }
+
+    /// All that there are.
+    pub fn all(&self) -> impl Iterator<Item = Stamp> + use<> {
+        let all = [Some(self.itself), self.metadata, self.entry_points, self.top_level, self.files];
+        all.into_iter().flatten()
+    }
+
     /// The time of the latest change that these stamps show, in ns.
     #[must_use]
     pub fn newest_ctime(&self) -> i64 {
-        [Some(self.itself), self.metadata, self.entry_points, self.top_level, self.files]
-            .into_iter()
-            .flatten()
-            .map(|stamp| stamp.ctime)
-            .fold(i64::MIN, i64::max)
+        self.all().map(|stamp| stamp.ctime).fold(i64::MIN, i64::max)
     }
 }
 

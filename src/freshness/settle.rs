@@ -1,7 +1,7 @@
 //! Waiting until recorded stamps can't be repeated.
 
 use std::os::fd::BorrowedFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -61,41 +61,108 @@ impl Clock {
         }
     }
 
-    /// Every change from now on gets this ctime or a later one, in ns.
+    /// The time that local file systems stamp with, for [`Self::has_passed`].
     #[must_use]
-    pub fn horizon(self) -> i64 {
+    pub fn now(self) -> i64 {
+        now()
+    }
+
+    /// Whether every change from the moment `at` on gets a later ctime than this one.
+    #[must_use]
+    pub fn has_passed(self, ctime: i64, at: i64) -> bool {
+        if tells_nothing(ctime) {
+            return false;
+        }
         match self {
-            Self::Local { granule } => now() / granule * granule,
-            Self::Remote => now().saturating_sub(3 * SECOND),
+            Self::Remote => ctime < at.saturating_sub(3 * SECOND),
+            Self::Local { granule } => {
+                // Of a file system with coarser stamps than a tick, such as exFAT's 10 ms, nothing
+                // shows but that the stamps are round.
+                let round = [10_000_000, 1_000, 100].into_iter().find(|round| ctime % round == 0);
+                let granule = granule.max(round.unwrap_or(1));
+                ctime < at / granule * granule
+            }
         }
     }
 
-    /// Waits until the horizon lies behind `ctime`, where that can be expected within a tick of the
-    /// file system; says whether it does.
+    /// Waits until every later change gets a later ctime than this one, where that can be expected
+    /// within a tick of the file system; says whether it does.
     #[must_use]
     pub fn wait_past(self, ctime: i64) -> bool {
-        let Self::Local { granule } = self else { return ctime < self.horizon() };
+        let Self::Local { granule } = self else { return self.has_passed(ctime, now()) };
         let limit = granule.saturating_add(TICK);
-        let mut waited = 0;
-        while ctime >= self.horizon() {
-            if waited > limit || ctime.saturating_sub(now()) > limit {
+        let start = Instant::now();
+        while !self.has_passed(ctime, now()) {
+            let waited = i64::try_from(start.elapsed().as_nanos()).unwrap_or(i64::MAX);
+            if tells_nothing(ctime) || waited > limit || ctime.saturating_sub(now()) > limit {
                 return false;
             }
             std::thread::sleep(Duration::from_millis(1));
-            waited += 1_000_000;
         }
         true
     }
 }
 
-/// Whether `ctime` is at least `age` ago. A time in the future is not.
+/// Whether this is no time at all: what a file system without stamps shows, and images in which all
+/// times were set to the beginning.
+#[must_use]
+pub fn tells_nothing(ctime: i64) -> bool {
+    ctime < 2 * SECOND
+}
+
+/// Whether `ctime` is at least `age` ago. A time in the future is not, and what is no time is not.
 #[must_use]
 pub fn is_older_than(ctime: i64, age: Duration) -> bool {
-    i64::try_from(age.as_nanos()).is_ok_and(|age| now().saturating_sub(ctime) >= age)
+    !tells_nothing(ctime) && i64::try_from(age.as_nanos()).is_ok_and(|age| now().saturating_sub(ctime) >= age)
 }
 
 /// The time that local file systems stamp with: the real time at the last tick, in ns.
 pub(super) fn now() -> i64 {
     let now = clock_gettime(ClockId::RealtimeCoarse);
     now.tv_sec.saturating_mul(SECOND).saturating_add(now.tv_nsec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCAL: Clock = Clock::Local { granule: 1 };
+    const NOW: i64 = 1_763_812_000_123_456_789;
+
+    #[test]
+    fn a_tick_is_over_when_its_successor_has_begun() {
+        assert!(LOCAL.has_passed(NOW - 1, NOW));
+        assert!(!LOCAL.has_passed(NOW, NOW));
+        assert!(!LOCAL.has_passed(NOW + 1, NOW));
+    }
+
+    #[test]
+    fn round_stamps_are_those_of_a_coarser_clock() {
+        for round in [100, 1_000, 10_000_000] {
+            let stamp = NOW / round * round;
+            assert!(stamp < NOW);
+            assert!(!LOCAL.has_passed(stamp, NOW), "{round}");
+            assert!(LOCAL.has_passed(stamp, stamp + round), "{round}");
+        }
+        let second = Clock::Local { granule: SECOND };
+        let stamp = NOW / SECOND * SECOND;
+        assert!(!second.has_passed(stamp, stamp + SECOND - 1));
+        assert!(second.has_passed(stamp, stamp + SECOND));
+    }
+
+    #[test]
+    fn a_clock_of_which_nothing_is_known_may_be_coarse_and_late() {
+        assert!(!Clock::Remote.has_passed(NOW - 3 * SECOND, NOW));
+        assert!(Clock::Remote.has_passed(NOW - 3 * SECOND - 1, NOW));
+    }
+
+    #[test]
+    fn the_beginning_of_time_never_passes() {
+        for stamp in [0, 1, SECOND, -SECOND] {
+            assert!(!LOCAL.has_passed(stamp, NOW), "{stamp}");
+            assert!(!LOCAL.wait_past(stamp), "{stamp}");
+            assert!(!Clock::Remote.has_passed(stamp, NOW), "{stamp}");
+            assert!(!is_older_than(stamp, INSTALLING), "{stamp}");
+        }
+    }
 }
