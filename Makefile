@@ -8,7 +8,7 @@ DIST = dist
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST = .cache/venv/bin/python -m pytest -ra
 
-.PHONY: build test test-upstream test-histories test-hook test-programs soak test-packages test-images test-faults test-faults-full demo lint bench vendor rpm wheel sdist install clean
+.PHONY: build test test-upstream test-histories test-freshness test-hook test-programs soak test-packages test-images test-faults test-faults-full demo lint bench vendor rpm wheel sdist install clean
 
 build:
 	$(CARGO) build --release --locked
@@ -28,8 +28,19 @@ test-histories: .cache/venv build
 	$(PYTEST) tests/histories
 	.cache/venv/bin/python tests/histories --count $(COUNT) --seed $(or $(SEED),0)
 
+# Installers, the tool and readers interleaved at random on many file systems (docs/reliability.md): COUNT
+# reads are checked, from the history SEED on. Needs root.
+test-freshness: COUNT = 50000
+test-freshness: .cache/venv .cache/stevedore build
+	@test "$$(id -u)" = 0 || { echo "tests/freshness: needs root, to mount file systems" >&2; exit 1; }
+	$(PYTEST) tests/freshness
+	.cache/venv/bin/python tests/freshness --count $(COUNT) --seed $(or $(SEED),0)
+
+# Both at length; the table in docs/reliability.md is written anew.
 soak: COUNT = 200000
-soak: .cache/venv build
+soak: READS = 1000000
+soak: .cache/venv .cache/stevedore build
+	.cache/venv/bin/python tests/freshness --count $(READS) --seed $(or $(SEED),1000000) --table docs/reliability.md
 	.cache/venv/bin/python tests/histories --count $(COUNT) --seed $(or $(SEED),1000000)
 
 # Real programs with acceleration and without, in environments with PYTHONS.
@@ -102,6 +113,10 @@ sdist: .cache/maturin
 .cache/venv:
 	$(PYTHON) -m venv $@
 	$@/bin/pip --quiet install pytest 'ruff>=0.17,<0.18'
+
+# To compare with. A newer one may do otherwise.
+.cache/stevedore:
+	.cache/venv/bin/pip --quiet install --target $@ 'stevedore>=5.4,<6'
 
 # Packages build first and pass DESTDIR, PREFIX and PYTHON_DIR.
 install:
