@@ -212,7 +212,7 @@ fn a_command_that_keeps_its_terminal_at_ctrl_z_keeps_it() {
 fn a_stop_that_is_sent_to_us_alone_stops_both_and_going_on_too() {
     let place = Place::new();
     let (listener, words) = Listener::new(&place, "heard", &[18, 20]);
-    let terminal = typed_at_a_shell(&place, &by_way_of_us(&words));
+    let _terminal = typed_at_a_shell(&place, &by_way_of_us(&words));
     let (command, ours) = listener.ready();
     for _ in 0..3 {
         kill(Pid::from_raw(ours), Signal::SIGTSTP).expect("our own process");
