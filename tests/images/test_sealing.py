@@ -59,7 +59,7 @@ def test_the_file_says_what_the_format_wants(environment):
 
 def test_the_command_of_the_readme_seals(environment):
     (block,) = re.findall(r"```dockerfile\n(.*?)```", (CHECKOUT / "README.md").read_text(), re.DOTALL)
-    (command,) = re.findall(r"&& /opt/venv/bin/epcache (.*)", block)
+    (command,) = re.findall(r"&& /opt/venv/bin/epcache refresh (.*)", block)
     refresh(*command.replace("/opt/venv", str(environment.root / "opt/venv")).split())
     assert environment.status()["sealed"]
 
