@@ -184,7 +184,9 @@ class Play:
 
     def touched(self, number):
         edit = self.history["operations"][number]
-        return {edit[name]["directory"] for name in ("distribution", "new", "old") if edit.get(name)}
+        names = {edit[name]["directory"] for name in ("distribution", "new", "old") if edit.get(name)}
+        # What pip has put aside it deletes file by file, before its directory is seen to go.
+        return names | {first + name[1:] for name in names for first in "~-.=%0"}
 
     def tool(self, by, after, steps):
         finished = [number for number in self.unseen if number not in self.running]
