@@ -139,7 +139,7 @@ class EntryPoint:
         if "_unconfirmed" in attributes:
             from ._confirm import confirm
 
-            confirm(self._index, self._row, self.name, self._value, self.group)
+            attributes["_value"] = confirm(self._index, self._row, self.name, self._value, self.group)
             del attributes["_unconfirmed"]
         return attributes["_value"]
 

@@ -19,7 +19,12 @@ class TamperedIndexError(RuntimeError):
 
 
 def confirm(index, row, name, value, group):
-    """Raise `TamperedIndexError` unless the distribution of that row has this entry point."""
+    """The value of an entry point that the distribution of that row has; `TamperedIndexError` if it has
+    none that the index could mean.
+
+    Where the distribution has changed since, as in the middle of a package manager's work, that is its
+    own value.
+    """
     view = view_of(index)
     confirmed = index.__dict__.setdefault("confirmed", {})
     if view is None:
@@ -30,14 +35,19 @@ def confirm(index, row, name, value, group):
             confirmed[row] = _all_in(index.site_directory)
     elif row not in confirmed:
         confirmed[row] = _read(f"{view.entry}/{view.names[view.rows.index(row)]}/entry_points.txt")
-    if (name, value, group) not in confirmed[row]:
-        from shlex import quote
+    if (name, value, group) in confirmed[row]:
+        return value
+    if view is None or view.has_moved(row):
+        for own_name, own_value, own_group in confirmed[row]:
+            if (own_name, own_group) == (name, group):
+                return own_value
+    from shlex import quote
 
-        raise TamperedIndexError(
-            f"{index.path}: {name!r} of the group {group!r} is said to be {value!r}, which its "
-            f"distribution does not confirm\n"
-            f"hint: epcache refresh --full {quote(index.site_directory)}"
-        )
+    raise TamperedIndexError(
+        f"{index.path}: {name!r} of the group {group!r} is said to be {value!r}, which its "
+        f"distribution does not confirm\n"
+        f"hint: epcache refresh --full {quote(index.site_directory)}"
+    )
 
 
 def _all_in(site):
@@ -45,19 +55,23 @@ def _all_in(site):
     try:
         names = posix.listdir(site)
     except OSError:
-        return frozenset()
-    found = [_read(f"{site}/{name}/entry_points.txt") for name in names if name.lower().endswith(_ENDS)]
-    return frozenset().union(*found)
+        return {}
+    found = {}
+    for name in names:
+        if name.lower().endswith(_ENDS):
+            found.update(_read(f"{site}/{name}/entry_points.txt"))
+    return found
 
 
 def _read(path):
+    # As the keys of a dictionary, which keeps their order.
     try:
         descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOFOLLOW)
     except OSError:
-        return frozenset()
+        return {}
     try:
         with open(descriptor, encoding="utf-8") as file:
             text = file.read(_MOST + 1)
-        return frozenset(parse(text))
+        return dict.fromkeys(parse(text))
     except (OSError, ValueError, TypeError):
-        return frozenset()
+        return {}

@@ -48,6 +48,7 @@ class Native:
         self._indexed = indexed(module.PathDistribution, self)
         self._entry_point = module.EntryPoint
         self._unconfirmed = _unconfirmed(module.EntryPoint)
+        self._at_once = issubclass(module.EntryPoint, tuple)
         # What 3.9 may read in another way, and what some versions refuse, they have to be shown.
         self._shown = b"" if self._groups else b"c"
         if _refuses(module.EntryPoint):
@@ -101,6 +102,8 @@ class Native:
         if row is None or row in view.index.opaque:
             return None
         if self._shown and self._shown in view.table.flags(row):
+            return None
+        if self._at_once and view.index.foreign and view.has_moved(row):
             return None
         return row if view.lasting else view.row(item, ENTRY_POINTS)
 
@@ -201,8 +204,7 @@ def _unconfirmed(entry_point):
 
         def at_once(index, row):
             def make(name, value, group):
-                confirm(index, row, name, value, group)
-                return entry_point(name, value, group)
+                return entry_point(name, confirm(index, row, name, value, group), group)
 
             return make
 
@@ -213,7 +215,9 @@ def _unconfirmed(entry_point):
         def value(self):
             attributes = self.__dict__
             if "_origin" in attributes:
-                confirm(*attributes["_origin"], self.name, attributes["value"], self.group)
+                attributes["value"] = confirm(
+                    *attributes["_origin"], self.name, attributes["value"], self.group
+                )
                 del attributes["_origin"]
             return attributes["value"]
 

@@ -170,6 +170,13 @@ class View:
                 self.moved = self.moved or self.names[item]
         return row if proofs[item] else None
 
+    def has_moved(self, row):
+        """Whether a distribution is by now another than the one that the index has its entry points of."""
+        name = self.names[self.rows.index(row)]
+        itself, _, entry_points = self.table.stamps(row)
+        same = self._has(name, itself)
+        return not (same and (entry_points == b"-" or self._has(f"{name}/entry_points.txt", entry_points)))
+
     def prove_entry_points(self):
         """Prove for all at once that their entry points are as recorded: the loop that a stale index
         costs, so it goes without the steps in between."""

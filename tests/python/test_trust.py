@@ -138,6 +138,34 @@ def test_accelerated_programs_are_protected_too(python, site):
     run(python, site, ACCELERATED)
 
 
+REBUILT = """
+import os
+if library == 'accelerated':
+    epcache.accelerate()
+    import importlib.metadata as M
+else:
+    M = epcache
+def ask(group):
+    return M.entry_points(group=group) if sys.version_info >= (3, 10) or M is epcache else M.entry_points()[group]
+# Values that have been confirmed once are kept; tuples are when they are made.
+kept = [] if issubclass(M.EntryPoint, tuple) else list(ask('g'))
+before = os.stat(sys.path[1])
+file = sys.path[1] + '/foo-1.dist-info/entry_points.txt'
+with open(file + '.new', 'w') as new:
+    new.write('[g]\\na = os:linesep\\nb = os:sep\\n')
+os.rename(file + '.new', file)
+assert os.stat(sys.path[1]) == before  # so that the index gives the site proof
+assert sorted((ep.name, ep.value) for ep in ask('g')) == [('a', 'os:linesep'), ('b', 'os:sep')]
+assert all(ep.load() == os.linesep for ep in kept if ep.name == 'a')
+"""
+
+
+@pytest.mark.parametrize("library", ["own", "accelerated"])
+def test_a_package_that_is_just_being_rebuilt_is_not_taken_for_tampered_with(python, site, library):
+    write(site)
+    run(python, site, f"library = {library!r}\n{REBUILT}")
+
+
 @pytest.mark.parametrize("name", ["../elsewhere-1.dist-info", "/tmp/elsewhere-1.dist-info", "foo.txt"])
 def test_a_row_leads_nowhere_else(python, site, name):
     add(site.parent, "elsewhere-1.dist-info", "[g]\nz = os:name\n")
@@ -179,14 +207,9 @@ os.rename(index, index + '.old')
 assert (before['a'].value, before['c'].value) == ('os.path:join', 'os:name')
 """
     run(python, site, code)
+    # Whose it was can't be told any more, so it may have changed since: what is used is its own anyway.
     write(site, change=tamper)
-    run(
-        python,
-        site,
-        code.replace(
-            "assert (", "assert refused(before['a'].load)\nbefore['a'] = before['c']; assert ("
-        ).replace("'os.path:join', ", "'os:name', "),
-    )
+    run(python, site, code)
 
 
 def test_a_damaged_table_of_distributions_keeps_no_value_from_being_confirmed(python, site):
