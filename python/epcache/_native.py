@@ -114,7 +114,14 @@ class Native:
         make = self._entry_point
         if view.index.foreign:
             make = self._unconfirmed(view.index, view.rows[item])
-        found = [make(name, value, group) for group, name, value in records]
+        try:
+            found = [make(name, value, group) for group, name, value in records]
+        except RuntimeError:
+            # Tampered with; unless it has changed since it was last looked at.
+            if not view.has_moved(view.rows[item]):
+                raise
+            groups = {group for group, _, _ in records}
+            return [entry_point for entry_point in distribution.entry_points if entry_point.group in groups]
         if self._groups:
             for entry_point in found:
                 entry_point._for(distribution)

@@ -177,10 +177,6 @@ class Crowd:
         site = self.system_site if where == "system" else self.site
         version = list(INTERPRETERS)[number % len(INTERPRETERS)]
         role = "accelerated" if number % 3 == 0 else "own"
-        if where == "system" and version in ("3.9", "3.10"):
-            # There entry points are tuples whose values are confirmed by the distribution at once, which
-            # fails as long as a package manager has not run the trigger.
-            role = "own"
         script = pathlib.Path(__file__).with_name("crowd_reader.py")
         told = self.directory / f"reader-{where}-{number}"
         arguments = [READER, role, site, told, self.directory / "stop", number, int(once)]
