@@ -136,7 +136,8 @@ class World:
         ):
             raise RuntimeError(f"the trigger says: {done.stderr}")
         for name, kept in self.sites.items():
-            if kept == "system":
+            # Somebody may just be putting another directory in its place.
+            if kept == "system" and os.path.isdir(self.site(name)):
                 self.indexed[name].add(self.stamp(name))
 
     def by_writer(self, _name, site):
