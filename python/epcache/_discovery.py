@@ -119,6 +119,7 @@ def _collect(flavour, group, look):
             lasting = _of_view(view, other, group, told_apart, found, waiting) and lasting
             later += [other.distribution(view, item) for item in waiting]
             continue
+        lasting = False  # nothing tells when a finder would find something else
         for distribution in other:
             if flavour.has_metadata is None or flavour.has_metadata(distribution):
                 add(distribution)

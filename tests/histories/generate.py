@@ -76,7 +76,7 @@ class _Author:
         if rng.random() < 0.25:
             steps.append(self.egg())
         # In 3.9 what a foreign finder finds has neither names nor entry points that know where they are from.
-        if rng.random() < 0.06 and self.python != "3.9":
+        if rng.random() < 0.15 and self.python != "3.9":
             steps.append({"do": "finder", "site": rng.choice(list(self.sites)), "first": rng.random() < 0.5})
         steps += [self.index(site) for site in self.sites if rng.random() < 0.85]
         steps += [self.path(), self.ask()]

@@ -357,6 +357,16 @@ def test_other_finders_take_part_in_their_place(python, tmp_path, place):
     assert ("made" in names) != ("later" in names)
 
 
+@pytest.mark.parametrize("distributions", [[], [PLAIN]])
+def test_other_finders_are_asked_every_time(python, tmp_path, distributions):
+    site = make(tmp_path / "site", distributions)
+    index(site)
+    calls = "Finder.find_distributions = lambda context: [Dist()] * (calls.append(context) or len(calls) > 1)"
+    setup = f"{FINDER}\ncalls = []\n{calls}\nsys.meta_path.insert(0, Finder)"
+    answers = ask(python, [site], [{"name": "made"}] * 3, setup=setup)["answers"]
+    assert [len(answer) for answer in answers] == [0, 1, 1]
+
+
 def test_without_the_standard_finder_the_path_is_not_searched(python, tmp_path):
     site = make(tmp_path / "site", [PLAIN])
     index(site)
