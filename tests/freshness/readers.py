@@ -132,6 +132,8 @@ class Reader:
                 return getattr(self, question[0])(*question[1:])
         except OSError as error:
             return ["raised", error.errno]
+        except TypeError:
+            return ["raised", "TypeError"]
         finally:
             self._count, self._overlap = count, kept
             if before is None:
