@@ -9,8 +9,8 @@ import posix
 
 from ._origin import view_of
 from ._parse import parse
+from ._view import ENDS
 
-_ENDS = (".dist-info", ".egg-info")
 _MOST = 1 << 20  # bytes; the index describes no larger file
 
 
@@ -58,7 +58,7 @@ def _all_in(site):
         return {}
     found = {}
     for name in names:
-        if name.lower().endswith(_ENDS):
+        if name.lower().endswith(ENDS):
             found.update(_read(f"{site}/{name}/entry_points.txt"))
     return found
 

@@ -111,21 +111,28 @@ class Native:
         if not records:
             return ()
         distribution = self.distribution(view, item)
-        make = self._entry_point
         if view.index.foreign:
-            make = self._unconfirmed(view.index, view.rows[item])
-        try:
+            found = self._made_of_foreign(view, view.rows[item], records, distribution)
+        else:
+            make = self._entry_point
             found = [make(name, value, group) for group, name, value in records]
-        except RuntimeError:
-            # Tampered with; unless it has changed since it was last looked at.
-            if not view.has_moved(view.rows[item]):
-                raise
-            groups = {group for group, _, _ in records}
-            return [entry_point for entry_point in distribution.entry_points if entry_point.group in groups]
         if self._groups:
             for entry_point in found:
                 entry_point._for(distribution)
         return found
+
+    def _made_of_foreign(self, view, row, records, distribution):
+        from ._confirm import TamperedIndexError
+
+        make = self._unconfirmed(view.index, row)
+        try:
+            return [make(name, value, group) for group, name, value in records]
+        except TamperedIndexError:
+            # Unless it has changed since it was last looked at.
+            if not view.has_moved(row):
+                raise
+            groups = {group for group, _, _ in records}
+            return [entry_point for entry_point in distribution.entry_points if entry_point.group in groups]
 
     def read(self, view, item, group):
         """The entry points of a group, or all, from the disk."""

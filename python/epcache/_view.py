@@ -14,7 +14,7 @@ from ._table import ENTRY_POINTS, METADATA, Table
 
 TOP_LEVEL = 3
 
-_ENDS = (".dist-info", ".egg-info")
+ENDS = (".dist-info", ".egg-info")  # of the names of distributions' directories
 _EMPTY_GUARD = 60_000_000_000  # ns; for a distribution that has no metadata yet
 
 
@@ -64,7 +64,7 @@ class View:
     @classmethod
     def listed(cls, entry, listing):
         """Of a directory without an index."""
-        names = [name for name in listing if name.lower().endswith(_ENDS)]
+        names = [name for name in listing if name.lower().endswith(ENDS)]
         return cls(entry, names, [None] * len(names), listing=listing)
 
     @classmethod
@@ -82,7 +82,7 @@ class View:
         table = Table(index)
         names = table.names()
         row_of = dict(zip(names, range(len(names)))).get
-        names = [name for name in listing if name.lower().endswith(_ENDS)]
+        names = [name for name in listing if name.lower().endswith(ENDS)]
         return cls(entry, names, list(map(row_of, names)), index, table, listing)
 
     def settle(self, now):
@@ -134,14 +134,14 @@ class View:
         """Whether each distribution has a key of its own, told by the name of its directory."""
         stems = self.stems()
         # "_" is the stem of leading dots, too, which tell no key.
-        plain = not {"", "_"} & stems.keys() and all(name.endswith(_ENDS) for name in self.names)
+        plain = not {"", "_"} & stems.keys() and all(name.endswith(ENDS) for name in self.names)
         return plain and len(stems) == len(self.names)
 
     def key(self, item, flavour):
         """By what two distributions are the same for `entry_points()`."""
         name = self.names[item]
         # As for os.path.splitext, nothing is a suffix after leading dots alone.
-        key = stem_key(name) if name.endswith(_ENDS) and name.rpartition(".")[0].strip(".") else ""
+        key = stem_key(name) if name.endswith(ENDS) and name.rpartition(".")[0].strip(".") else ""
         if not key:
             # Of the metadata then.
             row = self.row(item, METADATA)
@@ -174,8 +174,7 @@ class View:
         """Whether a distribution is by now another than the one that the index has its entry points of."""
         name = self.names[self.rows.index(row)]
         itself, _, entry_points = self.table.stamps(row)
-        same = self._has(name, itself)
-        return not (same and (entry_points == b"-" or self._has(f"{name}/entry_points.txt", entry_points)))
+        return not (self._has(name, itself) and self._has_entry_points(name, entry_points))
 
     def prove_entry_points(self):
         """Prove for all at once that their entry points are as recorded: the loop that a stale index
@@ -223,10 +222,13 @@ class View:
         if not self._itself[item]:
             return False
         if source == ENTRY_POINTS:
-            return entry_points == b"-" or self._has(f"{name}/entry_points.txt", entry_points)
+            return self._has_entry_points(name, entry_points)
         if source == METADATA:
             return metadata == b"-" or self._has(f"{name}/{metadata_file(name)}", metadata)
         return self._proves_top_level(name, row)
+
+    def _has_entry_points(self, name, recorded):
+        return recorded == b"-" or self._has(f"{name}/entry_points.txt", recorded)
 
     def _proves_top_level(self, name, row):
         _, _, kind, names, _ = self.table.top_level(row)

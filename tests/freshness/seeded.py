@@ -48,7 +48,7 @@ OF_THE_READER = {
         ["--on", "xfs"],
         [
             ("_view.py", 'if file != b"-":', "if not file:"),
-            ("_view.py", 'return entry_points == b"-" or', "return True or"),
+            ("_view.py", 'return recorded == b"-" or', "return True or"),
         ],
     ),
     "directories without stamps are remembered to be empty": (

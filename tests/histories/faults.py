@@ -33,7 +33,7 @@ FAULTS = {
         ["--role", "own", "--proof", "strict"],
         [
             ("_view.py", 'if file != b"-":', "if not file:"),
-            ("_view.py", 'return entry_points == b"-" or', "return True or"),
+            ("_view.py", 'return recorded == b"-" or', "return True or"),
         ],
     ),
     "the metadata file itself is not looked at": (
