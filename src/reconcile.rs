@@ -22,7 +22,7 @@ use crate::distribution::top_level::Kind;
 use crate::distribution::{Distribution, name};
 use crate::error::{Error, Result};
 use crate::freshness::Stamp;
-use crate::freshness::settle::{Clock, INSTALLING, INSTALLING_WITHOUT_METADATA, is_older_than};
+use crate::freshness::settle::{Clock, INSTALLING, INSTALLING_MORE, is_older_than};
 use crate::index::Index;
 use crate::site::{Listing, SiteDir};
 
@@ -392,11 +392,19 @@ impl<'a> Pass<'_, 'a> {
 
     /// Whether whoever installs this distribution must be done with it.
     fn is_installed(&self, distribution: &Distribution<'_>) -> bool {
-        // An .egg-info that is a file is its own metadata.
-        let named = distribution.identity.as_ref().is_some_and(|identity| identity.name.is_some());
-        let has_metadata = named || distribution.stamps.metadata.is_some();
-        let age = if has_metadata { INSTALLING } else { INSTALLING_WITHOUT_METADATA };
-        self.request.finished || is_older_than(distribution.stamps.newest_ctime(), age)
+        let is_older_than = |age| is_older_than(distribution.stamps.newest_ctime(), age);
+        self.request.finished
+            || is_older_than(INSTALLING_MORE)
+            || is_older_than(INSTALLING) && self.is_complete(distribution)
+    }
+
+    /// Whether nothing is missing that its installer may still bring. What is opaque is read from the disk
+    /// in any case.
+    fn is_complete(&self, distribution: &Distribution<'_>) -> bool {
+        let named = distribution.identity.as_ref().is_none_or(|identity| identity.name.is_some());
+        let has_entry_points = distribution.entry_points.is_none()
+            || distribution.stamps.entry_points.is_some_and(|stamp| stamp.size > 0);
+        named && (has_entry_points || read::has_its_last_file(self.site.as_fd(), &distribution.file_name))
     }
 
     fn note_oddities(&mut self, file_name: &[u8], oddities: Vec<String>) {

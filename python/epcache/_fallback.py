@@ -71,9 +71,22 @@ def of_path_entry(entry, name=None):
     # 3.9 knows no normalized names, so there all are looked for.
     filtered = name is not None and not hasattr(importlib.metadata, "EntryPoints")
     context = importlib.metadata.DistributionFinder.Context(name=None if filtered else name, path=[entry])
-    for found in finder.find_distributions(context):
-        if not filtered or _is_called(found._path, name):
-            yield Distribution(found._path)
+    found = finder.find_distributions(context)
+    if not hasattr(importlib.metadata, "EntryPoints"):
+        found = _grouped(found)
+    for one in found:
+        if not filtered or _is_called(one._path, name):
+            yield Distribution(one._path)
+
+
+def _grouped(distributions):
+    """In the order of later versions: those with one stem behind each other, and what is in eggs last."""
+    infos, eggs = {}, {}
+    for one in distributions:
+        base = os.path.basename(str(one._path).rstrip("/")).lower()
+        is_info = base.endswith((".dist-info", ".egg-info"))
+        (infos if is_info else eggs).setdefault(stem_key(base), []).append(one)
+    return [one for together in (*infos.values(), *eggs.values()) for one in together]
 
 
 def _is_called(path, name):

@@ -15,7 +15,8 @@ from ._table import ENTRY_POINTS, METADATA, Table
 TOP_LEVEL = 3
 
 ENDS = (".dist-info", ".egg-info")  # of the names of distributions' directories
-_EMPTY_GUARD = 60_000_000_000  # ns; for a distribution that has no metadata yet
+_UNFINISHED_GUARD = 60_000_000_000  # ns; where something is missing that an installer may still bring
+_LAST_FILES = ("INSTALLER", "installed-files.txt")  # what pip and uv write when all others are there
 
 
 def stem_of(name):
@@ -91,8 +92,8 @@ class View:
         for item, row in enumerate(self.rows):
             if row not in self._unsettled:
                 continue
-            guard = GUARD if self.table.stamps(row)[1] != b"-" else _EMPTY_GUARD
-            if now - self.table.newest_change(row) <= guard:
+            age = now - self.table.newest_change(row)
+            if age <= GUARD or age <= _UNFINISHED_GUARD and not self._is_complete(item, row):
                 return
             if not all(self.row(item, source) == row for source in (ENTRY_POINTS, METADATA)):
                 return
@@ -100,6 +101,24 @@ class View:
                 return
         self._unsettled = frozenset()
         self.lasting = True
+
+    def _is_complete(self, item, row):
+        """Whether nothing is missing that an installer may still bring."""
+        flags = self.table.flags(row)
+        if b"n" in flags:
+            return False
+        entry_points = self.table.stamps(row)[2]
+        if b"e" in flags or entry_points != b"-" and not entry_points.endswith(b" 0"):
+            return True
+        for name in _LAST_FILES:
+            try:
+                posix.lstat(f"{self.entry}/{self.names[item]}/{name}")
+                return True
+            except NotADirectoryError:
+                return True
+            except OSError:
+                continue
+        return False
 
     def again(self):
         """The same, with nothing kept with it."""

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::inferred::{FileList, infer};
@@ -119,6 +119,16 @@ pub fn stamps_now(site: BorrowedFd<'_>, known: &Distribution<'_>) -> io::Result<
         }
     }
     Ok(stamps)
+}
+
+/// Whether a distribution has the file that pip and uv write when all others are there, or is a file
+/// itself. Package managers write none, but they say when they have finished.
+#[must_use]
+pub fn has_its_last_file(site: BorrowedFd<'_>, file_name: &[u8]) -> bool {
+    ["INSTALLER", "installed-files.txt"].into_iter().any(|last| {
+        let found = rustix::fs::statat(site, path(file_name, last), AtFlags::SYMLINK_NOFOLLOW);
+        matches!(found, Ok(_) | Err(Errno::NOTDIR))
+    })
 }
 
 /// The stamps of a distribution but for that of its list of files.

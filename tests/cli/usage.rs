@@ -71,6 +71,37 @@ fn the_answer_no_ends_with_1_and_yes_with_0() {
 }
 
 #[test]
+fn what_an_installer_may_still_bring_is_waited_for() {
+    let place = Place::new();
+    let sites: Vec<_> = [
+        (&["METADATA"][..], "unsettled"),
+        (&["METADATA", "INSTALLER"], "fresh"),
+        (&["METADATA", "entry_points.txt"], "fresh"),
+        (&["INSTALLER", "entry_points.txt"], "unsettled"),
+    ]
+    .into_iter()
+    .enumerate()
+    .map(|(number, (files, state))| {
+        let site = place.directory(&format!("site{number}"));
+        let directory = install(&site, "foo");
+        fs::write(directory.join("INSTALLER"), "pip\n").expect("room");
+        for name in ["METADATA", "entry_points.txt", "INSTALLER"] {
+            if !files.contains(&name) {
+                fs::remove_file(directory.join(name)).expect("was just written");
+            }
+        }
+        (site, files, state)
+    })
+    .collect();
+    std::thread::sleep(epcache::freshness::settle::INSTALLING);
+    for (site, files, state) in sites {
+        assert_eq!(run(place.epcache([&"refresh".into(), &site])).status, Some(0));
+        let ended = run(place.epcache([&"status".into(), &site]));
+        assert!(ended.out.contains(state), "{files:?}: {ended:?}");
+    }
+}
+
+#[test]
 fn a_failure_ends_with_3_and_the_other_directories_are_done() {
     let place = Place::new();
     let (site, file, egg) = (place.directory("site"), place.path().join("file"), place.directory("foo.egg"));

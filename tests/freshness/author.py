@@ -145,6 +145,8 @@ class _Author:
                 active.remove(number)
             elif chance < 0.1 and not (self.kept == "system" and self.installers):
                 steps.append(self.tool(active))
+            elif chance < 0.112:
+                steps.append(["age"])
             else:
                 steps.append(["go", number, rng.choice([1, 1, 1, 2, 2, 3, 5])])
             steps += self.reads(active)

@@ -162,9 +162,8 @@ def copied_once(root, path, to):
     except OSError:
         pass
     edits.remove(to)
-    with open(path, "rb") as source, open(to, "wb") as target:
-        target.write(source.read())
-    os.chmod(to, 0o755)
+    # By a program of its own: a child that is being made here must not hold what is to be run open.
+    subprocess.run(["cp", "--", path, to], check=True)
     keep = pathlib.Path(root).parent / f".copy-{os.path.basename(to)}"
     try:
         os.link(to, keep)
