@@ -116,6 +116,12 @@ class Caller:
         count = len(self.tree.contents)
         return Pairs.of_runs(pairs, lambda _: None, lambda: self._counted(self._full, 0, count), floor)
 
+    def everything(self):
+        """One run that reads everything, whatever it has to say of that."""
+        return self._machine.run(
+            [self._epcache, *self._full], self._user, self._environment, may_complain=True
+        )
+
     def _run(self, arguments):
         return self._machine.run([self._epcache, *arguments], self._user, self._environment)
 

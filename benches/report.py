@@ -40,6 +40,24 @@ class Row:
         return cls("floor", cells, missed)
 
     @classmethod
+    def of_hostility(cls, name, count, pairs, bound):
+        """How many times as long as on a harmless directory something took on a hostile one."""
+        low, ratio, high = pairs.ratio()
+        hostile, harmless = pairs.medians()
+        missed = [f"{name}, hostile: {ratio:.2f} times, more than {bound}"] if ratio > bound else []
+        cells = {
+            "what": name,
+            "distributions": f"{count:,}",
+            "hostile": f"{hostile:.1f} ms",
+            "harmless": f"{harmless:.1f} ms",
+            "ratio": f"**{ratio:.2f}**",
+            "quartiles": f"{low:.2f} to {high:.2f}",
+            "bound": f"≤ {bound}",
+            "peak memory": f"{pairs.memory:.1f} MiB",
+        }
+        return cls("hostile", cells, missed)
+
+    @classmethod
     def of_ratio(cls, version, what, pairs, at_least=None, at_most=None):
         """How many times as fast as something else (with `at_most`, as slow) the reader was."""
         low, ratio, high = pairs.ratio(invert=at_most is None)
@@ -142,6 +160,7 @@ lie apart, which they do on a busy machine. The site directories are synthetic a
 
     make bench                                 # everything, and this page
     benches/run --only refreshing              # the first table
+    benches/run --only hostile                 # the second
     benches/run --only reading                 # the reader
     benches/run --only real_programs           # the real programs
     benches/run --only pip_hook                # pip with the hook
@@ -167,6 +186,14 @@ on a tree with its own user `epcache`, so their times include the fork and givin
 Peak memory is that of the largest process.
 
 {floor}
+## On a hostile directory
+
+As many distributions as in the harmless one that it is compared with, in each of which something is wrong
+(`benches/hostile.py`): named pipes, sockets, endless devices, sparse files of 1 TiB, links out of the
+directory, directories 200 deep, noise, and names with control characters, in the place of metadata and
+entry points.
+
+{hostile}
 ## Against importlib.metadata
 
 Every interpreter asks in a virtual environment of its own, in which the same site directory is put: 500
@@ -229,9 +256,9 @@ quartiles; and, held against the bound, how long passes in the hook itself, with
 
 def write(path, rows, scratch, facts):
     """Write the page; `facts` are what else it tells."""
-    kinds = ("floor", "reading", "programs", "hook")
+    kinds = ("floor", "hostile", "reading", "programs", "hook")
     of = {kind: [row for row in rows if row.table == kind] for kind in kinds}
-    tables = {kind: table(of[kind]) for kind in ("floor", "programs", "hook")}
+    tables = {kind: table(of[kind]) for kind in ("floor", "hostile", "programs", "hook")}
     tables["reading"] = table(by_version(of["reading"], "measured"))
     tables["times"] = table(by_version(of["reading"], "times"))
     path.write_text(PAGE.format(machine=machine(scratch, Pairs.quick), **tables, **facts).rstrip() + "\n")
