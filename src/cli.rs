@@ -147,7 +147,10 @@ pub struct Status {
     /// Which others
     #[command(flatten)]
     pub selection: Selection,
-    /// A JSON array
+    /// Say instead how processes that read metadata are confined here
+    #[arg(long, conflicts_with_all = ["site", "venv", "python", "user", "system", "all"])]
+    pub sandbox: bool,
+    /// A JSON array; with --sandbox, an object
     #[arg(long)]
     pub json: bool,
 }

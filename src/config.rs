@@ -1,4 +1,4 @@
-//! The configuration: which site directories are system-wide.
+//! The configuration: which site directories are system-wide, and how strictly processes are confined.
 //!
 //! `/etc/epcache/config.toml` overrides `/usr/lib/epcache/config.toml` key by key; without either, the
 //! same defaults are compiled in.
@@ -17,13 +17,16 @@ const FILES: [&str; 2] = ["/usr/lib/epcache/config.toml", "/etc/epcache/config.t
 /// The largest configuration file that is read.
 const MAX_SIZE: u64 = 1 << 20;
 const SITE_DIRECTORIES: &str = "site-directories";
-const KEYS: [&str; 1] = [SITE_DIRECTORIES];
+const REQUIRE_SANDBOX: &str = "require-sandbox";
+const KEYS: [&str; 2] = [SITE_DIRECTORIES, REQUIRE_SANDBOX];
 
 /// What the administrator has settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Absolute glob patterns of the system-wide site directories.
     pub site_directories: Vec<String>,
+    /// Whether nothing is done by a process that is not confined in every way this program knows.
+    pub require_sandbox: bool,
 }
 
 impl Default for Config {
@@ -33,7 +36,7 @@ impl Default for Config {
             "/usr/lib/python3.*/site-packages",
             "/usr/lib64/python3.*/site-packages",
         ];
-        Self { site_directories: patterns.map(str::to_owned).to_vec() }
+        Self { site_directories: patterns.map(str::to_owned).to_vec(), require_sandbox: false }
     }
 }
 
@@ -63,6 +66,10 @@ impl Config {
             let line = find_key(text, &key);
             match key.as_str() {
                 SITE_DIRECTORIES => self.site_directories = patterns(value).map_err(|why| (line, why))?,
+                REQUIRE_SANDBOX => {
+                    let wrong = || format!("{REQUIRE_SANDBOX} must be true or false");
+                    self.require_sandbox = value.as_bool().ok_or_else(|| (line, wrong()))?;
+                }
                 _ => return Err((line, unknown_key(&key))),
             }
         }

@@ -58,6 +58,11 @@ pub enum Error {
         /// What the kernel said.
         source: io::Error,
     },
+    /// Not everything that confines a process is in force here, and the administrator demands it.
+    Unconfined {
+        /// What is not, and why.
+        lacking: String,
+    },
     /// An interpreter did not tell its site directories.
     Interpreter {
         /// The program that was asked.
@@ -135,6 +140,13 @@ impl fmt::Display for Error {
                 write!(f, "no user {name} on this system, so no system-wide index is written")
             }
             Self::Privileges { step, source } => write!(f, "can't give up privileges: {step}: {source}"),
+            // Part of what a child says, for which no hint is looked up.
+            Self::Unconfined { lacking } => {
+                write!(
+                    f,
+                    "is not confined as require-sandbox demands: {lacking}; hint: epcache status --sandbox"
+                )
+            }
             Self::Told { message } => f.write_str(message),
             Self::Child { why } => write!(f, "the unprivileged process {why}"),
         }

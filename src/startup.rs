@@ -18,6 +18,7 @@
 //! Everything is done relative to a descriptor of the site directory, as who owns it.
 
 use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -202,14 +203,28 @@ fn replace(site: &SiteDir, name: &str, bytes: &[u8]) -> io::Result<()> {
     let temporary = format!("{TEMPORARY}{}.{}{:09}", std::process::id(), moment.tv_sec, moment.tv_nsec);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mode = Mode::from_raw_mode(0o644);
-    let file = rustix::fs::openat(site, &temporary, flags, mode)?;
+    let inner;
+    let (directory, name) = match name.split_once('/') {
+        Some((below, name)) => {
+            inner = open_directory(site, below)?;
+            (inner.as_fd(), name)
+        }
+        None => (site.as_fd(), name),
+    };
+    // Beside what it replaces: who is confined may not move it from one directory to another.
+    let file = rustix::fs::openat(directory, &temporary, flags, mode)?;
     let written = rustix::fs::fchmod(&file, mode)
         .map_err(io::Error::from)
         .and_then(|()| std::fs::File::from(file).write_all(bytes))
-        .and_then(|()| Ok(rustix::fs::renameat(site, &temporary, site, name)?));
+        .and_then(|()| Ok(rustix::fs::renameat(directory, &temporary, directory, name)?));
     written.inspect_err(|_| {
-        let _ = rustix::fs::unlinkat(site, &temporary, AtFlags::empty());
+        let _ = rustix::fs::unlinkat(directory, &temporary, AtFlags::empty());
     })
+}
+
+fn open_directory(site: &SiteDir, name: &str) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(site, name, flags, Mode::empty())
 }
 
 /// Makes the directory for the module, which every user can enter whatever our umask.
@@ -219,7 +234,10 @@ fn place_for(site: &SiteDir, name: &str) -> io::Result<()> {
     }
     let mode = Mode::from_raw_mode(0o755);
     match rustix::fs::mkdirat(site, MODULE_DIRECTORY, mode) {
-        Ok(()) => Ok(rustix::fs::chmodat(site, MODULE_DIRECTORY, mode, AtFlags::empty())?),
+        Ok(()) => {
+            // By its path, who is confined may not.
+            Ok(rustix::fs::fchmod(open_directory(site, MODULE_DIRECTORY)?, mode)?)
+        }
         Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(error.into()),
     }
@@ -227,8 +245,7 @@ fn place_for(site: &SiteDir, name: &str) -> io::Result<()> {
 
 /// Removes the directory of the module with its byte code, but nothing that somebody else has put there.
 fn remove_place(site: &SiteDir) -> io::Result<()> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    if let Ok(byte_code) = rustix::fs::openat(site, MODULE_BYTE_CODE, flags, Mode::empty()) {
+    if let Ok(byte_code) = open_directory(site, MODULE_BYTE_CODE) {
         for entry in Dir::read_from(&byte_code)? {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
@@ -248,12 +265,15 @@ fn remove_place(site: &SiteDir) -> io::Result<()> {
 
 /// Removes temporary files of a process that was killed; says whether there were any.
 fn sweep(site: &SiteDir) -> io::Result<bool> {
+    let inner = open_directory(site, MODULE_DIRECTORY).ok();
     let mut found = false;
-    for entry in Dir::read_from(site)? {
-        let entry = entry?;
-        if entry.file_name().to_bytes().starts_with(TEMPORARY.as_bytes()) {
-            rustix::fs::unlinkat(site, entry.file_name(), AtFlags::empty())?;
-            found = true;
+    for directory in [Some(site.as_fd()), inner.as_ref().map(AsFd::as_fd)].into_iter().flatten() {
+        for entry in Dir::read_from(directory)? {
+            let entry = entry?;
+            if entry.file_name().to_bytes().starts_with(TEMPORARY.as_bytes()) {
+                rustix::fs::unlinkat(directory, entry.file_name(), AtFlags::empty())?;
+                found = true;
+            }
         }
     }
     Ok(found)

@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
 
@@ -31,6 +32,8 @@ impl User {
 #[derive(Debug, Clone)]
 pub struct System {
     root: PathBuf,
+    /// The cache user, once it has been found: a process at work can't look it up.
+    cache_user: OnceLock<User>,
 }
 
 impl System {
@@ -43,7 +46,7 @@ impl System {
         let canonical =
             std::fs::canonicalize(root).map_err(|error| Error::io("can't use as root", root, error))?;
         match std::fs::metadata(&canonical) {
-            Ok(meta) if meta.is_dir() => Ok(Self { root: canonical }),
+            Ok(meta) if meta.is_dir() => Ok(Self { root: canonical, cache_user: OnceLock::new() }),
             Ok(_) => Err(Error::site(root, "is not a directory")),
             Err(error) => Err(Error::io("can't use as root", root, error)),
         }
@@ -52,7 +55,7 @@ impl System {
     /// The system below `root`, an absolute path that has not been looked at.
     #[must_use]
     pub fn assumed(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self { root: root.to_owned(), cache_user: OnceLock::new() }
     }
 
     /// The root of its tree.
@@ -118,12 +121,15 @@ impl System {
     /// # Errors
     /// When there is no such user, or it has the rights of root.
     pub fn cache_user(&self) -> Result<User> {
+        if let Some(user) = self.cache_user.get() {
+            return Ok(*user);
+        }
         let user = if self.is_foreign() { self.look_up_in_passwd()? } else { look_up()? };
         if user.uid == 0 || user.gid == 0 {
             let source = std::io::Error::other(format!("the user {CACHE_USER} has the rights of root"));
             return Err(Error::Privileges { step: "choosing the user", source });
         }
-        Ok(user)
+        Ok(*self.cache_user.get_or_init(|| user))
     }
 
     /// Users of another system are looked up in its own file: on the running system the name may be

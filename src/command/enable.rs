@@ -11,6 +11,7 @@ use crate::refresh::thorough;
 use crate::report;
 use crate::site::SiteDir;
 use crate::site::owner::{Access, Target};
+use crate::site::reach::Purpose;
 use crate::site::select::Unnamed;
 use crate::startup::{self, Setting};
 
@@ -97,13 +98,14 @@ impl Work {
             system: self.system.clone(),
             targets: self.targets.iter().map(as_owner).collect(),
             status: self.status,
+            required: self.required,
         };
         let attempt = |target: &Target, _: &_| {
             let done = SiteDir::open(target.site.clone()).and_then(|site| job(&site));
             // Told here, where what helps against it is known; a failure is an answer, too.
             Ok(done.inspect_err(report::error).map_err(|error| error.to_string()))
         };
-        let done = owners.for_each(attempt).map(|(target, done)| {
+        let done = owners.for_each(Purpose::Enable, attempt).map(|(target, done)| {
             let done = done.unwrap_or_else(|error| {
                 report::error(&error);
                 Err(error.to_string())
@@ -125,7 +127,8 @@ impl Work {
             .filter(|(done, target)| done.error.is_none() && wanted(target, done))
             .map(|(done, target)| (done, target.clone()))
             .unzip();
-        let work = Self { system: self.system.clone(), targets, status: self.status };
+        let work =
+            Self { system: self.system.clone(), targets, status: self.status, required: self.required };
         for (done, report) in done.iter_mut().zip(work.refresh(&thorough(), false)) {
             done.index = report.index;
             done.error = report.error;

@@ -16,6 +16,7 @@ use crate::refresh::{examine, thorough};
 use crate::report;
 use crate::site::SiteDir;
 use crate::site::owner::{Access, Target};
+use crate::site::reach::Purpose;
 use crate::site::select::Unnamed;
 use crate::system::System;
 
@@ -49,7 +50,7 @@ pub fn run(arguments: &List) -> Result<Status> {
     let mut status = work.status;
     let mut seen = HashSet::new();
     let mut rows = Vec::new();
-    for (_, listed) in work.for_each(listed) {
+    for (_, listed) in work.for_each(Purpose::Look, listed) {
         match listed {
             Ok(listed) => rows.extend(first_of_each_name(listed, &mut seen)),
             Err(error) => {

@@ -6,6 +6,7 @@ pub mod enable;
 pub mod list;
 pub mod refresh;
 pub mod run;
+pub mod sandbox;
 pub mod status;
 pub mod trigger;
 pub mod verify;
@@ -19,11 +20,13 @@ use serde::de::DeserializeOwned;
 use crate::cli::{Cli, Command, Selection};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::privilege::sandbox::Confinement;
 use crate::privilege::{Identity, child, start};
 use crate::reconcile::Request;
 use crate::refresh::{refresh, revoke_if_present};
 use crate::report::{self, SiteReport};
 use crate::site::owner::{Access, Target};
+use crate::site::reach::{self, Purpose};
 use crate::site::select::{Selected, Unnamed, select};
 use crate::system::System;
 
@@ -76,6 +79,8 @@ struct Work {
     targets: Vec<Target>,
     /// Whether everything that was named could be found.
     status: Status,
+    /// Whether nothing is to be done by a process that is not fully confined.
+    required: bool,
 }
 
 impl Work {
@@ -89,12 +94,13 @@ impl Work {
         if targets.is_empty() && errors.is_empty() {
             log::info!("no site directories found");
         }
-        Ok(Self { system, targets, status })
+        Ok(Self { system, targets, status, required: config.require_sandbox })
     }
 
     /// Refreshes every target, and sees to it that no reader believes an index that could not be.
     fn refresh(&self, request: &Request, dry_run: bool) -> impl Iterator<Item = SiteReport> {
-        self.for_each(move |target, system| Ok(refresh(target, system, request, dry_run))).map(
+        let purpose = if dry_run { Purpose::Look } else { Purpose::Refresh };
+        self.for_each(purpose, move |target, system| Ok(refresh(target, system, request, dry_run))).map(
             |(target, done)| {
                 let done = done.unwrap_or_else(|error| SiteReport::failed(&target.site, &error));
                 if done.unrevoked {
@@ -108,17 +114,24 @@ impl Work {
     /// Does `job` for every target, as whom its rule says, and returns the results in their order.
     fn for_each<T: Serialize + DeserializeOwned>(
         &self,
+        purpose: Purpose,
         job: impl Fn(&Target, &System) -> Result<T>,
     ) -> impl Iterator<Item = (&Target, Result<T>)> {
         let mut identities: Vec<Identity> = self.targets.iter().map(|target| target.identity).collect();
         identities.sort_unstable();
         identities.dedup();
+        if purpose == Purpose::Look {
+            // Whose index is trusted is not to be found out any more by who is confined.
+            let _ = self.system.cache_user();
+        }
         let mut results: Vec<Option<Result<T>>> = self.targets.iter().map(|_| None).collect();
         for identity in identities {
             let ours = || (0..).zip(&self.targets).filter(|(_, target)| target.identity == identity);
             let told = |target| job(target, &self.system).map_err(|error| error.to_string());
+            let needs = reach::of(ours().map(|(_, target)| target), identity, purpose, &self.system);
+            let confinement = Confinement { needs, required: self.required };
             let done: Result<Vec<std::result::Result<T, String>>> =
-                child::run(identity, || ours().map(|(_, target)| told(target)).collect());
+                child::run(identity, &confinement, || ours().map(|(_, target)| told(target)).collect());
             match done {
                 Ok(done) => ours().zip(done).for_each(|((index, _), result)| {
                     results[index] = Some(result.map_err(|message| Error::Told { message }));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Status, Work};
+use super::{Status, Work, sandbox};
 use crate::cli;
 use crate::error::Result;
 use crate::freshness::seal::Why;
@@ -11,6 +11,7 @@ use crate::refresh::{Examined, examine, thorough};
 use crate::report;
 use crate::site::SiteDir;
 use crate::site::owner::{Access, Target};
+use crate::site::reach::Purpose;
 use crate::site::select::Unnamed;
 use crate::system::System;
 
@@ -43,10 +44,13 @@ enum State {
 /// # Errors
 /// When the root or the configuration is not usable.
 pub fn run(arguments: &cli::Status) -> Result<Status> {
+    if arguments.sandbox {
+        return sandbox::run(arguments);
+    }
     let work = Work::find(&arguments.site, &arguments.selection, Unnamed::All, Access::Read)?;
     let mut status = work.status;
     let mut sites = Vec::new();
-    for (target, found) in work.for_each(examined) {
+    for (target, found) in work.for_each(Purpose::Look, examined) {
         let found = found.unwrap_or_else(|error| SiteStatus {
             site: target.site.to_string_lossy().into_owned(),
             state: State::Missing,

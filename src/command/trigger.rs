@@ -10,12 +10,14 @@ use crate::cli::{Manager, Trigger};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::index::unkept;
+use crate::privilege::sandbox::Confinement;
 use crate::privilege::{Identity, child, start};
 use crate::reconcile::{Depth, Request, Sealing};
 use crate::refresh::{refresh, revoke_if_present};
 use crate::report::{self, SiteReport};
 use crate::site::find::{self, SystemWide};
 use crate::site::owner::Target;
+use crate::site::reach::{self, Purpose};
 use crate::system::System;
 use crate::trigger::{Hints, dpkg, for_site, rpm};
 
@@ -39,11 +41,16 @@ fn attempt(arguments: &Trigger) -> Result<()> {
         return Ok(());
     }
     // Before anything can fail, so that what is revoked then need not be found out.
-    let SystemWide { found: sites, errors } = find::system_wide(&configuration(&system), &system);
+    let config = configuration(&system);
+    let SystemWide { found: sites, errors } = find::system_wide(&config, &system);
     errors.iter().for_each(report::error);
-    let done = system
-        .cache_user()
-        .and_then(|user| child::run(Identity::User(user), || work(arguments.manager, &system, &sites)));
+    let done = system.cache_user().and_then(|user| {
+        let identity = Identity::User(user);
+        let targets: Vec<Target> = sites.iter().cloned().map(Target::system_wide).collect();
+        let needs = reach::of(&targets, identity, Purpose::Refresh, &system);
+        let confinement = Confinement { needs, required: config.require_sandbox };
+        child::run(identity, &confinement, || work(arguments.manager, &system, &sites))
+    });
     let done = done.inspect_err(|_| revoke(&system, &sites, |_| true))?;
     if done.iter().any(|(_, done)| done.unrevoked) {
         revoke(&system, &sites, |site| done.iter().any(|(at, done)| done.unrevoked && at == site));
@@ -87,7 +94,8 @@ fn work(manager: Manager, system: &System, sites: &[PathBuf]) -> Vec<(PathBuf, S
 fn configuration(system: &System) -> Config {
     Config::load(system).unwrap_or_else(|error| {
         log::error!("{error}; the defaults are used instead");
-        Config::default()
+        // What could not be read may have demanded it.
+        Config { require_sandbox: true, ..Config::default() }
     })
 }
 

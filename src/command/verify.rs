@@ -13,6 +13,7 @@ use crate::refresh::{examine, thorough};
 use crate::report;
 use crate::site::SiteDir;
 use crate::site::owner::{Access, Target};
+use crate::site::reach::Purpose;
 use crate::site::select::Unnamed;
 use crate::system::System;
 
@@ -30,7 +31,7 @@ struct Verdict {
 pub fn run(arguments: &Verify) -> Result<Status> {
     let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, Access::Read)?;
     let mut status = work.status;
-    for (target, verdict) in work.for_each(verdict) {
+    for (target, verdict) in work.for_each(Purpose::Look, verdict) {
         let site = target.site.display();
         match verdict {
             Ok(Verdict { differences, distributions }) if differences.is_empty() => {

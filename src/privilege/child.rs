@@ -4,27 +4,71 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
+use super::sandbox::{self, Confined, Confinement};
 use super::{Identity, drop, start};
 use crate::error::{Error, Result};
+use crate::report;
 
 /// The longest answer that is read from a child, which is not trusted.
 const MAX_ANSWER: u64 = 1 << 30;
 
+/// What a child says.
+#[derive(Serialize, Deserialize)]
+struct Answer<T> {
+    /// How it was confined, if it came so far.
+    confined: Option<Confined>,
+    /// What the job returned, or why there is nothing.
+    outcome: std::result::Result<T, String>,
+}
+
 /// Does `job` as `identity` and returns what it returns.
 ///
 /// For [`Identity::Caller`] this is a plain call. Otherwise a child is forked, drops its privileges,
-/// does the job, and hands over the result as JSON.
+/// is confined, does the job, and hands over the result as JSON.
 ///
 /// # Errors
 /// When there is no answer: privileges could not be dropped, or the child was killed.
-pub fn run<T: Serialize + DeserializeOwned>(identity: Identity, job: impl FnOnce() -> T) -> Result<T> {
+pub fn run<T: Serialize + DeserializeOwned>(
+    identity: Identity,
+    confinement: &Confinement,
+    job: impl FnOnce() -> T,
+) -> Result<T> {
     let Identity::User(user) = identity else { return Ok(job()) };
+    let answer = ask(|| drop::to(user, confinement), job)?;
+    if let Some(missing) = answer.confined.as_ref().and_then(Confined::missing) {
+        tell_once(&missing);
+    }
+    answer.outcome.map_err(|why| Error::Child { why })
+}
+
+/// How a child of `identity` would be confined here: one tries. The caller's processes are not confined
+/// when they work; it is shown what they could be.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn try_confinement(identity: Identity, confinement: &Confinement) -> Result<Confined> {
+    let become_confined = || match identity {
+        Identity::User(user) => drop::to(user, confinement),
+        Identity::Caller => drop::no_new_privileges().and_then(|()| sandbox::enter(confinement)),
+    };
+    let answer = ask(become_confined, || ())?;
+    let nothing = || Error::Child { why: "did not say how it was confined".to_owned() };
+    answer.outcome.map_err(|why| Error::Child { why })?;
+    answer.confined.ok_or_else(nothing)
+}
+
+/// Has a child become what it should be and do `job`.
+fn ask<T: Serialize + DeserializeOwned>(
+    become_confined: impl FnOnce() -> Result<Confined>,
+    job: impl FnOnce() -> T,
+) -> Result<Answer<T>> {
     let failed = |error: std::io::Error| Error::Child { why: format!("can't be started: {error}") };
     start::hear_of_children();
     let (mut ours, mut theirs) = UnixStream::pair().map_err(failed)?;
@@ -36,22 +80,35 @@ pub fn run<T: Serialize + DeserializeOwned>(identity: Identity, job: impl FnOnce
             let received = Read::take(&mut ours, MAX_ANSWER).read_to_end(&mut answer);
             let ended = wait(child)?;
             received.map_err(|error| Error::Child { why: format!("can't be heard: {error}") })?;
-            match serde_json::from_slice::<std::result::Result<T, String>>(&answer) {
-                Ok(answer) => answer.map_err(|why| Error::Child { why }),
-                Err(_) => Err(Error::Child { why: format!("ended without an answer ({ended})") }),
-            }
+            serde_json::from_slice(&answer)
+                .map_err(|_| Error::Child { why: format!("ended without an answer ({ended})") })
         }
         ForkResult::Child => {
             std::mem::drop(ours);
             start::reset_signals();
-            let answer = drop::to(user).map_err(|error| error.to_string()).and_then(|()| {
-                catch_unwind(AssertUnwindSafe(job)).map_err(|_| "failed by a mistake in epcache".to_owned())
-            });
+            let answer = match become_confined() {
+                Ok(confined) => Answer {
+                    confined: Some(confined),
+                    outcome: catch_unwind(AssertUnwindSafe(job))
+                        .map_err(|_| "failed by a mistake in epcache".to_owned()),
+                },
+                Err(error) => Answer { confined: None, outcome: Err(error.to_string()) },
+            };
             let written = serde_json::to_vec(&answer).map(|answer| theirs.write_all(&answer));
             // SAFETY: _exit only ends the process. Nothing that belongs to the parent, such as its
             // buffers, is flushed a second time.
             unsafe { libc::_exit(i32::from(!matches!(written, Ok(Ok(()))))) }
         }
+    }
+}
+
+/// Says that something is missing, however many children there are.
+fn tell_once(missing: &str) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    if !TOLD.swap(true, Ordering::Relaxed) {
+        report::aside(&format!(
+            "what reads metadata is not confined by {missing}; hint: epcache status --sandbox"
+        ));
     }
 }
 

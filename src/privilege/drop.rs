@@ -7,17 +7,19 @@ use nix::errno::Errno;
 use nix::unistd::{Gid, Uid};
 use rustix::fs::{Dir, Mode, OFlags};
 
+use super::sandbox::{self, Confined, Confinement};
 use crate::error::{Error, Result};
 use crate::system::User;
 
-/// Turns this process into one of `user` that has no capability and can't get any, and verifies that.
+/// Turns this process into one of `user` that has no capability and can't get any, verifies that, and
+/// confines it.
 ///
 /// The C library's functions are used, since those of the kernel change the calling thread alone;
 /// the rest is per thread everywhere, so there must be one thread only.
 ///
 /// # Errors
 /// The step that failed. The process must then do nothing but end.
-pub fn to(user: User) -> Result<()> {
+pub fn to(user: User, confinement: &Confinement) -> Result<Confined> {
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
     step("counting threads", one_thread())?;
     step("emptying the bounding set", empty_bounding_set())?;
@@ -28,8 +30,17 @@ pub fn to(user: User) -> Result<()> {
     for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
         step("emptying the capability sets", caps::clear(None, set).map_err(io::Error::other))?;
     }
-    step("no_new_privs", nix::sys::prctl::set_no_new_privs().map_err(io::Error::from))?;
-    step("verifying", verify(uid, gid))
+    no_new_privileges()?;
+    step("verifying", verify(uid, gid))?;
+    sandbox::enter(confinement)
+}
+
+/// Keeps this process from getting privileges by what it executes; that lets it confine itself.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn no_new_privileges() -> Result<()> {
+    step("no_new_privs", nix::sys::prctl::set_no_new_privs().map_err(io::Error::from))
 }
 
 fn step(step: &'static str, result: io::Result<()>) -> Result<()> {

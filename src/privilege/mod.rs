@@ -7,12 +7,13 @@
 //! directory's times ([`crate::site::revoke`]), so that every reader sees that the index is stale; it
 //! opens nothing.
 //!
-//! Confinement beyond that (Landlock, seccomp) belongs at the end of [`drop::to`], after the
+//! What is left to the child is confined further ([`sandbox`]) at the end of [`drop::to`], after the
 //! verification and before the job.
 
 pub mod child;
 pub mod drop;
 pub mod inherited;
+pub mod sandbox;
 pub mod start;
 
 use crate::system::User;

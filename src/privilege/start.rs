@@ -18,8 +18,17 @@ pub fn hear_of_children() {
     set_default(Signal::SIGCHLD);
 }
 
+/// A file that grows beyond the limit is an error to be told, no reason to be killed.
+pub fn outlive_large_files() {
+    set(Signal::SIGXFSZ, SigHandler::SigIgn);
+}
+
 fn set_default(signal: Signal) {
-    let action = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    set(signal, SigHandler::SigDfl);
+}
+
+fn set(signal: Signal, handler: SigHandler) {
+    let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
     // SAFETY: no handler of ours is installed or replaced.
     let _ = unsafe { sigaction(signal, &action) };
 }

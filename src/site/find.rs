@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use super::pattern;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::privilege::sandbox::{Confinement, Needs};
 use crate::privilege::{Identity, child};
 use crate::system::{System, User};
 
@@ -80,10 +81,12 @@ pub fn of_user() -> Vec<PathBuf> {
 ///
 /// # Errors
 /// When it does not exist, or neither it nor its place says anything.
-pub fn of_interpreter(program: &Path, system: &System) -> Result<Vec<PathBuf>> {
+pub fn of_interpreter(program: &Path, config: &Config, system: &System) -> Result<Vec<PathBuf>> {
     let failed = |why: String| Error::Interpreter { path: program.to_owned(), why };
     let program = on_path(program).ok_or_else(|| failed("no such program".to_owned()))?;
-    let answer = child::run(unprivileged(&program, system)?, || ask(&program))?;
+    let confinement =
+        Confinement { needs: Needs { program: true, ..Needs::default() }, required: config.require_sandbox };
+    let answer = child::run(unprivileged(&program, system)?, &confinement, || ask(&program))?;
     answer.or_else(|why| {
         let found = below_program(&program);
         if found.is_empty() {

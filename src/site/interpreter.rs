@@ -20,11 +20,14 @@ use crate::distribution::name;
 use crate::freshness::Stamp;
 use crate::freshness::settle::Clock;
 use crate::index::Without;
+use crate::privilege::sandbox::{Needs, Reach};
 
 /// The most directories that are noted.
 const MOST: usize = 32;
 /// The largest directory that is looked through.
 const LARGEST: usize = 100_000;
+/// What says that a prefix is a virtual environment.
+const PYVENV_CFG: &str = "pyvenv.cfg";
 /// The largest `pyvenv.cfg` that is read.
 const MAX_PYVENV_CFG: u64 = 64 << 10;
 
@@ -46,6 +49,41 @@ pub fn directories_without(site: &Path, old: &[Without<'_>]) -> Vec<Without<'sta
         }
     }
     found
+}
+
+/// Adds what [`directories_without`] looks at.
+///
+/// Where an environment's interpreter was installed is said by a file in it, which is not to be read
+/// here: then directories are listed wherever they are, which tells names alone.
+pub fn reach(site: &Path, needs: &mut Needs) {
+    let above = |levels| site.ancestors().nth(levels);
+    let (Some(library), Some(prefix)) = (above(1), above(3)) else { return };
+    let Some(python) = library.file_name() else { return };
+    match site.file_name().map(OsStr::as_bytes) {
+        Some(b"site-packages") => {
+            let file = prefix.join(PYVENV_CFG);
+            if file.symlink_metadata().is_ok() {
+                needs.add(file, Reach::File);
+                needs.add("/".into(), Reach::List);
+            } else {
+                for lib in ["lib", "lib64"] {
+                    needs.add(prefix.join(lib).join(python), Reach::List);
+                }
+            }
+        }
+        Some(b"dist-packages") if python == "python3" => {
+            for lib in ["lib", "local/lib"] {
+                needs.add(prefix.join(lib), Reach::List);
+            }
+        }
+        Some(b"dist-packages") => {
+            needs.add(library.to_owned(), Reach::List);
+            if let Some(usr) = prefix.parent() {
+                needs.add(usr.join("lib").join(python), Reach::List);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The stamp of a directory, if it is one without distributions and settled. That it can't be examined
@@ -131,7 +169,7 @@ fn versions(lib: &Path) -> Vec<std::ffi::OsString> {
 /// The text of an environment's `pyvenv.cfg`, empty where it is none that we read; `None` where there
 /// is none at all.
 fn pyvenv_cfg(environment: &Path) -> Option<String> {
-    let path = environment.join("pyvenv.cfg");
+    let path = environment.join(PYVENV_CFG);
     path.symlink_metadata().ok()?;
     // NONBLOCK: a FIFO must not make us wait.
     let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;

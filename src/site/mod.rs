@@ -1,11 +1,12 @@
 //! Site directories: opening and listing one ([`SiteDir`]), finding them ([`find`], [`pattern`]), who
-//! writes the index of which ([`owner`]), making that stale ([`revoke`]), and what else is on an
-//! interpreter's path ([`interpreter`]).
+//! writes the index of which ([`owner`]) and what that takes ([`reach`]), making it stale ([`revoke`]), and
+//! what else is on an interpreter's path ([`interpreter`]).
 
 pub mod find;
 pub mod interpreter;
 pub mod owner;
 pub mod pattern;
+pub mod reach;
 pub mod revoke;
 pub mod select;
 

@@ -56,7 +56,7 @@ pub fn select(
         }
     }
     for program in &selection.python {
-        match find::of_interpreter(program, system) {
+        match find::of_interpreter(program, config, system) {
             Ok(found) => paths.extend(found),
             Err(error) => selected.errors.push(error),
         }

@@ -356,8 +356,10 @@ fn what_a_killed_process_leaves_is_cleared_away_by_disable() {
         command.arg(format!("inject=rename,renameat,renameat2:signal=KILL:when={when}"));
         let ended = run(command.args([env!("CARGO_BIN_EXE_epcache"), "enable", "--accelerate"]).arg(&site));
         assert!(ended.status != Some(0), "{ended:?}");
-        let left: Vec<_> =
-            fs::read_dir(&site).expect("a listing").flatten().map(|entry| entry.file_name()).collect();
+        let left: Vec<_> = everything_below(&site)
+            .into_keys()
+            .filter_map(|path| Some(path.file_name()?.to_owned()))
+            .collect();
         assert!(left.iter().any(|name| name.to_string_lossy().starts_with(".epcache-enable.")), "{left:?}");
         // An interpreter that starts now runs nothing that is not finished.
         let runs = |name: &str| name.ends_with(".pth") || name.ends_with(".start");

@@ -1,0 +1,11 @@
+//! Without rules.
+
+use super::super::{Needs, Part, State};
+
+/// Does nothing, and says so.
+///
+/// # Errors
+/// Never.
+pub fn enter(_: &Needs) -> std::io::Result<Part> {
+    Ok(Part::new(State::Omitted, "this program was built without it"))
+}

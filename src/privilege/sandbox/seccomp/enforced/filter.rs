@@ -1,0 +1,170 @@
+//! Filters of system calls, as programs for the kernel (BPF).
+//!
+//! A crate would do for all of this but for one thing: on kernels with the x32 ABI each call of x86_64
+//! has a second number, and a list of what is denied must cover those, too.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::mem::offset_of;
+
+use libc::{c_long, seccomp_data, sock_filter, sock_fprog};
+
+/// When a call of some number is denied.
+#[derive(Debug, Clone, Copy)]
+pub enum If {
+    /// The argument, masked, is this.
+    Is(usize, u32, u32),
+    /// The argument, masked, is something else.
+    IsNot(usize, u32, u32),
+    /// The argument, a pointer, is not null.
+    Given(usize),
+}
+
+/// A call that is denied when all conditions hold, by this error.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    pub call: c_long,
+    pub when: Vec<If>,
+    pub error: i32,
+}
+
+/// The program of some rules.
+#[derive(Debug)]
+pub struct Filter(Vec<sock_filter>);
+
+/// `AUDIT_ARCH_*` of linux/audit.h.
+#[cfg(target_arch = "x86_64")]
+const ARCHITECTURE: u32 = 0xc000_003e;
+#[cfg(target_arch = "aarch64")]
+const ARCHITECTURE: u32 = 0xc000_00b7;
+#[cfg(target_arch = "riscv64")]
+const ARCHITECTURE: u32 = 0xc000_00f3;
+
+/// From here on, the numbers of x86_64 are those of x32. Other architectures have none so high.
+const X32: u32 = 0x4000_0000;
+/// What a tracer puts in the place of a call that is not to be made.
+const NO_CALL: u32 = u32::MAX;
+
+const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+const AND: u32 = libc::BPF_ALU | libc::BPF_AND | libc::BPF_K;
+const IF_EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+const IF_AT_LEAST: u32 = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
+const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
+
+/// An operation of prctl(2) that no kernel knows, and what only our filter answers to it.
+const QUESTION: i32 = 0x6570_6361;
+const ANSWER: i32 = libc::EOWNERDEAD;
+
+impl Filter {
+    /// The program that denies what `rules` say, and every call of another ABI.
+    pub fn of(rules: &[Rule]) -> Self {
+        let number = offset_of!(seccomp_data, nr);
+        let mut program = vec![
+            statement(LOAD, offset_of!(seccomp_data, arch)),
+            branch(IF_EQUAL, ARCHITECTURE, 1, 0),
+            fail(libc::EPERM),
+            statement(LOAD, number),
+            branch(IF_AT_LEAST, X32, 0, 2),
+            branch(IF_EQUAL, NO_CALL, 1, 0),
+            fail(libc::EPERM),
+        ];
+        let question =
+            Rule { call: libc::SYS_prctl, when: vec![If::Is(0, u32::MAX, QUESTION as u32)], error: ANSWER };
+        for rule in rules.iter().chain([&question]) {
+            let mut body: Vec<sock_filter> = Vec::new();
+            // From the last condition to the first, since each skips what follows where it does not hold.
+            body.push(fail(rule.error));
+            for condition in rule.when.iter().rev() {
+                let skipped = length(&body);
+                let mut tested = test(*condition, skipped);
+                tested.append(&mut body);
+                body = tested;
+            }
+            program.push(branch(IF_EQUAL, low(rule.call), 0, length(&body)));
+            program.append(&mut body);
+            if !rule.when.is_empty() {
+                // Arguments were in its place. Whose number did not fit comes by here as well.
+                program.push(statement(LOAD, number));
+            }
+        }
+        program.push(statement(RETURN, libc::SECCOMP_RET_ALLOW as usize));
+        Self(program)
+    }
+
+    /// Puts this process under the filter, for good.
+    pub fn load(&mut self) -> io::Result<()> {
+        let program = sock_fprog {
+            len: u16::try_from(self.0.len()).map_err(io::Error::other)?,
+            filter: self.0.as_mut_ptr(),
+        };
+        let (mode, flags) = (libc::SECCOMP_SET_MODE_FILTER, 0);
+        // SAFETY: the kernel copies the program, which lives until then, and checks it.
+        match unsafe { libc::syscall(libc::SYS_seccomp, mode, flags, &raw const program) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+/// Whether a filter of ours is in force, and no kernel that only says so.
+pub fn answers() -> bool {
+    // SAFETY: without a filter this is an invalid argument; nothing is changed.
+    let answer = unsafe { libc::prctl(QUESTION, 0, 0, 0, 0) };
+    answer == -1 && io::Error::last_os_error().raw_os_error() == Some(ANSWER)
+}
+
+/// Goes on where the condition holds; otherwise skips `skipped` instructions.
+fn test(condition: If, skipped: u8) -> Vec<sock_filter> {
+    let masked = |argument, mask| {
+        let load = statement(LOAD, argument_at(argument));
+        if mask == u32::MAX { vec![load] } else { vec![load, statement(AND, mask as usize)] }
+    };
+    match condition {
+        If::Is(argument, mask, value) => {
+            let mut program = masked(argument, mask);
+            program.push(branch(IF_EQUAL, value, 0, skipped));
+            program
+        }
+        If::IsNot(argument, mask, value) => {
+            let mut program = masked(argument, mask);
+            program.push(branch(IF_EQUAL, value, skipped, 0));
+            program
+        }
+        If::Given(argument) => vec![
+            statement(LOAD, argument_at(argument)),
+            branch(IF_EQUAL, 0, 0, 2),
+            statement(LOAD, argument_at(argument) + 4),
+            branch(IF_EQUAL, 0, skipped, 0),
+        ],
+    }
+}
+
+/// The lower half of an argument: those that are looked at have no more, but for pointers.
+fn argument_at(number: usize) -> usize {
+    offset_of!(seccomp_data, args) + 8 * number
+}
+
+fn fail(error: i32) -> sock_filter {
+    statement(RETURN, (libc::SECCOMP_RET_ERRNO | error as u32) as usize)
+}
+
+fn statement(code: u32, operand: usize) -> sock_filter {
+    instruction(code, operand as u32, 0, 0)
+}
+
+fn branch(code: u32, operand: u32, when: u8, otherwise: u8) -> sock_filter {
+    instruction(code, operand, when, otherwise)
+}
+
+fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
+    sock_filter { code: code as u16, jt, jf, k }
+}
+
+fn low(number: c_long) -> u32 {
+    number as u32
+}
+
+/// Rules have a handful of conditions, so none is longer than a jump.
+fn length(program: &[sock_filter]) -> u8 {
+    program.len() as u8
+}

@@ -1,0 +1,69 @@
+//! What came of confining a process.
+
+use serde::{Deserialize, Serialize};
+
+/// How far a means of confinement is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// As intended.
+    Enforced,
+    /// As far as this kernel can.
+    Partial,
+    /// Not at all.
+    Missing,
+    /// This program was built without it.
+    Omitted,
+}
+
+/// One means of confinement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// How far it is in force.
+    pub state: State,
+    /// What is enforced, or why it is not.
+    pub detail: String,
+}
+
+impl Part {
+    pub(super) fn new(state: State, detail: impl Into<String>) -> Self {
+        Self { state, detail: detail.into() }
+    }
+}
+
+/// How a process is confined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confined {
+    /// Files, TCP, signals.
+    pub landlock: Part,
+    /// System calls.
+    pub seccomp: Part,
+    /// Memory, size of files, descriptors, processor time.
+    pub limits: Part,
+}
+
+impl Confined {
+    /// All means, by name.
+    #[must_use]
+    pub fn parts(&self) -> [(&'static str, &Part); 3] {
+        [("landlock", &self.landlock), ("seccomp", &self.seccomp), ("limits", &self.limits)]
+    }
+
+    /// What is not enforced as intended, as text; `None` if everything is.
+    #[must_use]
+    pub fn lacking(&self) -> Option<String> {
+        self.described(|state| state != State::Enforced)
+    }
+
+    /// What the kernel refused altogether, as text.
+    #[must_use]
+    pub fn missing(&self) -> Option<String> {
+        self.described(|state| state == State::Missing)
+    }
+
+    fn described(&self, which: impl Fn(State) -> bool) -> Option<String> {
+        let found = self.parts().into_iter().filter(|(_, part)| which(part.state));
+        let found: Vec<_> = found.map(|(name, part)| format!("{name}: {}", part.detail)).collect();
+        (!found.is_empty()).then(|| found.join("; "))
+    }
+}
