@@ -2,7 +2,7 @@
 //!
 //! Such a process must have a single thread, so it begins before `main`, and so before the threads of
 //! the tests: this very program, started again with a variable set.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, clippy::exit)]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

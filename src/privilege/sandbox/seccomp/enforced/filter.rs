@@ -28,7 +28,8 @@ pub struct Rule {
     pub error: i32,
 }
 
-/// The program of some rules.
+/// The program of some rules. Those that concern one call are tried in their order, and calls in the
+/// order of the first rule about each.
 #[derive(Debug)]
 pub struct Filter(Vec<sock_filter>);
 
@@ -70,22 +71,13 @@ impl Filter {
         ];
         let question =
             Rule { call: libc::SYS_prctl, when: vec![If::Is(0, u32::MAX, QUESTION as u32)], error: ANSWER };
-        for rule in rules.iter().chain([&question]) {
-            let mut body: Vec<sock_filter> = Vec::new();
-            // From the last condition to the first, since each skips what follows where it does not hold.
-            body.push(fail(rule.error));
-            for condition in rule.when.iter().rev() {
-                let skipped = length(&body);
-                let mut tested = test(*condition, skipped);
-                tested.append(&mut body);
-                body = tested;
-            }
-            program.push(branch(IF_EQUAL, low(rule.call), 0, length(&body)));
+        let mut left: Vec<&Rule> = rules.iter().chain([&question]).collect();
+        while let Some(call) = left.first().map(|rule| rule.call) {
+            let (of_this_call, others) = left.into_iter().partition(|rule| rule.call == call);
+            left = others;
+            let mut body = of_one_call(of_this_call);
+            program.push(branch(IF_EQUAL, low(call), 0, length(&body)));
             program.append(&mut body);
-            if !rule.when.is_empty() {
-                // Arguments were in its place. Whose number did not fit comes by here as well.
-                program.push(statement(LOAD, number));
-            }
         }
         program.push(statement(RETURN, libc::SECCOMP_RET_ALLOW as usize));
         Self(program)
@@ -111,6 +103,27 @@ pub fn answers() -> bool {
     // SAFETY: without a filter this is an invalid argument; nothing is changed.
     let answer = unsafe { libc::prctl(QUESTION, 0, 0, 0, 0) };
     answer == -1 && io::Error::last_os_error().raw_os_error() == Some(ANSWER)
+}
+
+/// What becomes of a call, by all rules about it. It ends here, so that a call that is made often is
+/// not held against the rules about others as well.
+fn of_one_call(rules: Vec<&Rule>) -> Vec<sock_filter> {
+    let mut body = Vec::new();
+    for rule in &rules {
+        // From the last condition to the first, since each skips what follows where it does not hold.
+        let mut tested = vec![fail(rule.error)];
+        for condition in rule.when.iter().rev() {
+            let mut next = test(*condition, length(&tested));
+            next.append(&mut tested);
+            tested = next;
+        }
+        body.append(&mut tested);
+        if rule.when.is_empty() {
+            return body;
+        }
+    }
+    body.push(statement(RETURN, libc::SECCOMP_RET_ALLOW as usize));
+    body
 }
 
 /// Goes on where the condition holds; otherwise skips `skipped` instructions.
