@@ -45,6 +45,9 @@ ERRORS = {
     **dict.fromkeys(["socket", "socketpair", "pipe2", "dup", "dup3"], "EMFILE ENOMEM EACCES"),
     **dict.fromkeys(["setgroups", "setresuid", "setresgid", "setuid", "getgroups"], "EACCES ENOMEM"),
     **dict.fromkeys(["capget", "capset", "prctl", "chdir", "prlimit64"], "EACCES"),
+    **dict.fromkeys(
+        ["landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp"], "EACCES ENOMEM"
+    ),
     **dict.fromkeys(["wait4", "waitid", "clock_nanosleep", "nanosleep", "poll", "getrandom"], "EINTR"),
 }
 WRITING = re.compile(r"O_CREAT|O_WRONLY|O_RDWR|O_TRUNC")
