@@ -74,6 +74,7 @@ demo:
 lint: .cache/venv
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --quiet --no-deps --document-private-items
 	.cache/venv/bin/ruff check --quiet
 	.cache/venv/bin/ruff format --check --quiet
