@@ -7,6 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::kernel::has_everything;
 use crate::mask::Mask;
 use crate::program::{Ended, Place, give_away, run, skipped_without_root};
 use crate::tree::{Tree, indexed, install, text};
@@ -25,23 +26,15 @@ fn on(mask: Mask, mut command: Command) -> Ended {
     run(command)
 }
 
-fn has_everything(place: &Place) -> bool {
-    let ended = run(place.epcache(["status", "--sandbox"]));
-    if ended.status != Some(0) {
-        eprintln!("skipped: not everything is enforced on this machine: {}", ended.out);
-    }
-    ended.status == Some(0)
-}
-
 #[test]
 fn status_tells_how_processes_are_confined() {
     if skipped_without_root("mask what the kernel has") {
         return;
     }
-    let place = Place::new();
-    if !has_everything(&place) {
+    if !has_everything() {
         return;
     }
+    let place = Place::new();
     for (mask, [landlock, seccomp]) in EVERY_MASK {
         let ended = on(mask, place.epcache(["status", "--sandbox", "--json"]));
         let said: Value = serde_json::from_str(&ended.out).expect("JSON");
@@ -62,10 +55,10 @@ fn status_tells_how_processes_are_confined() {
 
 #[test]
 fn a_caller_without_rights_is_shown_the_same() {
-    let place = Place::new();
-    if !has_everything(&place) {
+    if !has_everything() {
         return;
     }
+    let place = Place::new();
     let ended = run(place.epcache_as_stranger(["status", "--sandbox"]));
     assert_eq!((ended.status, ended.out.lines().count()), (Some(0), 3), "{ended:?}");
 }
@@ -75,8 +68,7 @@ fn a_kernel_that_only_says_that_it_confines_gets_no_job() {
     if skipped_without_root("mask what the kernel has") {
         return;
     }
-    let place = Place::new();
-    if !has_everything(&place) {
+    if !has_everything() {
         return;
     }
     for mask in [Mask::LyingLandlock, Mask::LyingSeccomp] {
@@ -98,8 +90,7 @@ fn where_confinement_is_demanded_nothing_is_indexed_without() {
     if skipped_without_root("mask what the kernel has") {
         return;
     }
-    let place = Place::new();
-    if !has_everything(&place) {
+    if !has_everything() {
         return;
     }
     for (mask, _) in EVERY_MASK {
@@ -150,10 +141,10 @@ fn a_configuration_that_can_t_be_read_is_taken_for_one_that_demands_it() {
     if skipped_without_root("mask what the kernel has") {
         return;
     }
-    let place = Place::new();
-    if !has_everything(&place) {
+    if !has_everything() {
         return;
     }
+    let place = Place::new();
     let tree = Tree::new(&place);
     install(&tree.site, "foo");
     tree.configure("require-sandbox = true\nsite-directorys = []\n");
@@ -174,10 +165,10 @@ fn what_is_missing_is_said_once_but_not_to_a_package_manager() {
     if skipped_without_root("mask what the kernel has") {
         return;
     }
-    let place = Place::new();
-    if !has_everything(&place) {
+    if !has_everything() {
         return;
     }
+    let place = Place::new();
     let sites = ["one", "two"].map(|name| {
         let site = place.directory(name);
         install(&site, "foo");

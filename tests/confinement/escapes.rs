@@ -6,9 +6,8 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::{SocketAddr, UnixListener};
 
-use epcache::privilege::sandbox::Confined;
-
 use crate::actions::Surroundings;
+use crate::kernel::has_everything;
 use crate::mask::Mask;
 use crate::program::{Place, STRANGER, skipped_without_root};
 use crate::taken_over::{Results, Victim, attempt_all};
@@ -157,25 +156,6 @@ impl Scene {
     }
 }
 
-/// Whether everything is to be had here; says so if not.
-fn everything_is_enforced() -> bool {
-    let confined = confined_here();
-    if let Some(lacking) = confined.lacking() {
-        eprintln!("skipped: not enforced on this machine: {lacking}");
-        return false;
-    }
-    true
-}
-
-/// As it is said by a process of the program itself.
-fn confined_here() -> Confined {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_epcache"))
-        .args(["status", "--sandbox", "--json"])
-        .output()
-        .expect("epcache starts");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
-}
-
 fn is(results: &Results, name: &str, allowed: bool, who: &Victim) {
     let found = results.get(name).unwrap_or_else(|| panic!("nobody tries to {name}"));
     assert_eq!(found == "allowed", allowed, "{name}: {found}, as {} with {:?}", who.user, who.mask);
@@ -189,7 +169,7 @@ fn needed(results: &Results, who: &Victim) {
 
 #[test]
 fn whoever_takes_over_a_process_at_work_gets_nothing_out_of_it() {
-    if skipped_without_root("give privileges up") || !everything_is_enforced() {
+    if skipped_without_root("give privileges up") || !has_everything() {
         return;
     }
     for user in [CACHE_USER, STRANGER, 0] {
@@ -240,7 +220,7 @@ fn without_landlock_and_seccomp_a_process_at_work_has_the_rights_of_its_user_and
 
 #[test]
 fn what_one_of_landlock_and_seccomp_refuses_does_not_depend_on_the_other() {
-    if skipped_without_root("give privileges up") || !everything_is_enforced() {
+    if skipped_without_root("give privileges up") || !has_everything() {
         return;
     }
     for user in [CACHE_USER, 0] {
@@ -263,7 +243,7 @@ fn what_one_of_landlock_and_seccomp_refuses_does_not_depend_on_the_other() {
 
 #[test]
 fn an_interpreter_that_is_asked_changes_nothing() {
-    if skipped_without_root("give privileges up") || !everything_is_enforced() {
+    if skipped_without_root("give privileges up") || !has_everything() {
         return;
     }
     let mut scene = Scene::new(STRANGER, Mask::Nothing);

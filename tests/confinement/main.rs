@@ -5,6 +5,7 @@
 mod actions;
 mod demanded;
 mod escapes;
+mod kernel;
 mod mask;
 #[path = "../cli/program.rs"]
 #[allow(dead_code)]

@@ -1,0 +1,20 @@
+//! What this kernel has, whatever the program makes of it.
+#![allow(unsafe_code)]
+
+/// The version of Landlock that has all that is asked for.
+const LANDLOCK: libc::c_long = 6;
+
+/// Whether everything is to be had here, and in this build; says so if not.
+pub fn has_everything() -> bool {
+    // SAFETY: only asks for the version.
+    let landlock = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, 0, 0, 1) };
+    let seccomp = std::path::Path::new("/proc/sys/kernel/seccomp/actions_avail").exists();
+    let built = cfg!(feature = "landlock") && cfg!(feature = "seccomp");
+    let has = landlock >= LANDLOCK && seccomp && built;
+    if !has {
+        eprintln!(
+            "skipped: this machine has Landlock {landlock}, seccomp: {seccomp}; built with both: {built}"
+        );
+    }
+    has
+}
