@@ -7,6 +7,7 @@ mod demanded;
 mod escapes;
 mod kernel;
 mod mask;
+mod places;
 #[path = "../cli/program.rs"]
 #[allow(dead_code)]
 mod program;
