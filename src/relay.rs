@@ -23,6 +23,9 @@ use nix::unistd::{Pid, getpid, getsid};
 
 use crate::privilege::{inherited, start};
 
+/// Sent by the kernel, such as by a terminal. The oldest C library's crate that will do has no name for it.
+const SI_KERNEL: i32 = 0x80;
+
 /// Runs `command` to its end, and returns how it ended.
 ///
 /// # Errors
@@ -173,5 +176,5 @@ fn is_from_terminal(signal: Signal, info: &siginfo) -> bool {
         SIGHUP | SIGCONT => getsid(None) != Ok(getpid()),
         _ => false,
     };
-    sent_to_groups && info.ssi_code == libc::SI_KERNEL
+    sent_to_groups && info.ssi_code == SI_KERNEL
 }
