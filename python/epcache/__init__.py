@@ -480,6 +480,7 @@ class Index:
         """
         if group is None:
             self._whole = self._read(0, self.file.st_size)
+            self._must_fit(self._segments.values())
             for place in self._segments.values():
                 self._placed(place)
             found = self.unordered()
@@ -497,11 +498,17 @@ class Index:
     def unordered(self):
         """Those of all groups, in the order of the file."""
         found = []
-        for line in self._head[self._groups_at + 1 : -1].split(b"\n"):
-            if line:
-                place, _, name = line.rpartition(b"\t")
-                self._add(place, name.decode(), found)
+        lines = self._head[self._groups_at + 1 : -1].split(b"\n")
+        places = [line.rpartition(b"\t") for line in lines if line]
+        self._must_fit([place for place, _, _ in places])
+        for place, _, name in places:
+            self._add(place, name.decode(), found)
         return found
+
+    def _must_fit(self, places):
+        # Thousands of groups that are all in the same place would take more memory than there is.
+        if sum([int(place.split(b"\t")[1]) for place in places]) > self.file.st_size:
+            raise self.unusable()
 
     def _find(self, group):
         try:

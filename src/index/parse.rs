@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::{END, Index, MAGIC, MEASURES, ORDER_LINE, Without, check};
+use crate::distribution::name::is_distribution;
 use crate::distribution::top_level::{Kind, TopLevel};
 use crate::distribution::{Distribution, EntryPoint, Identity, Stamps};
 use crate::freshness::Stamp;
@@ -43,6 +44,10 @@ type Result<T> = std::result::Result<T, Invalid>;
 pub fn parse(bytes: &[u8]) -> Result<Index<'_>> {
     let file = File::open(bytes)?;
     let header = Header::parse(file.header)?;
+    // Otherwise a file could have more groups and lines in each than there is memory for.
+    if header.taken().is_none_or(|taken| taken > file.body.len()) {
+        return Err(Invalid::Corrupt("place of a segment"));
+    }
     let mut distributions = table(&file, &header)?;
     groups(&file, &header, &mut distributions)?;
     let order = order(file.segment(header.order)?, distributions.len())?;
@@ -61,16 +66,13 @@ impl<'a> File<'a> {
         let rest = bytes.strip_prefix(MAGIC.as_bytes()).ok_or(Invalid::Version)?;
         let measures =
             rest.get(..MEASURES).and_then(|line| std::str::from_utf8(line).ok()).ok_or(Invalid::Truncated)?;
-        let measures = measures.strip_suffix('\n').ok_or(Invalid::Corrupt("measures"))?;
-        let mut numbers = measures.split(' ').map(number::<usize>);
-        let mut next = || numbers.next().unwrap_or(Err(Invalid::Corrupt("measures")));
-        let (length, header_length, header_check) = (next()?, next()?, next()?);
+        let (length, header_length, header_check) = measured(measures).ok_or(Invalid::Corrupt("measures"))?;
         if length != bytes.len() || !bytes.ends_with(END.as_bytes()) {
             return Err(Invalid::Truncated);
         }
         let start = MAGIC.len() + MEASURES;
         let header = bytes.get(start..header_length).ok_or(Invalid::Corrupt("measures"))?;
-        if check(header) != header_check as u64 {
+        if check(header) != header_check || !header.ends_with(b"\n") {
             return Err(Invalid::Corrupt("header"));
         }
         let body = bytes.get(header_length..length - END.len()).ok_or(Invalid::Corrupt("measures"))?;
@@ -83,7 +85,7 @@ impl<'a> File<'a> {
             .checked_add(place.length)
             .and_then(|end| self.body.get(place.offset..end))
             .ok_or(Invalid::Corrupt("place of a segment"))?;
-        if check(segment) != place.check {
+        if check(segment) != place.check || !matches!(segment, [] | [.., b'\n']) {
             return Err(Invalid::Corrupt("segment"));
         }
         std::str::from_utf8(segment).map_err(|_| Invalid::Corrupt("segment"))
@@ -109,6 +111,8 @@ struct Header<'a> {
     settled: bool,
     count: usize,
     unsettled: Vec<usize>,
+    duplicates: Vec<usize>,
+    opaque: Vec<usize>,
     without: Vec<Without<'a>>,
     seal: Option<Seal<'a>>,
     table: Place,
@@ -131,7 +135,11 @@ impl<'a> Header<'a> {
             match key {
                 "segment" => {
                     let (name, place) = value.split_once('\t').ok_or(Invalid::Corrupt("header"))?;
-                    segments.insert(name, Place::parse(&mut place.split('\t'))?);
+                    let mut fields = place.split('\t');
+                    segments.insert(name, Place::parse(&mut fields)?);
+                    if fields.next().is_some() {
+                        return Err(Invalid::Corrupt("place of a segment"));
+                    }
                 }
                 "without" => without.push(directory(value).ok_or(Invalid::Corrupt("without"))?),
                 "groups" => {
@@ -142,11 +150,19 @@ impl<'a> Header<'a> {
             }
         }
         for line in lines {
-            let mut fields = line.splitn(4, '\t');
+            let mut fields = line.split('\t');
             let place = Place::parse(&mut fields)?;
-            groups.push((fields.next().ok_or(Invalid::Corrupt("group"))?, place));
+            let name = fields.next().filter(|_| fields.next().is_none()).ok_or(Invalid::Corrupt("group"))?;
+            if groups.last().is_some_and(|(previous, _)| *previous >= name) {
+                return Err(Invalid::Corrupt("order of the groups"));
+            }
+            groups.push((name, place));
         }
         let value = |key| values.get(key).copied().ok_or(Invalid::Corrupt("header"));
+        let rows = |key| match values.get(key) {
+            Some(rows) => rows.split(' ').map(number).collect::<Result<Vec<usize>>>(),
+            None => Ok(Vec::new()),
+        };
         let segment = |name| segments.get(name).copied().ok_or(Invalid::Corrupt("header"));
         if number::<usize>(value("groups")?)? != groups.len() {
             return Err(Invalid::Corrupt("number of groups"));
@@ -155,10 +171,9 @@ impl<'a> Header<'a> {
             site: Stamp::parse(value("site")?, '\t').ok_or(Invalid::Corrupt("site"))?,
             settled: value("settled")? == "yes",
             count: number(value("count")?)?,
-            unsettled: match values.get("unsettled") {
-                Some(rows) => rows.split(' ').map(number).collect::<Result<_>>()?,
-                None => Vec::new(),
-            },
+            unsettled: rows("unsettled")?,
+            duplicates: rows("duplicates")?,
+            opaque: rows("opaque")?,
             without,
             seal: match values.get("sealed") {
                 Some(value) => Some(seal(value).ok_or(Invalid::Corrupt("sealed"))?),
@@ -174,6 +189,15 @@ impl<'a> Header<'a> {
     }
 }
 
+impl Header<'_> {
+    /// The length of all segments and groups together.
+    fn taken(&self) -> Option<usize> {
+        let segments = [self.table, self.order, self.stamps, self.top_level, self.missing];
+        let groups = self.groups.iter().map(|(_, place)| *place);
+        segments.into_iter().chain(groups).try_fold(0_usize, |taken, place| taken.checked_add(place.length))
+    }
+}
+
 fn table<'a>(file: &File<'a>, header: &Header<'_>) -> Result<Vec<Distribution<'a>>> {
     const WRONG: Invalid = Invalid::Corrupt("table of distributions");
     let mut stamp_lines = lines(file.segment(header.stamps)?);
@@ -184,6 +208,11 @@ fn table<'a>(file: &File<'a>, header: &Header<'_>) -> Result<Vec<Distribution<'a
         let mut next = || fields.next().ok_or(WRONG);
         let file_name = unescape(next()?).ok_or(WRONG)?;
         let (flags, key, name, version) = (next()?, next()?, next()?, next()?);
+        // Whoever wrote it may not lead us out of the site directory, or to what is no distribution.
+        let leads_away = file_name.iter().any(|byte| matches!(byte, b'/' | 0));
+        if fields.next().is_some() || leads_away || !is_distribution(&file_name) {
+            return Err(WRONG);
+        }
         if distributions.last().is_some_and(|previous| *previous.file_name >= *file_name) {
             return Err(WRONG);
         }
@@ -196,7 +225,7 @@ fn table<'a>(file: &File<'a>, header: &Header<'_>) -> Result<Vec<Distribution<'a
             key: (!key.is_empty()).then_some(Cow::Borrowed(key)),
             identity: (!flags.contains('m')).then_some(identity),
             entry_points: (!flags.contains('e')).then(Vec::new),
-            configparser_differs: flags.contains('c'),
+            configparser_differs: flags.contains('c') && !flags.contains('e'),
             top_level: top_level.ok_or(Invalid::Corrupt("top-level"))?,
             stamps,
             settled: true,
@@ -212,7 +241,15 @@ fn table<'a>(file: &File<'a>, header: &Header<'_>) -> Result<Vec<Distribution<'a
     for line in lines(file.segment(header.missing)?) {
         let (row, names) = line.split_once('\t').ok_or(Invalid::Corrupt("missing"))?;
         let row = distributions.get_mut(number::<usize>(row)?).ok_or(Invalid::Corrupt("missing"))?;
-        row.top_level.missing = Cow::Borrowed(names);
+        row.top_level.missing =
+            spelled(names).filter(|names| !names.contains('\t')).ok_or(Invalid::Corrupt("missing"))?;
+    }
+    let opaque = distributions.iter().enumerate().filter(|(_, row)| row.entry_points.is_none());
+    if !opaque.map(|(row, _)| row).eq(header.opaque.iter().copied()) {
+        return Err(Invalid::Corrupt("opaque"));
+    }
+    if header.duplicates.iter().any(|row| *row >= distributions.len()) {
+        return Err(Invalid::Corrupt("duplicates"));
     }
     Ok(distributions)
 }
@@ -222,10 +259,13 @@ fn groups<'a>(file: &File<'a>, header: &Header<'a>, distributions: &mut [Distrib
     let mut records = Vec::new();
     for (group, place) in &header.groups {
         for line in lines(file.segment(*place)?) {
-            let mut fields = line.splitn(4, '\t');
+            let mut fields = line.split('\t');
             let mut next = || fields.next().ok_or(WRONG);
             let (row, position) = (number::<usize>(next()?)?, number::<usize>(next()?)?);
             let entry = EntryPoint { group: (*group).into(), name: next()?.into(), value: next()?.into() };
+            if fields.next().is_some() {
+                return Err(WRONG);
+            }
             records.push((row, position, entry));
         }
     }
@@ -243,17 +283,24 @@ fn groups<'a>(file: &File<'a>, header: &Header<'a>, distributions: &mut [Distrib
 }
 
 fn order(segment: &str, count: usize) -> Result<Vec<u32>> {
-    if segment.len() != count * ORDER_LINE {
+    const WRONG: Result<u32> = Err(Invalid::Corrupt("order"));
+    if Some(segment.len()) != count.checked_mul(ORDER_LINE) {
         return Err(Invalid::Corrupt("order"));
     }
-    lines(segment).map(number).collect()
+    lines(segment).map(|line| if line.len() + 1 == ORDER_LINE { number(line) } else { WRONG }).collect()
 }
 
 fn stamps(line: &str) -> Option<Stamps> {
     let mut rest = line.as_bytes();
     let mut next = || optional(&mut rest);
     let (itself, metadata, entry_points) = (next()??, next()?, next()?);
-    rest.is_empty().then_some(Stamps { itself, metadata, entry_points, top_level: None, files: None })
+    (rest.is_empty() && !line.ends_with('\t')).then_some(Stamps {
+        itself,
+        metadata,
+        entry_points,
+        top_level: None,
+        files: None,
+    })
 }
 
 /// A stamp or `-` at the beginning of `rest`, cut off with the tab behind it.
@@ -278,17 +325,24 @@ fn top_level<'a>(line: &'a str, stamps: &mut Stamps) -> Option<TopLevel<'a>> {
     let mut rest = line.as_bytes();
     stamps.top_level = optional(&mut rest)?;
     stamps.files = optional(&mut rest)?;
-    let mut fields = line[line.len() - rest.len()..].splitn(3, '\t');
+    let mut fields = line[line.len() - rest.len()..].split('\t');
     let word = fields.next()?;
     let (kind, _) = *Kind::WORDS.iter().find(|(_, of_kind)| *of_kind == word)?;
-    let mut names = || fields.next().map(Cow::Borrowed);
-    Some(TopLevel { kind, names: names()?, python_names: names()?, ..TopLevel::NONE })
+    let mut names = || fields.next().and_then(spelled);
+    let names = TopLevel { kind, names: names()?, python_names: names()?, ..TopLevel::NONE };
+    fields.next().is_none().then_some(names)
+}
+
+/// A field of names, if all of them are spelled as they must be.
+fn spelled(names: &str) -> Option<Cow<'_, str>> {
+    let is_text = |name: &str| unescape(name).is_some_and(|name| std::str::from_utf8(&name).is_ok());
+    (!names.contains('%') || names.split(' ').all(is_text)).then_some(Cow::Borrowed(names))
 }
 
 /// The value of a header line `without`.
 fn directory(value: &str) -> Option<Without<'_>> {
     let (stamp, path) = value.split_once('\t')?;
-    Some(Without { path: unescape(path)?, stamp: Stamp::parse(stamp, ' ')? })
+    Some(Without { path: unescaped_path(path)?, stamp: Stamp::parse(stamp, ' ')? })
 }
 
 /// The value of the header line `sealed`.
@@ -306,12 +360,20 @@ fn witness(field: &str) -> Option<Witness<'_>> {
         ("-", "-") => None,
         _ => Some((number(time).ok()?, number(size).ok()?)),
     };
-    Some(Witness { path: unescape(path)?, state })
+    Some(Witness { path: unescaped_path(path)?, state })
 }
 
 /// The lines of a text of which every one ends in `\n`. Never `str::lines`, which eats a `\r` too.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split_terminator('\n')
+}
+
+/// The second line: the lengths of file and header, and the check of the header.
+fn measured(line: &str) -> Option<(usize, usize, u64)> {
+    let mut fields = line.strip_suffix('\n')?.split(' ');
+    let mut next = |digits| fields.next().filter(|field| field.len() == digits);
+    let (length, header_length, check) = (next(12)?, next(10)?, next(10)?);
+    Some((number(length).ok()?, number(header_length).ok()?, number(check).ok()?))
 }
 
 /// Digits alone: Rust would take a `+` as well.
@@ -323,6 +385,11 @@ fn number<T: std::str::FromStr>(text: &str) -> Result<T> {
     text.parse().map_err(|_| WRONG)
 }
 
+/// The same of the path of a file, which has no NUL.
+fn unescaped_path(text: &str) -> Option<Cow<'_, [u8]>> {
+    unescape(text).filter(|path| !path.contains(&0))
+}
+
 /// Undoes [`super::render::escape`].
 pub(crate) fn unescape(text: &str) -> Option<Cow<'_, [u8]>> {
     let mut parts = text.split('%');
@@ -332,7 +399,9 @@ pub(crate) fn unescape(text: &str) -> Option<Cow<'_, [u8]>> {
     }
     let mut bytes = plain.as_bytes().to_vec();
     for part in parts {
-        bytes.push(u8::from_str_radix(part.get(..2)?, 16).ok()?);
+        // Rust would take a `+` for a digit.
+        let digits = part.get(..2).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
         bytes.extend_from_slice(&part.as_bytes()[2..]);
     }
     Some(Cow::Owned(bytes))
@@ -367,8 +436,8 @@ mod tests {
             site: stamp,
             settled: true,
             distributions: vec![
-                distribution("one", "[z]\nb = m:b\n[a]\nb = m:c\n[z]\na = m:a\na = m:a\n"),
-                distribution("two", "[a]\nx = m:x\n[z]\ny = m:y\n"),
+                distribution("one.dist-info", "[z]\nb = m:b\n[a]\nb = m:c\n[z]\na = m:a\na = m:a\n"),
+                distribution("two.dist-info", "[a]\nx = m:x\n[z]\ny = m:y\n"),
             ],
             order: vec![1, 0],
             without: Vec::new(),

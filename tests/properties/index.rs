@@ -1,7 +1,6 @@
 //! The index file: what is written is read back, and nothing else is ever believed.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use arbtest::arbitrary::{Result, Unstructured};
 use arbtest::arbtest;
@@ -9,7 +8,10 @@ use epcache::distribution::top_level::Kind;
 use epcache::distribution::{Distribution, EntryPoint, Identity, Stamps, TopLevel};
 use epcache::freshness::Stamp;
 use epcache::freshness::seal::{Seal, Witness};
-use epcache::index::{Index, Without, parse, render};
+use epcache::index::{Index, Invalid, Without, parse, render};
+
+use crate::any_index::any_index;
+use crate::forgery::with_right_checks;
 
 #[test]
 fn what_is_rendered_is_parsed_to_the_same() {
@@ -65,7 +67,7 @@ fn a_forged_index_is_refused_or_read_without_harm() {
         let second_line = bytes.iter().position(|byte| *byte == b'\n').expect("a first line") + 1;
         let mut forged = bytes[..second_line].to_vec();
         forged.extend(damage(u, &bytes[second_line..])?);
-        if let Ok(index) = parse(&seal(&forged).unwrap_or(forged)) {
+        if let Ok(index) = parse(&with_right_checks(&forged).unwrap_or(forged)) {
             accepted += 1;
             let _ = render(&index);
         }
@@ -75,53 +77,49 @@ fn a_forged_index_is_refused_or_read_without_harm() {
     assert!(accepted > 0, "no forgery was accepted, so this shows nothing");
 }
 
-/// Makes the measures and the check of the header right, and those of the segments where they are found.
-fn seal(bytes: &[u8]) -> Option<Vec<u8>> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let mut lines = text.split_inclusive('\n');
-    let (magic, measures) = (lines.next()?, lines.next()?);
-    let mut header = String::new();
-    let mut groups = None;
-    for line in lines.by_ref() {
-        if groups == Some(0) {
-            break;
-        }
-        header.push_str(line);
-        match &mut groups {
-            Some(left) => *left -= 1,
-            None => groups = line.strip_prefix("groups\t").and_then(|count| count.trim().parse::<u32>().ok()),
-        }
-        if groups == Some(0) {
-            break;
-        }
-    }
-    let body = text.get(magic.len() + measures.len() + header.len()..)?;
-    let sealed = |line: &str| -> Option<String> {
-        let mut fields: Vec<String> = line.split('\t').map(str::to_owned).collect();
-        let first = fields.iter().position(|field| field.parse::<usize>().is_ok())?;
-        let offset: usize = fields.get(first)?.parse().ok()?;
-        let length: usize = fields.get(first + 1)?.parse().ok()?;
-        let segment = body.as_bytes().get(offset..offset.checked_add(length)?)?;
-        let place = fields.get_mut(first + 2)?;
-        let end = if place.ends_with('\n') { "\n" } else { "" };
-        *place = format!("{}{end}", check(segment));
-        Some(fields.join("\t"))
+/// Not all memory there is would be enough for it.
+#[test]
+fn groups_that_share_their_lines_are_refused() {
+    let mut index = small_index();
+    let entries = |group: &str| {
+        (0..100)
+            .map(|number| EntryPoint {
+                group: group.to_owned().into(),
+                name: format!("n{number}").into(),
+                value: "m".into(),
+            })
+            .collect::<Vec<_>>()
     };
-    let is_place =
-        |line: &str| line.starts_with("segment\t") || line.starts_with(|c: char| c.is_ascii_digit());
-    let header: String = header
-        .split_inclusive('\n')
-        .map(|line| if is_place(line) { sealed(line).unwrap_or(line.to_owned()) } else { line.to_owned() })
-        .collect();
-    let header_length = magic.len() + measures.len() + header.len();
-    let length = header_length + body.len();
-    let measures = format!("{length:012} {header_length:010} {:010}\n", check(header.as_bytes()));
-    Some([magic, &measures, &header, body].concat().into_bytes())
+    index.distributions.truncate(1);
+    index.order.truncate(1);
+    index.distributions[0].entry_points =
+        Some((0..50).flat_map(|group| entries(&format!("g{group:02}"))).collect());
+    let text = String::from_utf8(render(&index)).expect("an index is text");
+    assert!(parse(text.as_bytes()).is_ok());
+    let place = |group: &str| {
+        let line = text.lines().find(|line| line.ends_with(&format!("\t{group}"))).expect("a line a group");
+        line[..line.len() - group.len()].to_owned()
+    };
+    let last = place("g49");
+    let shared = (0..49).map(|group| format!("g{group:02}")).fold(text.clone(), |text, group| {
+        text.replace(&format!("{}{group}", place(&group)), &format!("{last}{group}"))
+    });
+    let forged = with_right_checks(shared.as_bytes()).expect("text");
+    assert_eq!(parse(&forged), Err(Invalid::Corrupt("place of a segment")));
 }
 
-/// The definition, a byte at a time.
-fn check(bytes: &[u8]) -> u64 {
-    bytes.iter().rev().fold(0, |value, byte| (value * 256 + u64::from(*byte)) % 1_073_741_789)
+/// Who reads what is at such a path reads what is none of an index's business.
+#[test]
+fn names_that_lead_out_of_the_site_directory_are_refused() {
+    let names: [&[u8]; 5] =
+        [b"../x.dist-info", b"a/b.dist-info", b"/etc/x.egg-info", b"a\0.dist-info", b"shadow"];
+    for name in names {
+        let mut index = small_index();
+        index.distributions.truncate(1);
+        index.order.truncate(1);
+        index.distributions[0].file_name = Cow::Borrowed(name);
+        assert_eq!(parse(&render(&index)), Err(Invalid::Corrupt("table of distributions")), "{name:?}");
+    }
 }
 
 /// One or two of: a byte changed, cut off, put in, taken out, two stretches exchanged.
@@ -147,101 +145,6 @@ fn damage(u: &mut Unstructured<'_>, bytes: &[u8]) -> Result<Vec<u8>> {
         }
     }
     Ok(bytes)
-}
-
-fn any_index(u: &mut Unstructured<'_>) -> Result<Index<'static>> {
-    let mut rows = BTreeMap::new();
-    for _ in 0..u.int_in_range(0..=6)? {
-        let row = any_distribution(u)?;
-        rows.insert(row.file_name.to_vec(), row);
-    }
-    let distributions: Vec<_> = rows.into_values().collect();
-    let order = distributions.iter().map(|_| u.int_in_range(0..=9_999_999)).collect::<Result<_>>()?;
-    let mut without = Vec::new();
-    for _ in 0..u.int_in_range(0..=2)? {
-        let path = Cow::Owned(u.arbitrary::<Vec<u8>>()?);
-        without.push(Without { path, stamp: any_stamp(u)? });
-    }
-    let seal = if u.arbitrary()? { Some(any_seal(u)?) } else { None };
-    Ok(Index { site: any_stamp(u)?, settled: u.arbitrary()?, distributions, order, without, seal })
-}
-
-fn any_seal(u: &mut Unstructured<'_>) -> Result<Seal<'static>> {
-    let mut witnesses = Vec::new();
-    for _ in 0..u.int_in_range(0..=2)? {
-        let state = if u.arbitrary()? { Some((u.int_in_range(0..=i64::MAX)?, u.arbitrary()?)) } else { None };
-        witnesses.push(Witness { path: Cow::Owned(u.arbitrary::<Vec<u8>>()?), state });
-    }
-    Ok(Seal { time: u.int_in_range(0..=i64::MAX)?, names: u.arbitrary()?, witnesses })
-}
-
-fn any_distribution(u: &mut Unstructured<'_>) -> Result<Distribution<'static>> {
-    let mut file_name: Vec<u8> = match u.int_in_range(0..=2)? {
-        0 => u.arbitrary::<Vec<u8>>()?,
-        1 => u.arbitrary::<String>()?.into_bytes(),
-        _ => text(u)?.into_bytes(),
-    };
-    file_name.retain(|byte| !matches!(byte, 0 | b'/'));
-    file_name.extend_from_slice(u.choose(&[&b"-1.dist-info"[..], b".egg-info", b"", b"%", b"\n"])?);
-    let identity = Identity { name: optional_text(u)?, version: optional_text(u)? };
-    let entry = |u: &mut Unstructured<'_>| -> Result<EntryPoint<'static>> {
-        let group = if u.arbitrary()? { "g".to_owned() } else { text(u)? };
-        Ok(EntryPoint { group: group.into(), name: text(u)?.into(), value: text(u)?.into() })
-    };
-    let count = u.int_in_range(0..=4)?;
-    let entry_points: Vec<_> = (0..count).map(|_| entry(u)).collect::<Result<_>>()?;
-    let stamps = Stamps {
-        itself: any_stamp(u)?,
-        metadata: optional_stamp(u)?,
-        entry_points: optional_stamp(u)?,
-        top_level: optional_stamp(u)?,
-        files: optional_stamp(u)?,
-    };
-    let top_level = TopLevel {
-        kind: *u.choose(&[Kind::Declared, Kind::Inferred, Kind::None, Kind::Opaque])?,
-        names: Cow::Owned(text(u)?),
-        python_names: Cow::Owned(text(u)?),
-        missing: Cow::Owned(text(u)?),
-    };
-    let entry_points = u.ratio(3, 4)?.then_some(entry_points);
-    Ok(Distribution {
-        file_name: Cow::Owned(file_name),
-        key: optional_text(u)?.filter(|key| !key.is_empty()),
-        identity: u.arbitrary::<bool>()?.then_some(identity),
-        configparser_differs: entry_points.is_some() && u.arbitrary()?,
-        entry_points,
-        top_level,
-        stamps,
-        settled: u.arbitrary()?,
-    })
-}
-
-/// What can stand in a field: anything without a tab, NUL or `\n`.
-fn text(u: &mut Unstructured<'_>) -> Result<String> {
-    let pieces = [
-        "a", "é", "\r", "\x0b", "\u{85}", "\u{2028}", "\u{feff}", "%0A", "%", " ", "end", "\x1b", "=", "[x]",
-    ];
-    let mut text = String::new();
-    for _ in 0..u.int_in_range(0..=4)? {
-        if u.arbitrary()? {
-            text.push_str(u.choose(&pieces)?);
-        } else {
-            text.extend(Some(u.arbitrary::<char>()?).filter(|c| !matches!(c, '\t' | '\n' | '\0')));
-        }
-    }
-    Ok(text)
-}
-
-fn optional_text(u: &mut Unstructured<'_>) -> Result<Option<Cow<'static, str>>> {
-    Ok(if u.arbitrary()? { Some(Cow::Owned(text(u)?)) } else { None })
-}
-
-fn any_stamp(u: &mut Unstructured<'_>) -> Result<Stamp> {
-    Ok(Stamp { mtime: u.arbitrary()?, ctime: u.arbitrary()?, inode: u.arbitrary()?, size: u.arbitrary()? })
-}
-
-fn optional_stamp(u: &mut Unstructured<'_>) -> Result<Option<Stamp>> {
-    Ok(if u.arbitrary()? { Some(any_stamp(u)?) } else { None })
 }
 
 fn small_index() -> Index<'static> {

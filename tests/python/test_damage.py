@@ -177,6 +177,16 @@ def test_a_header_that_makes_no_sense_but_has_the_right_check(site, truth, old, 
     assert len(answer()[1]) == 1
 
 
+def test_groups_that_share_their_lines(site, truth):
+    # A few thousand lines in a few thousand groups would be more than there is memory for.
+    data = (site / ".epcache" / "index").read_bytes()
+    (place,) = (line[:-2] for line in data.split(b"\n") if line.endswith(b"\tg"))
+    shared = b"".join(b"%b\tg%03d\n" % (place, number) for number in range(300))
+    put(site, with_header(data, b"groups\t2\n", b"groups\t302\n" + shared))
+    found, told = answer()
+    assert found == truth[0] and len(told) == 1 and "is damaged" in told[0]
+
+
 def test_header_lines_and_segments_of_later_writers_are_ignored(site, truth):
     data = (site / ".epcache" / "index").read_bytes()
     put(site, with_header(data, b"count\t5\n", b"count\t5\nnovelty\t1 2 3\nsegment\tnew\t0\t0\t0\n"))
