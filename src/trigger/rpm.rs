@@ -14,7 +14,7 @@ use crate::distribution::name;
 
 /// The longest list that is taken in. What follows is found by comparing stamps, as everything is.
 const MAX_LIST: u64 = 256 << 20;
-/// The longest path that is.
+/// The longest path that is. No file has one of this length.
 const MAX_LINE: u64 = 1 << 16;
 
 /// Picks the files of distributions in `sites` out of a list.
@@ -29,6 +29,11 @@ pub fn hints(list: impl Read, sites: &[PathBuf]) -> io::Result<Hints> {
         line.clear();
         if list.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
             return Ok(hints);
+        }
+        if line.len() as u64 == MAX_LINE && !line.ends_with(b"\n") {
+            // What follows is no path of its own.
+            list.skip_until(b'\n')?;
+            continue;
         }
         let path = Path::new(OsStr::from_bytes(line.strip_suffix(b"\n").unwrap_or(&line)));
         for site in sites {
@@ -58,5 +63,16 @@ mod tests {
         let hints = hints(list.as_bytes(), &sites).expect("readable");
         let names: Vec<&[u8]> = hints[&sites[0]].iter().map(Vec::as_slice).collect();
         assert_eq!(names, [&b"foo-1.dist-info"[..], b"last-1.egg-info", b"sp ace-1.dist-info"]);
+    }
+
+    #[test]
+    fn the_end_of_a_line_without_measure_is_no_path() {
+        let sites = [PathBuf::from("/site")];
+        for length in [MAX_LINE - 1, MAX_LINE, MAX_LINE + 1, 3 * MAX_LINE] {
+            let junk = "x".repeat(length as usize);
+            let list = format!("{junk}/site/a.dist-info\n/site/b.dist-info\n{junk}");
+            let hints = hints(list.as_bytes(), &sites).expect("readable");
+            assert_eq!(hints[&sites[0]].iter().collect::<Vec<_>>(), [b"b.dist-info"], "{length}");
+        }
     }
 }
