@@ -7,11 +7,14 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 DIST = dist
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST = .cache/venv/bin/python -m pytest -ra
+# Nothing tells where it was built, so the same sources give the same bytes everywhere.
+REMAP = --remap-path-prefix=$(CURDIR)=/usr/src/epcache \
+	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/usr/src/cargo
 
-.PHONY: build test test-upstream test-histories test-freshness test-hook test-programs soak test-packages test-images test-faults test-faults-full demo lint bench vendor rpm wheel sdist install clean
+.PHONY: build test test-upstream test-histories test-freshness test-hook test-programs soak test-packages test-images test-faults test-faults-full test-reproducible fuzz deny demo lint bench vendor rpm wheel sdist install clean
 
 build:
-	$(CARGO) build --release --locked
+	RUSTFLAGS="$(REMAP) $$RUSTFLAGS" $(CARGO) build --release --locked
 
 test: .cache/venv
 	$(CARGO) test --locked
@@ -68,11 +71,29 @@ test-faults: .cache/venv build
 test-faults-full: .cache/venv build
 	$(PYTEST) tests/faults --complete
 
+# Two builds in different places: the same bytes.
+test-reproducible: .cache/venv .cache/maturin
+	$(PYTEST) tests/reproducible
+
+# Every parser and the index, with bytes made up (docs/testing.md): SECONDS or RUNS of each target, and then
+# what was of interest is asked of CPython and the reader in Python. FUZZ names targets.
+fuzz: SECONDS = 60
+fuzz:
+	fuzz/run $(if $(RUNS),-r $(RUNS),-s $(SECONDS)) $(FUZZ)
+	$(CARGO) test --locked --quiet --test parity -- index:: configuration:: of_interest
+
+# Licenses, sources and versions of what is linked, by cargo-deny, which takes minutes to install.
+deny:
+	@command -v cargo-deny >/dev/null || test -x .cache/cargo-deny/bin/cargo-deny || \
+		$(CARGO) install --quiet --locked --root .cache/cargo-deny cargo-deny
+	PATH="$$PATH:$(CURDIR)/.cache/cargo-deny/bin" $(CARGO) deny --locked check licenses bans sources
+
 demo:
 	tools/demo.sh
 
 lint: .cache/venv
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --quiet --no-deps --document-private-items
@@ -98,11 +119,9 @@ rpm: vendor
 	rpmbuild -bb --define '_topdir $(CURDIR)/dist/rpm' --define '_rpmdir $(CURDIR)/dist' \
 		--define '_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm' $(RPMBUILD_FLAGS) rpm/epcache.spec
 
-# What `pip install epcache` gets: the program and the reader. Nothing in it tells where it was built.
+# What `pip install epcache` gets: the program and the reader.
 wheel: .cache/maturin
-	CARGO_TARGET_DIR=$(TARGET)/wheel RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/usr/src/epcache \
-		--remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/usr/src/cargo" \
-		$</bin/maturin build --release --out $(DIST)
+	CARGO_TARGET_DIR=$(TARGET)/wheel RUSTFLAGS="$(REMAP)" $</bin/maturin build --release --out $(DIST)
 
 sdist: .cache/maturin
 	$</bin/maturin sdist --out $(DIST)

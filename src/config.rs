@@ -56,8 +56,11 @@ impl Config {
         Ok(config)
     }
 
-    /// Takes over what `text` sets; the error names the line.
-    fn merge(&mut self, text: &str) -> std::result::Result<(), (Option<usize>, String)> {
+    /// Takes over what `text` sets.
+    ///
+    /// # Errors
+    /// Why it is none, and in which line, from 1.
+    pub fn merge(&mut self, text: &str) -> std::result::Result<(), (Option<usize>, String)> {
         let table: toml::Table = toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| line_of(text, span.start));
             (line, error.message().to_owned())

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use epcache::distribution::entry_points::{Oddity, is_read_alike_by_configparser, parse};
 
+use crate::corpus::corpus;
 use crate::oracle::{Answer, Triple, VERSIONS, ask};
 use crate::random::Random;
 
@@ -157,6 +158,12 @@ fn files_of_arbitrary_bytes() {
         })
         .collect();
     compare("entry-points", &texts);
+}
+
+#[test]
+fn what_fuzzing_has_found_of_interest() {
+    let texts = corpus("entry_points");
+    assert!(compare("entry-points", &texts) < texts.len(), "every text was opaque");
 }
 
 #[test]

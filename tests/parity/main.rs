@@ -4,10 +4,19 @@
 //! it gives none (opaque), there must be a reason; and ordinary files are never opaque.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+#[path = "../properties/any_index.rs"]
+mod any_index;
+mod configuration;
+mod corpus;
 mod discovery;
 mod entry_points;
+#[path = "../properties/forgery.rs"]
+mod forgery;
+mod index;
 mod metadata;
 mod oracle;
 mod random;
 mod sites;
 mod top_level;
+
+use arbtest::arbitrary;

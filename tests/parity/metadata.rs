@@ -2,6 +2,7 @@
 
 use epcache::distribution::metadata::{Header, parse};
 
+use crate::corpus::corpus;
 use crate::oracle::{Answer, VERSIONS_FROM_3_9, ask};
 use crate::random::Random;
 
@@ -89,6 +90,13 @@ fn expected(header: &Header) -> Result<Option<&str>, ()> {
 fn random_texts() {
     let mut random = Random::new();
     let texts: Vec<_> = (0..10_000).map(|_| random.text(&NASTY, 16).into_bytes()).collect();
+    assert!(compare(&texts) < texts.len(), "every text was opaque");
+}
+
+#[test]
+fn what_fuzzing_has_found_of_interest() {
+    let mut texts = corpus("metadata");
+    texts.retain(|text| std::str::from_utf8(text).is_ok());
     assert!(compare(&texts) < texts.len(), "every text was opaque");
 }
 

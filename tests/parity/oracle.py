@@ -14,6 +14,9 @@ top-level      the record is the path of a site directory, beside which an index
                the name with ".index" behind it: what packages_distributions() finds, and what
                follows from the index
 
+index          the record is the content of an index: what epcache reads in it
+configuration  of a config.toml: site-directories by tomllib, null if there is no such key
+
 Where CPython raises, the answer is {"raises": class}.
 """
 
@@ -170,6 +173,76 @@ def module_name(name):
     return stem or name if hasattr(importlib.metadata, "_get_toplevel_name") else stem
 
 
+def index(data):
+    """All that the reader finds in an index, asked for all of it."""
+    from epcache import _sealed
+    from epcache._table import Table
+
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        index = epcache.open_index(file.name, "/nowhere", os.geteuid())
+    try:
+        index.records(None)
+        table = Table(index)
+        sealed = None
+        if index.sealed is not None:
+            given, names, witnesses = _sealed._recorded(index)
+            sealed = [given, names, [[spelled(path), state] for path, state in witnesses]]
+        return {
+            "site": index.site,
+            "settled": index.settled,
+            "unsettled": sorted(index.unsettled),
+            "opaque": sorted(index.opaque),
+            "order": index.positions().decode("ascii", "replace").split(),
+            "rows": [row_of(table, row, name) for row, name in enumerate(table.names())],
+            "without": {spelled(path): stamp for path, stamp in index.without.items()},
+            "sealed": sealed,
+        }
+    finally:
+        index.close()
+
+
+def row_of(table, row, file_name):
+    declared, listed, kind, names, python_names = table.top_level(row)
+    stamps = map(stamp_of, [*table.stamps(row), declared, listed])
+    return {
+        "file_name": spelled(file_name),
+        "key": table.key(row),
+        "name": table.name(row),
+        "version": table.version(row),
+        "stamps": list(stamps),
+        "kind": kind,
+        "names": names,
+        "python_names": python_names,
+        "missing": table.missing(row),
+        "entry_points": table.entry_points(row),
+    }
+
+
+def stamp_of(field):
+    """The numbers of a stamp. The reader only compares bytes, so there need not be any."""
+    try:
+        return None if field == b"-" else [int(part) for part in field.split(b" ")]
+    except ValueError:
+        return repr(field)
+
+
+def spelled(path):
+    return os.fsencode(path).hex()
+
+
+def configuration(data):
+    import tomllib
+
+    directories = tomllib.loads(data.decode()).get("site-directories")
+    if directories is not None and not (
+        isinstance(directories, list) and all(isinstance(directory, str) for directory in directories)
+    ):
+        raise TypeError
+    return directories
+
+
 def records(path):
     with open(path, "rb") as file:
         while True:
@@ -185,6 +258,8 @@ TASKS = {
     "files": files,
     "sites": sites,
     "top-level": top_level,
+    "index": index,
+    "configuration": configuration,
 }
 
 

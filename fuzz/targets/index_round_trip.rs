@@ -1,0 +1,16 @@
+//! Any set of distributions is read from an index as it was written to it.
+#![no_main]
+
+#[path = "../../tests/properties/any_index.rs"]
+mod any_index;
+
+use epcache::index::{parse, render};
+use libfuzzer_sys::arbitrary::{self, Unstructured};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(index) = any_index::any_index(&mut Unstructured::new(bytes)) else { return };
+    let written = render(&index);
+    assert_eq!(parse(&written).as_ref(), Ok(&index));
+    assert_eq!(render(&index), written);
+});

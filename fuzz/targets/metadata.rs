@@ -1,0 +1,31 @@
+//! METADATA and PKG-INFO: the values that are found stand in an index as they are, and are found again
+//! in a file of just these headers.
+#![no_main]
+
+use epcache::distribution::metadata::{Header, Headers, parse};
+use epcache::distribution::{Distribution, Identity};
+use epcache_fuzz::{must_fit_an_index, text, unknown_distribution, within};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let text = text(bytes);
+    let headers = within(4 * text.len() + 1024, || parse(text));
+    let Headers { name, version } = &headers;
+
+    let line = |key: &str, header: &Header| match header {
+        Header::Absent => String::new(),
+        Header::Value(value) => format!("{key}: {value}\n"),
+        Header::Opaque => format!("{key}: a\n b\n"),
+    };
+    let again = line("Name", name) + &line("Version", version);
+    assert_eq!(parse(&again), headers, "{text:?}");
+    assert_eq!(parse(&again.replace('\n', "\r\n")), headers, "{text:?}");
+
+    let value = |header: &Header| match header {
+        Header::Absent => Some(None),
+        Header::Value(value) => Some(Some(value.clone().into())),
+        Header::Opaque => None,
+    };
+    let identity = value(name).zip(value(version)).map(|(name, version)| Identity { name, version });
+    must_fit_an_index(Distribution { identity, ..unknown_distribution() });
+});
