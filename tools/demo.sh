@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 python=${PYTHON:-python3}
 
 say "Build"
-run cargo build --release --locked --quiet
+run make --quiet build
 PATH=$PWD/${CARGO_TARGET_DIR:-target}/release:$PATH
 export PATH
 

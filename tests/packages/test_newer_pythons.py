@@ -47,9 +47,7 @@ def system():
     binary = os.environ.get("EPCACHE_BIN")
     if not binary:
         target = os.environ.get("CARGO_TARGET_DIR", chroot.CHECKOUT / "target")
-        subprocess.run(
-            ["cargo", "build", "--release", "--quiet", "--locked"], cwd=chroot.CHECKOUT, check=True
-        )
+        subprocess.run(["make", "--quiet", "build"], cwd=chroot.CHECKOUT, check=True)
         binary = os.path.join(target, "release", "epcache")
     with chroot.unpacked("sid", include=PACKAGES, update=False) as system:
         shutil.copy(binary, system.path(TOOL))
