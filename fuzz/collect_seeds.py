@@ -34,6 +34,7 @@ CONFIGURATIONS = [
     "# All that there is to set.\nsite-directories = [\n  '/usr/lib/python3/dist-packages',\n]\n",
     'site-directories = ["/opt/*/lib/python3.*/site-packages", "/usr/lib64/python3.[0-9]*/site-packages"]\n',
     "site-directories = []\n",
+    "require-sandbox = true\nsite-directories = ['/opt/venv/lib/python3.13/site-packages']\n",
     "site-directorys = ['/usr']\n",
     "site-directories = ['relative', '/a/../b', '/a/[']\n",
     "[site-directories]\na = 1979-05-27T07:32:00Z\nb = { c = [1, 0x2, 3.5, true] }\n",
