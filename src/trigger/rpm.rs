@@ -75,4 +75,10 @@ mod tests {
             assert_eq!(hints[&sites[0]].iter().collect::<Vec<_>>(), [b"b.dist-info"], "{length}");
         }
     }
+
+    #[test]
+    fn a_list_without_end_ends() {
+        let sites = [PathBuf::from("/site")];
+        assert!(hints(io::repeat(b'x'), &sites).expect("readable").is_empty());
+    }
 }

@@ -3,6 +3,9 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::program::{Ended, Place, STRANGER, give_away, run, skipped_without_root};
 use crate::tree::{everything_below, indexed, install};
@@ -93,7 +96,7 @@ fn links_in_the_index_directory_lead_nowhere() {
 }
 
 #[test]
-fn a_link_in_the_place_of_the_site_directory_is_the_rule_of_its_target() {
+fn links_to_what_is_hidden_from_their_owner_show_nothing_of_it() {
     let Some(scene) = Scene::new() else { return };
     let hidden = scene.place.directory("hidden");
     fs::set_permissions(&hidden, Permissions::from_mode(0o700)).expect("ours");
@@ -111,6 +114,46 @@ fn a_link_in_the_place_of_the_site_directory_is_the_rule_of_its_target() {
     assert!(!index.contains("secret"), "{index}");
     let listed = run(scene.place.epcache(["list", "--site"]).arg(&scene.site));
     assert!(!listed.out.contains("secret"), "{listed:?}");
+}
+
+#[test]
+fn a_site_directory_that_keeps_becoming_a_link_gives_nothing_away() {
+    let Some(scene) = Scene::new() else { return };
+    let hidden = scene.place.directory("hidden");
+    fs::set_permissions(&hidden, Permissions::from_mode(0o700)).expect("ours");
+    install(&hidden, "secret");
+    // Root itself could write here, even without capabilities.
+    fs::set_permissions(&scene.site, Permissions::from_mode(0o777)).expect("root may");
+    let link = scene.site.with_file_name("link");
+    symlink(&hidden, &link).expect("a link");
+    let exchange =
+        || renameat_with(CWD, &scene.site, CWD, &link, RenameFlags::EXCHANGE).expect("both are there");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                exchange();
+                std::thread::sleep(std::time::Duration::from_micros(300));
+            }
+        });
+        for _ in 0..60 {
+            scene.refresh();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    if scene.site.is_symlink() {
+        exchange();
+    }
+    for path in everything_below(&scene.site).keys() {
+        assert!(is_the_stranger_s(path), "{}", path.display());
+    }
+    for path in everything_below(&hidden).keys() {
+        assert!(!is_the_stranger_s(path), "{}", path.display());
+    }
+    for (site, expected) in [(&scene.site, "foo-1.dist-info"), (&hidden, "secret-1.dist-info")] {
+        let index = site.join(".epcache/index");
+        assert!(!index.exists() || indexed(&index) == [expected], "{}", index.display());
+    }
 }
 
 #[test]

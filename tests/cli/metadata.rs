@@ -4,7 +4,10 @@ use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
+
+use rustix::fs::{AtFlags, linkat};
 
 use crate::program::{Ended, Place, give_away, run, skipped_without_root};
 use crate::tree::{indexed, install, names};
@@ -76,6 +79,29 @@ fn a_file_of_one_gib_is_not_read() {
             "{ended:?}"
         );
     }
+}
+
+#[test]
+fn a_directory_of_a_million_entries_takes_little_memory() {
+    // In memory, where it takes a second.
+    let place = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory");
+    let site = place.path().join("site");
+    install(&site, "foo");
+    let directory = File::open(&site).expect("a directory");
+    // Links to one file: quicker made than as many files, but at most so many to each.
+    for number in 0..1_000_000 {
+        let name = format!("module_{number:07}.py");
+        let first = format!("module_{:07}.py", number / 50_000 * 50_000);
+        if name == first {
+            File::create(site.join(&name)).expect("a file");
+        } else {
+            linkat(&directory, &first, &directory, &name, AtFlags::empty()).expect("a link");
+        }
+    }
+    let refresh = "ulimit -v 150000 && exec \"$0\" refresh \"$1\"";
+    let ended = run(Command::new("sh").args(["-c", refresh, env!("CARGO_BIN_EXE_epcache")]).arg(&site));
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.out.contains("1 added"), "{ended:?}");
 }
 
 #[test]
