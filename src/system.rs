@@ -37,12 +37,12 @@ pub struct System {
 }
 
 impl System {
-    /// The system below `root`; `None` is the running one.
+    /// The system below `root`; `None` is the running one, which need not be looked for.
     ///
     /// # Errors
     /// When `root` is not a directory.
     pub fn new(root: Option<&Path>) -> Result<Self> {
-        let root = root.unwrap_or(Path::new("/"));
+        let Some(root) = root else { return Ok(Self::assumed(Path::new("/"))) };
         let canonical =
             std::fs::canonicalize(root).map_err(|error| Error::io("can't use as root", root, error))?;
         match std::fs::metadata(&canonical) {
