@@ -72,6 +72,7 @@ class Environment:
         (self.site / NAME_OF_METADATA).mkdir()
         metadata = "Metadata-Version: 2.1\nName: epcache\nVersion: 0\n"
         (self.site / NAME_OF_METADATA / "METADATA").write_text(metadata)
+        (self.site / NAME_OF_METADATA / "INSTALLER").write_text("test\n")
 
     def install(self, wheel):
         """Install a wheel as anybody would."""
