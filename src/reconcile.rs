@@ -240,7 +240,7 @@ impl<'a> Pass<'_, 'a> {
         if let Some(known) = unchanged {
             let mut carried = known.clone();
             // What was known to be finished still is, having the stamps that it had then.
-            carried.settled |= self.is_installed(&carried);
+            carried.settled = carried.settled || self.is_installed(&carried);
             self.outcome.index.distributions.push(carried);
             self.outcome.carried += 1;
             return Ok(true);

@@ -12,7 +12,7 @@ import stat
 
 from . import EntryPoint, EntryPoints
 from ._parse import parse
-from ._view import stem_key, stem_of
+from ._view import ENDS, stem_key, stem_of
 
 
 class Distribution(importlib.metadata.PathDistribution):
@@ -57,7 +57,7 @@ def _normalized(name):
 def normalized_stem(file_name):
     """The normalized name that a directory's own name gives; empty where it gives none."""
     stem, extension = os.path.splitext(file_name)
-    if extension not in (".dist-info", ".egg-info"):
+    if extension not in ENDS:
         return ""
     return stem_of(stem.partition("-")[0])
 
@@ -69,10 +69,11 @@ def of_path_entry(entry, name=None):
     """
     finder = importlib.metadata.MetadataPathFinder
     # 3.9 knows no normalized names, so there all are looked for.
-    filtered = name is not None and not hasattr(importlib.metadata, "EntryPoints")
+    before_310 = not hasattr(importlib.metadata, "EntryPoints")
+    filtered = name is not None and before_310
     context = importlib.metadata.DistributionFinder.Context(name=None if filtered else name, path=[entry])
     found = finder.find_distributions(context)
-    if not hasattr(importlib.metadata, "EntryPoints"):
+    if before_310:
         found = _grouped(found)
     for one in found:
         if not filtered or _is_called(one._path, name):
@@ -84,14 +85,14 @@ def _grouped(distributions):
     infos, eggs = {}, {}
     for one in distributions:
         base = os.path.basename(str(one._path).rstrip("/")).lower()
-        is_info = base.endswith((".dist-info", ".egg-info"))
+        is_info = base.endswith(ENDS)
         (infos if is_info else eggs).setdefault(stem_key(base), []).append(one)
     return [one for together in (*infos.values(), *eggs.values()) for one in together]
 
 
 def _is_called(path, name):
     base = os.path.basename(str(path).rstrip("/")).lower()
-    if base.endswith((".dist-info", ".egg-info")):
+    if base.endswith(ENDS):
         return stem_key(base) == stem_of(name)
     # Inside an egg, whose own name tells.
     egg = os.path.basename(os.path.dirname(str(path).rstrip("/"))).lower()

@@ -11,7 +11,7 @@ from ._indexed import indexed
 from ._path import modes
 from ._table import ENTRY_POINTS
 from ._top_level import from_disk, from_table, rule_of
-from ._view import stem_key, stem_of
+from ._view import ENDS, stem_key, stem_of
 
 flavours = {}  # by the name of their module
 
@@ -94,7 +94,7 @@ class Native:
         return [
             item
             for item, low in enumerate(names)
-            if low in exact or low.startswith(f"{wanted}-") and low.endswith((".dist-info", ".egg-info"))
+            if low in exact or low.startswith(f"{wanted}-") and low.endswith(ENDS)
         ]
 
     def row_of_entry_points(self, view, item):
@@ -194,7 +194,7 @@ class Native:
 
 def _plainly_named(name):
     # Leading dots alone are no stem, as for os.path.splitext.
-    if not name.endswith((".dist-info", ".egg-info")) or name.rpartition(".")[0].strip(".") == "":
+    if not name.endswith(ENDS) or name.rpartition(".")[0].strip(".") == "":
         return False
     return name.isprintable() and stem_key(name) != ""
 

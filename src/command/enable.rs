@@ -94,12 +94,7 @@ impl Work {
             Target::of(target.site.clone(), &[], Access::Write, &self.system)
                 .unwrap_or_else(|_| target.clone())
         };
-        let owners = Self {
-            system: self.system.clone(),
-            targets: self.targets.iter().map(as_owner).collect(),
-            status: self.status,
-            required: self.required,
-        };
+        let owners = self.about(self.targets.iter().map(as_owner).collect());
         let attempt = |target: &Target, _: &_| {
             let done = SiteDir::open(target.site.clone()).and_then(|site| job(&site));
             // Told here, where what helps against it is known; a failure is an answer, too.
@@ -127,8 +122,7 @@ impl Work {
             .filter(|(done, target)| done.error.is_none() && wanted(target, done))
             .map(|(done, target)| (done, target.clone()))
             .unzip();
-        let work =
-            Self { system: self.system.clone(), targets, status: self.status, required: self.required };
+        let work = self.about(targets);
         for (done, report) in done.iter_mut().zip(work.refresh(&thorough(), false)) {
             done.index = report.index;
             done.error = report.error;

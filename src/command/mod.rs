@@ -97,6 +97,11 @@ impl Work {
         Ok(Self { system, targets, status, required: config.require_sandbox })
     }
 
+    /// The same about other site directories.
+    fn about(&self, targets: Vec<Target>) -> Self {
+        Self { system: self.system.clone(), targets, ..*self }
+    }
+
     /// Refreshes every target, and sees to it that no reader believes an index that could not be.
     fn refresh(&self, request: &Request, dry_run: bool) -> impl Iterator<Item = SiteReport> {
         let purpose = if dry_run { Purpose::Look } else { Purpose::Refresh };

@@ -20,7 +20,7 @@ pub enum Purpose {
 }
 
 /// Adds what must be reached of `target`.
-pub fn add(needs: &mut Needs, target: &Target, purpose: Purpose, system: &System) {
+fn add(needs: &mut Needs, target: &Target, purpose: Purpose, system: &System) {
     let site = &target.site;
     needs.add(site.clone(), Reach::Read);
     match purpose {

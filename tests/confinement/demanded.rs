@@ -26,12 +26,15 @@ fn on(mask: Mask, mut command: Command) -> Ended {
     run(command)
 }
 
+fn trigger(place: &Place, tree: &Tree) -> Command {
+    let mut command = place.epcache(["trigger", "dpkg"]);
+    command.env("DPKG_ROOT", &tree.root);
+    command
+}
+
 #[test]
 fn status_tells_how_processes_are_confined() {
-    if skipped_without_root("mask what the kernel has") {
-        return;
-    }
-    if !has_everything() {
+    if skipped_without_root("mask what the kernel has") || !has_everything() {
         return;
     }
     let place = Place::new();
@@ -65,10 +68,7 @@ fn a_caller_without_rights_is_shown_the_same() {
 
 #[test]
 fn a_kernel_that_only_says_that_it_confines_gets_no_job() {
-    if skipped_without_root("mask what the kernel has") {
-        return;
-    }
-    if !has_everything() {
+    if skipped_without_root("mask what the kernel has") || !has_everything() {
         return;
     }
     for mask in [Mask::LyingLandlock, Mask::LyingSeccomp] {
@@ -87,29 +87,21 @@ fn a_kernel_that_only_says_that_it_confines_gets_no_job() {
 
 #[test]
 fn where_confinement_is_demanded_nothing_is_indexed_without() {
-    if skipped_without_root("mask what the kernel has") {
-        return;
-    }
-    if !has_everything() {
+    if skipped_without_root("mask what the kernel has") || !has_everything() {
         return;
     }
     for (mask, _) in EVERY_MASK {
         let place = Place::new();
         let tree = Tree::new(&place);
         install(&tree.site, "foo");
-        let trigger = || {
-            let mut command = place.epcache(["trigger", "dpkg"]);
-            command.env("DPKG_ROOT", &tree.root);
-            command
-        };
-        let ended = on(mask, trigger());
+        let ended = on(mask, trigger(&place, &tree));
         assert_eq!((ended.status, ended.err.as_str()), (Some(0), ""), "{ended:?}");
         assert_eq!(indexed(&tree.index), ["foo-1.dist-info"]);
         tree.configure("require-sandbox = true\n");
         install(&tree.site, "bar");
         let before = fs::metadata(&tree.site).expect("it is there").modified().expect("a time");
         std::thread::sleep(std::time::Duration::from_millis(30));
-        let ended = on(mask, trigger());
+        let ended = on(mask, trigger(&place, &tree));
         assert_eq!(ended.status, Some(0), "{ended:?}");
         let after = fs::metadata(&tree.site).expect("it is there").modified().expect("a time");
         let root = ["--root", text(&tree.root)];
@@ -138,34 +130,23 @@ fn where_confinement_is_demanded_nothing_is_indexed_without() {
 
 #[test]
 fn a_configuration_that_can_t_be_read_is_taken_for_one_that_demands_it() {
-    if skipped_without_root("mask what the kernel has") {
-        return;
-    }
-    if !has_everything() {
+    if skipped_without_root("mask what the kernel has") || !has_everything() {
         return;
     }
     let place = Place::new();
     let tree = Tree::new(&place);
     install(&tree.site, "foo");
     tree.configure("require-sandbox = true\nsite-directorys = []\n");
-    let trigger = |mask| {
-        let mut command = place.epcache(["trigger", "dpkg"]);
-        command.env("DPKG_ROOT", &tree.root);
-        on(mask, command)
-    };
-    let ended = trigger(Mask::Landlock);
+    let ended = on(Mask::Landlock, trigger(&place, &tree));
     assert!(ended.status == Some(0) && ended.err.contains("is not confined as"), "{ended:?}");
     assert!(!tree.index.exists());
-    trigger(Mask::Nothing);
+    on(Mask::Nothing, trigger(&place, &tree));
     assert_eq!(indexed(&tree.index), ["foo-1.dist-info"]);
 }
 
 #[test]
 fn what_is_missing_is_said_once_but_not_to_a_package_manager() {
-    if skipped_without_root("mask what the kernel has") {
-        return;
-    }
-    if !has_everything() {
+    if skipped_without_root("mask what the kernel has") || !has_everything() {
         return;
     }
     let place = Place::new();
@@ -184,8 +165,6 @@ fn what_is_missing_is_said_once_but_not_to_a_package_manager() {
     assert!(said[0].starts_with("epcache: warning: ") && said[0].ends_with("hint: epcache status --sandbox"));
     let tree = Tree::new(&place);
     install(&tree.site, "foo");
-    let mut trigger = place.epcache(["trigger", "dpkg"]);
-    trigger.env("DPKG_ROOT", &tree.root);
-    let ended = on(Mask::Both, trigger);
+    let ended = on(Mask::Both, trigger(&place, &tree));
     assert_eq!((ended.status, ended.err.as_str()), (Some(0), ""), "{ended:?}");
 }
