@@ -1,7 +1,8 @@
 //! From an old index and the directory as it is now to a new index and the list of changes.
 //!
 //! The directory is listed once, and every distribution in it is asked for its stamps. Whoever shows
-//! the stamps that the old index recorded is carried over unread; the others are read.
+//! the stamps that the old index recorded is carried over unread; the others are read, and so is what
+//! was opaque.
 //!
 //! # Why the answer is right
 //! The site directory's stamp is taken before the listing and compared again at the end: when it
@@ -71,7 +72,7 @@ pub struct Outcome<'a> {
     pub index: Index<'a>,
     /// What changed against the old index.
     pub changes: Changes,
-    /// Distributions that were carried over unread.
+    /// Distributions that were carried over.
     pub carried: usize,
     /// The check of all names in the directory, where the old index or the new one is sealed.
     pub names: u64,
@@ -232,9 +233,8 @@ impl<'a> Pass<'_, 'a> {
             self.outcome.changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
             return Ok(false);
         };
-        let itself = Stamp::of(&stat);
         let unchanged = match known {
-            Some(known) if self.can_carry_over(known, itself, old, listing)? => Some(known),
+            Some(known) if self.can_carry_over(known, stat, old, listing)? => Some(known),
             _ => None,
         };
         if let Some(known) = unchanged {
@@ -331,19 +331,26 @@ impl<'a> Pass<'_, 'a> {
     fn can_carry_over(
         &self,
         known: &Distribution<'_>,
-        itself: Stamp,
+        stat: Stat,
         old: Old,
         listing: &Listing,
     ) -> std::io::Result<bool> {
         if self.request.depth == Depth::Everything
-            || known.stamps.itself != itself
+            || known.stamps.itself != Stamp::of(&stat)
             || self.request.hints.contains(&*known.file_name)
             // Its stamps may have been taken within a tick of a change.
             || !old.trusted && !known.settled
-            || self.may_tell_more(known)
+            || self.may_name_more(known)
             || !old.same_listing && !known.top_level.agrees_with(|name| listing.kind(name).is_some())
         {
             return Ok(false);
+        }
+        if known.identity.is_none() || known.entry_points.is_none() {
+            // It need not have changed for that: somebody was not allowed to read it, or the disk failed.
+            let now = read::read_whole(self.site.as_fd(), &known.file_name, Some(stat), listing)?;
+            return Ok(now.is_some_and(|now| {
+                now.distribution.stamps == known.stamps && now.distribution.says_the_same_as(known)
+            }));
         }
         if self.request.depth == Depth::Directories && known.settled {
             return Ok(true);
@@ -351,12 +358,11 @@ impl<'a> Pass<'_, 'a> {
         Ok(read::stamps_now(self.site.as_fd(), known)? == known.stamps)
     }
 
-    /// Whether what is opaque may have been so only because the installer was still at work, or by an
-    /// error that has passed.
-    fn may_tell_more(&self, known: &Distribution<'_>) -> bool {
+    /// Whether names are opaque only because the installer was still at work on the files that they are
+    /// those of.
+    fn may_name_more(&self, known: &Distribution<'_>) -> bool {
         let from_files = known.top_level.kind == Kind::Opaque && known.stamps.files.is_some();
-        let opaque = from_files || known.identity.is_none() || known.entry_points.is_none();
-        opaque && !known.settled && self.is_installed(known)
+        from_files && !known.settled && self.is_installed(known)
     }
 
     /// Reads a distribution, given its `lstat`, when the clock has passed all its stamps.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::fs::{AtFlags, linkat};
 
 use crate::program::{Ended, Place, give_away, run, skipped_without_root};
-use crate::tree::{indexed, install, names};
+use crate::tree::{Tree, indexed, install, names};
 
 /// Refreshes and lists a site directory with something odd in `odd-1.dist-info` besides `foo` and `zoo`.
 fn with_something_odd(make: impl FnOnce(&Path)) -> Ended {
@@ -171,6 +171,37 @@ fn what_its_owner_may_not_read_is_told_of_and_the_rest_is_indexed() {
     }
     fs::set_permissions(site.join("whole-1.dist-info"), fs::Permissions::from_mode(0o755))
         .expect("root's or ours");
+}
+
+#[test]
+fn what_may_be_read_at_last_is_read_although_nothing_in_its_directory_moved() {
+    if skipped_without_root("a trigger works as another user") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    let file = install(&tree.site, "foo").join("entry_points.txt");
+    tree.configure("site-directories = [\"/usr/lib/python3/dist-packages\"]\n");
+    let allow = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("root's");
+    let triggered = || {
+        let mut command = place.epcache(["trigger", "dpkg", "--json"]);
+        let ended = run(command.env("DPKG_ROOT", &tree.root));
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        (ended, fs::read_to_string(&tree.index).expect("an index").contains("\nopaque\t0\n"))
+    };
+    allow(0o600);
+    let (first, opaque) = triggered();
+    assert!(
+        opaque && first.err.contains("foo-1.dist-info: entry_points.txt: Permission denied"),
+        "{first:?}"
+    );
+    let (again, opaque) = triggered();
+    // It is known, and told once.
+    assert!(opaque && again.err.is_empty() && again.out.contains("\"carried\":1"), "{again:?}");
+    allow(0o644);
+    let (last, opaque) = triggered();
+    assert!(!opaque && last.err.is_empty(), "{last:?}");
+    assert_eq!(names(&last.out, "updated"), ["foo-1.dist-info"]);
 }
 
 #[test]

@@ -54,6 +54,9 @@ def same(version, role, question, expected, got):
         elif question[0] in OF_THE_CLASS[:3] and expected != got:
             # 3.9 may find another distribution, or none.
             return "raised" in expected or expected["path"] != got.get("path")
+        elif question[0] == "packages_distributions" and got == {"raised": "Error"}:
+            # Lists of files are read by `csv`, which up to 3.10 refuses NUL.
+            return True
         # Of a folded value 3.9 keeps the indentation.
         return unfolded(expected) == unfolded(got)
     return expected == got

@@ -92,15 +92,15 @@ fn rights(reach: Reach) -> BitFlags<AccessFs> {
 
 /// What a rule is about, opened as the job opens it: what the job would not follow is not followed.
 ///
-/// What can't be opened is not granted; the job then tells why it can't open it either.
+/// What can't be opened is not granted; the job then tells why it can't open it either. That must not be
+/// an error that has passed by then, when all that the job could tell is that it was not granted: hence
+/// the second attempt.
 fn open(grant: &Grant) -> Option<OwnedFd> {
-    let kind = match grant.reach {
-        Reach::List | Reach::Read | Reach::Change => OFlags::DIRECTORY,
-        Reach::Index => OFlags::DIRECTORY | OFlags::NOFOLLOW,
-        Reach::File => OFlags::NOFOLLOW,
-    };
-    let flags = OFlags::PATH | OFlags::CLOEXEC | kind;
-    match rustix::fs::open(&grant.path, flags, Mode::empty()) {
+    let opened = open_once(grant).or_else(|error| match error {
+        Errno::NOENT | Errno::NOTDIR | Errno::LOOP => Err(error),
+        _ => open_once(grant),
+    });
+    match opened {
         Ok(place) if grant.reach != Reach::File || is_file(&place) => Some(place),
         Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS) => None,
         Err(error) => {
@@ -108,6 +108,15 @@ fn open(grant: &Grant) -> Option<OwnedFd> {
             None
         }
     }
+}
+
+fn open_once(grant: &Grant) -> rustix::io::Result<OwnedFd> {
+    let kind = match grant.reach {
+        Reach::List | Reach::Read | Reach::Change => OFlags::DIRECTORY,
+        Reach::Index => OFlags::DIRECTORY | OFlags::NOFOLLOW,
+        Reach::File => OFlags::NOFOLLOW,
+    };
+    rustix::fs::open(&grant.path, OFlags::PATH | OFlags::CLOEXEC | kind, Mode::empty())
 }
 
 fn is_file(place: &OwnedFd) -> bool {
