@@ -401,16 +401,15 @@ impl<'a> Pass<'_, 'a> {
         let is_older_than = |age| is_older_than(distribution.stamps.newest_ctime(), age);
         self.request.finished
             || is_older_than(INSTALLING_MORE)
-            || is_older_than(INSTALLING) && self.is_complete(distribution)
+            // Nobody has an index sealed while something is being installed.
+            || is_older_than(INSTALLING)
+                && (self.request.seal != Sealing::No || self.is_complete(distribution))
     }
 
-    /// Whether nothing is missing that its installer may still bring. What is opaque is read from the disk
-    /// in any case.
+    /// Whether nothing is missing that its installer may still bring.
     fn is_complete(&self, distribution: &Distribution<'_>) -> bool {
         let named = distribution.identity.as_ref().is_none_or(|identity| identity.name.is_some());
-        let has_entry_points = distribution.entry_points.is_none()
-            || distribution.stamps.entry_points.is_some_and(|stamp| stamp.size > 0);
-        named && (has_entry_points || read::has_its_last_file(self.site.as_fd(), &distribution.file_name))
+        named && read::has_its_last_files(self.site.as_fd(), &distribution.file_name)
     }
 
     fn note_oddities(&mut self, file_name: &[u8], oddities: Vec<String>) {

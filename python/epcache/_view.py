@@ -16,7 +16,6 @@ TOP_LEVEL = 3
 
 ENDS = (".dist-info", ".egg-info")  # of the names of distributions' directories
 _UNFINISHED_GUARD = 60_000_000_000  # ns; where something is missing that an installer may still bring
-_LAST_FILES = ("INSTALLER", "installed-files.txt")  # what pip and uv write when all others are there
 
 
 def stem_of(name):
@@ -37,6 +36,13 @@ def stem_key(name):
 def metadata_file(name):
     """The file that has name and version."""
     return "PKG-INFO" if name.lower().endswith(".egg-info") else "METADATA"
+
+
+def _has_text(path):
+    try:
+        return posix.lstat(path).st_size > 0
+    except OSError:
+        return False
 
 
 class View:
@@ -103,22 +109,19 @@ class View:
         self.lasting = True
 
     def _is_complete(self, item, row):
-        """Whether nothing is missing that an installer may still bring."""
-        flags = self.table.flags(row)
-        if b"n" in flags:
+        """Whether nothing is missing that an installer may still bring: INSTALLER and RECORD are what they
+        write last. An INSTALLER that came with a package or a copy says nothing."""
+        if b"n" in self.table.flags(row):
             return False
-        entry_points = self.table.stamps(row)[2]
-        if b"e" in flags or entry_points != b"-" and not entry_points.endswith(b" 0"):
+        path = f"{self.entry}/{self.names[item]}"
+        try:
+            installer = posix.lstat(f"{path}/INSTALLER")
+        except NotADirectoryError:
             return True
-        for name in _LAST_FILES:
-            try:
-                posix.lstat(f"{self.entry}/{self.names[item]}/{name}")
-                return True
-            except NotADirectoryError:
-                return True
-            except OSError:
-                continue
-        return False
+        except OSError:
+            return _has_text(f"{path}/installed-files.txt")
+        written_here = abs(installer.st_ctime_ns - installer.st_mtime_ns) < GUARD
+        return written_here and _has_text(f"{path}/RECORD")
 
     def again(self):
         """The same, with nothing kept with it."""

@@ -10,8 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 /// The guard of mlocate and plocate: FAT's 2 s and a second of clock skew.
 pub const INSTALLING: Duration = Duration::from_secs(3);
 
-/// The same where something is still missing that it may bring: the metadata, or `entry_points.txt` as
-/// long as what it writes last is not there either.
+/// The same where something is still missing that it may bring: the metadata, or what it writes last.
 pub const INSTALLING_MORE: Duration = Duration::from_secs(60);
 
 /// The longest wait for a tick of a local file system with fine stamps: a kernel's tick is 10 ms at most.

@@ -13,13 +13,16 @@ use crate::program::Place;
 /// The user `epcache` of a tree.
 pub const CACHE_USER: u32 = 43210;
 
-/// Makes `NAME-1.dist-info` with one entry point of that name in the group `g`.
+/// Makes `NAME-1.dist-info` with one entry point of that name in the group `g`, and what an installer
+/// writes last.
 pub fn install(site: &Path, name: &str) -> PathBuf {
     let directory = site.join(format!("{name}-1.dist-info"));
     fs::create_dir_all(&directory).expect("a directory");
     fs::write(directory.join("METADATA"), format!("Metadata-Version: 2.1\nName: {name}\nVersion: 1\n"))
         .expect("room");
     fs::write(directory.join("entry_points.txt"), format!("[g]\n{name} = m:f\n")).expect("room");
+    fs::write(directory.join("RECORD"), format!("{name}-1.dist-info/RECORD,,\n")).expect("room");
+    fs::write(directory.join("INSTALLER"), "pip\n").expect("room");
     directory
 }
 

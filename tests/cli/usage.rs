@@ -1,11 +1,13 @@
 //! Help, usage and exit statuses.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::process::Command;
+use std::time::{Duration, UNIX_EPOCH};
 
+use epcache::freshness::settle::INSTALLING;
 use snapbox::{Assert, Data, assert::DEFAULT_ACTION_ENV};
 
 use crate::program::{Place, run};
@@ -73,31 +75,40 @@ fn the_answer_no_ends_with_1_and_yes_with_0() {
 #[test]
 fn what_an_installer_may_still_bring_is_waited_for() {
     let place = Place::new();
+    let before = UNIX_EPOCH + Duration::from_secs(1_600_000_000);
     let sites: Vec<_> = [
-        (&["METADATA"][..], "unsettled"),
-        (&["METADATA", "INSTALLER"], "fresh"),
-        (&["METADATA", "entry_points.txt"], "fresh"),
-        (&["INSTALLER", "entry_points.txt"], "unsettled"),
+        (None, None, "fresh"),
+        (Some("entry_points.txt"), None, "fresh"),
+        (Some("METADATA"), None, "unsettled"),
+        (Some("RECORD"), None, "unsettled"),
+        (Some("INSTALLER"), None, "unsettled"),
+        // It came with a package, as all files did, one after the other.
+        (None, Some(before), "unsettled"),
     ]
     .into_iter()
     .enumerate()
-    .map(|(number, (files, state))| {
+    .map(|(number, (missing, packaged, state))| {
         let site = place.directory(&format!("site{number}"));
         let directory = install(&site, "foo");
-        fs::write(directory.join("INSTALLER"), "pip\n").expect("room");
-        for name in ["METADATA", "entry_points.txt", "INSTALLER"] {
-            if !files.contains(&name) {
-                fs::remove_file(directory.join(name)).expect("was just written");
-            }
+        if let Some(name) = missing {
+            fs::remove_file(directory.join(name)).expect("was just written");
         }
-        (site, files, state)
+        if let Some(time) = packaged {
+            let file = File::options().write(true).open(directory.join("INSTALLER")).expect("ours");
+            file.set_modified(time).expect("ours");
+        }
+        (site, missing, state)
     })
     .collect();
-    std::thread::sleep(epcache::freshness::settle::INSTALLING);
-    for (site, files, state) in sites {
+    std::thread::sleep(INSTALLING);
+    for (site, missing, state) in sites {
         assert_eq!(run(place.epcache([&"refresh".into(), &site])).status, Some(0));
         let ended = run(place.epcache([&"status".into(), &site]));
-        assert!(ended.out.contains(state), "{files:?}: {ended:?}");
+        assert!(ended.out.contains(state), "{missing:?}: {ended:?}");
+        if state == "unsettled" && missing.is_none() {
+            let ended = run(place.epcache(["refresh".as_ref(), "--seal".as_ref(), site.as_os_str()]));
+            assert!(ended.out.contains("; sealed"), "{missing:?}: {ended:?}");
+        }
     }
 }
 

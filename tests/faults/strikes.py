@@ -115,6 +115,10 @@ def parse(log, main):
         yield Point(process, call, when, when > first.count(call), begun, shown)
 
 
+class NotAttached(Exception):
+    """The command was never faced with the fault."""
+
+
 @dataclass
 class Struck:
     """How the command ended."""
@@ -131,7 +135,10 @@ def strike(scene, point, fault, directory):
     what = "signal=KILL" if fault == "KILL" else f"error={fault}"
     inject = ["-e", f"trace={point.call}", "-e", f"inject={point.call}:{what}:when={point.when}", "-o", log]
     if point.process and not point.beyond:
-        status, said = _attached(scene, inject, directory)
+        try:
+            status, said = _attached(scene, inject, directory)
+        except NotAttached:
+            return Struck(0, "", 0)
     else:
         options = ["-f"] if point.process else []
         command = ["strace", *options, *inject, machine.epcache(), *scene.arguments]
@@ -175,7 +182,13 @@ def _attached(scene, inject, directory):
         os.kill(process.pid, signal.SIGCONT)
         _until(lambda: "stopped by SIGSTOP" in log.read_text().partition("socketpair(")[2])
         first.terminate()
-        first.wait(PATIENCE)
+        try:
+            first.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            # On a busy machine strace may wait for ever for what it has stopped itself.
+            first.kill()
+            first.wait()
+            raise NotAttached from None
         _until(lambda: _is_stopped(process.pid))
         second = _attach(process.pid, ["-f", *inject])
         os.kill(process.pid, signal.SIGCONT)

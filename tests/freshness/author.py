@@ -88,17 +88,19 @@ class _Author:
     def tagged(self, found):
         """The same with texts that tell which it is, of the same length for all."""
         self.tag += 1
+        module = f"t{self.tag:04d}.py"
         files = {}
         for name, text in found["files"].items():
             if name == "entry_points.txt":
                 text = re.sub(r"(?m)= .*$", f"= t{self.tag:04d}.m:f", text)
             elif name in ("", "METADATA", "PKG-INFO"):
                 text = re.sub(r"(?m)^Version: .*$", f"Version: 1.{1000 + self.tag}", text)
-            elif name != "RECORD":
+            elif name == "RECORD":
+                text = f"{module},,\n{found['directory']}/RECORD,,\n"
+            else:
                 continue
             files[name] = text
-        modules = dict(list(found["modules"].items())[:1])
-        return {"directory": found["directory"], "files": files, "modules": modules}
+        return {"directory": found["directory"], "files": files, "modules": {module: "x = 1\n"}}
 
     # --- what happens ---
 
@@ -184,7 +186,7 @@ class _Author:
             new = self.a_distribution(fresh=True)
             present.append(new)
             return {
-                "how": rng.choice(["pip_install", "uv_install", "unpack", "copied_cp"]),
+                "how": rng.choice(["pip_install", "uv_install", "installer_install", "unpack", "copied_cp"]),
                 "distribution": new,
             }
         old = rng.choice(present)
@@ -291,6 +293,6 @@ class _Author:
             return ["entry_points", rng.choice(GROUPS)]
         if kind < 0.7:
             return ["entry_points", None]
-        if kind < 0.85:
+        if kind < 0.83:
             return ["version", rng.choice(contents.NAMES)]
-        return ["distributions"]
+        return [rng.choice(["distributions", "packages_distributions"])]

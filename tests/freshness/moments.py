@@ -10,7 +10,7 @@ import importlib.metadata
 import itertools
 import re
 
-Found = collections.namedtuple("Found", "key name version entry_points")
+Found = collections.namedtuple("Found", "key name version entry_points packages")
 
 _made = {}
 NOBODY = object()
@@ -24,7 +24,7 @@ def moment(site):
         entry_points = one.read_text("entry_points.txt")
         metadata = one.read_text("METADATA") or one.read_text("PKG-INFO") or one.read_text("")
         directory = one._path.name
-        known = directory, entry_points, metadata
+        known = directory, entry_points, metadata, one.read_text("RECORD")
         if known not in _made:
             if len(_made) > 20000:
                 _made.clear()
@@ -33,6 +33,7 @@ def moment(site):
                 one.metadata["Name"],
                 one.metadata["Version"],
                 tuple((ep.name, ep.value, ep.group) for ep in one.entry_points),
+                tuple(sorted(importlib.metadata._top_level_inferred(one))),
             )
         found[directory] = _made[known]
     return found
@@ -107,6 +108,21 @@ class Window:
             possible = {effective(moment, directory) for moment in self.of(directory)}
             possible = {tuple(ep for ep in eps if group in (None, ep[2])) for eps in possible}
             if len({moment.get(directory) is None for moment in self.of(directory)}) > 1 or self.also_absent:
+                possible.add(())
+            choices.append(sorted(possible, key=len, reverse=True))
+        return _composed(collections.Counter(answer), choices)
+
+    def packages_distributions(self, answer):
+        choices = []
+        for directory in self.directories:
+            found = [moment.get(directory) for moment in self.of(directory)]
+            # Its lists of files and its metadata are read one after the other.
+            possible = {
+                tuple((package, named.name) for package in listing.packages)
+                for listing in filter(None, found)
+                for named in filter(None, found)
+            }
+            if None in found or self.also_absent:
                 possible.add(())
             choices.append(sorted(possible, key=len, reverse=True))
         return _composed(collections.Counter(answer), choices)

@@ -157,3 +157,7 @@ class Reader:
         for one in self.package.distributions():
             found.append((os.path.basename(str(one._path)), one.name, one.version))
         return found
+
+    def packages_distributions(self):
+        found = self.package.packages_distributions()
+        return [(package, name) for package, names in found.items() for name in names]

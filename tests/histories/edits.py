@@ -41,6 +41,11 @@ def modules_of(site, distribution):
     return [(os.path.join(site, path), text) for path, text in sorted(distribution["modules"].items())]
 
 
+def in_a_wheel(files):
+    """Their names, in the order in which an archive has them."""
+    return sorted(files, key=lambda name: (name == "RECORD", name))
+
+
 def pip_install(site, distribution, **_):
     """pip: modules, the directory, its files, RECORD once more as the last."""
     for path, text in modules_of(site, distribution):
@@ -57,7 +62,7 @@ def pip_install(site, distribution, **_):
     remove(base)
     os.makedirs(base)
     yield
-    for name in sorted(files):
+    for name in in_a_wheel(files):
         put(os.path.join(base, name), files[name])
         yield
     put_by_rename(os.path.join(base, "INSTALLER"), "pip\n", "smakhj5o.tmp")
@@ -66,6 +71,29 @@ def pip_install(site, distribution, **_):
         yield
         put_by_rename(os.path.join(base, "RECORD"), files["RECORD"], "x.tmp")
     yield
+
+
+def installer_install(site, distribution, **_):
+    """pypa/installer, as Poetry and builders of packages have it: over what is there, INSTALLER and RECORD
+    as the last, nothing by renaming."""
+    for path, text in modules_of(site, distribution):
+        put(path, text)
+        yield
+    base = os.path.join(site, distribution["directory"])
+    files = distribution["files"]
+    if "" in files:
+        remove(base)
+        put(base, files[""])
+        yield
+        return
+    # It refuses to write over what is there, so somebody took that away before.
+    remove(base)
+    for name in in_a_wheel(files):
+        if name == "RECORD":
+            put(os.path.join(base, "INSTALLER"), "installer\n")
+            yield
+        put(os.path.join(base, name), files[name])
+        yield
 
 
 def stashed(path):

@@ -146,7 +146,9 @@ class _Author:
             how = rng.choice(["put_file", "remove_file"])
             return [self.edit(how, site, name=name)]
         if not present or rng.random() < 0.4:
-            how = rng.choice(["pip_install"] * 3 + ["uv_install"] * 3 + ["unpack", "leave_empty"])
+            how = rng.choice(
+                ["pip_install"] * 3 + ["uv_install"] * 3 + ["installer_install", "unpack", "leave_empty"]
+            )
             return [self.install(site, how)]
         old = rng.choice(present)
         if rng.random() < 0.45:
@@ -180,7 +182,10 @@ class _Author:
         step = {"do": "edit", "how": how, "site": site, **what}
         if rng.random() < 0.3:
             step["pauses"] = {str(rng.randint(1, 8)): self.questions() for _ in range(rng.randint(1, 2))}
-        if how in ("pip_install", "uv_install", "pip_upgrade", "uv_upgrade") and rng.random() < 0.35:
+        if (
+            how in ("pip_install", "uv_install", "installer_install", "pip_upgrade", "uv_upgrade")
+            and rng.random() < 0.35
+        ):
             step["refreshed"] = rng.randint(1, 6)
         if how.startswith("pip") and rng.random() < 0.12:
             step["killed"] = rng.randint(1, 8)

@@ -73,6 +73,7 @@ class Environment:
         metadata = "Metadata-Version: 2.1\nName: epcache\nVersion: 0\n"
         (self.site / NAME_OF_METADATA / "METADATA").write_text(metadata)
         (self.site / NAME_OF_METADATA / "INSTALLER").write_text("test\n")
+        (self.site / NAME_OF_METADATA / "RECORD").write_text("epcache/__init__.py,,\n")
 
     def install(self, wheel):
         """Install a wheel as anybody would."""

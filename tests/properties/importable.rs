@@ -14,6 +14,7 @@ fn site(below: &Path) -> PathBuf {
     fs::write(site.join("foo-1.dist-info/METADATA"), "Name: foo\nVersion: 1\n").expect("room");
     fs::write(site.join("foo-1.dist-info/RECORD"), "pkg/__init__.py,,\nmod.py,,\n").expect("room");
     fs::write(site.join("foo-1.dist-info/entry_points.txt"), "[g]\na = m:f\n").expect("room");
+    fs::write(site.join("foo-1.dist-info/INSTALLER"), "pip\n").expect("room");
     site
 }
 
