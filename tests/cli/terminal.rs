@@ -28,7 +28,8 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A Python program that writes the number of every signal that it gets, and ends with 7 when told to.
+/// A Python program that writes the number of every signal that it gets, and ends with 7 when told to, or
+/// when there is nobody left to read it.
 /// The signals that are its arguments it treats as any program does.
 const LISTENER: &str = "
 import os, signal, sys, time
@@ -37,7 +38,7 @@ kept = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, *map(int, sys.argv[2:])}
 for number in set(range(1, 32)) - kept:
     signal.signal(number, lambda number, frame: os.write(heard, b'%d\\n' % number))
 os.write(heard, b'%d %d\\n' % (os.getpid(), os.getpgrp()))
-while not os.path.exists(sys.argv[1] + '.end'):
+while os.path.exists(sys.argv[1]) and not os.path.exists(sys.argv[1] + '.end'):
     time.sleep(0.01)
 sys.exit(7)
 ";
