@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
+use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 
 use super::MAX_INDEX;
@@ -58,21 +58,24 @@ impl IndexDir {
         let (base, below) = place.directory(site.path(), system).ok_or_else(no_place)?;
         let mut path = base;
         let mut descriptor = match place {
-            Place::Sidecar => open_directory(rustix::fs::CWD, &path, OFlags::empty()),
+            // What the path leads to now may be another directory than the one that is read.
+            Place::Sidecar => site.as_fd().try_clone_to_owned(),
             Place::System => open_directory(rustix::fs::CWD, &path, OFlags::NOFOLLOW),
             Place::User => std::fs::create_dir_all(&path)
                 .and_then(|()| open_directory(rustix::fs::CWD, &path, OFlags::NOFOLLOW)),
         }
         .map_err(|error| refused(place, &path, error))?;
+        let stat = check_owner(place, &path, descriptor.as_fd())?;
         if place != Place::Sidecar {
-            check_owner(place, &path, descriptor.as_fd())?;
+            check_mode(place, &path, &stat)?;
         }
         for part in below.components() {
             let Component::Normal(part) = part else { continue };
             path.push(part);
             descriptor =
                 descend(descriptor.as_fd(), Path::new(part)).map_err(|error| refused(place, &path, error))?;
-            check_owner(place, &path, descriptor.as_fd())?;
+            let stat = check_owner(place, &path, descriptor.as_fd())?;
+            check_mode(place, &path, &stat)?;
         }
         Ok(Self { path, descriptor, lock: None })
     }
@@ -253,20 +256,22 @@ fn descend(directory: BorrowedFd<'_>, name: &Path) -> io::Result<OwnedFd> {
     }
 }
 
-/// An index is only believed when its directory, too, is beyond everybody else's reach.
-fn check_owner(place: Place, path: &Path, directory: BorrowedFd<'_>) -> Result<()> {
+/// Everything is written by the owner of the directory that it is written to: otherwise somebody has put
+/// another one in its place since it was decided as whom to work.
+fn check_owner(place: Place, path: &Path, directory: BorrowedFd<'_>) -> Result<Stat> {
     let stat = rustix::fs::fstat(directory).map_err(|error| refused(place, path, error.into()))?;
-    if stat.st_uid != nix::unistd::geteuid().as_raw() {
-        return Err(refused(
-            place,
-            path,
-            io::Error::other(format!("belongs to another user ({})", stat.st_uid)),
-        ));
+    if stat.st_uid == nix::unistd::geteuid().as_raw() {
+        return Ok(stat);
     }
-    if stat.st_mode & 0o022 != 0 {
-        return Err(refused(place, path, io::Error::other("can be written to by others")));
+    Err(refused(place, path, io::Error::other(format!("belongs to another user ({})", stat.st_uid))))
+}
+
+/// An index is only believed when its directory, too, is beyond everybody else's reach.
+fn check_mode(place: Place, path: &Path, stat: &Stat) -> Result<()> {
+    if stat.st_mode & 0o022 == 0 {
+        return Ok(());
     }
-    Ok(())
+    Err(refused(place, path, io::Error::other("can be written to by others")))
 }
 
 fn refused(place: Place, path: &Path, error: io::Error) -> Error {

@@ -20,9 +20,9 @@ pub mod limits;
 pub mod seccomp;
 mod state;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags};
 
 use super::start;
 use crate::error::{Error, Result};
@@ -93,7 +93,7 @@ pub fn enter(confinement: &Confinement) -> Result<Confined> {
     let Confinement { needs, required } = confinement;
     for path in &needs.made {
         // The job meets an error again, and tells it.
-        let _ = rustix::fs::mkdir(path, Mode::from_raw_mode(0o755));
+        let _ = make_in_our_own(path);
     }
     // The messages of the job go where they can't be sent to later.
     report::reach_journal();
@@ -108,6 +108,18 @@ pub fn enter(confinement: &Confinement) -> Result<Confined> {
         Some(lacking) if *required => Err(Error::Unconfined { lacking }),
         _ => Ok(confined),
     }
+}
+
+/// Makes a directory, if the one that it is to be in is ours: somebody may have put another one in the
+/// place of that since it was decided as whom to work.
+fn make_in_our_own(path: &Path) -> std::io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let parent = rustix::fs::open(parent, flags, Mode::empty())?;
+    if rustix::fs::fstat(&parent)?.st_uid == nix::unistd::geteuid().as_raw() {
+        rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755))?;
+    }
+    Ok(())
 }
 
 fn step<T>(step: &'static str, result: std::io::Result<T>) -> Result<T> {
