@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::Stat;
 
+use crate::distribution::complete::is_complete;
 use crate::distribution::read;
 use crate::distribution::text::Links;
 use crate::distribution::top_level::Kind;
@@ -403,13 +404,7 @@ impl<'a> Pass<'_, 'a> {
             || is_older_than(INSTALLING_MORE)
             // Nobody has an index sealed while something is being installed.
             || is_older_than(INSTALLING)
-                && (self.request.seal != Sealing::No || self.is_complete(distribution))
-    }
-
-    /// Whether nothing is missing that its installer may still bring.
-    fn is_complete(&self, distribution: &Distribution<'_>) -> bool {
-        let named = distribution.identity.as_ref().is_none_or(|identity| identity.name.is_some());
-        named && read::has_its_last_files(self.site.as_fd(), &distribution.file_name)
+                && (self.request.seal != Sealing::No || is_complete(self.site.as_fd(), distribution))
     }
 
     fn note_oddities(&mut self, file_name: &[u8], oddities: Vec<String>) {

@@ -2,12 +2,14 @@
 //!
 //! [`entry_points`], [`metadata`], [`name`], [`top_level`] and [`inferred`] are pure; [`read`] gathers a
 //! distribution from its files, which come from strangers and are opened by [`text`] and [`present`].
+//! [`complete`] tells whether all of them are there.
 //!
 //! What counts as a distribution is what `importlib.metadata` takes for one: every directory entry with
 //! the right suffix. So the leftovers `~name-1.dist-info` of an interrupted pip and the empty
 //! directories that some packages leave behind are distributions too, since every Python program sees
 //! them; the same holds for two directories with one name.
 
+pub mod complete;
 pub mod entry_points;
 pub mod inferred;
 pub mod metadata;

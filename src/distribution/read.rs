@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::inferred::{FileList, infer};
@@ -20,7 +20,6 @@ use super::text::{
 use super::top_level::{self, TopLevel};
 use super::{Distribution, EntryPoint, Identity, Stamps, entry_points, name};
 use crate::freshness::Stamp;
-use crate::freshness::settle::INSTALLING;
 use crate::site::Listing;
 
 /// The largest METADATA or PKG-INFO that is read: long descriptions reach some 100 KiB.
@@ -122,24 +121,6 @@ pub fn stamps_now(site: BorrowedFd<'_>, known: &Distribution<'_>) -> io::Result<
     Ok(stamps)
 }
 
-/// Whether a distribution has the files that pip, uv and those that use pypa/installer write when all
-/// others are there, or is a file itself. An `INSTALLER` that came with a package or a copy, which its
-/// times show, says nothing.
-#[must_use]
-pub fn has_its_last_files(site: BorrowedFd<'_>, file_name: &[u8]) -> bool {
-    let find = |name| rustix::fs::statat(site, path(file_name, name), AtFlags::SYMLINK_NOFOLLOW);
-    let has_text = |name| find(name).is_ok_and(|stat| stat.st_size > 0);
-    match find("INSTALLER") {
-        Ok(installer) => {
-            let Stamp { mtime, ctime, .. } = Stamp::of(&installer);
-            let between = ctime.abs_diff(mtime);
-            u128::from(between) < INSTALLING.as_nanos() && has_text("RECORD")
-        }
-        Err(Errno::NOTDIR) => true,
-        Err(_) => has_text("installed-files.txt"),
-    }
-}
-
 /// The stamps of a distribution but for that of its list of files.
 fn stamps(site: BorrowedFd<'_>, file_name: &[u8], itself: Stamp) -> io::Result<Stamps> {
     Ok(Stamps {
@@ -156,7 +137,7 @@ fn stamp(site: BorrowedFd<'_>, file_name: &[u8], name: &str) -> io::Result<Optio
 }
 
 /// The path of a file in a distribution, seen from the site directory.
-fn path(file_name: &[u8], name: &str) -> Vec<u8> {
+pub(super) fn path(file_name: &[u8], name: &str) -> Vec<u8> {
     [file_name, b"/", name.as_bytes()].concat()
 }
 

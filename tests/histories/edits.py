@@ -74,18 +74,16 @@ def pip_install(site, distribution, **_):
 
 
 def installer_install(site, distribution, **_):
-    """pypa/installer, as Poetry and builders of packages have it: over what is there, INSTALLER and RECORD
-    as the last, nothing by renaming."""
-    for path, text in modules_of(site, distribution):
-        put(path, text)
-        yield
+    """pypa/installer, as Poetry and builders of packages have it: nothing by renaming, INSTALLER and RECORD
+    as the last."""
     base = os.path.join(site, distribution["directory"])
     files = distribution["files"]
     if "" in files:
-        remove(base)
-        put(base, files[""])
-        yield
+        yield from pip_install(site, distribution)
         return
+    for path, text in modules_of(site, distribution):
+        put(path, text)
+        yield
     # It refuses to write over what is there, so somebody took that away before.
     remove(base)
     for name in in_a_wheel(files):
