@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::Stat;
 
-use crate::distribution::complete::is_complete;
+use crate::distribution::complete::{is_complete, is_packaged};
 use crate::distribution::read;
 use crate::distribution::text::Links;
 use crate::distribution::top_level::Kind;
@@ -51,6 +51,8 @@ pub struct Request {
     pub hints: BTreeSet<Vec<u8>>,
     /// Whether whoever changed the directory is known to have finished.
     pub finished: bool,
+    /// Whether a trigger follows what a package manager does here.
+    pub managed: bool,
     /// Whether the new index is to be sealed.
     pub seal: Sealing,
 }
@@ -402,9 +404,14 @@ impl<'a> Pass<'_, 'a> {
         let is_older_than = |age| is_older_than(distribution.stamps.newest_ctime(), age);
         self.request.finished
             || is_older_than(INSTALLING_MORE)
-            // Nobody has an index sealed while something is being installed.
-            || is_older_than(INSTALLING)
-                && (self.request.seal != Sealing::No || is_complete(self.site.as_fd(), distribution))
+            || is_older_than(INSTALLING) && self.is_complete(distribution)
+    }
+
+    fn is_complete(&self, distribution: &Distribution<'_>) -> bool {
+        // Nobody has an index sealed while something is being installed.
+        self.request.seal != Sealing::No
+            || self.request.managed && is_packaged(distribution)
+            || is_complete(self.site.as_fd(), distribution)
     }
 
     fn note_oddities(&mut self, file_name: &[u8], oddities: Vec<String>) {

@@ -97,7 +97,7 @@ fn update(
     request: &Request,
     report: &mut SiteReport,
 ) -> Result<()> {
-    let mut request = request.clone();
+    let mut request = Request { managed: place == Place::System, ..request.clone() };
     let mut oddities = BTreeSet::new();
     let mut attempt = 1;
     let start = Instant::now();
@@ -191,7 +191,8 @@ fn sealed(
 /// What [`refresh`] would do.
 fn rehearse(target: &Target, system: &System, request: &Request, report: &mut SiteReport) -> Result<()> {
     let site = SiteDir::open(target.site.clone())?;
-    examine(&site, system, request, |_, outcome| {
+    let request = Request { managed: target.place == Place::System, ..request.clone() };
+    examine(&site, system, &request, |_, outcome| {
         fill(report, &outcome);
         tell(&site, &outcome.oddities.into_iter().collect());
     })
@@ -282,6 +283,7 @@ pub fn thorough() -> Request {
         depth: Depth::Files,
         hints: std::collections::BTreeSet::default(),
         finished: false,
+        managed: false,
         seal: Sealing::No,
     }
 }

@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::index::unkept;
 use crate::privilege::sandbox::Confinement;
 use crate::privilege::{Identity, child, start};
-use crate::reconcile::{Depth, Request, Sealing};
-use crate::refresh::{refresh, revoke_if_present};
+use crate::reconcile::{Depth, Request};
+use crate::refresh::{refresh, revoke_if_present, thorough};
 use crate::report::{self, SiteReport};
 use crate::site::find::{self, SystemWide};
 use crate::site::owner::Target;
@@ -79,7 +79,7 @@ fn work(manager: Manager, system: &System, sites: &[PathBuf]) -> Vec<(PathBuf, S
     };
     let refresh_one = |site: &PathBuf| {
         let hints = for_site(&hints, site);
-        let request = Request { depth: Depth::Directories, hints, finished: true, seal: Sealing::No };
+        let request = Request { depth: Depth::Directories, hints, finished: true, ..thorough() };
         let done = refresh(&Target::system_wide(site.clone()), system, &request, false);
         (site.clone(), done)
     };

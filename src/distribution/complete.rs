@@ -21,15 +21,21 @@ pub fn is_complete(site: BorrowedFd<'_>, distribution: &Distribution<'_>) -> boo
     named && has_last_files(site, &distribution.file_name)
 }
 
+/// Whether its metadata has the times of a package or a copy, and not those of being written.
+#[must_use]
+pub fn is_packaged(distribution: &Distribution<'_>) -> bool {
+    !was_written_here(distribution.stamps.metadata.unwrap_or(distribution.stamps.itself))
+}
+
+fn was_written_here(stamp: Stamp) -> bool {
+    u128::from(stamp.ctime.abs_diff(stamp.mtime)) < INSTALLING.as_nanos()
+}
+
 fn has_last_files(site: BorrowedFd<'_>, file_name: &[u8]) -> bool {
     let find = |name| rustix::fs::statat(site, path(file_name, name), AtFlags::SYMLINK_NOFOLLOW);
     let has_text = |name| find(name).is_ok_and(|stat| stat.st_size > 0);
     match find("INSTALLER") {
-        Ok(installer) => {
-            let Stamp { mtime, ctime, .. } = Stamp::of(&installer);
-            let between = ctime.abs_diff(mtime);
-            u128::from(between) < INSTALLING.as_nanos() && has_text("RECORD")
-        }
+        Ok(installer) => was_written_here(Stamp::of(&installer)) && has_text("RECORD"),
         // A distribution that is a single file.
         Err(Errno::NOTDIR) => true,
         Err(_) => has_text("installed-files.txt"),

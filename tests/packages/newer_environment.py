@@ -51,6 +51,8 @@ class Environment:
         info.mkdir()
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: foo\nVersion: 1\n")
         (info / "entry_points.txt").write_text("[g]\nfoo = m:f\n")
+        (info / "INSTALLER").write_text("test\n")
+        (info / "RECORD").write_text("foo-1.dist-info/RECORD,,\n")
         # An interpreter takes a while to read its first .pth file, whatever is in it.
         (site / "other.pth").write_text("# nothing\n")
         system.run(
