@@ -7,7 +7,8 @@ from moments import Found, Window
 
 
 def of(key, version, *values):
-    return Found(key, key, version, tuple((f"n{value}", value, "g") for value in values))
+    entry_points = tuple((f"n{value}", value, "g") for value in values)
+    return Found(key, key, version, entry_points, tuple(f"p{value}" for value in values))
 
 
 OLD = {"foo-1.dist-info": of("foo", "1", "a"), "bar-1.dist-info": of("bar", "1", "b")}
@@ -78,10 +79,22 @@ def test_distributions():
     assert not Window([GONE], 0, {}).allows(["distributions"], told)
 
 
+def test_packages():
+    question = ["packages_distributions"]
+    foo, new, bar = ("pa", "foo"), ("pc", "foo"), ("pb", "bar")
+    assert Window([OLD], 0, {}).allows(question, [foo, bar])
+    assert not Window([OLD], 0, {}).allows(question, [foo])
+    assert not Window([OLD], 0, {}).allows(question, [new, bar])
+    assert Window([OLD, NEW], 0, {}).allows(question, [new, bar])
+    assert not Window([OLD, NEW], 0, {}).allows(question, [bar])
+    assert Window([OLD, GONE], 0, {}).allows(question, [bar])
+
+
 def test_a_moment_is_what_importlib_metadata_finds(tmp_path):
     base = tmp_path / "foo-1.dist-info"
     edits.put(str(base / "METADATA"), "Name: foo\nVersion: 1\n")
     edits.put(str(base / "entry_points.txt"), "[g]\nna = a\n")
+    edits.put(str(base / "RECORD"), "pa.py,,\n")
     assert moments.moment(str(tmp_path)) == {"foo-1.dist-info": of("foo", "1", "a")}
     edits.put(str(base / "entry_points.txt"), "[g]\nnc = c\n")
     assert moments.moment(str(tmp_path))["foo-1.dist-info"].entry_points == (C,)
