@@ -90,6 +90,8 @@ class Distribution:
         else:
             files["SOURCES.txt"] = "".join(f"{name}\n" for name in ["setup.py", *self.modules])
             files["dependency_links.txt"] = "\n"
+            # What pip wrote last, when it still installed these.
+            files["installed-files.txt"] = "".join(f"../{name}\n" for name in self.modules)
         return files
 
 
