@@ -56,13 +56,13 @@ class Site:
         if back:
             old, new = new, old
         # As pip does: the new one is there before the old one goes.
-        shutil.copytree(old, new)
+        shutil.copytree(old, new, copy_function=shutil.copyfile)
         shutil.rmtree(old)
         time.sleep(INSTALLING)
 
 
 def _make_metadata(site, contents):
-    """What takes part in asking for a group."""
+    """What takes part in asking for a group, and what tells that an installer is done."""
     os.makedirs(site)
     for distribution in contents:
         base = site / distribution.directory
@@ -71,8 +71,10 @@ def _make_metadata(site, contents):
             continue
         base.mkdir()
         for name, text in distribution.files().items():
-            if name in ("METADATA", "PKG-INFO", "entry_points.txt"):
+            if name in ("METADATA", "PKG-INFO", "entry_points.txt", "INSTALLER", "installed-files.txt"):
                 (base / name).write_text(text)
+        if distribution.kind == "dist-info":
+            (base / "RECORD").write_text(f"{distribution.directory}/RECORD,,\n")
 
 
 def _make_modules(site, contents):
