@@ -87,6 +87,9 @@ class Copy:
         subprocess.run(["cp", "-a", original.directory, directory], check=True)
         self._bin = directory / "bin"
         self._site = directory / original.site.relative_to(original.directory)
+        # But as if everything had been installed here: a copy takes a minute to settle.
+        for installer in self._site.glob("*.dist-info/INSTALLER"):
+            installer.touch()
         self._home = directory / "home"
         self._home.mkdir()
 
