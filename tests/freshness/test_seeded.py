@@ -9,7 +9,7 @@ import pytest
 from seeded import OF_THE_READER, OF_THE_TOOL, faulty_reader, faulty_tool
 
 HERE = pathlib.Path(__file__).parent
-MOST = 15000  # checked reads until a fault must have been found
+MOST = 40000  # checked reads until a fault must have been found
 
 
 def assert_found(options):
