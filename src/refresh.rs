@@ -30,10 +30,11 @@ const PATIENCE: Duration = Duration::from_millis(4500);
 pub fn refresh(target: &Target, system: &System, request: &Request, dry_run: bool) -> SiteReport {
     let start = Instant::now();
     let mut report = SiteReport { site: target.site.to_string_lossy().into_owned(), ..SiteReport::default() };
+    let request = Request { managed: target.place == Place::System, ..request.clone() };
     let done = if dry_run {
-        rehearse(target, system, request, &mut report)
+        rehearse(target, system, &request, &mut report)
     } else {
-        write(target, system, request, &mut report)
+        write(target, system, &request, &mut report)
     };
     if let Err(error) = done {
         report::error(&error);
@@ -97,7 +98,7 @@ fn update(
     request: &Request,
     report: &mut SiteReport,
 ) -> Result<()> {
-    let mut request = Request { managed: place == Place::System, ..request.clone() };
+    let mut request = request.clone();
     let mut oddities = BTreeSet::new();
     let mut attempt = 1;
     let start = Instant::now();
@@ -191,8 +192,7 @@ fn sealed(
 /// What [`refresh`] would do.
 fn rehearse(target: &Target, system: &System, request: &Request, report: &mut SiteReport) -> Result<()> {
     let site = SiteDir::open(target.site.clone())?;
-    let request = Request { managed: target.place == Place::System, ..request.clone() };
-    examine(&site, system, &request, |_, outcome| {
+    examine(&site, system, request, |_, outcome| {
         fill(report, &outcome);
         tell(&site, &outcome.oddities.into_iter().collect());
     })
