@@ -47,7 +47,8 @@ fn attempt(arguments: &Trigger) -> Result<()> {
     let done = system.cache_user().and_then(|user| {
         let identity = Identity::User(user);
         let targets: Vec<Target> = sites.iter().cloned().map(Target::system_wide).collect();
-        let needs = reach::of(&targets, identity, Purpose::Refresh, &system);
+        let mut needs = reach::of(&targets, identity, Purpose::Refresh, &system);
+        unkept::reach(&system, &mut needs);
         let confinement = Confinement { needs, required: config.require_sandbox };
         child::run(identity, &confinement, || work(arguments.manager, &system, &sites))
     });

@@ -14,10 +14,18 @@ use rustix::io::Errno;
 
 use super::location::{FILE_NAME, Place};
 use crate::error::{Error, Result};
+use crate::privilege::sandbox::{Needs, Reach};
 use crate::system::System;
 
 /// How deep directories may lie in each other. Paths of site directories are much shorter.
 const DEEPEST: usize = 64;
+
+/// Adds what [`remove`] works on, which it does also when there is no site directory left.
+pub fn reach(system: &System, needs: &mut Needs) {
+    if let Some((base, _)) = Place::System.directory(system.root(), system) {
+        needs.add(base, Reach::Index);
+    }
+}
 
 /// Removes the indexes of all directories but `kept`, canonical paths. What is not ours stays.
 ///

@@ -207,6 +207,22 @@ fn the_index_of_a_directory_that_is_configured_no_more_is_removed() {
 }
 
 #[test]
+fn when_the_last_site_directory_is_gone_its_index_goes_too() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    trigger(&place, &tree);
+    assert_eq!(indexed(&tree.index), ["foo-1.dist-info"]);
+    fs::remove_dir_all(&tree.site).unwrap();
+    let ended = trigger(&place, &tree);
+    assert_eq!((ended.out.as_str(), ended.err.as_str()), ("", ""));
+    assert!(!tree.index.exists());
+}
+
+#[test]
 fn a_directory_that_can_only_be_listed_is_not_taken_for_an_empty_one() {
     if skipped_without_root("run a trigger") {
         return;

@@ -31,6 +31,8 @@ def warmed_up():
     import zipfile  # noqa: F401
 
     if PLAIN:
+        sys.path[:] = STDLIB
+        assert not list(importlib.metadata.distributions()), STDLIB
         return None
     sys.path[:] = [PACKAGE]
     import epcache
@@ -84,6 +86,11 @@ class Conversation:
 
     def path(self, request):
         entries = [self.entry(entry) for entry in request["entries"]]
+        if PLAIN:
+            # What has to be imported is; to list for each question anew what has no distributions would
+            # take as long as all else.
+            sys.path[:] = entries
+            return
         sys.path[:] = STDLIB + entries if request["stdlib"] == "first" else entries + STDLIB
 
     def entry(self, entry):
