@@ -48,6 +48,18 @@ class Distribution(importlib.metadata.PathDistribution):
         return EntryPoints([EntryPoint(*fields)._for(self) for fields in parse(text or "")])
 
 
+class Installed(Distribution):
+    """One whose `files` 3.9, too, takes from ``installed-files.txt`` where there is no RECORD."""
+
+    def _read_files_egginfo(self):
+        text = self.read_text("installed-files.txt")
+        if not text:
+            return super()._read_files_egginfo()
+        root = self.locate_file("").resolve()
+        paths = (os.path.relpath((self._path / name).resolve(), root) for name in text.splitlines())
+        return map('"{}"'.format, paths)
+
+
 def _normalized(name):
     if not isinstance(name, str):
         raise TypeError(f"a distribution without a name: {name!r}")

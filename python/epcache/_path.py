@@ -92,7 +92,9 @@ class Look:
         if entry in self._seen:
             # Twice on the path: twice the same distributions, but not the same objects.
             source = self._seen[entry]
-            return source.again() if isinstance(source, View) else source
+            if not isinstance(source, View):
+                return source
+            return self._take(source.again()) if source.index is not None else source.again()
         source = self._seen[entry] = self._directory(entry, info)
         return source
 

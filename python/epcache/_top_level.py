@@ -56,6 +56,10 @@ def from_disk(module, distribution):
         return list(inferred(distribution))
     if hasattr(module, "packages_distributions"):
         return ()
+    from ._fallback import Distribution, Installed
+
+    if isinstance(distribution, Distribution):
+        distribution = Installed(distribution._path)
     tokens = set()
     for path in distribution.files or ():
         if path.locate().exists():
