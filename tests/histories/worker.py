@@ -8,6 +8,7 @@ and nothing of it reaches the next history.
 
 import gc
 import importlib
+import importlib.machinery
 import importlib.metadata
 import json
 import os
@@ -33,6 +34,7 @@ def warmed_up():
     if PLAIN:
         sys.path[:] = STDLIB
         assert not list(importlib.metadata.distributions()), STDLIB
+        sys.meta_path.append(Library)
         return None
     sys.path[:] = [PACKAGE]
     import epcache
@@ -44,6 +46,14 @@ def warmed_up():
         if extension == ".py" and name not in ("__init__", "__main__", "_start", "_pip"):
             importlib.import_module(f"epcache.{name}")
     return epcache
+
+
+class Library:
+    """Finds what is imported late where the standard library is not on `sys.path`."""
+
+    @staticmethod
+    def find_spec(name, path=None, _target=None):
+        return importlib.machinery.PathFinder.find_spec(name, STDLIB) if path is None else None
 
 
 class Conversation:
@@ -87,8 +97,7 @@ class Conversation:
     def path(self, request):
         entries = [self.entry(entry) for entry in request["entries"]]
         if PLAIN:
-            # What has to be imported is; to list for each question anew what has no distributions would
-            # take as long as all else.
+            # To list for each question anew what has no distributions would take as long as all else.
             sys.path[:] = entries
             return
         sys.path[:] = STDLIB + entries if request["stdlib"] == "first" else entries + STDLIB
