@@ -92,10 +92,11 @@ class Look:
         if entry in self._seen:
             # Twice on the path: twice the same distributions, but not the same objects.
             source = self._seen[entry]
-            if not isinstance(source, View):
-                return source
-            return self._take(source.again()) if source.index is not None else source.again()
-        source = self._seen[entry] = self._directory(entry, info)
+            source = source.again() if isinstance(source, View) else source
+        else:
+            source = self._seen[entry] = self._directory(entry, info)
+        if isinstance(source, View) and source.index is not None:
+            self._note(source)
         return source
 
     def _directory(self, entry, info):
@@ -132,7 +133,7 @@ class Look:
         if kept is not None and not self.strict and self._holds(kept, info):
             if kept.trouble:
                 self.troubles.append((entry, kept.trouble))
-            return self._take(kept)
+            return kept
         stale = None
         for place in candidates:
             if place in self._unusable:
@@ -147,7 +148,7 @@ class Look:
                         # Of a directory that is somebody else's nobody tells when it changes.
                         view.settle(time.time_ns())
                     view.lasting = view.lasting and index.lasting
-                    return self._take(self._keep(view))
+                    return self._keep(view)
                 stale = stale or (index, why)
             except Unusable as found:
                 self._unusable.add(place)
@@ -167,7 +168,7 @@ class Look:
         except Unusable as found:
             self.troubles.append((entry, f"the index {index.path} {found}; the directory is read instead"))
             return None
-        return self._take(view)
+        return view
 
     def _open(self, place, entry, info):
         """The index, all of it in memory, and why it does not give the site proof: None if it does,
@@ -252,8 +253,7 @@ class Look:
             _views.clear()
         _views[view.entry] = view
 
-    def _take(self, view):
+    def _note(self, view):
         self._without.update(view.index.without)
         self.indexes.append(view.index)
         self.lasting = self.lasting and view.lasting
-        return view
