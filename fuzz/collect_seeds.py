@@ -39,6 +39,7 @@ CONFIGURATIONS = [
     "site-directories = ['relative', '/a/../b', '/a/[']\n",
     "[site-directories]\na = 1979-05-27T07:32:00Z\nb = { c = [1, 0x2, 3.5, true] }\n",
     "site-directories = ['''/multi\nline''', \"\\u00e9\\U0001F600\"]\n",
+    "site-directories = [\r\n  '''/multi\r\nline''', \"\"\"/one\\\r\n  line\"\"\"]\r\n",
 ]
 
 
