@@ -3,9 +3,9 @@
 //!
 //! What a `.pth` file does is paid by every start of the interpreter, so ours imports nothing: it puts
 //! a finder in front of `sys.meta_path` that hands over to the package when a program imports one of a
-//! few modules. The finder does nothing where the package is no longer there, or where the site
-//! directory is not on `sys.path` any more (pip's isolated builds take it away), so that uninstalling
-//! the package without disabling it first breaks nothing.
+//! few modules. The finder does nothing where the package is no longer on `sys.path` (pip's isolated
+//! builds take the site directory away), so that uninstalling the package without disabling it first
+//! breaks nothing.
 //!
 //! Python 3.15 knows `.start` files, but whatever such a file names costs the import of `pkgutil` and
 //! `re` at each start: 9 ms on a machine where the line of the `.pth` file takes 0.1 ms. And beside an
@@ -64,47 +64,47 @@ impl Setting {
         vec![(MODULE, self.module()), (START, format!("{MARK}{MODULE_DIRECTORY}:added\n"))]
     }
 
-    /// `sitedir` and `fullname` (of the `.pth` file itself) are variables of the function `addpackage` of
-    /// the module `site`, which executes the line. The finder does not see them later, so it keeps the
-    /// first in a default argument. In a virtual environment the line is executed twice; that it has
-    /// been is noted where an interpreter notes which entries of `sys.path` it can't import from.
+    /// `fullname` (of the `.pth` file itself) is a variable of the function `addpackage` of the module
+    /// `site`, which executes the line. In a virtual environment it is executed twice; that it has been is
+    /// noted where an interpreter notes which entries of `sys.path` it can't import from (by None, which is
+    /// what `insert` returns).
     ///
-    /// Compiling it is what it costs: so it is short, what the second time does not need is in quotes,
-    /// and the finder is a function that is its own `find_spec`, since making a class takes longer.
+    /// Compiling it is what it costs, most of all what an interpreter has not compiled before. So what the
+    /// second time does not need is in quotes, and so is what only a module in question needs; the finder
+    /// is a function that is its own `find_spec`, which costs less than a class; and there is no constant
+    /// tuple, which alone costs 3.12 as much as a fifth of all this.
     fn pth(self) -> String {
-        let once = self.finder().trim_end().replace('\n', "\\n");
         format!(
             "{MARK}import sys; fullname in sys.path_importer_cache or \
-             exec('''{once}; sys.path_importer_cache[fullname] = None''')\n"
+             exec('''{}; sys.path_importer_cache[fullname] = sys.meta_path.insert(0, EpcacheFinder)''')\n",
+            self.finder().replace('\n', "\\n")
         )
     }
 
     /// A module that adds the finder when it is imported, which happens once.
     fn module(self) -> String {
         format!(
-            "{MARK}import os\nimport sys\n\nsitedir = os.path.dirname(os.path.dirname(__file__))\n\n\n{}\n\n\
+            "{MARK}import os\nimport sys\n\n\n{}\n\n\nsys.meta_path.insert(0, EpcacheFinder)\n\n\n\
              def added():\n    pass\n",
             self.finder()
         )
     }
 
-    /// The statements that add the finder.
+    /// The statements that make the finder.
     fn finder(self) -> String {
         let chosen = [
-            (self.accelerate, &["importlib.metadata", "importlib_metadata"][..]),
+            (self.accelerate, "importlib.metadata importlib_metadata"),
             // The second is what pip 9 has in its place.
-            (self.pip_hook, &["pip._internal", "pip.basecommand"]),
+            (self.pip_hook, "pip._internal pip.basecommand"),
         ];
-        let modules = chosen.iter().filter(|(wanted, _)| *wanted).flat_map(|(_, names)| *names);
-        // A comma after every name: of a single one Python makes a text in parentheses, not a tuple.
-        let modules: String = modules.map(|name| format!("\"{name}\", ")).collect();
+        let modules: Vec<_> = chosen.iter().filter(|(wanted, _)| *wanted).map(|(_, names)| *names).collect();
         format!(
-            "def EpcacheFinder(name, *rest, site=sitedir):\n    \
-             if name in ({}) and site in sys.path and os.path.exists(site + \"/{ENTRY}\"):\n        \
-             return __import__(\"epcache._start\")._start.find_spec(name)\n\
-             EpcacheFinder.find_spec = EpcacheFinder\n\
-             sys.meta_path.insert(0, EpcacheFinder)\n",
-            modules.trim_end(),
+            "def EpcacheFinder(name, *rest):\n    \
+             return eval(\"any(os.path.exists((site or '.') + '/{ENTRY}') for site in sys.path \
+             if isinstance(site, str)) and __import__('epcache._start')._start.find_spec(name) or None\") \
+             if name in \"{}\".split() else None\n\
+             EpcacheFinder.find_spec = EpcacheFinder",
+            modules.join(" ")
         )
     }
 }
