@@ -523,15 +523,14 @@ class Index:
         return self._head[self._head.rindex(b"\n", 0, end) + 1 : end]
 
     def _add(self, place, group, found):
-        lines = self._placed(place).decode().split("\n")
-        if lines.pop() != "":
+        # All at once, which takes less than to go line by line: four fields a line, and its end.
+        fields = self._placed(place).decode().replace("\n", "\t\n\t").split("\t")
+        if fields.pop() != "" or len(fields) % 5 or fields[4::5] != ["\n"] * (len(fields) // 5):
             raise self.unusable()
-        first = len(found)
-        for line in lines:
-            row, place, name, value = line.split("\t")
-            found.append((int(row), int(place), group, name, value))
-        if lines and max(found[first:])[0] >= self.count:
+        rows = list(map(int, fields[::5]))
+        if rows and max(rows) >= self.count:
             raise self.unusable()
+        found += zip(rows, map(int, fields[1::5]), [group] * len(rows), fields[2::5], fields[3::5])
 
     @checked
     def positions(self):

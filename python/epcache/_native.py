@@ -47,6 +47,9 @@ class Native:
         self._find_distributions = find_distributions
         self._indexed = indexed(module.PathDistribution, self)
         self._entry_point = module.EntryPoint
+        # What makes entry points that are nothing but their attributes, so that they can be made at one
+        # go; None where there is more to it.
+        self._made_by = _makers(module.EntryPoint) if _is_its_attributes(module.EntryPoint) else None
         self._unconfirmed = _unconfirmed(module.EntryPoint)
         self._at_once = issubclass(module.EntryPoint, tuple)
         # What 3.9 may read in another way, and what some versions refuse, they have to be shown.
@@ -111,10 +114,18 @@ class Native:
         if not records:
             return ()
         distribution = self.distribution(view, item)
+        make = self._entry_point
         if view.index.foreign:
             found = self._made_of_foreign(view, view.rows[item], records, distribution)
+        elif self._made_by is not None and self._made_by == _makers(make):
+            found = []
+            new = object.__new__
+            for group, name, value in records:
+                entry_point = new(make)
+                entry_point.__dict__.update(name=name, value=value, group=group, dist=distribution)
+                found.append(entry_point)
+            return found
         else:
-            make = self._entry_point
             found = [make(name, value, group) for group, name, value in records]
         if self._groups:
             for entry_point in found:
@@ -197,6 +208,18 @@ def _plainly_named(name):
     if not name.endswith(ENDS) or name.rpartition(".")[0].strip(".") == "":
         return False
     return name.isprintable() and stem_key(name) != ""
+
+
+def _makers(entry_point):
+    return entry_point.__new__, entry_point.__init__, getattr(entry_point, "_for", None)
+
+
+def _is_its_attributes(entry_point):
+    """Whether making one, for a distribution, does no more than to set these four."""
+    if issubclass(entry_point, tuple) or not hasattr(entry_point, "_for"):
+        return False
+    made = entry_point("name", "m:attr", "group")._for("distribution")
+    return made.__dict__ == {"name": "name", "value": "m:attr", "group": "group", "dist": "distribution"}
 
 
 def _refuses(entry_point):

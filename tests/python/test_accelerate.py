@@ -212,6 +212,29 @@ assert sys.version_info < (3, 11) or M.version('any') == '9'
     )
 
 
+def test_entry_points_are_made_as_the_class_makes_them_now(run):
+    run(
+        FAKE
+        + """
+if not issubclass(M.EntryPoint, tuple):
+    for part, group in (('__init__', 'g'), ('_for', 'h')):
+        (found,) = M.distribution('bar-baz').entry_points
+        assert list(vars(found)) == ['name', 'value', 'group', 'dist'], vars(found)
+        assert vars(found)['dist'].version == '2'
+        original = getattr(M.EntryPoint, part)
+        seen = []
+
+        def replaced(self, *arguments, **named):
+            seen.append(self)
+            return original(self, *arguments, **named)
+
+        setattr(M.EntryPoint, part, replaced)
+        assert list(ask(M, group)) == seen
+        setattr(M.EntryPoint, part, original)
+"""
+    )
+
+
 def test_other_finders_are_asked_too(run):
     run(
         FAKE
