@@ -1,9 +1,9 @@
-"""A process that answers the questions of histories, one message a line, one fork a history.
+"""A process that answers the questions of histories, one message a line, one fork for a few histories.
 
 Arguments: the role (``plain`` and ``itself``: `importlib.metadata` as it is; ``own``: the functions of `epcache`;
 ``accelerated``: `importlib.metadata` after `epcache.accelerate()`), and the directory that holds
 the package `epcache`. What is remembered between the questions of a history is so the real thing,
-and nothing of it reaches the next history.
+and some of it reaches the next one, which is about other directories.
 """
 
 import gc
@@ -14,23 +14,33 @@ import json
 import os
 import pathlib
 import sys
+import tempfile
 import warnings
+
+USED = {
+    "METADATA": "Metadata-Version: 2.1\nName: foo\nVersion: 1\nRequires-Dist: bar\n",
+    "entry_points.txt": "[group]\nname = module:attr [extra]\n",
+    "RECORD": "foo.py,sha256=0,0\n",
+}
 
 ROLE, PACKAGE = sys.argv[1:3]
 PLAIN = ROLE in ("plain", "itself")
 HERE = os.path.dirname(os.path.abspath(__file__))
+TOGETHER = 8  # histories a fork; with each of its own, most of the time would go by in copying pages
 STDLIB = [path for path in sys.path if path and os.path.abspath(path) != HERE]
 
 import answers
+
+requests = iter(sys.stdin.readline, "")
 
 
 def warmed_up():
     """Import what will be needed, once for all forks; the package itself, too."""
     import csv  # noqa: F401
-    import email.message  # noqa: F401
     import textwrap  # noqa: F401
     import zipfile  # noqa: F401
 
+    used_once()
     if PLAIN:
         sys.path[:] = STDLIB
         assert not list(importlib.metadata.distributions()), STDLIB
@@ -43,9 +53,23 @@ def warmed_up():
     sys.path[:] = [PACKAGE, *STDLIB]
     for module in sorted(os.listdir(os.path.join(PACKAGE, "epcache"))):
         name, extension = os.path.splitext(module)
-        if extension == ".py" and name not in ("__init__", "__main__", "_start", "_pip"):
+        if extension == ".py" and name not in ("__init__", "__main__", "_pip"):
             importlib.import_module(f"epcache.{name}")
     return epcache
+
+
+def used_once():
+    """Let `importlib.metadata` import and compile what it does when it is first used."""
+    with tempfile.TemporaryDirectory() as directory:
+        place = pathlib.Path(directory, "foo-1.dist-info")
+        place.mkdir()
+        for name, text in USED.items():
+            (place / name).write_text(text)
+        found = importlib.metadata.PathDistribution(place)
+        speaker = answers.Answers(importlib.metadata, True)
+        speaker.spell_distribution(found)
+        for line in USED["METADATA"].splitlines():
+            assert line.partition(": ")[2] in str(answers.spell_metadata(found.metadata))
 
 
 class Library:
@@ -159,26 +183,32 @@ def main():
     gc.freeze()
     if not PLAIN:
         gc.disable()
-    lines = iter(sys.stdin.readline, "")
     say({"ready": True})
-    for line in lines:
-        request = json.loads(line)
+    for line in requests:
         child = os.fork() if not PLAIN else 0
         if child:
             _, status = os.waitpid(child, 0)
             say({"ended": status})
             continue
-        conversation = Conversation(epcache, request)
-        say({"begun": True})
-        for line in lines:
-            request = json.loads(line)
-            if request["do"] == "end":
-                break
-            say(conversation.reply(request))
-        conversation.end()
+        converse(epcache, line)
+        for _ in range(0 if PLAIN else TOGETHER - 1):
+            say({"ended": 0})
+            converse(epcache, next(requests, None) or os._exit(0))
         if not PLAIN:
             os._exit(0)
         say({"ended": 0})
+
+
+def converse(epcache, line):
+    """One history, but for the reply to its end."""
+    conversation = Conversation(epcache, json.loads(line))
+    say({"begun": True})
+    for line in requests:
+        request = json.loads(line)
+        if request["do"] == "end":
+            break
+        say(conversation.reply(request))
+    conversation.end()
 
 
 def say(reply):
