@@ -70,10 +70,13 @@ def rows(base, epcache, machine):
             yield from _as_processes(version, machine, environment, base)
             yield from _stale(version, machine, environment, site)
             environment.call("enable", "--accelerate", environment.site)
-            for beside in (False, True):
-                pairs = starting.of_enabling(machine, environment, beside)
-                what = "start of an interpreter, enabled" + (", beside another .pth" if beside else "")
-                yield Row.of_difference(version, what, pairs, at_most=0.3)
+            for what, beside, instead, bound in (
+                ("enabled", False, None, 0.3),
+                ("enabled, beside another .pth", True, None, 0.3),
+                ("`import sys` in a .pth", False, "import sys\n", None),
+            ):
+                pairs = starting.of_enabling(machine, environment, beside, instead)
+                yield Row.of_difference(version, f"start of an interpreter, {what}", pairs, at_most=bound)
     shutil.rmtree(site.home)
     shutil.rmtree(larger.home)
 

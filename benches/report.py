@@ -226,7 +226,8 @@ are both, those from before the start until they have been waited for, and the p
   (`site.main()`, timed by itself: whole processes differ too much) in an environment with the line that
   `epcache enable --accelerate` puts there, against the same without it, {starts} pairs. Reading the
   first .pth file of an environment takes an interpreter time whatever is in it (3.13 imports
-  `encodings.utf_8_sig`), so there is another measurement where there is one already.
+  `encodings.utf_8_sig`), so there is another measurement where there is one already, and one of
+  `import sys` in the place of our line, which is about the least that a line can do.
 
 {reading}
 The times in ms (epcache or accelerated / what it is compared with), medians; of calls that name a path,

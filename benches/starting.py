@@ -32,9 +32,10 @@ def of_asking(machine, environment):
     return Pairs.of_runs(QUESTIONS, lambda _: None, ask(EPCACHE), ask(NOTHING))
 
 
-def of_enabling(machine, environment, beside=False):
+def of_enabling(machine, environment, beside=False, instead=None):
     """Times of what a starting interpreter does with site directories (`site.main`), with the line of
-    ``epcache enable`` and without it; with `beside`, where there is another .pth anyway.
+    ``epcache enable`` and without it; with `beside`, where there is another .pth anyway; with `instead`,
+    of what would be in the place of that line.
 
     Measured from within: the time of the whole process differs by ten times as much from run to run."""
     other = environment.site / "other.pth"
@@ -42,6 +43,8 @@ def of_enabling(machine, environment, beside=False):
         other.write_text("import sys  # such as setuptools, virtualenv or an editable installation leaves\n")
     line = environment.site / "epcache.pth"
     aside = line.with_suffix(".aside")
+    ours = line.read_text()
+    line.write_text(instead or ours)
 
     def start():
         command = [environment.python, "-I", "-S", "-c", SITE]
@@ -57,6 +60,7 @@ def of_enabling(machine, environment, beside=False):
         pairs.add(times[True], times[False])
     if aside.exists():
         aside.rename(line)
+    line.write_text(ours)
     other.unlink(missing_ok=True)
     return pairs
 
