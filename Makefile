@@ -76,10 +76,11 @@ test-reproducible: .cache/venv .cache/maturin
 	$(PYTEST) tests/reproducible
 
 # Every parser and the index, with bytes made up (docs/testing.md): SECONDS or RUNS of each target, and then
-# what was of interest is asked of CPython and the reader in Python. FUZZ names targets.
+# what was of interest is asked of CPython and the reader in Python. FUZZ names targets, and SEED a number
+# by which the same is tried each time.
 fuzz: SECONDS = 60
 fuzz:
-	fuzz/run $(if $(RUNS),-r $(RUNS),-s $(SECONDS)) $(FUZZ)
+	fuzz/run $(if $(RUNS),-r $(RUNS),-s $(SECONDS)) $(if $(SEED),-d $(SEED)) $(FUZZ)
 	$(CARGO) test --locked --quiet --test parity -- index:: configuration:: of_interest
 
 # Licenses, sources and versions of what is linked, by cargo-deny, which takes minutes to install.
