@@ -4,8 +4,8 @@
 //! What a `.pth` file does is paid by every start of the interpreter, so ours imports nothing: it puts
 //! a finder in front of `sys.meta_path` that hands over to the package when a program imports one of a
 //! few modules. The finder does nothing where the package is no longer on `sys.path` (pip's isolated
-//! builds take the site directory away), so that uninstalling the package without disabling it first
-//! breaks nothing.
+//! builds take the site directory away), or behind another module of its name, so that uninstalling the
+//! package without disabling it first breaks nothing.
 //!
 //! Python 3.15 knows `.start` files, but whatever such a file names costs the import of `pkgutil` and
 //! `re` at each start: 9 ms on a machine where the line of the `.pth` file takes 0.1 ms. And beside an
@@ -100,8 +100,10 @@ impl Setting {
         let modules: Vec<_> = chosen.iter().filter(|(wanted, _)| *wanted).map(|(_, names)| *names).collect();
         format!(
             "def EpcacheFinder(name, *rest):\n    \
-             return eval(\"any(os.path.exists((site or '.') + '/{ENTRY}') for site in sys.path \
-             if isinstance(site, str)) and __import__('epcache._start')._start.find_spec(name) or None\") \
+             return eval(\"next((os.path.exists(place + '/_start.py') for place in \
+             [(site or '.') + '/epcache' for site in sys.path if isinstance(site, str)] \
+             if os.path.exists(place + '/__init__.py') or os.path.exists(place + '.py')), False) \
+             and __import__('epcache._start')._start.find_spec(name) or None\") \
              if name in \"{}\".split() else None\n\
              EpcacheFinder.find_spec = EpcacheFinder",
             modules.join(" ")

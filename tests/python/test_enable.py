@@ -121,6 +121,26 @@ def test_without_the_package_every_program_starts_as_before(environment, epcache
     assert environment.starts(ENTRY_POINTS) == "[('foo', 'm:f')]"
 
 
+@pytest.mark.parametrize("name", ["epcache.py", "epcache/__init__.py"])
+def test_a_program_with_another_module_of_that_name_is_left_alone(environment, epcache, tmp_path, name):
+    epcache("enable", environment.site, "--accelerate")
+    other = tmp_path / "project" / name
+    other.parent.mkdir(parents=True)
+    other.write_text("is_other = True\n")
+    front = f"import sys; sys.path.insert(0, {str(tmp_path / 'project')!r})\n"
+    assert environment.starts(front + ENTRY_POINTS) == "[('foo', 'm:f')]"
+    assert environment.starts(front + ENTRY_POINTS + "import epcache; print(epcache.is_other)").endswith("True")
+
+
+def test_a_directory_of_that_name_without_a_package_is_not_in_the_way(environment, epcache, tmp_path):
+    # As where the sources of the project are in a directory below the current one.
+    epcache("enable", environment.site, "--accelerate")
+    (tmp_path / "project" / "epcache").mkdir(parents=True)
+    front = f"import sys; sys.path.insert(0, {str(tmp_path / 'project')!r})\n"
+    answer, loaded = environment.starts(front + ENTRY_POINTS + LOADED).splitlines()
+    assert answer == "[('foo', 'm:f')]" and "epcache._start" in loaded
+
+
 def test_the_package_may_go_while_a_program_runs(environment, epcache):
     epcache("enable", environment.site, "--accelerate")
     removal = f"import shutil; shutil.rmtree({str(environment.package)!r})\n"
