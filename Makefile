@@ -81,7 +81,7 @@ test-reproducible: .cache/venv .cache/maturin
 fuzz: SECONDS = 60
 fuzz:
 	fuzz/run $(if $(RUNS),-r $(RUNS),-s $(SECONDS)) $(if $(SEED),-d $(SEED)) $(FUZZ)
-	$(CARGO) test --locked --quiet --test parity -- index:: configuration:: of_interest
+	$(CARGO) test --locked --quiet --test rust -- parity::index:: parity::configuration:: of_interest
 
 # Licenses, sources and versions of what is linked, by cargo-deny, which takes minutes to install.
 deny:
