@@ -121,7 +121,7 @@ def described(dist):
 
 def top_level(data):
     """Every distribution by CPython and by the index, and all of them together."""
-    import index_file
+    from support import index_reader as index_file
 
     site = os.fsdecode(data)
     with open(site + ".index", "rb") as file:
