@@ -1,23 +1,17 @@
 """What the tests of the Python reader run on: interpreters, a real environment, the tool.
 
-Run as ``python -m pytest tests/python``. One interpreter runs the tests; those of the versions that
+Run as ``python -m pytest tests/reader``. One interpreter runs the tests; those of the versions that
 the reader supports are started by them (see `interpreters`).
 """
 
 import hashlib
 import os
-import pathlib
 import shutil
-import sys
 
 import pytest
+from support.checkout import debug_program
 from support.environments import CACHE, REQUIREMENTS, make_environment
-from support.interpreters import INTERPRETERS, READER, VERSIONS, run
-
-CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
-
-
-sys.path.insert(0, str(READER))
+from support.interpreters import INTERPRETERS, VERSIONS, run
 
 
 def pytest_generate_tests(metafunc):
@@ -50,11 +44,7 @@ def real_site():
 @pytest.fixture(scope="session")
 def epcache():
     """A function that runs the tool, which is built if ``$EPCACHE_BIN`` does not name it."""
-    binary = os.environ.get("EPCACHE_BIN")
-    if not binary:
-        target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", CHECKOUT / "target"))
-        run("cargo", "build", "--quiet", "--manifest-path", CHECKOUT / "Cargo.toml")
-        binary = target / "debug" / "epcache"
+    binary = debug_program()
 
     def call(*arguments, **options):
         return run(binary, *arguments, **options)

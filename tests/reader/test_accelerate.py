@@ -2,8 +2,8 @@
 
 import subprocess
 
-from support import index_writer
 import pytest
+from support import index_writer
 from support.environments import add
 from support.interpreters import READER
 

@@ -7,10 +7,10 @@ import time
 import warnings
 
 import epcache
-from support import index_writer
 import pytest
-from support.environments import add
 from epcache import _path, _view
+from support import index_writer
+from support.environments import add
 
 
 class Recorder:

@@ -10,12 +10,13 @@ import tempfile
 import warnings
 
 import epcache
-from support import index_writer
 import pytest
-from . import warned
-from support.environments import add
 from epcache import _warning
+from support import index_writer
+from support.environments import add
 from support.interpreters import READER, run
+
+from . import warned
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import os
 import pathlib
 import zipfile
 
-from support import index_writer
 import pytest
+from support import index_writer
 from support.environments import add
 from support.interpreters import INTERPRETERS, ask, asked_the_disk, expected
 

@@ -1,11 +1,10 @@
 """What documents say of the repository is there: files that they link to, tests that they name."""
 
-import pathlib
 import re
 
 import pytest
+from support.checkout import CHECKOUT
 
-CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md")])
 
 

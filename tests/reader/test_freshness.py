@@ -13,11 +13,12 @@ import threading
 import time
 
 import epcache
-from support import index_writer
 import pytest
-from . import warned
-from support.environments import add
 from epcache import _path, _view
+from support import index_writer
+from support.environments import add
+
+from . import warned
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import json
 import os
 import subprocess
 
-from support import index_writer
 import pytest
+from support import index_writer
 from support.environments import add
 from support.interpreters import READER
 

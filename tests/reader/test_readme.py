@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from .conftest import CHECKOUT
+from support.checkout import CHECKOUT
 from support.interpreters import READER
 
 README = (CHECKOUT / "README.md").read_text()

@@ -1,7 +1,7 @@
 """The answers on an environment of real packages are those of importlib.metadata."""
 
-from support import index_writer
 import pytest
+from support import index_writer
 from support.interpreters import ask, asked_the_disk, expected
 
 

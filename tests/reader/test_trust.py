@@ -5,8 +5,8 @@ import os
 import pathlib
 import subprocess
 
-from support import index_writer
 import pytest
+from support import index_writer
 from support.environments import add
 from support.interpreters import READER
 

@@ -7,8 +7,8 @@ import json
 import os
 import time
 
-from support import index_writer
 import pytest
+from support import index_writer
 from support.environments import CACHE, REQUIREMENTS, make_environment, uv
 from support.interpreters import INTERPRETERS, ask, asked_the_disk, expected, run
 

@@ -12,9 +12,10 @@ import time
 import types
 
 import pytest
-from support.environments import add
 from epcache import _watched_directory, _watcher
 from epcache._watcher import Changes, Watcher
+from support.environments import add
+
 from .watcher_installers import METADATA, directory, pip_install, pip_upgrade, run, uv_install, uv_uninstall
 
 NOTHING = ((), (), ())

@@ -1,7 +1,6 @@
 """The asynchronous iterator, and the programs of docs/watcher.md."""
 
 import asyncio
-import pathlib
 import re
 import subprocess
 import sys
@@ -9,10 +8,12 @@ import time
 
 import pytest
 from epcache._watcher import Watcher
+from support.checkout import CHECKOUT
 from support.interpreters import INTERPRETERS, READER
+
 from .watcher_installers import pip_install, pip_upgrade, run
 
-DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "watcher.md"
+DOCUMENT = CHECKOUT / "docs" / "watcher.md"
 
 
 def names(installations):

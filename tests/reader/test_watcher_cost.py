@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 from support.interpreters import INTERPRETERS, READER, run
+
 from .watcher_installers import pip_install
 from .watcher_installers import run as installed
 

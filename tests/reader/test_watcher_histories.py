@@ -13,6 +13,7 @@ import types
 
 import pytest
 from epcache import _watcher
+
 from .watcher_installers import INSTALLERS, directory, run
 
 HISTORIES = int(os.environ.get("EPCACHE_WATCHER_HISTORIES", "100"))

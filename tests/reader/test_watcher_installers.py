@@ -6,6 +6,7 @@ import os
 import pytest
 from support.environments import CACHE, uv
 from support.interpreters import INTERPRETERS, run
+
 from .watching import watched
 
 

@@ -5,6 +5,7 @@ import time
 
 import pytest
 from support.interpreters import INTERPRETERS
+
 from .watcher_installers import INSTALLERS
 from .watching import watched
 

@@ -5,9 +5,10 @@ import os
 import pathlib
 import sys
 
+from .checkout import CHECKOUT
 from .interpreters import INTERPRETERS, run
 
-CACHE = pathlib.Path(__file__).resolve().parents[2] / ".cache" / "python"
+CACHE = CHECKOUT / ".cache" / "python"
 
 # Real packages, chosen for their entry points, their legacy metadata or their odd names.
 REQUIREMENTS = """

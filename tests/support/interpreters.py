@@ -9,7 +9,8 @@ import pathlib
 import shutil
 import subprocess
 
-READER = pathlib.Path(__file__).resolve().parents[2] / "python"
+from .checkout import READER
+
 VERSIONS = ["3.9", "3.10", "3.11", "3.12", "3.13"]
 
 

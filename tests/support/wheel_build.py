@@ -12,9 +12,9 @@ import pathlib
 import shutil
 import sys
 
+from .checkout import CHECKOUT
 from .interpreters import run
 
-CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 # What of the checkout goes into the sdist.
 SOURCES = ["Cargo.toml", "Cargo.lock", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE-*"]
 SOURCES += ["src/**/*.rs", "python/epcache/*.py", "docs/**/*", "packaging/**/*"]

@@ -1,7 +1,7 @@
 """Random histories of site directories, asked of `epcache` and of plain `importlib.metadata`.
 
-    python tests/histories --count 5000
-    python tests/histories --only 4711
+    PYTHONPATH=tests python -m compat.histories --count 5000
+    PYTHONPATH=tests python -m compat.histories --only 4711
 
 Exit status 1 when an answer differed: the seed, the shortest history found and both answers are
 printed. See docs/testing.md.
@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from support.checkout import release_program
 
 from .generate import a_history
 from .play import Difference, Play, described
@@ -56,11 +56,8 @@ def arguments():
     parser.add_argument(
         "--directory", help="where the site directories are made; half of them in /dev/shm if not given"
     )
-    parser.add_argument("--epcache", default=os.environ.get("EPCACHE_BIN"), help="the binary")
+    parser.add_argument("--epcache", default=release_program(), help="the binary")
     given = parser.parse_args()
-    if not given.epcache:
-        target = os.environ.get("CARGO_TARGET_DIR", pathlib.Path(__file__).resolve().parents[2] / "target")
-        given.epcache = os.path.join(target, "release", "epcache")
     if not os.access(given.epcache, os.X_OK):
         parser.error(f"{given.epcache}: no such program; run `make build`, or set EPCACHE_BIN")
     return given

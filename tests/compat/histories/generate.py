@@ -8,6 +8,7 @@ Nothing is decided while it is played, so that a history with some steps taken o
 import random
 
 from support.simulation import contents
+
 from .questions import a_question
 
 ODD_PATHS = [

@@ -4,8 +4,9 @@ import json
 import os
 import shutil
 
-from .processes import Died
 from support.simulation.world import SYSTEM_USER, World
+
+from .processes import Died
 
 LONGEST = 3000  # characters of a line of a report
 

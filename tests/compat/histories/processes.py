@@ -5,9 +5,6 @@ import os
 import pathlib
 import select
 import subprocess
-import sys
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
 
 from support.interpreters import INTERPRETERS, READER, VERSIONS  # noqa: F401
 

@@ -1,19 +1,14 @@
 """pip with the hook, beside the same pip without it.
 
-Run as ``python -m pytest tests/hook``. What is installed are wheels made here, from a directory; one
+Run as ``python -m pytest tests/compat/hook``. What is installed are wheels made here, from a directory; one
 test installs from the package index. A network is needed by that, and for pip itself.
 """
 
-import pathlib
-import sys
-
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
+pytest.register_assert_rewrite("compat.hook.twins")
 
-pytest.register_assert_rewrite("twins")
-
-from .twins import PIPS, Twins
+from .twins import PIPS, Twins  # noqa: E402
 
 
 @pytest.fixture(params=PIPS, ids=["oldest-3.9", "newest-3.9", "newest-3.13"])

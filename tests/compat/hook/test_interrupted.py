@@ -3,8 +3,8 @@
 import signal
 import time
 
-from support import wheels as made_wheels
 import pytest
+from support import wheels
 
 MODULES = 6000
 
@@ -12,7 +12,7 @@ MODULES = 6000
 @pytest.fixture
 def large(twins):
     """A wheel that takes a while to install."""
-    return made_wheels.make(twins.wheels, "large", "1.0", modules=MODULES)
+    return wheels.make(twins.wheels, "large", "1.0", modules=MODULES)
 
 
 def in_the_middle(environment, wheel):
@@ -39,12 +39,12 @@ def test_the_reader_is_right_about_what_a_killed_pip_has_left(twins, large):
     # Nobody has refreshed anything.
     assert twins.hooked.state() == "stale"
     twins.hooked.assert_right()
-    twins.install(made_wheels.make(twins.wheels, "probe", "1.0"))
+    twins.install(wheels.make(twins.wheels, "probe", "1.0"))
     twins.assert_refreshed()
 
 
 def test_an_upgrade_that_is_killed_leaves_the_reader_right(twins, large):
-    twins.install(made_wheels.make(twins.wheels, "large", "0.9", modules=50))
+    twins.install(wheels.make(twins.wheels, "large", "0.9", modules=50))
     twins.hooked.assert_fresh()
     process = in_the_middle(twins.hooked, large)
     process.kill()
@@ -68,7 +68,7 @@ def test_an_interrupted_pip_leaves_a_fresh_index(twins, large):
 
 
 def test_two_pips_at_a_time_leave_a_fresh_index(twins):
-    wheels = [made_wheels.make(twins.wheels, name, "1.0", modules=300) for name in ("one", "two", "three")]
+    wheels = [wheels.make(twins.wheels, name, "1.0", modules=300) for name in ("one", "two", "three")]
     outcomes = []
     for environment in twins:
         command = [environment.python, "-m", "pip", "install", "--no-index"]
@@ -82,8 +82,8 @@ def test_two_pips_at_a_time_leave_a_fresh_index(twins):
 
 
 def test_one_pip_installs_while_another_uninstalls(twins):
-    twins.install(made_wheels.make(twins.wheels, "gone", "1.0", modules=300))
-    wheel = made_wheels.make(twins.wheels, "new", "1.0", modules=300)
+    twins.install(wheels.make(twins.wheels, "gone", "1.0", modules=300))
+    wheel = wheels.make(twins.wheels, "new", "1.0", modules=300)
     for environment in twins:
         pip = [environment.python, "-m", "pip"]
         processes = [

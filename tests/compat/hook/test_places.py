@@ -1,21 +1,22 @@
 """Wherever pip installs: elsewhere, for another interpreter, for the user, in an isolated build."""
 
-import os
 import textwrap
 
-from support import wheels as made_wheels
 import pytest
-from support import wheel_build
+from support import wheel_build, wheels
+from support.checkout import TESTS
 from support.interpreters import INTERPRETERS, run
+
 from .twins import READ, Environment, variables
 
 BACKEND = """
 import sys
 sys.path.insert(0, {tests!r})
-import tool_of_the_build, made_wheels, pathlib
+import pathlib, tool_of_the_build
+from support import wheels
 
 def build_wheel(directory, settings=None, metadata=None):
-    return made_wheels.make(pathlib.Path(directory), "built", "1.0").name
+    return wheels.make(pathlib.Path(directory), "built", "1.0").name
 """
 
 
@@ -23,7 +24,7 @@ def build_wheel(directory, settings=None, metadata=None):
     "option", ["--target place", "--target=place", "--targ place", "-t place", "-qUt place"]
 )
 def test_a_target_directory_is_indexed(newest, option):
-    wheel = made_wheels.make(newest.wheels, "probe", "1.0")
+    wheel = wheels.make(newest.wheels, "probe", "1.0")
     newest.install(wheel, *option.split())
     place = newest.hooked.directory / "place"
     newest.hooked.assert_fresh(place)
@@ -34,7 +35,7 @@ def test_a_target_directory_is_indexed(newest, option):
 
 
 def test_a_target_directory_of_the_environments_variables_is_indexed(newest):
-    wheel = made_wheels.make(newest.wheels, "probe", "1.0")
+    wheel = wheels.make(newest.wheels, "probe", "1.0")
     for environment in newest:
         environment.variables["PIP_TARGET"] = "place"
     newest.install(wheel)
@@ -43,7 +44,7 @@ def test_a_target_directory_of_the_environments_variables_is_indexed(newest):
 
 def test_the_environment_that_pip_is_pointed_to_is_indexed(newest, tmp_path):
     outer = Environment(tmp_path / "outer", INTERPRETERS["3.13"], None)
-    wheel = made_wheels.make(newest.wheels, "probe", "1.0")
+    wheel = wheels.make(newest.wheels, "probe", "1.0")
     status, _, complaint = newest.call(
         lambda environment: [
             *[outer.python, "-m", "pip", "--python", environment.python, "install", "--no-index", wheel]
@@ -59,7 +60,7 @@ def test_the_environment_from_which_pip_is_pointed_elsewhere_is_left_alone(newes
     before = index.stat(), newest.hooked.site.stat().st_ctime_ns
     for version in ("1.0", "2.0"):
         # The second of them without the hook: it replaces what the first has installed.
-        wheel = made_wheels.make(newest.wheels, "probe", version)
+        wheel = wheels.make(newest.wheels, "probe", version)
         environment = newest.hooked if version == "1.0" else newest.normal
         command = [environment.python, "-m", "pip", "--python", other.python, "install", "--no-index", wheel]
         status, output, complaint = environment.call(*command)
@@ -70,11 +71,10 @@ def test_the_environment_from_which_pip_is_pointed_elsewhere_is_left_alone(newes
 
 
 def test_a_build_in_isolation_is_not_disturbed(newest):
-    made_wheels.make(newest.wheels, "tool_of_the_build", "1.0")
+    wheels.make(newest.wheels, "tool_of_the_build", "1.0")
     project = newest.wheels / "project"
     project.mkdir()
-    tests = os.path.dirname(__file__)
-    (project / "backend.py").write_text(BACKEND.format(tests=tests))
+    (project / "backend.py").write_text(BACKEND.format(tests=str(TESTS)))
     (project / "pyproject.toml").write_text(
         textwrap.dedent("""
         [build-system]
@@ -97,7 +97,7 @@ def test_the_users_own_directory_is_indexed(version, tmp_path):
     site = tmp_path / f"base/lib/python{version}/site-packages"
     program = tmp_path / "base/bin/epcache"
     run(program, "enable", "--pip-hook", site, env=environment)
-    run(*pip, made_wheels.make(tmp_path, "probe", "1.0"), env=environment)
+    run(*pip, wheels.make(tmp_path, "probe", "1.0"), env=environment)
     assert "probe" in (site / ".epcache/index").read_text()
     answers = [run(python, "-B", "-c", READ, by, "error", env=environment) for by in ("epcache", "importlib")]
     assert answers[0] == answers[1]

@@ -2,8 +2,8 @@
 
 import sys
 
-from support import wheels as made_wheels
 import pytest
+from support import wheels
 from support.interpreters import run
 
 
@@ -20,27 +20,27 @@ def names(twins):
 
 
 def test_an_installation_is_indexed(twins):
-    assert "Successfully installed probe-1.0" in twins.install(made_wheels.make(twins.wheels, "probe", "1.0"))
+    assert "Successfully installed probe-1.0" in twins.install(wheels.make(twins.wheels, "probe", "1.0"))
     twins.assert_refreshed()
     assert names(twins) == ["of_1.0", "probe"]
 
 
 def test_an_upgrade_is_indexed(twins):
-    twins.install(made_wheels.make(twins.wheels, "probe", "1.0"))
+    twins.install(wheels.make(twins.wheels, "probe", "1.0"))
     twins.hooked.assert_fresh()
-    twins.install(made_wheels.make(twins.wheels, "probe", "2.0"))
+    twins.install(wheels.make(twins.wheels, "probe", "2.0"))
     twins.assert_refreshed()
     assert names(twins) == ["of_2.0", "probe"]
 
 
 def test_another_build_of_the_same_version_is_indexed(twins):
-    twins.install(made_wheels.make(twins.wheels, "probe", "1.0"))
-    twins.install("--force-reinstall", made_wheels.make(twins.wheels, "probe", "1.0", modules=3))
+    twins.install(wheels.make(twins.wheels, "probe", "1.0"))
+    twins.install("--force-reinstall", wheels.make(twins.wheels, "probe", "1.0", modules=3))
     twins.assert_refreshed()
 
 
 def test_an_uninstallation_is_indexed(twins):
-    twins.install(made_wheels.make(twins.wheels, "probe", "1.0"))
+    twins.install(wheels.make(twins.wheels, "probe", "1.0"))
     twins.hooked.assert_fresh()
     status, output, _ = twins.pip("uninstall", "--yes", "probe")
     assert status == 0
@@ -72,7 +72,7 @@ def test_an_installation_that_finds_nothing_changes_nothing(twins):
 
 
 def test_a_wheel_with_broken_metadata_fails_as_before(twins):
-    broken = made_wheels.make(twins.wheels, "broken", "1.0", leave_out=["WHEEL", "METADATA"])
+    broken = wheels.make(twins.wheels, "broken", "1.0", leave_out=["WHEEL", "METADATA"])
     status, _, complaint = twins.pip("install", "--no-index", broken)
     assert status != 0
     assert complaint
@@ -81,8 +81,8 @@ def test_a_wheel_with_broken_metadata_fails_as_before(twins):
 
 def test_what_a_failed_installation_has_left_is_indexed(twins):
     # Newer pips install in the reverse order of the names.
-    wheels = [made_wheels.make(twins.wheels, name, "1.0") for name in ("first", "very_last")]
-    wheels.insert(1, made_wheels.make(twins.wheels, "middle", "1.0", **{"in_the_way.py": ""}))
+    wheels = [wheels.make(twins.wheels, name, "1.0") for name in ("first", "very_last")]
+    wheels.insert(1, wheels.make(twins.wheels, "middle", "1.0", **{"in_the_way.py": ""}))
     for environment in twins:
         (environment.site / "in_the_way.py").mkdir()
         environment.call(environment.tool, "refresh", environment.site)
@@ -98,7 +98,7 @@ def test_what_a_failed_installation_has_left_is_indexed(twins):
     ids=" ".join,
 )
 def test_pip_is_recognised_by_whatever_name(twins, command):
-    wheel = made_wheels.make(twins.wheels, "probe", "1.0")
+    wheel = wheels.make(twins.wheels, "probe", "1.0")
     program, *rest = command
     status, _, complaint = twins.call(
         lambda environment: [environment.directory / "bin" / program, *rest, "install", "--no-index", wheel]
@@ -120,7 +120,7 @@ def test_commands_that_only_look_change_nothing(twins):
 def test_an_accelerated_pip_behaves_the_same(twins):
     hooked = twins.hooked
     run(hooked.program, "enable", "--accelerate", "--pip-hook", hooked.site, env=hooked.variables)
-    old, new = [made_wheels.make(twins.wheels, "probe", version) for version in ("1.0", "2.0")]
+    old, new = [wheels.make(twins.wheels, "probe", version) for version in ("1.0", "2.0")]
     twins.install(old)
     twins.assert_refreshed()
     for stale in (False, True):

@@ -8,9 +8,10 @@ import subprocess
 import tempfile
 import time
 
-from support import wheels as made_wheels
 import pytest
+from support import wheels
 from support.interpreters import INTERPRETERS, run
+
 from .twins import READ, Twins
 
 NOBODY = 65534
@@ -41,13 +42,13 @@ def test_a_program_that_cannot_run_is_done_without(newest, state):
             program.mkdir()
     for environment in newest:
         environment.variables["PATH"] = "/usr/bin:/bin"
-    newest.install(made_wheels.make(newest.wheels, "probe", "1.0"))
+    newest.install(wheels.make(newest.wheels, "probe", "1.0"))
     assert newest.hooked.state() == "stale"
     newest.hooked.assert_right()
 
 
 def test_a_package_that_is_gone_is_done_without(twins):
-    wheel = made_wheels.make(twins.wheels, "probe", "1.0")
+    wheel = wheels.make(twins.wheels, "probe", "1.0")
     status, _, complaint = twins.pip("uninstall", "--yes", "epcache")
     assert (status, complaint) == (0, "")
     assert not twins.hooked.program.exists()
@@ -61,7 +62,7 @@ def test_pip_does_not_wait_for_a_slow_refresh(twins):
         twins.hooked.program,
         f'echo "$$ $(cut -d" " -f6 /proc/$$/stat) $*" >{done}.part\nsleep 4\nmv {done}.part {done}\n',
     )
-    wheel = made_wheels.make(twins.wheels, "probe", "1.0")
+    wheel = wheels.make(twins.wheels, "probe", "1.0")
     # Like the pipe by which a make finds out that its children are gone.
     receiving, sending = os.pipe()
     process = twins.hooked.start(
@@ -84,7 +85,7 @@ def test_pip_does_not_wait_for_a_slow_refresh(twins):
 
 def test_an_interrupt_while_the_refresh_runs_changes_nothing(twins):
     script(twins.hooked.program, "kill -INT $PPID\nsleep 0.5\n")
-    twins.install(made_wheels.make(twins.wheels, "probe", "1.0"))
+    twins.install(wheels.make(twins.wheels, "probe", "1.0"))
     assert twins.hooked.state() == "stale"
 
 
@@ -108,7 +109,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 def test_pip_without_standard_streams_is_not_disturbed(twins):
-    wheel = made_wheels.make(twins.wheels, "probe", "1.0")
+    wheel = wheels.make(twins.wheels, "probe", "1.0")
     shell = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
     status, _, _ = twins.call(
         lambda environment: [*shell, environment.python, "-m", "pip", "install", "--no-index", "-qqq", wheel]
@@ -155,7 +156,7 @@ def test_in_an_environment_of_somebody_else_pip_fails_as_before(others):
     twins, become = others
     index = twins.hooked.site / ".epcache/index"
     before = index.stat()
-    wheel = made_wheels.make(twins.wheels, "probe", "1.0")
+    wheel = wheels.make(twins.wheels, "probe", "1.0")
     status, _, complaint = twins.call(
         lambda environment: [*become, environment.python, "-m", "pip", "install", "--no-index", wheel]
     )
@@ -166,7 +167,7 @@ def test_in_an_environment_of_somebody_else_pip_fails_as_before(others):
 
 def test_what_somebody_installs_elsewhere_with_it_is_indexed_as_theirs(others):
     twins, become = others
-    wheel = made_wheels.make(twins.wheels, "probe", "1.0")
+    wheel = wheels.make(twins.wheels, "probe", "1.0")
     places = {environment: twins.wheels.parent / "own" / environment.directory.name for environment in twins}
 
     def command(environment):

@@ -1,6 +1,6 @@
 """uv has no place for a hook: `epcache run` does the same for it."""
 
-from support import wheels as made_wheels
+from support import wheels
 from support.environments import uv
 
 
@@ -13,7 +13,7 @@ def test_what_uv_changes_is_indexed(newest):
 
         return newest.call(command)
 
-    first, second = [made_wheels.make(newest.wheels, "probe", version) for version in ("1.0", "2.0")]
+    first, second = [wheels.make(newest.wheels, "probe", version) for version in ("1.0", "2.0")]
     for arguments in (["install", first], ["install", second], ["uninstall", "probe"]):
         assert step(*arguments)[0] == 0
         newest.assert_refreshed()

@@ -4,16 +4,12 @@ import hashlib
 import os
 import pathlib
 import shutil
-import sys
 
-HERE = pathlib.Path(__file__).resolve().parent
-CHECKOUT = HERE.parents[1]
-sys.path.insert(0, str(CHECKOUT / "tests/python"))
-
+from support.checkout import CHECKOUT
 from support.interpreters import INTERPRETERS, READER, run
 
 CACHE = CHECKOUT / ".cache/programs"
-REQUIREMENTS = HERE / "requirements.txt"
+REQUIREMENTS = pathlib.Path(__file__).with_name("requirements.txt")
 
 NAME_OF_METADATA = "epcache-0.dist-info"
 

@@ -4,8 +4,9 @@ import concurrent.futures
 import os
 import shutil
 
-from . import latecomer
 import pytest
+
+from . import latecomer
 from .environment import Environment, run, variables
 from .programs import PROGRAMS
 from .traced import start
@@ -61,7 +62,7 @@ class Ways:
 @pytest.fixture(scope="session")
 def ways(version, binary, tmp_path_factory):
     if not shutil.which("strace"):
-        pytest.exit("tests/programs needs strace", 2)
+        pytest.exit("tests/compat/programs needs strace", 2)
     return Ways(version, binary, tmp_path_factory.mktemp(version))
 
 

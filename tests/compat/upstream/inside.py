@@ -1,6 +1,6 @@
 """Runs one suite in the interpreter that it is started with, and writes what became of it as JSON.
 
-``python inside.py REQUEST``, where REQUEST is JSON: ``suite`` ("cpython", or a key of `suites.BACKPORTS`),
+``python -m compat.upstream.inside REQUEST``, where REQUEST is JSON: ``suite`` ("cpython", or a key of `suites.BACKPORTS`),
 ``mode`` (a name of `modes.MODES`), ``tool`` (the binary), ``root`` (a directory on ``sys.path`` that
 holds the suite, or null), ``result`` (the file to write).
 """
@@ -81,6 +81,7 @@ def importlib_metadata(root):
 
 def main():
     request = json.loads(sys.argv[1])
+    os.chdir(os.path.dirname(request["result"]))
     backport = request["suite"] != "cpython"
     watch = modes.begin(request["mode"], request["tool"], backport)
     suite = importlib_metadata(request["root"]) if backport else cpython()

@@ -2,11 +2,10 @@
 
 import pathlib
 
-from . import expected
-from . import suites
+from . import expected, suites
 from .modes import MODES
 
-BEGIN = "<!-- written by tests/upstream/run.py --write -->"
+BEGIN = "<!-- written by tests/compat/upstream/run.py --write -->"
 END = "<!-- end of what is written -->"
 
 RESULTS = (

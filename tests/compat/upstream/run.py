@@ -1,6 +1,6 @@
 """CPython's own tests of importlib.metadata, and importlib_metadata's, with acceleration on.
 
-``python tests/upstream/run.py`` runs the suites of every interpreter in every mode (see `modes`),
+``PYTHONPATH=tests python -m compat.upstream.run`` runs the suites of every interpreter in every mode (see `modes`),
 compares what fails with `expected`, and fails itself when a test fails that is not there, when one
 that is there passes, or when indexes took no part.
 """
@@ -9,20 +9,19 @@ import argparse
 import concurrent.futures
 import json
 import os
-import pathlib
 import subprocess
 import sys
 import tempfile
 import time
 from collections import namedtuple
 
-from . import expected
-from . import suites
+from support.checkout import READER, TESTS, debug_program
+
+from . import expected, suites
 from .fixture_indexes import Kind
 from .modes import MODES
-from .suites import BACKPORTS, CHECKOUT
+from .suites import BACKPORTS
 
-HERE = pathlib.Path(__file__).resolve().parent
 SUITES = ["cpython", *BACKPORTS]
 
 Run = namedtuple("Run", "suite version mode")
@@ -41,15 +40,6 @@ def runs(arguments):
     ]
 
 
-def binary():
-    """The tool, which is built if ``$EPCACHE_BIN`` does not name it."""
-    if os.environ.get("EPCACHE_BIN"):
-        return os.environ["EPCACHE_BIN"]
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", CHECKOUT / "target"))
-    suites.run("cargo", "build", "--quiet", "--manifest-path", CHECKOUT / "Cargo.toml")
-    return str(target / "debug" / "epcache")
-
-
 def perform(run, tool):
     """What became of the tests of one run, as `inside` writes it, and the seconds that it took."""
     python, _ = suites.environment(run.version)
@@ -63,7 +53,7 @@ def perform(run, tool):
             name: value for name, value in os.environ.items() if not name.startswith(("EPCACHE", "PYTHON"))
         }
         variables.update(
-            PYTHONPATH=os.pathsep.join(filter(None, [str(CHECKOUT / "python"), root])),
+            PYTHONPATH=os.pathsep.join(filter(None, [str(READER), root])),
             PYTHONDONTWRITEBYTECODE="1",
             PYTHONIOENCODING="utf-8",
             TMPDIR=temporary,
@@ -72,9 +62,9 @@ def perform(run, tool):
         request = {"suite": run.suite, "mode": run.mode, "tool": tool, "root": root, "result": result}
         began = time.monotonic()
         done = subprocess.run(
-            [str(python), str(HERE / "inside.py"), json.dumps(request)],
+            [str(python), "-m", "compat.upstream.inside", json.dumps(request)],
             check=False,
-            cwd=directory,
+            cwd=TESTS,  # where the module is found, and the first entry of sys.path
             env=variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -152,7 +142,7 @@ def main():
     wanted = runs(arguments)
     if os.geteuid():
         print("mode foreign is left out: only root can give files to another user")
-    tool = binary()
+    tool = debug_program()
     for version in dict.fromkeys(run.version for run in wanted):
         # What is installed beside the fixtures has an index, too.
         suites.run(tool, "refresh", suites.environment(version)[1])

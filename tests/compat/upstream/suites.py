@@ -3,16 +3,13 @@
 import functools
 import hashlib
 import os
-import pathlib
 import shutil
-import sys
 import tarfile
 
-CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
-CACHE = CHECKOUT / ".cache" / "upstream"
-
-sys.path.insert(0, str(CHECKOUT / "tests" / "python"))
+from support.checkout import CHECKOUT
 from support.interpreters import INTERPRETERS, VERSIONS, run
+
+CACHE = CHECKOUT / ".cache" / "upstream"
 
 # Versions of importlib_metadata: the newest for each interpreter, and the last ones of older lines that
 # many programs are still pinned to, which differ in their classes.

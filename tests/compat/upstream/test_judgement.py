@@ -1,14 +1,8 @@
 """The run of the suites must be able to fail."""
 
-import os
-import sys
-
 import pytest
 
-sys.path.insert(0, os.path.dirname(__file__))
-from . import expected
-from . import index_file
-from . import run
+from . import expected, index_file, run
 
 THIS = run.Run("cpython", "3.12", "settled")
 CONTROL = run.Run("cpython", "3.12", "plain")

@@ -7,13 +7,11 @@ provider made of `importlib.metadata`'s classes becomes one of its own.
 import json
 import os
 import subprocess
-import sys
 
 import pytest
+from support.checkout import READER
 
-sys.path.insert(0, os.path.dirname(__file__))
-from . import run
-from . import suites
+from . import run, suites
 
 PROGRAM = """
 import importlib.metadata, json, pathlib, sys
@@ -80,9 +78,7 @@ def test_distributions_without_metadata_and_of_providers_have_the_place_that_the
     variables = {
         name: value for name, value in os.environ.items() if not name.startswith(("EPCACHE", "PYTHON"))
     }
-    variables["PYTHONPATH"] = os.pathsep.join(
-        [str(suites.CHECKOUT / "python"), str(suites.sdist("importlib_metadata", version))]
-    )
+    variables["PYTHONPATH"] = os.pathsep.join([str(READER), str(suites.sdist("importlib_metadata", version))])
     answers = []
     for accelerated in ("", "yes"):
         command = [str(python), "-B", "-c", PROGRAM, accelerated, *paths]

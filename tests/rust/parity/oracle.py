@@ -30,9 +30,8 @@ import tempfile
 import warnings
 
 # Without site-packages (the option -S), nothing on sys.path holds a distribution.
-TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-sys.path.append(os.path.join(TESTS, "..", "python"))
-sys.path.append(os.path.join(TESTS, "packages"))
+TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+sys.path += [os.path.join(TESTS, "..", "python"), TESTS]
 import epcache
 
 warnings.simplefilter("ignore")
@@ -121,11 +120,11 @@ def described(dist):
 
 def top_level(data):
     """Every distribution by CPython and by the index, and all of them together."""
-    from support import index_reader as index_file
+    from support import index_reader
 
     site = os.fsdecode(data)
     with open(site + ".index", "rb") as file:
-        index = index_file.parse(file.read())
+        index = index_reader.parse(file.read())
     rows, combined, whole = [], {}, True
     for dist in importlib.metadata.distributions(path=[site]):
         row = index.distributions[os.path.basename(str(dist._path))].top_level

@@ -6,18 +6,12 @@ cache that this makes, a user's cache, uv's cache, the zip files.
 """
 
 import os
-import pathlib
 import shutil
 import subprocess
-import sys
 import zipfile
 
-from . import edits
-from . import meddling
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
-
 from .. import index_writer
+from . import edits, meddling
 
 SYSTEM_USER = 61183
 

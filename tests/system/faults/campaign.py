@@ -11,10 +11,9 @@ import subprocess
 import tempfile
 import time
 
-from . import judge
-from . import machine
-from . import scenes
-from . import strikes
+from support.checkout import CHECKOUT, release_program
+
+from . import judge, machine, scenes, strikes
 
 # How a command ends (docs/commands.md).
 DONE = 0
@@ -109,7 +108,7 @@ class Worker:
 
     def examine_content(self, scene):
         """Whether it is what a writer that reads everything would write."""
-        verify = [machine.epcache(), "verify", *map(str, scene.sites)]
+        verify = [release_program(), "verify", *map(str, scene.sites)]
         done = subprocess.run(verify, capture_output=True, text=True, env=machine.environment())
         if done.returncode != DONE:
             raise Wrong(f"not mended: {done.stdout}{done.stderr}")
@@ -122,7 +121,7 @@ class Worker:
 
 def rpm_goes_on(scene, status):
     """What the scriptlet of the package does when the trigger does not end with 0."""
-    spec = (machine.TESTS.parent / "rpm/epcache.spec").read_text()
+    spec = (CHECKOUT / "rpm/epcache.spec").read_text()
     discard = re.search(r"^%global discard (.*)$", spec, re.MULTILINE).group(1)
     assert "/usr/bin/epcache trigger rpm || %{discard} || :" in spec
     subprocess.run(discard.replace("%{cachedir}", str(machine.CACHE)), shell=True, check=True)
@@ -133,7 +132,7 @@ def dpkg_goes_on(scene, status):
     program = scene.directory / "usr/bin/epcache"
     scenes.put(program, f"#!/bin/sh\nexit {status % 256}\n")
     program.chmod(0o755)
-    script = machine.TESTS.parent / "debian/epcache.postinst"
+    script = CHECKOUT / "debian/epcache.postinst"
     command = ["sh", script, "triggered", "/usr/lib/python3/dist-packages"]
     subprocess.run(command, check=True, env=scene.variables, capture_output=True)
 

@@ -1,6 +1,6 @@
 """Faults at every system call, power cuts, and many processes at once. See docs/testing.md.
 
-Run as ``python -m pytest tests/faults``, by root: system-wide directories and users of their own are
+Run as ``python -m pytest tests/system/faults``, by root: system-wide directories and users of their own are
 made in private mount namespaces. strace is needed.
 """
 
@@ -8,8 +8,8 @@ import os
 import random
 import shutil
 
-from . import machine
 import pytest
+from support.checkout import release_program
 
 told = []
 
@@ -32,11 +32,11 @@ def pytest_report_header(config):
 
 def pytest_sessionstart(session):
     if os.geteuid() != 0:
-        pytest.exit("tests/faults: needs root, to make mount namespaces", 2)
+        pytest.exit("tests/system/faults: needs root, to make mount namespaces", 2)
     if shutil.which("strace") is None:
-        pytest.exit("tests/faults: needs strace", 2)
-    if not os.access(machine.epcache(), os.X_OK):
-        pytest.exit(f"{machine.epcache()}: no such program; run `make build`, or set EPCACHE_BIN", 2)
+        pytest.exit("tests/system/faults: needs strace", 2)
+    if not os.access(release_program(), os.X_OK):
+        pytest.exit(f"{release_program()}: no such program; run `make build`, or set EPCACHE_BIN", 2)
 
 
 def pytest_terminal_summary(terminalreporter):

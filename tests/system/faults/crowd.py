@@ -11,18 +11,15 @@ import pathlib
 import random
 import signal
 import subprocess
-import sys
 import threading
 import time
 
-from . import judge
-from . import machine
-
-sys.path.insert(0, str(machine.TESTS / "hook"))
-
-from support import wheels as made_wheels
+from support import wheels
+from support.checkout import release_program
 from support.environments import uv
 from support.interpreters import INTERPRETERS, READER
+
+from . import judge, machine
 from .package_manager import SharedLock, erase, unpack
 from .past import PIP_S, SYSTEM_S, UV_S, Past, points, versions
 
@@ -48,7 +45,7 @@ class Crowd:
         self.wheels.mkdir()
         for package in (*PIP_S, *UV_S):
             for version in versions(package):
-                made_wheels.make(self.wheels, package, version, modules=3)
+                wheels.make(self.wheels, package, version, modules=3)
         self.environment = self.directory / "environment"
         self.run(INTERPRETERS["3.12"], "-m", "venv", self.environment)
         (self.site,) = self.environment.glob("lib/python3.*/site-packages")
@@ -119,7 +116,7 @@ class Crowd:
     # --- who writes indexes
 
     def trigger(self):
-        done = self.run(machine.epcache(), "trigger", "rpm")
+        done = self.run(release_program(), "trigger", "rpm")
         if "error" in done.stderr:
             raise RuntimeError(f"the trigger says: {done.stderr}")
 
@@ -145,7 +142,7 @@ class Crowd:
                 self.killed(chosen, rng)
                 continue
             else:
-                done = self.run(machine.epcache(), *chosen)
+                done = self.run(release_program(), *chosen)
                 if "error" in done.stderr:
                     raise RuntimeError(f"{chosen}: {done.stderr}")
             self.counts["written"] += 1
@@ -154,7 +151,7 @@ class Crowd:
     def killed(self, arguments, rng):
         """A writer that is killed at some moment, alone or with the process that works for it."""
         process = subprocess.Popen(
-            list(map(str, [machine.epcache(), *arguments])),
+            list(map(str, [release_program(), *arguments])),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -252,7 +249,7 @@ class Crowd:
         inspector = judge.Judge()
         for site in (self.site, self.system_site):
             for line in self.run(
-                machine.epcache(), "refresh", "--dry-run", "--json", site
+                release_program(), "refresh", "--dry-run", "--json", site
             ).stdout.splitlines():
                 report = json.loads(line)
                 changes = {key: report[key] for key in ("added", "updated", "removed") if report[key]}
@@ -263,7 +260,7 @@ class Crowd:
                 wrong.append(f"{site}: {word}: {reason}")
             if inspector.wrong(site):
                 wrong.append(f"{site}: {inspector.wrong(site)}")
-            self.run(machine.epcache(), "refresh", site)
+            self.run(release_program(), "refresh", site)
         inspector.close()
         for directory in (self.site / ".epcache", pathlib.Path(f"{machine.CACHE}{self.system_site}")):
             others = set(os.listdir(directory)) - {"index", "lock"}

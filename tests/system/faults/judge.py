@@ -8,8 +8,10 @@ import json
 import pathlib
 import subprocess
 
-from . import machine
+from support.checkout import release_program
 from support.interpreters import INTERPRETERS, READER
+
+from . import machine
 
 
 class Judge:
@@ -63,7 +65,7 @@ def states(*sites):
 
 
 def run_json(*arguments, **variables):
-    command = [machine.epcache(), *map(str, arguments)]
+    command = [release_program(), *map(str, arguments)]
     done = subprocess.run(
         command, capture_output=True, text=True, env=machine.environment(**variables), timeout=60
     )

@@ -7,26 +7,12 @@ end with the process. So the commands run as they do on a real system, with no `
 import os
 import pathlib
 import subprocess
-import sys
-
-TESTS = pathlib.Path(__file__).resolve().parents[1]
-for directory in ("packages", "python"):
-    sys.path.insert(0, str(TESTS / directory))
 
 from support import private_mounts
 
 CACHE = pathlib.Path("/var/cache/epcache")
 CACHE_USER = 43210
 OWNER = 54321
-
-
-def epcache():
-    """The program under test."""
-    named = os.environ.get("EPCACHE_BIN")
-    if named:
-        return named
-    target = os.environ.get("CARGO_TARGET_DIR", TESTS.parent / "target")
-    return os.path.join(target, "release", "epcache")
 
 
 def begin(directory):

@@ -11,8 +11,9 @@ import pathlib
 import re
 import subprocess
 
-from . import machine
-from . import scenes
+from support.checkout import CHECKOUT, release_program
+
+from . import machine, scenes
 
 CALL = re.compile(r"^\d+ +(\w+)\((.*)\) += (-?\d+)", re.MULTILINE)
 TEXT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
@@ -47,7 +48,7 @@ def recorded(scene):
     index = scene.indexes()[0]
     with scene.input() as listed:
         command = ["strace", "-f", "-xx", "-s", "10000000", "-a", "1", "-e", f"trace={CALLS}", "-o", log]
-        command += [machine.epcache(), *scene.arguments]
+        command += [release_program(), *scene.arguments]
         subprocess.run(
             list(map(str, command)), stdin=listed, env=scene.variables, check=True, capture_output=True
         )
@@ -134,10 +135,10 @@ def put(index, data):
 
 def boot(variables):
     """What the unit runs at boot."""
-    unit = (machine.TESTS.parent / "packaging/systemd/epcache-refresh.service").read_text()
+    unit = (CHECKOUT / "packaging/systemd/epcache-refresh.service").read_text()
     [command] = re.findall(r"^ExecStart=/usr/bin/epcache (.*)$", unit, re.MULTILINE)
     subprocess.run(
-        [machine.epcache(), *command.split()], env=variables, check=True, capture_output=True, timeout=60
+        [release_program(), *command.split()], env=variables, check=True, capture_output=True, timeout=60
     )
 
 

@@ -9,8 +9,10 @@ import shutil
 import subprocess
 import time
 
-import machine  # isort: skip, it makes the next one found
 from support import index_writer
+from support.checkout import release_program
+
+from . import machine
 
 # More than a tick of the clock that stamps files, which is 10 ms at most.
 TICK = 0.011
@@ -46,7 +48,7 @@ class Scene:
         """The command, undisturbed."""
         with self.input() as listed:
             return subprocess.run(
-                [machine.epcache(), *self.arguments],
+                [release_program(), *self.arguments],
                 stdin=listed,
                 capture_output=True,
                 text=True,
@@ -177,7 +179,7 @@ class SystemWide(Scene):
 
     def index(self):
         done = subprocess.run(
-            [machine.epcache(), "trigger", "rpm"],
+            [release_program(), "trigger", "rpm"],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

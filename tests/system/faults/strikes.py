@@ -14,7 +14,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-from . import machine
+from support.checkout import release_program
 
 LINE = re.compile(r"^(\d+) +(\w+)\((.*)$")
 # Whatever comes before is the loader's, the C library's and the runtime's.
@@ -82,7 +82,7 @@ def points(scene, directory):
     log = pathlib.Path(directory, "recorded")
     with scene.input() as listed:
         done = subprocess.run(
-            ["strace", "-f", "-y", "-s", "40", "-o", log, machine.epcache(), *scene.arguments],
+            ["strace", "-f", "-y", "-s", "40", "-o", log, release_program(), *scene.arguments],
             stdin=listed,
             capture_output=True,
             env=scene.variables,
@@ -141,7 +141,7 @@ def strike(scene, point, fault, directory):
             return Struck(0, "", 0)
     else:
         options = ["-f"] if point.process else []
-        command = ["strace", *options, *inject, machine.epcache(), *scene.arguments]
+        command = ["strace", *options, *inject, release_program(), *scene.arguments]
         status, said = _finished(scene, _start(scene, command))
     text = log.read_text() if log.exists() else ""
     return Struck(status, said, text.count("(INJECTED)") + text.count("+++ killed by SIGKILL +++"))
@@ -172,7 +172,7 @@ def _finished(scene, process):
 
 def _attached(scene, inject, directory):
     """The same with strace attached when the command has nothing left to do but to fork."""
-    waiting = ["sh", "-c", 'kill -STOP $$; exec "$@"', "sh", machine.epcache(), *scene.arguments]
+    waiting = ["sh", "-c", 'kill -STOP $$; exec "$@"', "sh", release_program(), *scene.arguments]
     process = _start(scene, waiting)
     log = pathlib.Path(directory, "attached")
     try:

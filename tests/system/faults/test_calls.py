@@ -9,6 +9,7 @@ counts as well.
 import time
 
 import pytest
+
 from .campaign import Campaign
 from .scenes import SCENES
 

@@ -1,6 +1,7 @@
 """Fifty writers and fifty readers at once: no wrong answer, no lost update, nobody who waits for ever."""
 
 import pytest
+
 from .campaign import Campaign, worker
 from .crowd import Crowd
 

@@ -2,8 +2,9 @@
 
 import time
 
-from . import judge
 import pytest
+
+from . import judge
 from .campaign import Campaign, Wrong, worker
 from .power import LargeEnvironment, LargeTrigger, boot, leave_temporary, put, recorded, states
 

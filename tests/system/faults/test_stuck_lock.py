@@ -5,6 +5,7 @@ import sys
 import time
 
 import pytest
+
 from . import scenes
 from .campaign import Campaign, worker
 

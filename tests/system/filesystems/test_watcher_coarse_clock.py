@@ -9,11 +9,7 @@ import pathlib
 import sys
 
 import pytest
-
-TESTS = pathlib.Path(__file__).resolve().parents[1]
-READER = TESTS.parent / "python"
-sys.path.insert(0, str(TESTS / "python"))
-
+from support.checkout import READER, TESTS
 from support.interpreters import INTERPRETERS, run
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a file system")
@@ -41,7 +37,7 @@ def on_ext3(tmp_path):
             file.truncate(32 << 20)
         # Only larger inodes have room for fractions of a second.
         run("mkfs.ext3", "-q", "-F", "-I", "128", image)
-        around = [sys.executable, "-c", MOUNTED, TESTS / "packages", image, mount]
+        around = [sys.executable, "-c", MOUNTED, TESTS, image, mount]
         return run(*around, *command, timeout=180)
 
     on_ext3.site = mount / "site"

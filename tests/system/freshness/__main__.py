@@ -1,7 +1,7 @@
 """Random interleavings of installers, the tool and readers, on many file systems.
 
-    python tests/freshness --count 50000
-    python tests/freshness --on ext3 --only 4711
+    PYTHONPATH=tests python -m system.freshness --count 50000
+    PYTHONPATH=tests python -m system.freshness --on ext3 --only 4711
 
 Exit status 1 when an answer was wrong: the history, as short as could be found, is printed. See
 docs/reliability.md. Needs root, to mount.
@@ -20,20 +20,11 @@ import tempfile
 import time
 import traceback
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "histories")]
+from support.checkout import CHECKOUT, release_program
 
-from . import filesystems
-from . import player
-from . import readers
-from . import rivals
-from . import settling
-from . import shortest
-from . import stepping
-from . import table
+from . import filesystems, player, readers, rivals, settling, shortest, stepping, table
 from .author import a_history
 
-CHECKOUT = HERE.parents[1]
 AT_ONCE = 40  # histories, so that others go on while one waits
 # What part of all reads each file system gets; those in Python are slow.
 SHARES = {
@@ -70,11 +61,8 @@ def arguments():
     )
     parser.add_argument("--stevedore", type=pathlib.Path, default=CHECKOUT / ".cache" / "stevedore")
     parser.add_argument("--table", type=pathlib.Path, help="write the table into this document")
-    parser.add_argument("--epcache", default=os.environ.get("EPCACHE_BIN"), help="the binary")
+    parser.add_argument("--epcache", default=release_program(), help="the binary")
     given = parser.parse_args()
-    if not given.epcache:
-        target = os.environ.get("CARGO_TARGET_DIR", CHECKOUT / "target")
-        given.epcache = os.path.join(target, "release", "epcache")
     given.epcache = os.path.abspath(given.epcache)
     if not os.access(given.epcache, os.X_OK):
         parser.error(f"{given.epcache}: no such program; run `make build`, or set EPCACHE_BIN")

@@ -1,20 +1,15 @@
-"""The tests import what lies beside them, and what tests/histories has of installers."""
+"""The tests import what lies beside them, and what tests/compat/histories has of installers."""
 
 import os
-import pathlib
-import sys
 
 import pytest
-
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "histories")]
+from support.checkout import release_program
 
 
 @pytest.fixture(scope="session")
 def epcache():
     """The binary."""
-    target = os.environ.get("CARGO_TARGET_DIR", HERE.parents[1] / "target")
-    return os.environ.get("EPCACHE_BIN") or os.path.join(target, "release", "epcache")
+    return release_program()
 
 
 def pytest_collection_modifyitems(items):

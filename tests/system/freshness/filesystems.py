@@ -12,9 +12,6 @@ import socket
 import subprocess
 import sys
 
-TESTS = pathlib.Path(__file__).resolve().parents[1]
-sys.path.append(str(TESTS / "packages"))
-
 from support import private_mounts
 
 MIB = 1 << 20

@@ -7,8 +7,7 @@ import os
 import shutil
 import subprocess
 
-from support.simulation import edits
-from support.simulation import meddling
+from support.simulation import edits, meddling
 from support.simulation.edits import PACKAGED, encoded, packaged
 
 QUIET = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

@@ -6,12 +6,11 @@ import sys
 import threading
 import time
 
-from . import moments
-from . import operations
-from . import stepping
+from support.simulation.world import SYSTEM_USER
+
+from . import moments, operations, stepping
 from .readers import Reader
 from .stage import Stage
-from support.simulation.world import SYSTEM_USER
 
 AGE = 3.1  # seconds after which stamps are no longer taken for young
 STDLIB = os.path.dirname(os.__file__)

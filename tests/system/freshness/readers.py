@@ -13,9 +13,10 @@ import posix
 import sys
 import warnings
 
+from support.checkout import READER as PACKAGE
+
 from . import stepping
 
-PACKAGE = pathlib.Path(__file__).resolve().parents[2] / "python"
 PREFIX = "epcache_of_reader_"
 CALLS = {"stat", "lstat", "fstat", "open", "pread", "read", "listdir", "close", "readlink"}
 

@@ -9,7 +9,8 @@ import pathlib
 import shutil
 import subprocess
 
-CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+from support import checkout
+from support.checkout import CHECKOUT, READER
 
 KNOWN = pathlib.Path(__file__).parent / "known"
 
@@ -87,7 +88,7 @@ def edited(directory, edits):
 def faulty_reader(edits, copy):
     """Make a copy of the package with these edits; its directory."""
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(CHECKOUT / "python" / "epcache", copy / "epcache", ignore=ignored)
+    shutil.copytree(READER / "epcache", copy / "epcache", ignore=ignored)
     edited(copy / "epcache", edits)
     return copy
 
@@ -100,7 +101,7 @@ def faulty_tool(edits, copy):
         else:
             shutil.copy(CHECKOUT / name, copy / name)
     edited(copy, edits)
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", CHECKOUT / "target")) / "faulty"
+    faulty = checkout.target() / "faulty"
     command = [
         "cargo",
         "build",
@@ -111,5 +112,5 @@ def faulty_tool(edits, copy):
         "--manifest-path",
         copy / "Cargo.toml",
     ]
-    subprocess.run(command, check=True, env={**os.environ, "CARGO_TARGET_DIR": str(target)})
-    return target / "debug" / "epcache"
+    subprocess.run(command, check=True, env={**os.environ, "CARGO_TARGET_DIR": str(faulty)})
+    return faulty / "debug" / "epcache"

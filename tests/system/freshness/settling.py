@@ -4,8 +4,8 @@ import json
 import os
 import time
 
-from support.simulation import contents
-from support.simulation import edits
+from support.simulation import contents, edits
+
 from .stage import Stage
 
 SECOND = 10**9

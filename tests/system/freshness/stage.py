@@ -19,7 +19,7 @@ TOLD = ("does not exist", "Stale file handle", "No such file or directory")
 
 
 class Stage(World):
-    """As a `World` of tests/histories; `meanwhile` happens while the tool that runs is stopped."""
+    """As a `World` of tests/compat/histories; `meanwhile` happens while the tool that runs is stopped."""
 
     def __init__(self, root, epcache, sites):
         super().__init__(root, epcache, {})

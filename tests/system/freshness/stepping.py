@@ -155,8 +155,7 @@ def listen():
     global _main
     _main = threading.get_ident()
     sys.addaudithook(_heard)
-    from support.simulation import edits
-    from support.simulation import meddling
+    from support.simulation import edits, meddling
 
     for module in (edits, meddling):
         module.open = stoppable_open

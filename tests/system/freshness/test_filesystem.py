@@ -1,29 +1,26 @@
 """The file system of the tests' own does what the histories on it are about."""
 
 import json
-import pathlib
 import subprocess
 import sys
 
 import pytest
-
-HERE = pathlib.Path(__file__).parent
+from support.checkout import module_variables
 
 # Runs in a mount namespace of its own. What it is given: the place, the settings, then code.
 WITHIN = """
 import errno, fcntl, json, os, subprocess, sys, time
-sys.path[:0] = [sys.argv[1], sys.argv[1] + "/../histories"]
-from . import filesystems
-filesystems.begin(sys.argv[2])
-place = filesystems.pathlib.Path(sys.argv[2], "own")
+from system.freshness import filesystems
+filesystems.begin(sys.argv[1])
+place = filesystems.pathlib.Path(sys.argv[1], "own")
 os.makedirs(place)
 try:
-    own = filesystems.Fuse("fuse", place, **json.loads(sys.argv[3])).mount()
+    own = filesystems.Fuse("fuse", place, **json.loads(sys.argv[2])).mount()
 except filesystems.Unavailable as why:
     print(json.dumps({"unavailable": str(why)}))
     sys.exit()
 top = own.top
-epcache = sys.argv[4]
+epcache = sys.argv[3]
 def write(name, text="x"):
     with open(top / name, "w") as file:
         file.write(text)
@@ -40,8 +37,10 @@ def on(tmp_path, epcache):
 
     def on(code, **settings):
         script = WITHIN + code + "\nprint(json.dumps(result))\nown.unmount()\n"
-        command = [sys.executable, "-c", script, HERE, tmp_path, json.dumps(settings), epcache]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+        command = [sys.executable, "-c", script, tmp_path, json.dumps(settings), epcache]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=module_variables(), timeout=100
+        )
         assert done.returncode == 0, done.stderr
         result = json.loads(done.stdout.splitlines()[-1])
         if isinstance(result, dict) and "unavailable" in result:

@@ -1,8 +1,9 @@
 """What the oracle allows, and what it does not."""
 
-from support.simulation import edits
-from . import moments
 import pytest
+from support.simulation import edits
+
+from . import moments
 from .moments import Found, Window
 
 

@@ -1,20 +1,20 @@
 """The histories find what they are for: with each of these faults, some answer is wrong."""
 
-import os
-import pathlib
 import subprocess
-import sys
 
 import pytest
+from support.checkout import module, module_variables
+
 from .seeded import OF_THE_READER, OF_THE_TOOL, faulty_reader, faulty_tool
 
-HERE = pathlib.Path(__file__).parent
 MOST = 40000  # checked reads until a fault must have been found
 
 
 def assert_found(options):
-    command = [sys.executable, HERE, "--count", str(MOST), "--seed", "500", "--shrink", "0", *options]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ, timeout=300)
+    command = [*module("system.freshness"), "--count", str(MOST), "--seed", "500", "--shrink", "0", *options]
+    run = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=module_variables(), timeout=300
+    )
     assert run.returncode == 1, f"not found: {run.stdout}{run.stderr}"
     assert "\nseed " in run.stdout, f"found otherwise than by an answer: {run.stdout}{run.stderr}"
 

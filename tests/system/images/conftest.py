@@ -1,25 +1,21 @@
 """Sealed indexes in images: built by buildah, unpacked by umoci or mounted by layers, changed by pip and
 dpkg, and each time held against `importlib.metadata` in the same tree.
 
-Run as ``python -m pytest tests/images``; needs root, buildah, umoci, dpkg and strace, and no network.
+Run as ``python -m pytest tests/system/images``; needs root, buildah, umoci, dpkg and strace, and no network.
 """
 
 import contextlib
 import os
 import pathlib
 import shutil
-import sys
 import tempfile
 
 import pytest
 
-TESTS = pathlib.Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS / name) for name in ("python", "hook")]
+pytest.register_assert_rewrite("system.images.inside")
 
-pytest.register_assert_rewrite("inside", "packages")
-
-from .oci import Store
-from .trees import Environment, System
+from .oci import Store  # noqa: E402
+from .trees import Environment, System  # noqa: E402
 
 
 def pytest_collection_modifyitems(items):

@@ -2,10 +2,6 @@
 
 import contextlib
 import functools
-import pathlib
-import sys
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "packages"))
 
 from support import private_mounts
 

@@ -3,8 +3,9 @@
 import os
 import shutil
 
-from support import index_writer
 import pytest
+from support import index_writer
+
 from .inside import is_proven, right
 from .mounts import mounted_memory, overlaid
 from .oci import run

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+
 from .inside import is_proven, right
 from .mounts import overlaid
 from .trees import Environment

@@ -4,17 +4,14 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 
-from support import index_writer
 import pytest
+from support import index_reader, index_writer
+from support.checkout import CHECKOUT
+
 from .inside import ask, is_proven, right
-from .trees import CHECKOUT, EPCACHE, Environment, System
-
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "packages"))
-
-from support import index_reader as index_file
+from .trees import EPCACHE, Environment, System
 
 OLD = time.time() - 100_000
 
@@ -45,7 +42,7 @@ def refresh(*arguments):
 
 
 def parsed(path):
-    return index_file.parse(path.read_bytes())
+    return index_reader.parse(path.read_bytes())
 
 
 def test_the_file_says_what_the_format_wants(environment):
@@ -53,7 +50,7 @@ def test_the_file_says_what_the_format_wants(environment):
     path = environment.site / ".epcache/index"
     seal = parsed(path).seal
     assert os.stat(path).st_mtime_ns == seal.time * 10**9
-    assert seal.names == index_file.names_check(os.listdir(os.fsencode(environment.site)))
+    assert seal.names == index_reader.names_check(os.listdir(os.fsencode(environment.site)))
     assert seal.witnesses == {} and parsed(path).settled and not parsed(path).unsettled
 
 

@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import pytest
+
 from .inside import is_proven, right
 from .mounts import overlaid
 from .trees import EPCACHE, System

@@ -2,18 +2,15 @@
 
 import json
 import os
-import pathlib
 import shutil
 import subprocess
 
-from support import wheels as made_wheels
+from support.checkout import release_program
 from support.interpreters import INTERPRETERS
+
 from .oci import run
 
-CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
-EPCACHE = os.environ.get("EPCACHE_BIN") or str(
-    pathlib.Path(os.environ.get("CARGO_TARGET_DIR", CHECKOUT / "target")) / "release/epcache"
-)
+EPCACHE = release_program()
 CACHE_USER = 43210
 PIP = ["-m", "pip", "--disable-pip-version-check", "--quiet"]
 
@@ -41,7 +38,7 @@ class Environment:
         """Let pip install wheels, named as `alpha-1`, made without the metadata files `leave_out`."""
         wheelhouse = self.root / "wheels"
         wheelhouse.mkdir()
-        paths = [made_wheels.make(wheelhouse, *wheel.split("-"), leave_out=leave_out) for wheel in wheels]
+        paths = [wheels.make(wheelhouse, *wheel.split("-"), leave_out=leave_out) for wheel in wheels]
         options = ["--no-index", "--no-deps", "--no-warn-script-location", "--root-user-action=ignore"]
         self._pip("install", "--force-reinstall", *options, *paths)
         shutil.rmtree(wheelhouse)

@@ -20,7 +20,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+from support.checkout import CHECKOUT
+
 CACHE = CHECKOUT / ".cache"
 ARCHIVES = "/var/cache/apt/archives"
 

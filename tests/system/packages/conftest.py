@@ -1,14 +1,10 @@
 """The package tests install packages into chroots, which only root can do."""
 
 import os
-import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from .rpm_steps import bare, machine, own_mounts, ready  # noqa: E402, F401 - fixtures of test_rpm*.py
+from .rpm_steps import bare, machine, own_mounts, ready  # noqa: F401 - fixtures of test_rpm*.py
 
 
 def pytest_collection_modifyitems(items):

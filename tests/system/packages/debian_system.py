@@ -2,10 +2,11 @@
 
 import json
 import stat
-from . import trace
 from pathlib import Path
 
-from support import index_reader as index_file
+from support import index_reader
+
+from . import trace
 
 HERE = Path(__file__).parent
 SITE = "/usr/lib/python3/dist-packages"
@@ -72,7 +73,7 @@ def assert_file_right(system):
     found = file.lstat()
     assert stat.S_ISREG(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o644
     assert (found.st_uid, found.st_gid) == account(system)
-    _assert_file_says(index_file.parse(file.read_bytes()), said["distributions"])
+    _assert_file_says(index_reader.parse(file.read_bytes()), said["distributions"])
     return said
 
 

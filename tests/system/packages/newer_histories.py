@@ -1,6 +1,6 @@
-"""Plays the random histories of tests/histories in a chroot, on interpreters that it has.
+"""Plays the random histories of tests/compat/histories in a chroot, on interpreters that it has.
 
-Arguments: the checkout, then those of tests/histories. What `epcache` itself finds it finds as 3.12
+Arguments: those of tests/compat/histories. What `epcache` itself finds it finds as 3.12
 does. So on 3.15, where distributions with metadata are preferred and entry points refuse some values,
 its own functions are compared with those of an `importlib.metadata` that does neither: 3.15 runs with
 `definitions_of_312`, as one more interpreter.
@@ -9,16 +9,10 @@ its own functions are compared with those of an `importlib.metadata` that does n
 import multiprocessing
 import os
 import runpy
-import sys
 import tempfile
 
-checkout = sys.argv.pop(1)
-histories = os.path.join(checkout, "tests", "histories")
-sys.path[:0] = [histories, os.path.join(checkout, "tests", "python")]
-
+from compat.histories import play, processes
 from support import interpreters
-import play  # noqa: E402
-import processes  # noqa: E402
 
 OLD = "3.15 as 3.12"
 LAUNCHER = """#!/bin/sh
@@ -45,7 +39,7 @@ def main():
         play.oracle = oracle
         # What is set here has to be so in the processes that play.
         multiprocessing.set_start_method("fork")
-        runpy.run_path(os.path.join(histories, "__main__.py"), run_name="__main__")
+        runpy.run_module("compat.histories", run_name="__main__", alter_sys=True)
 
 
 main()

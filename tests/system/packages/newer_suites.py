@@ -1,21 +1,18 @@
-"""Runs CPython's own suite of importlib.metadata in a chroot, in some modes of tests/upstream.
+"""Runs CPython's own suite of importlib.metadata in a chroot, in some modes of tests/compat/upstream.
 
-Arguments: the checkout, the version of Python, the program, the modes. Prints a JSON list of objects:
-``mode``, ``passed``, ``wrong`` (what the judgement of tests/upstream finds wrong, as lines).
+Arguments: the version of Python, the program, the modes. Prints a JSON list of objects:
+``mode``, ``passed``, ``wrong`` (what the judgement of tests/compat/upstream finds wrong, as lines).
 """
 
 import concurrent.futures
 import json
-import os
 import sys
 
-checkout, version, tool, *modes = sys.argv[1:]
-sys.path.insert(0, os.path.join(checkout, "tests", "upstream"))
+from compat.upstream import run, suites
 
-import run  # noqa: E402
-import suites  # noqa: E402
+version, tool, *modes = sys.argv[1:]
 
-# The interpreter of the system itself; those that tests/upstream knows are not here.
+# The interpreter of the system itself; those that tests/compat/upstream knows are not here.
 suites.environment = lambda version: (f"/usr/bin/python{version}", None)
 
 

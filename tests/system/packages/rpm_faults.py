@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 from support.private_mounts import mounted
+
 from .rpm_machine import CACHE, EPCACHE
 
 

@@ -7,15 +7,13 @@ system is provided by a package without files, `ground`, which says what is real
 import contextlib
 import json
 import shutil
-from . import trace
 import uuid
 from dataclasses import dataclass
 
-from . import chroot
-from support import index_reader as index_file
-from . import rpm_build
-from . import rpm_payload
+from support import index_reader
 from support.private_mounts import mounted
+
+from . import chroot, rpm_build, rpm_payload, trace
 
 CACHE = "/var/cache/epcache"
 EPCACHE = "/usr/bin/epcache"
@@ -172,7 +170,7 @@ class Machine:
         for site in sites:
             place = self.index(site)
             assert place.is_file(), f"{site}: no index"
-            index = index_file.parse(place.read_bytes())
+            index = index_reader.parse(place.read_bytes())
             assert index.settled and not index.unsettled, f"{site}: not settled"
             assert described(index) == expected(self.truth(site))
             while place != self.system.path(CACHE).parent:

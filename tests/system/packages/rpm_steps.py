@@ -6,11 +6,10 @@ conftest.py offers the fixtures to the tests.
 import concurrent.futures
 from pathlib import Path
 
-from support import private_mounts
 import pytest
-from . import rpm_build
-from . import rpm_machine
-from . import rpm_payload
+from support import private_mounts
+
+from . import rpm_build, rpm_machine, rpm_payload
 from .rpm_machine import CACHE, PYTHON, SITE, SITE64
 from .rpm_payload import dist_info
 

@@ -6,12 +6,11 @@ The tests are the life of one system and run in this order; each leaves the inde
 import os
 import re
 import shutil
-from . import trace
 
-from . import chroot
-from . import deb
-from . import debian_system as debian
 import pytest
+
+from . import chroot, deb, trace
+from . import debian_system as debian
 from .debian_system import INDEX, PROGRAM, SITE, assert_index_right, read, traced, truth, written
 
 # Installed before epcache, so that it finds something when it comes.

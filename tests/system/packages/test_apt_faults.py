@@ -12,10 +12,10 @@ import shutil
 import subprocess
 import time
 
-from . import chroot
-from . import deb
-from . import debian_system as debian
 import pytest
+
+from . import chroot, deb
+from . import debian_system as debian
 from .debian_system import CACHE, INDEX, SITE, assert_index_right
 
 # What epcache depends on is there, so no network is needed.

@@ -9,15 +9,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
+
+import pytest
+from support import index_reader, wheels
+from support.checkout import release_program
 
 from . import chroot
-from support import index_reader as index_file
-import pytest
 from .newer_environment import COST, OURS, Environment
-
-sys.path.append(str(chroot.CHECKOUT / "tests" / "hook"))
-from support import wheels as made_wheels
 
 VERSIONS = ["3.14", "3.15"]
 PACKAGES = [
@@ -27,7 +25,8 @@ PACKAGES = [
     "libpython3.14-testsuite",
     "libpython3.15-testsuite",
 ]
-HERE = "/checkout/tests/packages"
+# The suites are found there.
+TESTS = {"PYTHONPATH": "/checkout/tests"}
 MOUNTS = [("bind", chroot.CHECKOUT, "/checkout"), ("read-only", "", "/checkout")]
 TOOL = "/usr/bin/epcache"
 
@@ -44,11 +43,9 @@ ANSWER = "[('foo', 'm:f')] 1"
 
 @pytest.fixture(scope="module")
 def system():
-    binary = os.environ.get("EPCACHE_BIN")
-    if not binary:
-        target = os.environ.get("CARGO_TARGET_DIR", chroot.CHECKOUT / "target")
+    if not os.environ.get("EPCACHE_BIN"):
         subprocess.run(["make", "--quiet", "build"], cwd=chroot.CHECKOUT, check=True)
-        binary = os.path.join(target, "release", "epcache")
+    binary = release_program()
     with chroot.unpacked("sid", include=PACKAGES, update=False) as system:
         shutil.copy(binary, system.path(TOOL))
         for version in VERSIONS:
@@ -64,8 +61,8 @@ def environment(request, system):
 @pytest.mark.parametrize("version", VERSIONS)
 def test_cpython_s_own_suite_passes_with_acceleration(system, version):
     modes = ["plain", "young", "settled", "moved", "strict"]
-    command = ["python3.14", f"{HERE}/newer_suites.py", "/checkout", version, TOOL, *modes]
-    found = json.loads(system.run(*command, mounts=MOUNTS).stdout)
+    command = ["python3.14", "-m", "system.packages.newer_suites", version, TOOL, *modes]
+    found = json.loads(system.run(*command, mounts=MOUNTS, env=TESTS).stdout)
     assert [each["mode"] for each in found] == modes
     assert [each["wrong"] for each in found] == [[]] * len(modes)
     assert all(each["passed"] >= 80 for each in found)
@@ -73,8 +70,8 @@ def test_cpython_s_own_suite_passes_with_acceleration(system, version):
 
 def test_random_histories_are_answered_as_by_the_plain_interpreter(system):
     # Of each version some 75, with 1 to 3 site directories, by both kinds of functions.
-    command = ["python3.14", f"{HERE}/newer_histories.py", "/checkout", "--epcache", TOOL]
-    done = system.run(*command, "--count", "150", "--seed", "3140", mounts=MOUNTS, check=False)
+    command = ["python3.14", "-m", "system.packages.newer_histories", "--epcache", TOOL]
+    done = system.run(*command, "--count", "150", "--seed", "3140", mounts=MOUNTS, env=TESTS, check=False)
     assert done.returncode == 0 and "150 histories" in done.stdout, done.stdout[-6000:] + done.stderr[-3000:]
 
 
@@ -114,7 +111,7 @@ def test_lazy_imports_are_accelerated(environment):
 
 def test_pip_refreshes_the_index(environment, tmp_path):
     environment.enable("--pip-hook")
-    wheel = made_wheels.make(tmp_path, "bar", "1.0")
+    wheel = wheels.make(tmp_path, "bar", "1.0")
     shutil.copy(wheel, environment.system.path("/srv"))
     place = f"{environment.site}/.epcache/index"
     pip = f"{environment.python} -m pip --disable-pip-version-check --no-input"
@@ -127,7 +124,7 @@ def test_pip_refreshes_the_index(environment, tmp_path):
         script = f"cp {place} /srv/former && {command} && {waiting}"
         done = environment.system.run("sh", "-c", script, env={"PIP_ROOT_USER_ACTION": "ignore"})
         assert (done.stdout, done.stderr) == ("", "")
-        index = index_file.parse(environment.system.path(place).read_bytes())
+        index = index_reader.parse(environment.system.path(place).read_bytes())
         assert ("bar-1.0.dist-info" in index.distributions) == there
         assert "foo-1.dist-info" in index.distributions
 

@@ -9,10 +9,10 @@ import os
 import shutil
 import time
 
-from support import index_reader as index_file
 import pytest
-from . import rpm_faults
-from . import rpm_payload
+from support import index_reader
+
+from . import rpm_faults, rpm_payload
 from .rpm_machine import CACHE, EPCACHE, SITE, SITE64
 from .rpm_payload import OLD
 from .rpm_steps import (
@@ -141,7 +141,7 @@ def test_first_index_is_made_where_rpm_knows_of_no_distribution(bare):
     (place / "METADATA").write_text(rpm_payload.metadata("alone", "1.0"))
     done = succeeded(bare.rpm("-U", "/ours/first/epcache.rpm"))
     assert [run.argv[1:] for run in done.runs] == [["refresh", "--system"]]
-    index = index_file.parse(bare.index(SITE).read_bytes())
+    index = index_reader.parse(bare.index(SITE).read_bytes())
     assert [(row.name, row.version) for row in index.distributions.values()] == [("alone", "1.0")]
 
 

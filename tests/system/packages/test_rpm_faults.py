@@ -7,12 +7,11 @@ import json
 import os
 import shutil
 import subprocess
-from . import trace
 
-from support import index_reader as index_file
 import pytest
-from . import rpm_faults
-from . import rpm_machine
+from support import index_reader
+
+from . import rpm_faults, rpm_machine, trace
 from .rpm_machine import CACHE, EPCACHE, SITE
 from .rpm_steps import ALPHA, BETA, BETA_REBUILT, CANARY, GUARDED, install
 
@@ -91,7 +90,7 @@ def test_tree_without_proc_and_null_device(machine):
         assert done.status == 0, done.output
         assert not (tree / "proc").exists() and not os.path.lexists(tree / "dev/null")
     index = tree / f"{CACHE}{SITE}/index".lstrip("/")
-    found = index_file.parse(index.read_bytes())
+    found = index_reader.parse(index.read_bytes())
     assert rpm_machine.described(found) == rpm_machine.expected(machine.truth(SITE, "/tree"))
     assert index.stat().st_uid == 970
     shown = subprocess.run(

@@ -10,8 +10,8 @@ import shutil
 import subprocess
 
 import pytest
+from support.checkout import CHECKOUT
 
-CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 PLACES = ["here", "some/where/else/with-a-longer-name"]
 
 
