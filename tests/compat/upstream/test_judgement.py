@@ -1,6 +1,7 @@
 """The run of the suites must be able to fail."""
 
 import pytest
+from support.checkout import debug_program
 
 from . import expected, index_file, run
 
@@ -66,7 +67,7 @@ def an_index(tmp_path):
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Name: a\nVersion: 1\n")
     (info / "entry_points.txt").write_text("[one]\na = b:c\n[two]\nd = e:f\n")
-    run.suites.run(run.binary(), "refresh", tmp_path / "site")
+    run.suites.run(debug_program(), "refresh", tmp_path / "site")
     return str(tmp_path / "site" / ".epcache" / "index")
 
 
