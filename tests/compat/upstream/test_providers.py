@@ -9,7 +9,7 @@ import os
 import subprocess
 
 import pytest
-from support.checkout import READER
+from support.checkout import READER, debug_program
 
 from . import run, suites
 
@@ -68,7 +68,7 @@ def paths(tmp_path_factory):
         distribution(second, name, "second", metadata)
     for name, metadata in [("shadow-2", True), ("foreign-1", True), ("empty-2", False)]:
         distribution(provided, name, "provided", metadata)
-    suites.run(run.binary(), "refresh", first)
+    suites.run(debug_program(), "refresh", first)
     return [str(first), str(second), str(provided)]
 
 

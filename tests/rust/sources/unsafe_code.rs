@@ -1,10 +1,8 @@
 //! Unsafe code is only in `src/privilege` and `src/sys/signal.rs`, each piece says why it is sound, and SECURITY.md counts it.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
-use super::file;
+use super::{file, sources};
 
 const PLACES: [&str; 2] = ["src/privilege/", "src/sys/signal.rs"];
 
@@ -30,21 +28,6 @@ fn uses(source: &str) -> Vec<Use> {
         let above = lines[..number].iter().rev().take_while(|line| line.trim_start().starts_with("//"));
         let is_justified = above.into_iter().any(|line| line.trim_start().starts_with("// SAFETY: "));
         found.extend((0..count).map(|_| Use { line: number + 1, is_justified }));
-    }
-    found
-}
-
-/// Every Rust file below a directory of the checkout, with its path from there.
-fn sources(directory: &str) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for entry in fs::read_dir(root.join(directory)).expect("listed").flatten() {
-        let path = format!("{directory}/{}", entry.file_name().to_string_lossy());
-        if entry.path().is_dir() {
-            found.append(&mut sources(&path));
-        } else if path.ends_with(".rs") {
-            found.insert(path.clone(), file(&path));
-        }
     }
     found
 }
@@ -85,7 +68,7 @@ fn the_count_in_the_security_policy_is_right() {
 }
 
 #[test]
-fn what_is_looked_for_is_found() {
+fn unsafe_code_and_its_reason_are_recognized() {
     let source = "\
 // unsafe in a comment
 fn f() { unsafe { g() } }

@@ -1,4 +1,5 @@
 //! Running epcache.
+#![allow(unsafe_code)]
 
 use std::borrow::BorrowMut;
 use std::ffi::OsStr;
@@ -9,6 +10,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use nix::sys::signal::{SigHandler, Signal};
 
 /// A user without rights, who owns nothing on this machine.
 pub const STRANGER: u32 = 54321;
@@ -46,6 +49,7 @@ impl Place {
     /// The program, with an environment of which nothing leads out of this place.
     pub fn epcache<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_epcache"));
+        restore_signals(&mut command);
         command.args(arguments).env_clear().env("HOME", self.path.join("home")).current_dir("/");
         command
     }
@@ -60,12 +64,27 @@ impl Place {
             assert!(copied.expect("cp").success(), "room for the program");
         }
         let mut command = Command::new(program);
+        restore_signals(&mut command);
         command.args(arguments).env_clear().env("HOME", self.path.join("home")).current_dir("/");
         if is_root() {
             command.uid(STRANGER).gid(STRANGER);
         }
         command
     }
+}
+
+/// Has a command begin with the default reaction to HUP, INT and QUIT. Whoever runs the tests may ignore them,
+/// as `nohup` does, and processes inherit that.
+pub fn restore_signals(command: &mut Command) {
+    let restore = || {
+        for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
+            // SAFETY: no handler is installed, so nothing can be interrupted by one.
+            unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) }?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec it makes system calls alone.
+    unsafe { command.pre_exec(restore) };
 }
 
 /// Whether everything can be tested.
