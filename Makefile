@@ -13,7 +13,7 @@ SUITE = PYTHONPATH=tests .cache/venv/bin/python -m
 REMAP = --remap-path-prefix=$(CURDIR)=/usr/src/epcache \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/usr/src/cargo
 
-.PHONY: build test test-upstream test-histories test-freshness test-hook test-programs soak test-packages test-images test-faults test-faults-full test-reproducible fuzz deny demo lint bench vendor rpm wheel sdist install clean
+.PHONY: build test quick test-upstream test-histories test-freshness test-hook test-programs soak test-packages test-images test-faults test-faults-full test-reproducible fuzz deny demo lint bench vendor rpm wheel sdist install clean
 
 build:
 	RUSTFLAGS="$(REMAP) $$RUSTFLAGS" $(CARGO) build --release --locked
@@ -21,6 +21,15 @@ build:
 test: .cache/venv
 	$(CARGO) test --locked
 	$(PYTEST) tests/reader
+
+# The inner loop: what is fast of `test`, needs no network and only a built tree. Most of these tests wait, so
+# many run at once.
+QUICK_RUST = cli:: confinement:: sources:: properties::importable properties::inputs properties::without
+QUICK_PYTHON = test_documents test_damaged_rows test_entry_point test_imports test_names_elsewhere
+quick: .cache/venv
+	$(CARGO) test --locked --quiet --lib
+	$(CARGO) test --locked --quiet --test rust -- --test-threads=8 --skip a_directory_of_a_million_entries $(QUICK_RUST)
+	$(PYTEST) --quiet -k "not 3.9 and not 3.10 and not 3.11 and not 3.12" $(QUICK_PYTHON:%=tests/reader/%.py)
 
 # CPython's and importlib_metadata's own tests, with acceleration.
 test-upstream: .cache/venv

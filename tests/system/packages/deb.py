@@ -31,6 +31,9 @@ def epcache_packages(suite="trixie"):
                 sources = system.path("/build/epcache")
                 sources.mkdir(parents=True)
                 chroot.source_tree(sources)
+                if suite == "trixie":
+                    # Its rustc is the oldest that is supported, so this build is the test of `rust-version`.
+                    assert system.run("rustc", "--version").stdout.startswith(f"rustc {oldest_rust()}.")
                 # Kept between builds, so that the crates of others are compiled once.
                 target = chroot.CACHE / "deb-target" / suite
                 target.mkdir(parents=True, exist_ok=True)
@@ -50,6 +53,12 @@ def epcache_packages(suite="trixie"):
                         shutil.rmtree(old)
                 partial.rename(place)
     return sorted(place.glob("*.deb"))
+
+
+def oldest_rust():
+    """The oldest supported version of Rust, as Cargo.toml states it."""
+    manifest = (chroot.CHECKOUT / "Cargo.toml").read_text()
+    return re.search(r'^rust-version = "([0-9.]+)"$', manifest, re.MULTILINE)[1]
 
 
 # 2020-02-02 02:02:02 UTC, the stamp of every file of a made payload.
