@@ -1,0 +1,6 @@
+"""CPython's and importlib_metadata's own tests, with acceleration (docs/parity.md).
+
+Needs: CPython 3.9 to 3.13; a package index for the first run.
+Takes: about two minutes (`make test-upstream`).
+New tests: a new way to run the suites in `modes.py`, a known difference in `expected.py`.
+"""

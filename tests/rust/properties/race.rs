@@ -16,7 +16,7 @@ use super::site::Site;
 const NAMES: [&str; 3] = ["foo-1.dist-info", "bar-1.dist-info", "baz-1.dist-info"];
 
 #[test]
-fn whoever_shows_the_recorded_stamps_is_as_recorded() {
+fn distributions_with_unchanged_stamps_are_as_recorded() {
     let mut site = Site::new();
     NAMES.iter().for_each(|name| site.install(name));
     let path = site.path().to_owned();
@@ -58,7 +58,7 @@ fn whoever_shows_the_recorded_stamps_is_as_recorded() {
 }
 
 #[test]
-fn a_file_that_is_edited_right_after_it_was_read_does_not_show_the_recorded_stamp() {
+fn a_file_edited_right_after_it_was_read_has_another_stamp() {
     let mut site = Site::new();
     NAMES.iter().for_each(|name| site.install(name));
     let directory = SiteDir::open(site.path().to_owned()).expect("a directory");
@@ -91,8 +91,8 @@ fn the_same_where_many_changes_share_a_stamp() {
         ])
         .arg(below.path())
         .arg(std::env::current_exe().expect("this program"))
-        .arg("properties::race::whoever_shows_the_recorded_stamps_is_as_recorded")
-        .arg("properties::race::a_file_that_is_edited_right_after_it_was_read_does_not_show_the_recorded_stamp")
+        .arg("properties::race::distributions_with_unchanged_stamps_are_as_recorded")
+        .arg("properties::race::a_file_edited_right_after_it_was_read_has_another_stamp")
         .output();
     match output {
         Ok(output) if output.status.success() => {

@@ -1,0 +1,1 @@
+"""Site directories with any content, and simulated installers and people that change them."""

@@ -1,0 +1,6 @@
+"""Faults at every system call, power cuts, many processes at once (docs/testing.md).
+
+Needs: root and strace.
+Takes: three minutes for the sample, an hour for all (`make test-faults`, `test-faults-full`).
+New tests: a command and its surroundings in `scenes.py`.
+"""
