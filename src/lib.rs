@@ -22,7 +22,6 @@ pub mod metadata;
 pub mod package_manager;
 pub mod privilege;
 pub mod refresh;
-pub mod relay;
 pub mod site;
 pub mod startup;
 pub mod store;

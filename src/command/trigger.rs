@@ -26,7 +26,7 @@ use crate::sys::{message, signal};
 /// Refreshes the system-wide indexes after a package transaction.
 #[must_use]
 pub fn run(arguments: &Trigger) -> Status {
-    signal::outlive_the_child();
+    signal::block_termination();
     match catch_unwind(AssertUnwindSafe(|| attempt(arguments))) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => message::error(&error),

@@ -70,7 +70,7 @@ fn ask<T: Serialize + DeserializeOwned>(
     job: impl FnOnce() -> T,
 ) -> Result<Answer<T>> {
     let failed = |error: std::io::Error| Error::Child { why: format!("can't be started: {error}") };
-    signal::hear_of_children();
+    signal::restore_sigchld();
     let (mut ours, mut theirs) = UnixStream::pair().map_err(failed)?;
     // SAFETY: this process has a single thread, so the child may go on as if nothing had happened.
     match unsafe { fork() }.map_err(|error| failed(error.into()))? {
@@ -85,7 +85,7 @@ fn ask<T: Serialize + DeserializeOwned>(
         }
         ForkResult::Child => {
             std::mem::drop(ours);
-            signal::reset_signals();
+            signal::reset();
             let answer = match become_confined() {
                 Ok(confined) => Answer {
                     confined: Some(confined),

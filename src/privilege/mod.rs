@@ -12,7 +12,6 @@
 
 pub mod child;
 pub mod drop;
-pub mod inherited;
 pub mod sandbox;
 
 use crate::sys::root::User;

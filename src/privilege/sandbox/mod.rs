@@ -122,7 +122,7 @@ pub fn enter(confinement: &Confinement) -> Result<Confined> {
     // The messages of the job go where they can't be sent to later.
     message::reach_journal();
     step("not being traced", nix::sys::prctl::set_dumpable(false).map_err(Into::into))?;
-    signal::outlive_large_files();
+    signal::ignore_sigxfsz();
     let confined = Confined {
         limits: step("verifying the limits", limits::enter())?,
         landlock: step("verifying Landlock", landlock::enter(needs))?,
