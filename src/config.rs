@@ -12,7 +12,7 @@ use crate::encoding::printable;
 use crate::error::{Error, Result};
 use crate::sys::root::System;
 
-/// Files in the order in which they override each other.
+/// The files. A later one overrides an earlier one.
 const FILES: [&str; 2] = ["/usr/lib/epcache/config.toml", "/etc/epcache/config.toml"];
 /// The largest configuration file that is read.
 const MAX_SIZE: u64 = 1 << 20;
@@ -20,12 +20,12 @@ const SITE_DIRECTORIES: &str = "site-directories";
 const REQUIRE_SANDBOX: &str = "require-sandbox";
 const KEYS: [&str; 2] = [SITE_DIRECTORIES, REQUIRE_SANDBOX];
 
-/// What the administrator has settled.
+/// The settings of the administrator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Absolute glob patterns of the system-wide site directories.
     pub site_directories: Vec<String>,
-    /// Whether nothing is done by a process that is not confined in every way this program knows.
+    /// Whether a process does nothing unless it is confined in every way that this program knows.
     pub require_sandbox: bool,
 }
 
@@ -56,10 +56,10 @@ impl Config {
         Ok(config)
     }
 
-    /// Takes over what `text` sets.
+    /// Sets what `text` sets.
     ///
     /// # Errors
-    /// Why it is none, and in which line, from 1.
+    /// What is wrong with it, and in which line, counted from 1.
     pub fn merge(&mut self, text: &str) -> std::result::Result<(), (Option<usize>, String)> {
         let table: toml::Table = toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| line_of(text, span.start));
@@ -83,7 +83,7 @@ impl Config {
 /// The text of a configuration file, if there is one.
 fn read(path: &Path) -> Result<Option<String>> {
     let failed = |error| Error::io("can't read", path, error);
-    // NONBLOCK: a FIFO must not make us wait.
+    // NONBLOCK: a FIFO must not block.
     let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path) {
         Ok(file) => file,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -96,7 +96,7 @@ fn read(path: &Path) -> Result<Option<String>> {
     if !meta.is_file() || meta.len() > MAX_SIZE {
         return Err(refuse("not a regular file of at most 1 MiB"));
     }
-    // What root does is decided here, so nobody else may have written it.
+    // It controls what root does, so only root may have written it.
     if we_are_root() && (meta.uid() != 0 || meta.mode() & 0o022 != 0) {
         return Err(refuse("not owned by root, or writable by others; hint: chown root and chmod go-w"));
     }

@@ -1,4 +1,4 @@
-//! `epcache disable`: undo what `epcache enable` has done.
+//! `epcache disable`: remove what `epcache enable` wrote.
 
 use super::Status;
 use super::args::Disable;

@@ -1,4 +1,4 @@
-//! `epcache enable`: let the interpreters of an environment use the index from their start.
+//! `epcache enable`: make the interpreters of an environment use the index from their start.
 
 use clap::CommandFactory;
 use clap::error::ErrorKind;
@@ -15,7 +15,7 @@ use crate::startup::{self, Setting};
 use crate::store::target::{Operation, Target};
 use crate::sys::message;
 
-/// What was done about one site directory. Serialized, this is a line of `--json`.
+/// What was done in one site directory: a line of `--json`.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Done {
     pub site: String,
@@ -27,7 +27,7 @@ pub(super) struct Done {
     pub error: Option<String>,
 }
 
-/// Enables what was chosen, and prints a line a site directory.
+/// Enables what was chosen, and prints a line for each site directory.
 ///
 /// # Errors
 /// When the configuration is not usable.
@@ -86,35 +86,19 @@ pub(super) fn tell(found: Status, done: &[Done], json: bool, said: impl Fn(&Done
 }
 
 impl Work {
-    /// Does `job`, which says whether it has changed anything, in every site directory as who owns it.
-    /// That of the system is no exception: its index is another user's, but not its files.
+    /// Does `job` in every site directory as its owner. It returns whether it has changed anything.
     pub(super) fn in_each(&self, job: impl Fn(&SiteDir) -> Result<bool>) -> Vec<Done> {
-        let as_owner = |target: &Target| {
-            // One that has vanished is told of by the job.
-            Target::of(target.site.clone(), &[], self.operation, &self.system)
-                .unwrap_or_else(|_| target.clone())
-        };
-        let owners = self.about(self.targets.iter().map(as_owner).collect(), self.operation);
-        let attempt = |target: &Target, _: &_| {
-            let done = SiteDir::open(target.site.clone()).and_then(|site| job(&site));
-            // Told here, where what helps against it is known; a failure is an answer, too.
-            Ok(done.inspect_err(message::error).map_err(|error| error.to_string()))
-        };
-        let done = owners.for_each(attempt).map(|(target, done)| {
-            let done = done.unwrap_or_else(|error| {
-                message::error(&error);
-                Err(error.to_string())
-            });
+        let job = |target: &Target, _: &_| job(&SiteDir::open(target.site.clone())?);
+        let report = |(target, changed): (&Target, Result<bool>)| {
+            let error =
+                changed.as_ref().err().inspect(|error| message::error(error)).map(ToString::to_string);
             let site = target.site.to_string_lossy().into_owned();
-            match done {
-                Ok(changed) => Done { site, changed, ..Done::default() },
-                Err(error) => Done { site, error: Some(error), ..Done::default() },
-            }
-        });
-        done.collect()
+            Done { site, changed: changed.unwrap_or(false), error, ..Done::default() }
+        };
+        self.as_owners().for_each(job).into_iter().map(report).collect()
     }
 
-    /// A file that comes or goes makes the index stale, so those that are `wanted` are refreshed.
+    /// Refreshes the `wanted` indexes: a file that comes or goes has made them stale.
     pub(super) fn refresh_after(&self, done: &mut [Done], wanted: impl Fn(&Target, &Done) -> bool) {
         let (mut done, targets): (Vec<_>, Vec<_>) = done
             .iter_mut()

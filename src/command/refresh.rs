@@ -1,6 +1,7 @@
 //! `epcache refresh`: bring indexes up to date.
 
 use super::args::Refresh;
+use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work};
 use crate::error::Result;
@@ -8,7 +9,7 @@ use crate::refresh::reconcile::{Depth, Sealing};
 use crate::refresh::thorough;
 use crate::store::target::Operation;
 
-/// Refreshes what was named and prints a line a site directory.
+/// Refreshes the indexes that are named, and prints a line for each site directory.
 ///
 /// # Errors
 /// When the root or the configuration is not usable.
@@ -25,11 +26,11 @@ pub fn run(arguments: &Refresh) -> Result<Status> {
         (false, false) => Sealing::No,
     };
     let mut status = work.status;
-    for done in work.refresh(&request) {
-        if done.error.is_some() {
+    for report in work.refresh(&request) {
+        if report.error.is_some() {
             status = Status::Failed;
         }
-        done.print(arguments.json);
+        output::site_report(&report, arguments.json);
     }
     Ok(status)
 }

@@ -93,8 +93,8 @@ fn refresh(arguments: &Run, before: Vec<PathBuf>) -> Result<()> {
     }
     let selection = Selection { venv: arguments.venv.clone(), ..Selection::default() };
     let work = Work::find(&sites, &selection, Unnamed::One, Operation::Refresh)?;
-    for done in work.refresh(&thorough()).filter(|done| done.error.is_none()) {
-        log::info!("{done}");
+    for report in work.refresh(&thorough()).iter().filter(|report| report.error.is_none()) {
+        log::info!("{report}");
     }
     Ok(())
 }
