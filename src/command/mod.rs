@@ -2,18 +2,18 @@
 //! status.
 
 pub mod args;
-pub mod disable;
-pub mod enable;
-pub mod list;
+mod disable;
+mod enable;
+mod list;
 pub mod needs;
-pub mod output;
-pub mod refresh;
-pub mod run;
-pub mod sandbox;
-pub mod selection;
-pub mod status;
-pub mod trigger;
-pub mod verify;
+mod output;
+mod refresh;
+mod run;
+mod sandbox;
+mod selection;
+mod status;
+mod trigger;
+mod verify;
 mod work;
 
 use std::process::ExitCode;
@@ -24,7 +24,7 @@ use crate::sys::{message, signal};
 
 /// The exit statuses. They are documented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Status {
+enum Status {
     /// Everything was done.
     Success = 0,
     /// An index is not fresh, or differs from the disk.

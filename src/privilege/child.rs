@@ -141,3 +141,22 @@ fn wait(child: Pid) -> Result<String> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::privilege::sandbox::Needs;
+    use crate::sys::root::User;
+
+    #[test]
+    fn a_process_with_several_threads_does_not_fork() {
+        let confinement = Confinement { needs: Needs::default(), required: false, largest_file: 1 };
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let other = std::thread::spawn(move || stopped.recv());
+        let answer = run(RunAs::User(User::NOBODY), &confinement, || ());
+        std::mem::drop(stop);
+        let _ = other.join();
+        let error = answer.expect_err("there are two threads").to_string();
+        assert!(error.contains("can't be started: this process has "), "{error}");
+    }
+}

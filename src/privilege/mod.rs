@@ -1,13 +1,13 @@
 //! Giving up privileges.
 //!
 //! Whatever touches an index or untrusted metadata is done by a process that can't regain any privilege.
-//! [`child::run`] forks it, [`mod@drop`] makes it the user it is to be, and [`sandbox`] confines it; then
+//! [`child::run`] forks it, `drop` makes it the user it is to be, and [`sandbox`] confines it; then
 //! the job begins. The parent, root, only waits for the answer and opens nothing. Where the answer is
 //! that an index could be neither refreshed nor removed, the parent touches the site directory, so that
 //! every reader sees that the index is stale.
 
 pub mod child;
-pub mod drop;
+mod drop;
 pub mod sandbox;
 
 use crate::sys::root::User;

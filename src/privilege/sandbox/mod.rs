@@ -1,13 +1,13 @@
 //! Confines a process that has given up its privileges, since its user may do more than its job needs.
 //!
-//! [`enter`] runs between the last step of [`super::drop::to`] and the job. What the job may reach is
+//! [`enter`] runs between the last step of `drop::to` and the job. What the job may reach is
 //! decided by the process that starts it ([`Needs`]), and never by what the job reads. Three means
 //! complement each other:
 //!
-//! * [`limits`]: memory, size of files, descriptors and processor time;
-//! * [`landlock`]: files that can be opened, made and removed; TCP, abstract sockets and signals to other
+//! * `limits`: memory, size of files, descriptors and processor time;
+//! * `landlock`: files that can be opened, made and removed; TCP, abstract sockets and signals to other
 //!   processes;
-//! * [`seccomp`]: system calls that no job makes, and those that change a file by its path alone. Landlock
+//! * `seccomp`: system calls that no job makes, and those that change a file by its path alone. Landlock
 //!   allows the latter, and root without capabilities may still change the mode of all that root owns.
 //!
 //! Where the kernel can't set one of them up, the others must do, unless the administrator requires all of
