@@ -115,9 +115,8 @@ class Environment:
             path.rename(self.site / path.name)
         made.rmdir()
         shutil.copy(epcache, self.program)
-        for package in ("epcache", "epcache_startup"):
-            source = reading.PACKAGE.parent / package
-            shutil.copytree(source, self.site / package, ignore=shutil.ignore_patterns("__pycache__"))
+        for package in (reading.PACKAGE, reading.PACKAGE.with_name("epcache_startup")):
+            shutil.copytree(package, self.site / package.name, ignore=shutil.ignore_patterns("__pycache__"))
         self.pip_version = self._said(self.python, "-m", "pip", "--version").split()[1]
         self.refresh()
 
