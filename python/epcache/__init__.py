@@ -65,7 +65,7 @@ _LAZY = {
     "PackageNotFoundError": "_api",
     "StaleIndexWarning": "_warning",
     "TamperedIndexError": "_confirm",
-    "Watcher": "_watcher",
+    "Watcher": "watcher",
     "accelerate": "_import_hook",
     "decelerate": "_import_hook",
     "distribution": "_api",
