@@ -4,7 +4,7 @@ use super::Status;
 use super::args::Disable;
 use super::enable::{Done, find, tell};
 use crate::error::Result;
-use crate::startup;
+use crate::interpreter_hook;
 use crate::store::target::Operation;
 
 /// Removes the files that were made, and prints a line a site directory.
@@ -16,7 +16,7 @@ pub fn run(arguments: &Disable) -> Result<Status> {
     let Some(work) = find("disable", &arguments.environments, Operation::Disable)? else {
         return Ok(Status::Usage);
     };
-    let mut done = work.in_each(startup::disable);
+    let mut done = work.in_each(interpreter_hook::disable);
     work.refresh_after(&mut done, |target, done| {
         let index = target.place.index(&target.site, &work.system);
         done.changed && index.is_some_and(|index| index.symlink_metadata().is_ok())

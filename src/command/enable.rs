@@ -9,9 +9,9 @@ use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work};
 use crate::error::Result;
+use crate::interpreter_hook::{self, Setting};
 use crate::refresh::thorough;
 use crate::site::SiteDir;
-use crate::startup::{self, Setting};
 use crate::store::target::{Operation, Target};
 use crate::sys::message;
 
@@ -36,9 +36,8 @@ pub fn run(arguments: &Enable) -> Result<Status> {
         return Ok(Status::Usage);
     };
     let setting = Setting { accelerate: arguments.setting.accelerate, pip_hook: arguments.setting.pip_hook };
-    let chosen = [("accelerate", setting.accelerate), ("pip-hook", setting.pip_hook)];
-    let chosen: Vec<_> = chosen.into_iter().filter_map(|(name, wanted)| wanted.then_some(name)).collect();
-    let mut done = work.in_each(|site| startup::enable(site, setting));
+    let chosen = setting.features();
+    let mut done = work.in_each(|site| interpreter_hook::enable(site, setting));
     done.iter_mut().filter(|done| done.error.is_none()).for_each(|done| done.enabled.clone_from(&chosen));
     work.refresh_after(&mut done, |_, _| true);
     let said = |done: &Done| {

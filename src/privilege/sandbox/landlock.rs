@@ -76,17 +76,13 @@ fn restrict(needs: &Needs) -> Result<RestrictionStatus, RulesetError> {
 
 fn rights(reach: Reach) -> BitFlags<AccessFs> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
-    let write = AccessFs::WriteFile
-        | AccessFs::Truncate
-        | AccessFs::MakeReg
-        | AccessFs::MakeDir
-        | AccessFs::RemoveFile;
+    let change = read | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
     match reach {
         Reach::List => AccessFs::ReadDir.into(),
         Reach::File => AccessFs::ReadFile.into(),
         Reach::Read => read,
-        Reach::Index => read | write,
-        Reach::Change => read | write | AccessFs::RemoveDir,
+        Reach::Index => change | AccessFs::MakeDir,
+        Reach::Change => change,
     }
 }
 

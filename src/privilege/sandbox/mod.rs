@@ -50,7 +50,7 @@ pub enum Reach {
     Read,
     /// Files and directories are made, files are replaced and removed: where indexes are.
     Index,
-    /// The same in a site directory itself, where directories are removed as well.
+    /// Files are made, replaced and removed: the start-up file in a site directory.
     Change,
 }
 
