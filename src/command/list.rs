@@ -1,7 +1,6 @@
 //! `epcache list`: the entry points that a Python program would find.
 
 use std::collections::HashSet;
-use std::os::fd::AsFd;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +15,8 @@ use crate::metadata::name::{key_of_any, normalize};
 use crate::refresh::{examine, thorough};
 use crate::site::SiteDir;
 use crate::site::distribution::read;
-use crate::site::text::Links;
 use crate::store::target::{Access, Target};
+use crate::sys::fs::Links;
 use crate::sys::message;
 use crate::sys::root::System;
 
@@ -80,8 +79,7 @@ fn list(site: &SiteDir, distribution: &Distribution<'_>) -> Listed {
     let opaque = distribution.entry_points.is_none() || distribution.identity.is_none();
     // What an index must not repeat can be listed all the same, as far as there is a way to read it.
     let links = if nix::unistd::geteuid().is_root() { Links::Refuse } else { Links::Follow };
-    let reading =
-        if opaque { read(site.as_fd(), &distribution.file_name, None, links).ok().flatten() } else { None };
+    let reading = if opaque { read(site, &distribution.file_name, links).ok().flatten() } else { None };
     let distribution = reading.as_ref().map_or(distribution, |reading| {
         for diagnostic in &reading.diagnostics {
             log::warn!(

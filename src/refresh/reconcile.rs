@@ -25,7 +25,6 @@ use crate::metadata::top_level::Kind;
 use crate::metadata::{Distribution, name};
 use crate::site::distribution;
 use crate::site::install_state::{is_complete, is_packaged};
-use crate::site::text::Links;
 use crate::site::{Listing, SiteDir};
 
 /// How often everything is done again because the directory changed meanwhile.
@@ -223,7 +222,7 @@ impl<'a> Pass<'_, 'a> {
         old: Old,
         listing: &Listing,
     ) -> std::io::Result<Option<Distribution<'a>>> {
-        let Some(stat) = Links::Refuse.stat_listed(self.site.as_fd(), file_name)? else {
+        let Some(stat) = distribution::lstat_listed(self.site, file_name)? else {
             self.outcome.changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
             return Ok(None);
         };
@@ -297,7 +296,7 @@ impl<'a> Pass<'_, 'a> {
         for row in doubtful.into_iter().rev() {
             let known = self.outcome.index.distributions[row].clone();
             self.outcome.carried -= 1;
-            let read = match Links::Refuse.stat_listed(self.site.as_fd(), &known.file_name)? {
+            let read = match distribution::lstat_listed(self.site, &known.file_name)? {
                 Some(stat) => self.read_and_compare(&known.file_name, stat, Some(&known), listing)?,
                 None => None,
             };
@@ -336,7 +335,7 @@ impl<'a> Pass<'_, 'a> {
         }
         if known.identity.is_none() || known.entry_points.is_none() {
             // It need not have changed for that: somebody was not allowed to read it, or the disk failed.
-            let now = distribution::read_whole(self.site.as_fd(), &known.file_name, Some(stat), listing)?;
+            let now = distribution::read_whole(self.site, &known.file_name, Some(stat), listing)?;
             return Ok(now.is_some_and(|now| {
                 now.distribution.stamps == known.stamps && now.distribution.same_content_as(known)
             }));
@@ -344,7 +343,7 @@ impl<'a> Pass<'_, 'a> {
         if self.request.depth == Depth::Directories && known.settled {
             return Ok(true);
         }
-        Ok(distribution::stamps_now(self.site.as_fd(), known)? == known.stamps)
+        Ok(distribution::stamps_now(self.site, known)? == known.stamps)
     }
 
     /// Whether names are opaque only because the installer was still at work on the files that they are
@@ -365,8 +364,7 @@ impl<'a> Pass<'_, 'a> {
         let mut seen = Some(stat);
         loop {
             let before = self.clock.now();
-            let Some(mut reading) =
-                distribution::read_whole(self.site.as_fd(), file_name, seen.take(), listing)?
+            let Some(mut reading) = distribution::read_whole(self.site, file_name, seen.take(), listing)?
             else {
                 return Ok(None);
             };
@@ -398,7 +396,7 @@ impl<'a> Pass<'_, 'a> {
         // Nobody has an index sealed while something is being installed.
         self.request.seal != Sealing::No
             || self.request.managed && is_packaged(distribution)
-            || is_complete(self.site.as_fd(), distribution)
+            || is_complete(self.site, distribution)
     }
 
     fn note_diagnostics(&mut self, file_name: &[u8], diagnostics: Vec<String>) {
