@@ -26,7 +26,7 @@ const SIZE_LINE: usize = SIZE_LINE_DIGITS[0] + 1 + SIZE_LINE_DIGITS[1] + 1 + SIZ
 /// The length of a line of the segment `order`: seven digits and the end of the line.
 const ORDER_LINE: usize = 8;
 /// The largest index that is read: some hundred thousand distributions.
-pub const MAX_INDEX: u64 = 256 << 20;
+pub(crate) const MAX_INDEX: u64 = 256 << 20;
 
 /// Everything that an index records of its site directory.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::fs::{CWD, Links, open_file};
 use crate::error::{Error, Result};
 
 /// The user that system-wide indexes belong to.
-pub const CACHE_USER: &str = "epcache";
+pub(crate) const CACHE_USER: &str = "epcache";
 
 /// The largest user database of another system that is read: some hundred thousand users.
 const MAX_PASSWD: u64 = 16 << 20;
@@ -22,7 +22,7 @@ pub struct User {
 
 impl User {
     /// The kernel's overflow user, who owns no files.
-    pub const NOBODY: Self = Self { uid: 65534, gid: 65534 };
+    pub(crate) const NOBODY: Self = Self { uid: 65534, gid: 65534 };
 }
 
 /// A directory tree with its own users, configuration and indexes.
@@ -62,13 +62,13 @@ impl System {
 
     /// Whether this is the tree of another system.
     #[must_use]
-    pub fn is_foreign(&self) -> bool {
+    pub(crate) fn is_foreign(&self) -> bool {
         self.root != Path::new("/")
     }
 
     /// The path by which the system itself knows `path`.
     #[must_use]
-    pub fn within(&self, path: &Path) -> PathBuf {
+    pub(crate) fn within(&self, path: &Path) -> PathBuf {
         match path.strip_prefix(&self.root) {
             Ok(below) => Path::new("/").join(below),
             Err(_) => path.to_owned(),
@@ -79,7 +79,7 @@ impl System {
     ///
     /// # Errors
     /// When it does not exist, or a link leads out of the tree.
-    pub fn canonical(&self, path: &Path) -> Result<PathBuf> {
+    pub(crate) fn canonical(&self, path: &Path) -> Result<PathBuf> {
         let seen = if self.is_foreign() {
             let parts =
                 path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
@@ -102,7 +102,7 @@ impl System {
     ///
     /// # Errors
     /// When a link leads out of the tree.
-    pub fn own_file(&self, path: &Path) -> Result<Option<PathBuf>> {
+    pub(crate) fn own_file(&self, path: &Path) -> Result<Option<PathBuf>> {
         if !self.is_foreign() {
             return Ok(Some(path.to_owned()));
         }
@@ -116,7 +116,7 @@ impl System {
     ///
     /// # Errors
     /// When there is no such user, or it is root or in root's group.
-    pub fn cache_user(&self) -> Result<User> {
+    pub(crate) fn cache_user(&self) -> Result<User> {
         if let Some(user) = self.cache_user.get() {
             return Ok(*user);
         }
