@@ -1,7 +1,6 @@
 //! `epcache list`: the entry points that a Python program would find.
 
 use std::collections::HashSet;
-use std::os::fd::AsFd;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +14,8 @@ use crate::metadata::name::{key_of_any, normalize};
 use crate::refresh::{examine, thorough};
 use crate::site::SiteDir;
 use crate::site::distribution::read;
-use crate::site::text::Links;
 use crate::store::target::{Operation, Target};
+use crate::sys::fs::Links;
 use crate::sys::message;
 use crate::sys::root::System;
 
@@ -69,9 +68,9 @@ fn listed(target: &Target, system: &System) -> Result<Vec<Listed>> {
     let site = SiteDir::open(target.site.clone())?;
     examine(&site, system, &thorough(), |_, outcome| {
         let index = outcome.index;
-        let mut listed: Vec<_> = index.order.iter().zip(&index.distributions).collect();
-        listed.sort_unstable_by_key(|(position, _)| **position);
-        listed.into_iter().map(|(_, distribution)| list(&site, distribution)).collect()
+        let mut listed: Vec<_> = index.distributions.iter().collect();
+        listed.sort_unstable_by_key(|distribution| distribution.position);
+        listed.into_iter().map(|distribution| list(&site, distribution)).collect()
     })
 }
 
@@ -79,8 +78,7 @@ fn list(site: &SiteDir, distribution: &Distribution<'_>) -> Listed {
     let opaque = distribution.entry_points.is_none() || distribution.identity.is_none();
     // An index does not repeat an opaque distribution, but it can be listed where it can be read.
     let links = if nix::unistd::geteuid().is_root() { Links::Refuse } else { Links::Follow };
-    let reading =
-        if opaque { read(site.as_fd(), &distribution.file_name, None, links).ok().flatten() } else { None };
+    let reading = if opaque { read(site, &distribution.file_name, links).ok().flatten() } else { None };
     let distribution = reading.as_ref().map_or(distribution, |reading| {
         for diagnostic in &reading.diagnostics {
             log::warn!(

@@ -25,7 +25,6 @@ use crate::metadata::top_level::Kind;
 use crate::metadata::{Distribution, name};
 use crate::site::distribution;
 use crate::site::install_state::{is_complete, is_packaged};
-use crate::site::text::Links;
 use crate::site::{Listing, SiteDir};
 
 /// How often everything is done again because the directory changed meanwhile.
@@ -102,11 +101,8 @@ impl Changes {
     /// Those that are more than other stamps: what `new` says otherwise than `old`.
     #[must_use]
     pub fn apart_from_stamps(&self, old: &Index<'_>, new: &Index<'_>) -> Self {
-        let find = |index: &'_ Index<'_>, name: &[u8]| {
-            index.distributions.binary_search_by(|row| (*row.file_name).cmp(name)).ok()
-        };
-        let same = |name: &Vec<u8>| match (find(old, name), find(new, name)) {
-            (Some(one), Some(other)) => old.distributions[one].same_content_as(&new.distributions[other]),
+        let same = |name: &Vec<u8>| match (old.find(name), new.find(name)) {
+            (Some(one), Some(other)) => one.same_content_as(other),
             _ => false,
         };
         let mut changes = self.clone();
@@ -149,14 +145,7 @@ pub fn reconcile<'a>(site: &SiteDir, old: Option<&Index<'a>>, request: &Request)
 impl Outcome<'_> {
     fn new(site: Stamp) -> Self {
         Self {
-            index: Index {
-                site,
-                settled: false,
-                distributions: Vec::new(),
-                order: Vec::new(),
-                without: Vec::new(),
-                seal: None,
-            },
+            index: Index { site, settled: false, distributions: Vec::new(), without: Vec::new(), seal: None },
             names: 0,
             changes: Changes::default(),
             carried: 0,
@@ -210,8 +199,9 @@ impl<'a> Pass<'_, 'a> {
                 self.outcome.changes.removed.push(gone.file_name.to_vec());
             }
             let known = known.next_if(|known| *known.file_name == *file_name);
-            if self.visit(file_name, known, old_index, &listing)? {
-                self.outcome.index.order.push(position);
+            if let Some(mut distribution) = self.visit(file_name, known, old_index, &listing)? {
+                distribution.position = position;
+                self.outcome.index.distributions.push(distribution);
             }
         }
         let changes = &mut self.outcome.changes;
@@ -224,17 +214,17 @@ impl<'a> Pass<'_, 'a> {
         Ok(())
     }
 
-    /// Adds one listed distribution, read or carried over; says whether it is still there.
+    /// One listed distribution, read or carried over; `None` when it has gone.
     fn visit(
         &mut self,
         file_name: &[u8],
         known: Option<&Distribution<'a>>,
         old: Old,
         listing: &Listing,
-    ) -> std::io::Result<bool> {
-        let Some(stat) = Links::Refuse.stat_listed(self.site.as_fd(), file_name)? else {
+    ) -> std::io::Result<Option<Distribution<'a>>> {
+        let Some(stat) = distribution::lstat_listed(self.site, file_name)? else {
             self.outcome.changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
-            return Ok(false);
+            return Ok(None);
         };
         let unchanged = match known {
             Some(known) if self.can_carry_over(known, stat, old, listing)? => Some(known),
@@ -244,14 +234,10 @@ impl<'a> Pass<'_, 'a> {
             let mut carried = known.clone();
             // What was known to be finished still is, having the stamps that it had then.
             carried.settled = carried.settled || self.is_installed(&carried);
-            self.outcome.index.distributions.push(carried);
             self.outcome.carried += 1;
-            return Ok(true);
+            return Ok(Some(carried));
         }
-        let read = self.read_and_compare(file_name, stat, known, listing)?;
-        let is_there = read.is_some();
-        self.outcome.index.distributions.extend(read);
-        Ok(is_there)
+        self.read_and_compare(file_name, stat, known, listing)
     }
 
     /// Reads a distribution, given its `lstat`, and notes what is different from what was known.
@@ -310,15 +296,15 @@ impl<'a> Pass<'_, 'a> {
         for row in doubtful.into_iter().rev() {
             let known = self.outcome.index.distributions[row].clone();
             self.outcome.carried -= 1;
-            let read = match Links::Refuse.stat_listed(self.site.as_fd(), &known.file_name)? {
+            let read = match distribution::lstat_listed(self.site, &known.file_name)? {
                 Some(stat) => self.read_and_compare(&known.file_name, stat, Some(&known), listing)?,
                 None => None,
             };
-            if let Some(distribution) = read {
+            if let Some(mut distribution) = read {
+                distribution.position = known.position;
                 self.outcome.index.distributions[row] = distribution;
             } else {
                 self.outcome.index.distributions.remove(row);
-                self.outcome.index.order.remove(row);
                 self.outcome.changes.removed.push(known.file_name.to_vec());
             }
         }
@@ -349,7 +335,7 @@ impl<'a> Pass<'_, 'a> {
         }
         if known.identity.is_none() || known.entry_points.is_none() {
             // It need not have changed for that: somebody was not allowed to read it, or the disk failed.
-            let now = distribution::read_whole(self.site.as_fd(), &known.file_name, Some(stat), listing)?;
+            let now = distribution::read_whole(self.site, &known.file_name, Some(stat), listing)?;
             return Ok(now.is_some_and(|now| {
                 now.distribution.stamps == known.stamps && now.distribution.same_content_as(known)
             }));
@@ -357,7 +343,7 @@ impl<'a> Pass<'_, 'a> {
         if self.request.depth == Depth::Directories && known.settled {
             return Ok(true);
         }
-        Ok(distribution::stamps_now(self.site.as_fd(), known)? == known.stamps)
+        Ok(distribution::stamps_now(self.site, known)? == known.stamps)
     }
 
     /// Whether names are opaque only because the installer was still at work on the files that they are
@@ -378,8 +364,7 @@ impl<'a> Pass<'_, 'a> {
         let mut seen = Some(stat);
         loop {
             let before = self.clock.now();
-            let Some(mut reading) =
-                distribution::read_whole(self.site.as_fd(), file_name, seen.take(), listing)?
+            let Some(mut reading) = distribution::read_whole(self.site, file_name, seen.take(), listing)?
             else {
                 return Ok(None);
             };
@@ -411,7 +396,7 @@ impl<'a> Pass<'_, 'a> {
         // Nobody has an index sealed while something is being installed.
         self.request.seal != Sealing::No
             || self.request.managed && is_packaged(distribution)
-            || is_complete(self.site.as_fd(), distribution)
+            || is_complete(self.site, distribution)
     }
 
     fn note_diagnostics(&mut self, file_name: &[u8], diagnostics: Vec<String>) {
@@ -430,18 +415,16 @@ impl<'a> Pass<'_, 'a> {
         if changes.added.is_empty() || changes.removed.is_empty() {
             return;
         }
-        let key = |distributions: &[Distribution<'_>], file_name: &Vec<u8>| -> Option<String> {
-            let row = distributions.binary_search_by(|row| (*row.file_name).cmp(file_name)).ok()?;
-            distributions[row].key.as_deref().map(str::to_owned)
+        let key = |index: &Index<'_>, file_name: &Vec<u8>| -> Option<String> {
+            index.find(file_name)?.key.as_deref().map(str::to_owned)
         };
-        let gone: BTreeSet<_> =
-            changes.removed.iter().filter_map(|name| key(&old.distributions, name)).collect();
-        let new = &self.outcome.index.distributions;
+        let gone: BTreeSet<_> = changes.removed.iter().filter_map(|name| key(old, name)).collect();
+        let new = &self.outcome.index;
         let (updated, added): (Vec<_>, Vec<_>) = std::mem::take(&mut changes.added)
             .into_iter()
             .partition(|name| key(new, name).is_some_and(|key| gone.contains(&key)));
         let came: BTreeSet<_> = updated.iter().filter_map(|name| key(new, name)).collect();
-        changes.removed.retain(|name| key(&old.distributions, name).is_none_or(|key| !came.contains(&key)));
+        changes.removed.retain(|name| key(old, name).is_none_or(|key| !came.contains(&key)));
         changes.added = added;
         changes.updated.extend(updated);
         changes.updated.sort();

@@ -15,13 +15,12 @@ use std::time::Duration;
 
 use rustix::fs::{FileType, Stat};
 
-use crate::freshness::Stamp;
 use crate::freshness::clock::{SETTLE_AFTER, now};
+use crate::freshness::{SECOND, Stamp};
 use crate::index::{Index, Seal, Witness};
 use crate::store::location::Place;
 use crate::sys::root::System;
 
-const SECOND: i64 = 1_000_000_000;
 /// A time that the kernel gave a file is at most so far from that of the inode: dpkg writes its
 /// database, syncs and renames it. What is further away was set by a program, as a rule by one that
 /// unpacks archives, and such times can be made up: the same for everything.

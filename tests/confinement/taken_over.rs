@@ -9,8 +9,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use epcache::command::needs;
-use epcache::index::MAX_INDEX;
-use epcache::privilege::sandbox::{Confinement, Needs};
+use epcache::privilege::sandbox::Needs;
 use epcache::privilege::{RunAs, child};
 use epcache::store::location::Place as IndexPlace;
 use epcache::store::target::{Operation, Target};
@@ -78,6 +77,6 @@ fn be(victim: &Victim) -> epcache::error::Result<Results> {
         }
         None => Needs { program: true, ..Needs::default() },
     };
-    let confinement = Confinement { needs, required: false, largest_file: MAX_INDEX };
+    let confinement = needs::confinement(needs, false);
     child::run(identity, &confinement, || all(&victim.surroundings))
 }
