@@ -40,14 +40,15 @@ pub fn run(arguments: &Enable) -> Result<Status> {
     let mut done = work.in_each(|site| interpreter_hook::enable(site, setting));
     done.iter_mut().filter(|done| done.error.is_none()).for_each(|done| done.enabled.clone_from(&chosen));
     work.refresh_after(&mut done, |_, _| true);
-    let said = |done: &Done| {
+    let text = |done: &Done| {
         let already = if done.changed { "" } else { "already " };
         format!("{}: {already}enabled: {}", done.site, chosen.join(", "))
     };
-    Ok(tell(work.status, &done, arguments.json, said))
+    Ok(print(work.status, &done, arguments.json, text))
 }
 
-/// The site directories that are named; `None`, with a message, if none is and no environment is active.
+/// Finds the site directories that are named, by default those of the active environment. Without one,
+/// reports wrong usage and returns `None`.
 pub(super) fn find(subcommand: &str, named: &Environments, operation: Operation) -> Result<Option<Work>> {
     let Environments { site, venv, python } = named;
     let mut selection = Selection { venv: venv.clone(), python: python.clone(), ..Selection::default() };
@@ -55,7 +56,7 @@ pub(super) fn find(subcommand: &str, named: &Environments, operation: Operation)
         match std::env::var_os("VIRTUAL_ENV").filter(|path| !path.is_empty()) {
             Some(active) => selection.venv.push(active.into()),
             None => {
-                wrong_usage(subcommand);
+                report_wrong_usage(subcommand);
                 return Ok(None);
             }
         }
@@ -63,7 +64,7 @@ pub(super) fn find(subcommand: &str, named: &Environments, operation: Operation)
     Work::find(site, &selection, Unnamed::One, operation).map(Some)
 }
 
-fn wrong_usage(subcommand: &str) {
+fn report_wrong_usage(subcommand: &str) {
     let mut program = Cli::command();
     program.build();
     if let Some(subcommand) = program.find_subcommand_mut(subcommand) {
@@ -72,13 +73,13 @@ fn wrong_usage(subcommand: &str) {
     }
 }
 
-/// Prints what was done, and returns how it went.
-pub(super) fn tell(found: Status, done: &[Done], json: bool, said: impl Fn(&Done) -> String) -> Status {
+/// Prints what was done in each site directory, and returns the exit status, given that of the search.
+pub(super) fn print(found: Status, done: &[Done], json: bool, text: impl Fn(&Done) -> String) -> Status {
     for done in done {
         if json {
             output::json_line(done);
         } else if done.error.is_none() {
-            output::line(&said(done));
+            output::line(&text(done));
         }
     }
     if done.iter().any(|done| done.error.is_some()) { Status::Failed } else { found }
