@@ -5,7 +5,7 @@ use super::args::Disable;
 use super::enable::{Done, find, tell};
 use crate::error::Result;
 use crate::startup;
-use crate::store::target::Access;
+use crate::store::target::Operation;
 
 /// Removes the files that were made, and prints a line a site directory.
 ///
@@ -13,7 +13,7 @@ use crate::store::target::Access;
 /// When the configuration is not usable.
 pub fn run(arguments: &Disable) -> Result<Status> {
     // It must be possible where there is no user for a system-wide index any more.
-    let Some(work) = find("disable", &arguments.environments, Access::Read)? else {
+    let Some(work) = find("disable", &arguments.environments, Operation::Disable)? else {
         return Ok(Status::Usage);
     };
     let mut done = work.in_each(startup::disable);

@@ -5,7 +5,6 @@ use clap::error::ErrorKind;
 use serde::Serialize;
 
 use super::args::{Cli, Enable, Environments, Selection};
-use super::needs::Purpose;
 use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work};
@@ -13,7 +12,7 @@ use crate::error::Result;
 use crate::refresh::thorough;
 use crate::site::SiteDir;
 use crate::startup::{self, Setting};
-use crate::store::target::{Access, Target};
+use crate::store::target::{Operation, Target};
 use crate::sys::message;
 
 /// What was done about one site directory. Serialized, this is a line of `--json`.
@@ -33,7 +32,7 @@ pub(super) struct Done {
 /// # Errors
 /// When the configuration is not usable.
 pub fn run(arguments: &Enable) -> Result<Status> {
-    let Some(work) = find("enable", &arguments.environments, Access::Write)? else {
+    let Some(work) = find("enable", &arguments.environments, Operation::Enable)? else {
         return Ok(Status::Usage);
     };
     let setting = Setting { accelerate: arguments.setting.accelerate, pip_hook: arguments.setting.pip_hook };
@@ -50,7 +49,7 @@ pub fn run(arguments: &Enable) -> Result<Status> {
 }
 
 /// The site directories that are named; `None`, with a message, if none is and no environment is active.
-pub(super) fn find(subcommand: &str, named: &Environments, access: Access) -> Result<Option<Work>> {
+pub(super) fn find(subcommand: &str, named: &Environments, operation: Operation) -> Result<Option<Work>> {
     let Environments { site, venv, python } = named;
     let mut selection = Selection { venv: venv.clone(), python: python.clone(), ..Selection::default() };
     if site.is_empty() && venv.is_empty() && python.is_empty() {
@@ -62,7 +61,7 @@ pub(super) fn find(subcommand: &str, named: &Environments, access: Access) -> Re
             }
         }
     }
-    Work::find(site, &selection, Unnamed::One, access).map(Some)
+    Work::find(site, &selection, Unnamed::One, operation).map(Some)
 }
 
 fn wrong_usage(subcommand: &str) {
@@ -92,16 +91,16 @@ impl Work {
     pub(super) fn in_each(&self, job: impl Fn(&SiteDir) -> Result<bool>) -> Vec<Done> {
         let as_owner = |target: &Target| {
             // One that has vanished is told of by the job.
-            Target::of(target.site.clone(), &[], Access::Write, &self.system)
+            Target::of(target.site.clone(), &[], self.operation, &self.system)
                 .unwrap_or_else(|_| target.clone())
         };
-        let owners = self.about(self.targets.iter().map(as_owner).collect());
+        let owners = self.about(self.targets.iter().map(as_owner).collect(), self.operation);
         let attempt = |target: &Target, _: &_| {
             let done = SiteDir::open(target.site.clone()).and_then(|site| job(&site));
             // Told here, where what helps against it is known; a failure is an answer, too.
             Ok(done.inspect_err(message::error).map_err(|error| error.to_string()))
         };
-        let done = owners.for_each(Purpose::Enable, attempt).map(|(target, done)| {
+        let done = owners.for_each(attempt).map(|(target, done)| {
             let done = done.unwrap_or_else(|error| {
                 message::error(&error);
                 Err(error.to_string())
@@ -123,8 +122,8 @@ impl Work {
             .filter(|(done, target)| done.error.is_none() && wanted(target, done))
             .map(|(done, target)| (done, target.clone()))
             .unzip();
-        let work = self.about(targets);
-        for (done, report) in done.iter_mut().zip(work.refresh(&thorough(), false)) {
+        let work = self.about(targets, Operation::Refresh);
+        for (done, report) in done.iter_mut().zip(work.refresh(&thorough())) {
             done.index = report.index;
             done.error = report.error;
         }

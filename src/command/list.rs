@@ -6,7 +6,6 @@ use std::os::fd::AsFd;
 use serde::{Deserialize, Serialize};
 
 use super::args::List;
-use super::needs::Purpose;
 use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work};
@@ -17,7 +16,7 @@ use crate::refresh::{examine, thorough};
 use crate::site::SiteDir;
 use crate::site::distribution::read;
 use crate::site::text::Links;
-use crate::store::target::{Access, Target};
+use crate::store::target::{Operation, Target};
 use crate::sys::message;
 use crate::sys::root::System;
 
@@ -47,11 +46,11 @@ struct Listed {
 /// # Errors
 /// When the root or the configuration is not usable, or a site directory can't be read.
 pub fn run(arguments: &List) -> Result<Status> {
-    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, Access::Read)?;
+    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, Operation::Inspect)?;
     let mut status = work.status;
     let mut seen = HashSet::new();
     let mut rows = Vec::new();
-    for (_, listed) in work.for_each(Purpose::Look, listed) {
+    for (_, listed) in work.for_each(listed) {
         match listed {
             Ok(listed) => rows.extend(first_of_each_name(listed, &mut seen)),
             Err(error) => {

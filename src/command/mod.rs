@@ -22,7 +22,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::args::{Cli, Command, Selection};
-use self::needs::Purpose;
 use self::selection::{Selected, Unnamed, select};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -32,7 +31,7 @@ use crate::refresh::reconcile::Request;
 use crate::refresh::refresh;
 use crate::refresh::report::SiteReport;
 use crate::store::invalidate::invalidate_if_present;
-use crate::store::target::{Access, Target};
+use crate::store::target::{Operation, Target};
 use crate::sys::root::System;
 use crate::sys::{message, signal};
 
@@ -81,6 +80,7 @@ pub fn run(cli: Cli) -> ExitCode {
 
 /// What a command of a person is about.
 struct Work {
+    operation: Operation,
     system: System,
     targets: Vec<Target>,
     /// Whether everything that was named could be found.
@@ -91,48 +91,49 @@ struct Work {
 
 impl Work {
     /// Finds the site directories that are named, and says what is wrong with the others.
-    fn find(sites: &[PathBuf], selection: &Selection, unnamed: Unnamed, access: Access) -> Result<Self> {
+    fn find(
+        sites: &[PathBuf],
+        selection: &Selection,
+        unnamed: Unnamed,
+        operation: Operation,
+    ) -> Result<Self> {
         let system = System::new(selection.root.as_deref())?;
         let config = Config::load(&system)?;
-        let Selected { targets, errors } = select(sites, selection, unnamed, access, &config, &system);
+        let Selected { targets, errors } = select(sites, selection, unnamed, operation, &config, &system);
         errors.iter().for_each(message::error);
         let status = if errors.is_empty() { Status::Done } else { Status::Failed };
         if targets.is_empty() && errors.is_empty() {
             log::info!("no site directories found");
         }
-        Ok(Self { system, targets, status, required: config.require_sandbox })
+        Ok(Self { operation, system, targets, status, required: config.require_sandbox })
     }
 
-    /// The same about other site directories.
-    fn about(&self, targets: Vec<Target>) -> Self {
-        Self { system: self.system.clone(), targets, ..*self }
+    /// Another operation on other site directories.
+    fn about(&self, targets: Vec<Target>, operation: Operation) -> Self {
+        Self { operation, system: self.system.clone(), targets, ..*self }
     }
 
     /// Refreshes every target, and sees to it that no reader believes an index that could not be.
-    fn refresh(&self, request: &Request, dry_run: bool) -> impl Iterator<Item = SiteReport> {
-        let purpose = if dry_run { Purpose::Look } else { Purpose::Refresh };
-        self.for_each(purpose, move |target, system| Ok(refresh(target, system, request, dry_run))).map(
-            |(target, done)| {
-                let done = done.unwrap_or_else(|error| SiteReport::failed(&target.site, &error));
-                if done.unrevoked {
-                    invalidate_if_present(target, &self.system)
-                        .unwrap_or_else(|error| message::error(&error));
-                }
-                done
-            },
-        )
+    fn refresh(&self, request: &Request) -> impl Iterator<Item = SiteReport> {
+        let job = |target: &Target, system: &System| Ok(refresh(target, system, request, self.operation));
+        self.for_each(job).map(|(target, done)| {
+            let done = done.unwrap_or_else(|error| SiteReport::failed(&target.site, &error));
+            if done.unrevoked {
+                invalidate_if_present(target, &self.system).unwrap_or_else(|error| message::error(&error));
+            }
+            done
+        })
     }
 
     /// Does `job` for every target, as whom its rule says, and returns the results in their order.
     fn for_each<T: Serialize + DeserializeOwned>(
         &self,
-        purpose: Purpose,
         job: impl Fn(&Target, &System) -> Result<T>,
     ) -> impl Iterator<Item = (&Target, Result<T>)> {
         let mut users: Vec<RunAs> = self.targets.iter().map(|target| target.run_as).collect();
         users.sort_unstable();
         users.dedup();
-        if purpose == Purpose::Look {
+        if matches!(self.operation, Operation::Inspect | Operation::DryRun) {
             // Whose index is trusted is not to be found out any more by who is confined.
             let _ = self.system.cache_user();
         }
@@ -140,7 +141,7 @@ impl Work {
         for run_as in users {
             let ours = || (0..).zip(&self.targets).filter(|(_, target)| target.run_as == run_as);
             let told = |target| job(target, &self.system).map_err(|error| error.to_string());
-            let needs = needs::of(ours().map(|(_, target)| target), run_as, purpose, &self.system);
+            let needs = needs::of(ours().map(|(_, target)| target), run_as, self.operation, &self.system);
             let confinement = Confinement { needs, required: self.required };
             let done: Result<Vec<std::result::Result<T, String>>> =
                 child::run(run_as, &confinement, || ours().map(|(_, target)| told(target)).collect());

@@ -10,26 +10,15 @@ use crate::privilege::sandbox::{Needs, Reach};
 use crate::site::empty_directories::PYVENV_CFG;
 use crate::site::is_egg;
 use crate::store::location::{PLACES, Place, SIDECAR};
-use crate::store::target::Target;
+use crate::store::target::{Operation, Target};
 use crate::sys::root::System;
 
-/// What is to be done there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// Look at it and at its index.
-    Look,
-    /// Write its index.
-    Refresh,
-    /// Write files into it with which interpreters start.
-    Enable,
-}
-
 /// Adds what must be reached of `target`.
-fn add(needs: &mut Needs, target: &Target, purpose: Purpose, system: &System) {
+fn add(needs: &mut Needs, target: &Target, operation: Operation, system: &System) {
     let site = &target.site;
     needs.add(site.clone(), Reach::Read);
-    match purpose {
-        Purpose::Look => {
+    match operation {
+        Operation::Inspect | Operation::DryRun => {
             // The first is below the site directory.
             for place in PLACES.into_iter().filter(|place| *place != Place::Sidecar) {
                 if let Some((base, below)) = place.directory(site, system) {
@@ -37,7 +26,7 @@ fn add(needs: &mut Needs, target: &Target, purpose: Purpose, system: &System) {
                 }
             }
         }
-        Purpose::Refresh => {
+        Operation::Refresh => {
             if target.place == Place::Sidecar && !is_egg(site) {
                 let sidecar = site.join(SIDECAR);
                 needs.made.push(sidecar.clone());
@@ -49,7 +38,7 @@ fn add(needs: &mut Needs, target: &Target, purpose: Purpose, system: &System) {
                 add_interpreter(needs, site);
             }
         }
-        Purpose::Enable => needs.add(site.clone(), Reach::Change),
+        Operation::Enable | Operation::Disable => needs.add(site.clone(), Reach::Change),
     }
 }
 
@@ -58,12 +47,12 @@ fn add(needs: &mut Needs, target: &Target, purpose: Purpose, system: &System) {
 pub fn of<'t>(
     targets: impl IntoIterator<Item = &'t Target>,
     run_as: RunAs,
-    purpose: Purpose,
+    operation: Operation,
     system: &System,
 ) -> Needs {
     let mut needs = Needs::default();
     if run_as != RunAs::Caller {
-        targets.into_iter().for_each(|target| add(&mut needs, target, purpose, system));
+        targets.into_iter().for_each(|target| add(&mut needs, target, operation, system));
     }
     needs
 }

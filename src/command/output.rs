@@ -11,7 +11,7 @@ impl SiteReport {
     /// Prints it as a line of text or of JSON. An error has been told already.
     pub fn print(&self, json: bool) {
         if json {
-            json_line(&self.to_string());
+            json_line(self);
         } else if self.error.is_none() {
             line(&self.to_string());
         }

@@ -6,14 +6,15 @@ use super::{Status, Work};
 use crate::error::Result;
 use crate::refresh::reconcile::{Depth, Sealing};
 use crate::refresh::thorough;
-use crate::store::target::Access;
+use crate::store::target::Operation;
 
 /// Refreshes what was named and prints a line a site directory.
 ///
 /// # Errors
 /// When the root or the configuration is not usable.
 pub fn run(arguments: &Refresh) -> Result<Status> {
-    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, Access::Write)?;
+    let operation = if arguments.dry_run { Operation::DryRun } else { Operation::Refresh };
+    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, operation)?;
     let mut request = thorough();
     if arguments.full {
         request.depth = Depth::Everything;
@@ -24,7 +25,7 @@ pub fn run(arguments: &Refresh) -> Result<Status> {
         (false, false) => Sealing::No,
     };
     let mut status = work.status;
-    for done in work.refresh(&request, arguments.dry_run) {
+    for done in work.refresh(&request) {
         if done.error.is_some() {
             status = Status::Failed;
         }

@@ -13,7 +13,7 @@ use crate::privilege::inherited;
 use crate::refresh::thorough;
 use crate::relay::{self, Ended};
 use crate::site::discovery;
-use crate::store::target::Access;
+use crate::store::target::Operation;
 use crate::sys::{message, signal};
 
 /// Exit status when there is no such command, as shells have it.
@@ -72,8 +72,8 @@ fn refresh(arguments: &Run, before: Vec<PathBuf>) -> Result<()> {
         }
     }
     let selection = Selection { venv: arguments.venv.clone(), ..Selection::default() };
-    let work = Work::find(&sites, &selection, Unnamed::One, Access::Write)?;
-    for done in work.refresh(&thorough(), false).filter(|done| done.error.is_none()) {
+    let work = Work::find(&sites, &selection, Unnamed::One, Operation::Refresh)?;
+    for done in work.refresh(&thorough()).filter(|done| done.error.is_none()) {
         log::info!("{done}");
     }
     Ok(())

@@ -6,7 +6,7 @@ use super::args::Selection;
 use crate::config::Config;
 use crate::error::Error;
 use crate::site::discovery;
-use crate::store::target::{Access, Target};
+use crate::store::target::{Operation, Target};
 use crate::sys::root::System;
 
 /// What is meant when nothing is named.
@@ -33,7 +33,7 @@ pub fn select(
     sites: &[PathBuf],
     selection: &Selection,
     unnamed: Unnamed,
-    access: Access,
+    operation: Operation,
     config: &Config,
     system: &System,
 ) -> Selected {
@@ -43,7 +43,7 @@ pub fn select(
     let kinds = Kinds::of(sites, selection, unnamed, system);
     // An index in a directory that is system-wide after all would be believed before that of the
     // triggers, and kept right by nobody.
-    let doubtful = !errors.is_empty() && access == Access::Write && nix::unistd::geteuid().is_root();
+    let doubtful = !errors.is_empty() && operation.needs_index_owner() && nix::unistd::geteuid().is_root();
     if doubtful || kinds.system_wide {
         selected.errors.extend(errors);
     }
@@ -72,7 +72,7 @@ pub fn select(
             true => Err(Error::site(&seen, "may be system-wide, which can't be told now")),
             false => Ok(seen),
         });
-        match seen.and_then(|path| Target::of(path, &system_wide, access, system)) {
+        match seen.and_then(|path| Target::of(path, &system_wide, operation, system)) {
             Ok(target) if selected.targets.contains(&target) => {}
             Ok(target) => selected.targets.push(target),
             Err(error) => selected.errors.push(error),

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::needs::Purpose;
 use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work, args, sandbox};
@@ -11,7 +10,7 @@ use crate::refresh::reconcile::{Changes, Outcome};
 use crate::refresh::seal::Why;
 use crate::refresh::{Examined, examine, thorough};
 use crate::site::SiteDir;
-use crate::store::target::{Access, Target};
+use crate::store::target::{Operation, Target};
 use crate::sys::root::System;
 
 /// Of one site directory. Serialized, this is an object of `--json`.
@@ -46,10 +45,10 @@ pub fn run(arguments: &args::Status) -> Result<Status> {
     if arguments.sandbox {
         return sandbox::run(arguments);
     }
-    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::All, Access::Read)?;
+    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::All, Operation::Inspect)?;
     let mut status = work.status;
     let mut sites = Vec::new();
-    for (target, found) in work.for_each(Purpose::Look, examined) {
+    for (target, found) in work.for_each(examined) {
         let found = found.unwrap_or_else(|error| SiteStatus {
             site: target.site.to_string_lossy().into_owned(),
             state: State::Missing,

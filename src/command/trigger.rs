@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::Status;
 use super::args::{Manager, Trigger};
-use super::needs::{self, Purpose};
+use super::needs;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::package_manager::{Hints, dpkg, for_site, rpm};
@@ -19,7 +19,7 @@ use crate::refresh::{refresh, thorough};
 use crate::site::discovery::{self, SystemWide};
 use crate::store::invalidate::invalidate_if_present;
 use crate::store::prune;
-use crate::store::target::Target;
+use crate::store::target::{Operation, Target};
 use crate::sys::root::System;
 use crate::sys::{message, signal};
 
@@ -49,7 +49,7 @@ fn attempt(arguments: &Trigger) -> Result<()> {
     let done = system.cache_user().and_then(|user| {
         let run_as = RunAs::User(user);
         let targets: Vec<Target> = sites.iter().cloned().map(Target::system_wide).collect();
-        let mut needs = needs::of(&targets, run_as, Purpose::Refresh, &system);
+        let mut needs = needs::of(&targets, run_as, Operation::Refresh, &system);
         needs::add_cache_directory(&mut needs, &system);
         let confinement = Confinement { needs, required: config.require_sandbox };
         child::run(run_as, &confinement, || work(arguments.manager, &system, &sites))
@@ -83,7 +83,7 @@ fn work(manager: Manager, system: &System, sites: &[PathBuf]) -> Vec<(PathBuf, S
     let refresh_one = |site: &PathBuf| {
         let hints = for_site(&hints, site);
         let request = Request { depth: Depth::Directories, hints, finished: true, ..thorough() };
-        let done = refresh(&Target::system_wide(site.clone()), system, &request, false);
+        let done = refresh(&Target::system_wide(site.clone()), system, &request, Operation::Refresh);
         (site.clone(), done)
     };
     let done = sites.iter().map(refresh_one).collect();

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::args::Verify;
-use super::needs::Purpose;
 use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work};
@@ -14,7 +13,7 @@ use crate::metadata::top_level::Kind;
 use crate::refresh::reconcile::{Depth, Request};
 use crate::refresh::{examine, thorough};
 use crate::site::SiteDir;
-use crate::store::target::{Access, Target};
+use crate::store::target::{Operation, Target};
 use crate::sys::message;
 use crate::sys::root::System;
 
@@ -30,9 +29,9 @@ struct Verdict {
 /// # Errors
 /// When the root or the configuration is not usable.
 pub fn run(arguments: &Verify) -> Result<Status> {
-    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, Access::Read)?;
+    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, Operation::Inspect)?;
     let mut status = work.status;
-    for (target, verdict) in work.for_each(Purpose::Look, verdict) {
+    for (target, verdict) in work.for_each(verdict) {
         let site = target.site.display();
         match verdict {
             Ok(Verdict { differences, distributions }) if differences.is_empty() => {

@@ -21,7 +21,7 @@ use crate::site::{SiteDir, empty_directories};
 use crate::store::index_dir::IndexDir;
 use crate::store::invalidate::invalidate_if_present;
 use crate::store::location::{self, Place};
-use crate::store::target::Target;
+use crate::store::target::{Operation, Target};
 use crate::sys::message;
 use crate::sys::root::System;
 
@@ -31,13 +31,13 @@ const ATTEMPTS: usize = 4;
 /// more, since the wait begins anew when something else is installed meanwhile.
 const PATIENCE: Duration = Duration::from_millis(4500);
 
-/// Refreshes the index of `target`; with `dry_run` nothing is written.
+/// Refreshes the index of `target`. [`Operation::DryRun`] only reports what would change.
 #[must_use]
-pub fn refresh(target: &Target, system: &System, request: &Request, dry_run: bool) -> SiteReport {
+pub fn refresh(target: &Target, system: &System, request: &Request, operation: Operation) -> SiteReport {
     let start = Instant::now();
     let mut report = SiteReport { site: target.site.to_string_lossy().into_owned(), ..SiteReport::default() };
     let request = Request { managed: target.place == Place::System, ..request.clone() };
-    let done = if dry_run {
+    let done = if operation == Operation::DryRun {
         rehearse(target, system, &request, &mut report)
     } else {
         write(target, system, &request, &mut report)

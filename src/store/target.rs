@@ -18,13 +18,29 @@ pub struct Target {
     pub run_as: RunAs,
 }
 
-/// What a command does with an index.
+/// What a command does with site directories and their indexes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Look at it, and at the site directory.
-    Read,
-    /// Write it.
-    Write,
+pub enum Operation {
+    /// Reads site directories and indexes.
+    Inspect,
+    /// Works out what a refresh would do, and writes nothing.
+    DryRun,
+    /// Writes indexes.
+    Refresh,
+    /// Writes start-up files into site directories.
+    Enable,
+    /// Removes start-up files from site directories.
+    Disable,
+}
+
+impl Operation {
+    /// Whether it fails where the user who writes system-wide indexes does not exist.
+    ///
+    /// `Disable` does not: what was enabled can be disabled after that user has been removed.
+    #[must_use]
+    pub fn needs_index_owner(self) -> bool {
+        matches!(self, Self::DryRun | Self::Refresh | Self::Enable)
+    }
 }
 
 impl Target {
@@ -38,13 +54,13 @@ impl Target {
     ///
     /// # Errors
     /// When the path can't be examined, or the user who would write its index does not exist.
-    pub fn of(site: PathBuf, system_wide: &[PathBuf], access: Access, system: &System) -> Result<Self> {
+    pub fn of(site: PathBuf, system_wide: &[PathBuf], operation: Operation, system: &System) -> Result<Self> {
         let stat =
             rustix::fs::stat(&site).map_err(|error| Error::io("can't examine", &site, error.into()))?;
         let caller = nix::unistd::geteuid().as_raw();
         let system_wide = system_wide.contains(&site);
         let (place, run_as) = match caller {
-            0 if system_wide => (Place::System, RunAs::User(cache_user(access, system)?)),
+            0 if system_wide => (Place::System, RunAs::User(cache_user(operation, system)?)),
             0 => (Place::Sidecar, RunAs::User(User { uid: stat.st_uid, gid: stat.st_gid })),
             _ if system_wide && system.cache_user().is_ok_and(|user| user.uid == caller) => {
                 (Place::System, RunAs::Caller)
@@ -56,10 +72,11 @@ impl Target {
     }
 }
 
-/// As whom root works on a system-wide site directory. To look at it, anybody without rights will do.
-fn cache_user(access: Access, system: &System) -> Result<User> {
+/// The user as which root works on a system-wide site directory. Without a cache user, reading is done as
+/// nobody.
+fn cache_user(operation: Operation, system: &System) -> Result<User> {
     match system.cache_user() {
-        Err(Error::NoUser { .. }) if access == Access::Read => Ok(User::NOBODY),
+        Err(Error::NoUser { .. }) if !operation.needs_index_owner() => Ok(User::NOBODY),
         user => user,
     }
 }

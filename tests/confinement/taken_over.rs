@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use epcache::command::needs::{self, Purpose};
+use epcache::command::needs;
 use epcache::privilege::sandbox::{Confinement, Needs};
 use epcache::privilege::{RunAs, child};
 use epcache::store::location::Place as IndexPlace;
-use epcache::store::target::Target;
+use epcache::store::target::{Operation, Target};
 use epcache::sys::root::{System, User};
 use serde::{Deserialize, Serialize};
 
@@ -73,7 +73,7 @@ fn be(victim: &Victim) -> epcache::error::Result<Results> {
         Some(site) => {
             let place = if victim.root.is_some() { IndexPlace::System } else { IndexPlace::Sidecar };
             let target = Target { site: site.clone(), place, run_as: identity };
-            needs::of([&target], identity, Purpose::Refresh, &system)
+            needs::of([&target], identity, Operation::Refresh, &system)
         }
         None => Needs { program: true, ..Needs::default() },
     };

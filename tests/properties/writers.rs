@@ -10,7 +10,7 @@ use epcache::refresh::{refresh, thorough};
 use epcache::site::SiteDir;
 use epcache::store::index_dir::IndexDir;
 use epcache::store::location::Place;
-use epcache::store::target::Target;
+use epcache::store::target::{Operation, Target};
 use epcache::sys::root::System;
 
 use crate::site::Site;
@@ -31,13 +31,13 @@ fn whoever_began_before_a_change_does_not_hide_it() {
             let (target, system) = (target.clone(), system.clone());
             std::thread::spawn(move || {
                 let request = Request { depth: Depth::Everything, finished: true, ..thorough() };
-                refresh(&target, &system, &request, false)
+                refresh(&target, &system, &request, Operation::Refresh)
             })
         };
         std::thread::sleep(Duration::from_micros(number % 20 * 100));
         site.replace_a_file("foo-1.dist-info");
         let request = Request { depth: Depth::Directories, finished: true, ..thorough() };
-        let late = refresh(&target, &system, &request, false);
+        let late = refresh(&target, &system, &request, Operation::Refresh);
         let early = early.join().expect("no panic");
         assert_eq!((&late.error, &early.error), (&None, &None));
 
@@ -61,7 +61,7 @@ fn whoever_is_slow_with_the_lock_learns_that_another_went_on_without() {
     assert!(!slow.is_alone(), "without the lock nobody knows");
     slow.lock();
     assert!(slow.is_alone());
-    let report = refresh(&target, &system, &thorough(), false);
+    let report = refresh(&target, &system, &thorough(), Operation::Refresh);
     assert_eq!((report.error, report.added.len()), (None, 1));
     assert!(!slow.is_alone());
     drop(slow);
