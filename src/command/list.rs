@@ -69,9 +69,9 @@ fn listed(target: &Target, system: &System) -> Result<Vec<Listed>> {
     let site = SiteDir::open(target.site.clone())?;
     examine(&site, system, &thorough(), |_, outcome| {
         let index = outcome.index;
-        let mut listed: Vec<_> = index.order.iter().zip(&index.distributions).collect();
-        listed.sort_unstable_by_key(|(position, _)| **position);
-        listed.into_iter().map(|(_, distribution)| list(&site, distribution)).collect()
+        let mut listed: Vec<_> = index.distributions.iter().collect();
+        listed.sort_unstable_by_key(|distribution| distribution.position);
+        listed.into_iter().map(|distribution| list(&site, distribution)).collect()
     })
 }
 

@@ -70,20 +70,17 @@ fn verdict(target: &Target, system: &System) -> Result<Verdict> {
 
 /// What `index` says other than `disk`, distribution by distribution.
 fn differences(index: &Index<'_>, disk: &Index<'_>, other_stamps: bool) -> Vec<String> {
-    let find = |rows: &'_ Index<'_>, name: &[u8]| {
-        rows.distributions.binary_search_by(|row| (*row.file_name).cmp(name)).ok()
-    };
     let mut differences = Vec::new();
     for row in &index.distributions {
         let name = String::from_utf8_lossy(&row.file_name);
-        match find(disk, &row.file_name).map(|found| &disk.distributions[found]) {
+        match disk.find(&row.file_name) {
             None => differences.push(format!("{name}: in the index, not on disk")),
             Some(found) => {
                 differences.extend(compare(row, found, other_stamps).map(|what| format!("{name}: {what}")))
             }
         }
     }
-    for row in disk.distributions.iter().filter(|row| find(index, &row.file_name).is_none()) {
+    for row in disk.distributions.iter().filter(|row| index.find(&row.file_name).is_none()) {
         differences.push(format!("{}: on disk, not in the index", String::from_utf8_lossy(&row.file_name)));
     }
     differences

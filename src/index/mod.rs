@@ -34,8 +34,6 @@ pub struct Index<'a> {
     pub settled: bool,
     /// All distributions, sorted by file name.
     pub distributions: Vec<Distribution<'a>>,
-    /// Of each distribution, its place in the site directory's own listing.
-    pub order: Vec<u32>,
     /// Directories of the interpreter without distributions, sorted by path.
     pub without: Vec<EmptyDirectory<'a>>,
     /// What proves it in a copy of its tree, if it is sealed.
@@ -51,11 +49,18 @@ pub struct EmptyDirectory<'a> {
     pub stamp: Stamp,
 }
 
-impl Index<'_> {
+impl<'a> Index<'a> {
     /// Whether the site proof can be given by the site directory's stamp alone.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.settled && self.distributions.iter().all(|distribution| distribution.settled)
+    }
+
+    /// The distribution of this file name.
+    #[must_use]
+    pub fn find(&self, file_name: &[u8]) -> Option<&Distribution<'a>> {
+        let row = self.distributions.binary_search_by(|row| (*row.file_name).cmp(file_name)).ok()?;
+        Some(&self.distributions[row])
     }
 }
 

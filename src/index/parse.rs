@@ -50,9 +50,9 @@ pub fn parse(bytes: &[u8]) -> Result<Index<'_>> {
     }
     let mut distributions = table(&file, &header)?;
     groups(&file, &header, &mut distributions)?;
-    let order = order(file.segment(header.order)?, distributions.len())?;
+    order(file.segment(header.order)?, &mut distributions)?;
     let Header { site, settled, without, seal, .. } = header;
-    Ok(Index { site, settled, distributions, order, without, seal })
+    Ok(Index { site, settled, distributions, without, seal })
 }
 
 /// The parts of a file whose length and header are right.
@@ -224,6 +224,7 @@ fn table<'a>(file: &File<'a>, header: &Header<'_>) -> Result<Vec<Distribution<'a
         let top_level = top_level_lines.next().and_then(|line| top_level(line, &mut stamps));
         distributions.push(Distribution {
             file_name,
+            position: 0,
             key: (!key.is_empty()).then_some(Cow::Borrowed(key)),
             identity: (!flags.contains('m')).then_some(identity),
             entry_points: (!flags.contains('e')).then(Vec::new),
@@ -284,12 +285,18 @@ fn groups<'a>(file: &File<'a>, header: &Header<'a>, distributions: &mut [Distrib
     Ok(())
 }
 
-fn order(segment: &str, count: usize) -> Result<Vec<u32>> {
-    const WRONG: Result<u32> = Err(Invalid::Corrupt("order"));
-    if Some(segment.len()) != count.checked_mul(ORDER_LINE) {
-        return Err(Invalid::Corrupt("order"));
+fn order(segment: &str, distributions: &mut [Distribution<'_>]) -> Result<()> {
+    const WRONG: Invalid = Invalid::Corrupt("order");
+    if Some(segment.len()) != distributions.len().checked_mul(ORDER_LINE) {
+        return Err(WRONG);
     }
-    lines(segment).map(|line| if line.len() + 1 == ORDER_LINE { number(line) } else { WRONG }).collect()
+    for (line, row) in lines(segment).zip(distributions) {
+        if line.len() + 1 != ORDER_LINE {
+            return Err(WRONG);
+        }
+        row.position = number(line)?;
+    }
+    Ok(())
 }
 
 fn stamps(line: &str) -> Option<Stamps> {
@@ -401,8 +408,9 @@ mod tests {
     #[test]
     fn entry_points_come_back_in_the_order_of_their_file() {
         let stamp = Stamp { mtime: 1, ctime: 2, inode: 3, size: 4 };
-        let distribution = |name: &'static str, text: &'static str| Distribution {
+        let distribution = |position, name: &'static str, text: &'static str| Distribution {
             file_name: Cow::Borrowed(name.as_bytes()),
+            position,
             key: Some(Cow::Borrowed(name)),
             identity: Some(Identity::default()),
             entry_points: entry_points::parse(text).ok(),
@@ -421,10 +429,9 @@ mod tests {
             site: stamp,
             settled: true,
             distributions: vec![
-                distribution("one.dist-info", "[z]\nb = m:b\n[a]\nb = m:c\n[z]\na = m:a\na = m:a\n"),
-                distribution("two.dist-info", "[a]\nx = m:x\n[z]\ny = m:y\n"),
+                distribution(1, "one.dist-info", "[z]\nb = m:b\n[a]\nb = m:c\n[z]\na = m:a\na = m:a\n"),
+                distribution(0, "two.dist-info", "[a]\nx = m:x\n[z]\ny = m:y\n"),
             ],
-            order: vec![1, 0],
             without: Vec::new(),
             seal: Some(Seal {
                 time: 1_763_812_000,

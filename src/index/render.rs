@@ -22,8 +22,8 @@ pub fn render(index: &Index<'_>) -> Vec<u8> {
         })
         .collect();
     let order = body.append(|text| {
-        for position in &index.order {
-            let _ = writeln!(text, "{position:07}");
+        for row in &index.distributions {
+            let _ = writeln!(text, "{:07}", row.position);
         }
     });
     let stamps = body.append(|text| {

@@ -24,6 +24,9 @@ pub use top_level::TopLevel;
 pub struct Distribution<'a> {
     /// Name of the directory (or file) in its site directory: any bytes but `/` and NUL.
     pub file_name: Cow<'a, [u8]>,
+    /// Its place in the listing of the site directory, in the order in which `importlib.metadata` finds
+    /// distributions.
+    pub position: u32,
     /// What `entry_points()` deduplicates by; `None` where only the reader can tell.
     pub key: Option<Cow<'a, str>>,
     /// Name and version; `None`: opaque, a reader asks the file itself.
@@ -113,7 +116,7 @@ impl Distribution<'_> {
         }
     }
 
-    /// Whether `other` says the same, stamps aside.
+    /// Whether `other` says the same, apart from stamps and the position.
     #[must_use]
     pub fn same_content_as(&self, other: &Distribution<'_>) -> bool {
         self.file_name == other.file_name

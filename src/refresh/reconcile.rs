@@ -102,11 +102,8 @@ impl Changes {
     /// Those that are more than other stamps: what `new` says otherwise than `old`.
     #[must_use]
     pub fn apart_from_stamps(&self, old: &Index<'_>, new: &Index<'_>) -> Self {
-        let find = |index: &'_ Index<'_>, name: &[u8]| {
-            index.distributions.binary_search_by(|row| (*row.file_name).cmp(name)).ok()
-        };
-        let same = |name: &Vec<u8>| match (find(old, name), find(new, name)) {
-            (Some(one), Some(other)) => old.distributions[one].same_content_as(&new.distributions[other]),
+        let same = |name: &Vec<u8>| match (old.find(name), new.find(name)) {
+            (Some(one), Some(other)) => one.same_content_as(other),
             _ => false,
         };
         let mut changes = self.clone();
@@ -149,14 +146,7 @@ pub fn reconcile<'a>(site: &SiteDir, old: Option<&Index<'a>>, request: &Request)
 impl Outcome<'_> {
     fn new(site: Stamp) -> Self {
         Self {
-            index: Index {
-                site,
-                settled: false,
-                distributions: Vec::new(),
-                order: Vec::new(),
-                without: Vec::new(),
-                seal: None,
-            },
+            index: Index { site, settled: false, distributions: Vec::new(), without: Vec::new(), seal: None },
             names: 0,
             changes: Changes::default(),
             carried: 0,
@@ -210,8 +200,9 @@ impl<'a> Pass<'_, 'a> {
                 self.outcome.changes.removed.push(gone.file_name.to_vec());
             }
             let known = known.next_if(|known| *known.file_name == *file_name);
-            if self.visit(file_name, known, old_index, &listing)? {
-                self.outcome.index.order.push(position);
+            if let Some(mut distribution) = self.visit(file_name, known, old_index, &listing)? {
+                distribution.position = position;
+                self.outcome.index.distributions.push(distribution);
             }
         }
         let changes = &mut self.outcome.changes;
@@ -224,17 +215,17 @@ impl<'a> Pass<'_, 'a> {
         Ok(())
     }
 
-    /// Adds one listed distribution, read or carried over; says whether it is still there.
+    /// One listed distribution, read or carried over; `None` when it has gone.
     fn visit(
         &mut self,
         file_name: &[u8],
         known: Option<&Distribution<'a>>,
         old: Old,
         listing: &Listing,
-    ) -> std::io::Result<bool> {
+    ) -> std::io::Result<Option<Distribution<'a>>> {
         let Some(stat) = Links::Refuse.stat_listed(self.site.as_fd(), file_name)? else {
             self.outcome.changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
-            return Ok(false);
+            return Ok(None);
         };
         let unchanged = match known {
             Some(known) if self.can_carry_over(known, stat, old, listing)? => Some(known),
@@ -244,14 +235,10 @@ impl<'a> Pass<'_, 'a> {
             let mut carried = known.clone();
             // What was known to be finished still is, having the stamps that it had then.
             carried.settled = carried.settled || self.is_installed(&carried);
-            self.outcome.index.distributions.push(carried);
             self.outcome.carried += 1;
-            return Ok(true);
+            return Ok(Some(carried));
         }
-        let read = self.read_and_compare(file_name, stat, known, listing)?;
-        let is_there = read.is_some();
-        self.outcome.index.distributions.extend(read);
-        Ok(is_there)
+        self.read_and_compare(file_name, stat, known, listing)
     }
 
     /// Reads a distribution, given its `lstat`, and notes what is different from what was known.
@@ -314,11 +301,11 @@ impl<'a> Pass<'_, 'a> {
                 Some(stat) => self.read_and_compare(&known.file_name, stat, Some(&known), listing)?,
                 None => None,
             };
-            if let Some(distribution) = read {
+            if let Some(mut distribution) = read {
+                distribution.position = known.position;
                 self.outcome.index.distributions[row] = distribution;
             } else {
                 self.outcome.index.distributions.remove(row);
-                self.outcome.index.order.remove(row);
                 self.outcome.changes.removed.push(known.file_name.to_vec());
             }
         }
@@ -430,18 +417,16 @@ impl<'a> Pass<'_, 'a> {
         if changes.added.is_empty() || changes.removed.is_empty() {
             return;
         }
-        let key = |distributions: &[Distribution<'_>], file_name: &Vec<u8>| -> Option<String> {
-            let row = distributions.binary_search_by(|row| (*row.file_name).cmp(file_name)).ok()?;
-            distributions[row].key.as_deref().map(str::to_owned)
+        let key = |index: &Index<'_>, file_name: &Vec<u8>| -> Option<String> {
+            index.find(file_name)?.key.as_deref().map(str::to_owned)
         };
-        let gone: BTreeSet<_> =
-            changes.removed.iter().filter_map(|name| key(&old.distributions, name)).collect();
-        let new = &self.outcome.index.distributions;
+        let gone: BTreeSet<_> = changes.removed.iter().filter_map(|name| key(old, name)).collect();
+        let new = &self.outcome.index;
         let (updated, added): (Vec<_>, Vec<_>) = std::mem::take(&mut changes.added)
             .into_iter()
             .partition(|name| key(new, name).is_some_and(|key| gone.contains(&key)));
         let came: BTreeSet<_> = updated.iter().filter_map(|name| key(new, name)).collect();
-        changes.removed.retain(|name| key(&old.distributions, name).is_none_or(|key| !came.contains(&key)));
+        changes.removed.retain(|name| key(old, name).is_none_or(|key| !came.contains(&key)));
         changes.added = added;
         changes.updated.extend(updated);
         changes.updated.sort();

@@ -391,6 +391,7 @@ impl<'l> Parts<'l> {
         }
         let distribution = Distribution {
             file_name: Cow::Owned(file_name.to_vec()),
+            position: 0,
             key,
             identity: self.identity,
             configparser_differs: self.configparser_differs && self.entry_points.is_some(),
