@@ -9,7 +9,7 @@ use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work};
 use crate::error::Result;
-use crate::refresh::thorough;
+use crate::refresh::Request;
 use crate::site::SiteDir;
 use crate::startup::{self, Setting};
 use crate::store::target::{Operation, Target};
@@ -123,7 +123,7 @@ impl Work {
             .map(|(done, target)| (done, target.clone()))
             .unzip();
         let work = self.about(targets, Operation::Refresh);
-        for (done, report) in done.iter_mut().zip(work.refresh(&thorough())) {
+        for (done, report) in done.iter_mut().zip(work.refresh(&Request::thorough())) {
             done.index = report.index;
             done.error = report.error;
         }

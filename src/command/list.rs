@@ -12,9 +12,10 @@ use super::{Status, Work};
 use crate::error::Result;
 use crate::metadata::Distribution;
 use crate::metadata::name::{key_of_any, normalize};
-use crate::refresh::{examine, thorough};
+use crate::refresh::{Request, examine};
 use crate::site::SiteDir;
 use crate::site::distribution::read;
+use crate::site::retries::Retries;
 use crate::site::text::Links;
 use crate::store::target::{Operation, Target};
 use crate::sys::message;
@@ -67,7 +68,7 @@ pub fn run(arguments: &List) -> Result<Status> {
 /// The distributions of one site directory in the order in which Python finds them.
 fn listed(target: &Target, system: &System) -> Result<Vec<Listed>> {
     let site = SiteDir::open(target.site.clone())?;
-    examine(&site, system, &thorough(), |_, outcome| {
+    examine(&site, system, &Request::thorough(), |_, outcome| {
         let index = outcome.index;
         let mut listed: Vec<_> = index.distributions.iter().collect();
         listed.sort_unstable_by_key(|distribution| distribution.position);
@@ -79,8 +80,11 @@ fn list(site: &SiteDir, distribution: &Distribution<'_>) -> Listed {
     let opaque = distribution.entry_points.is_none() || distribution.identity.is_none();
     // What an index must not repeat can be listed all the same, as far as there is a way to read it.
     let links = if nix::unistd::geteuid().is_root() { Links::Refuse } else { Links::Follow };
-    let reading =
-        if opaque { read(site.as_fd(), &distribution.file_name, None, links).ok().flatten() } else { None };
+    let reading = if opaque {
+        read(site.as_fd(), &distribution.file_name, None, links, &Retries::default()).ok().flatten()
+    } else {
+        None
+    };
     let distribution = reading.as_ref().map_or(distribution, |reading| {
         for diagnostic in &reading.diagnostics {
             log::warn!(

@@ -27,9 +27,8 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::privilege::sandbox::Confinement;
 use crate::privilege::{RunAs, child};
-use crate::refresh::reconcile::Request;
-use crate::refresh::refresh;
 use crate::refresh::report::SiteReport;
+use crate::refresh::{Request, refresh};
 use crate::store::invalidate::invalidate_if_present;
 use crate::store::target::{Operation, Target};
 use crate::sys::root::System;
@@ -118,7 +117,7 @@ impl Work {
         let job = |target: &Target, system: &System| Ok(refresh(target, system, request, self.operation));
         self.for_each(job).map(|(target, done)| {
             let done = done.unwrap_or_else(|error| SiteReport::failed(&target.site, &error));
-            if done.unrevoked {
+            if done.must_invalidate {
                 invalidate_if_present(target, &self.system).unwrap_or_else(|error| message::error(&error));
             }
             done

@@ -10,7 +10,7 @@ use super::args::{Run, Selection};
 use super::selection::Unnamed;
 use crate::error::Result;
 use crate::privilege::inherited;
-use crate::refresh::thorough;
+use crate::refresh::Request;
 use crate::relay::{self, Ended};
 use crate::site::discovery;
 use crate::store::target::Operation;
@@ -73,7 +73,7 @@ fn refresh(arguments: &Run, before: Vec<PathBuf>) -> Result<()> {
     }
     let selection = Selection { venv: arguments.venv.clone(), ..Selection::default() };
     let work = Work::find(&sites, &selection, Unnamed::One, Operation::Refresh)?;
-    for done in work.refresh(&thorough()).filter(|done| done.error.is_none()) {
+    for done in work.refresh(&Request::thorough()).filter(|done| done.error.is_none()) {
         log::info!("{done}");
     }
     Ok(())

@@ -13,9 +13,8 @@ use crate::error::{Error, Result};
 use crate::package_manager::{Hints, dpkg, for_site, rpm};
 use crate::privilege::sandbox::Confinement;
 use crate::privilege::{RunAs, child};
-use crate::refresh::reconcile::{Depth, Request};
 use crate::refresh::report::SiteReport;
-use crate::refresh::{refresh, thorough};
+use crate::refresh::{Depth, Request, refresh};
 use crate::site::discovery::{self, SystemWide};
 use crate::store::invalidate::invalidate_if_present;
 use crate::store::prune;
@@ -55,8 +54,8 @@ fn attempt(arguments: &Trigger) -> Result<()> {
         child::run(run_as, &confinement, || work(arguments.manager, &system, &sites))
     });
     let done = done.inspect_err(|_| revoke(&system, &sites, |_| true))?;
-    if done.iter().any(|(_, done)| done.unrevoked) {
-        revoke(&system, &sites, |site| done.iter().any(|(at, done)| done.unrevoked && at == site));
+    if done.iter().any(|(_, done)| done.must_invalidate) {
+        revoke(&system, &sites, |site| done.iter().any(|(at, done)| done.must_invalidate && at == site));
     }
     done.iter().for_each(|(_, done)| done.print(arguments.json));
     Ok(())
@@ -82,7 +81,7 @@ fn work(manager: Manager, system: &System, sites: &[PathBuf]) -> Vec<(PathBuf, S
     };
     let refresh_one = |site: &PathBuf| {
         let hints = for_site(&hints, site);
-        let request = Request { depth: Depth::Directories, hints, finished: true, ..thorough() };
+        let request = Request { depth: Depth::Directories, hints, finished: true, ..Request::thorough() };
         let done = refresh(&Target::system_wide(site.clone()), system, &request, Operation::Refresh);
         (site.clone(), done)
     };

@@ -38,6 +38,12 @@ impl Stamp {
         }
     }
 
+    /// The mtime in whole seconds, rounded down: what is left of it in an image.
+    #[must_use]
+    pub fn mtime_seconds(&self) -> i64 {
+        self.mtime.div_euclid(1_000_000_000)
+    }
+
     /// Reads four numbers separated by `separator`, as the index spells a stamp.
     #[must_use]
     pub fn parse(text: &str, separator: char) -> Option<Self> {

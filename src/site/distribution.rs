@@ -12,6 +12,7 @@ use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::presence::Within;
+use super::retries::Retries;
 use super::text::{
     Content, Links, Text, lstat, may_pass, open_beneath, read_text, read_text_beneath, text_of, unreadable,
 };
@@ -30,9 +31,6 @@ pub const MAX_TOP_LEVEL: u64 = 1 << 20;
 /// The largest list of files that is read: real ones reach some MiB.
 pub const MAX_FILES: u64 = 16 << 20;
 
-/// How often a distribution that changes while it is read is read again.
-const ATTEMPTS: usize = 3;
-
 /// What came of reading a distribution.
 #[derive(Debug)]
 pub struct Reading {
@@ -47,7 +45,7 @@ pub struct Reading {
 /// names are left to the reader.
 ///
 /// The recorded stamps are always those from before the reading, so whatever changes later makes
-/// them wrong. A distribution that does not keep still is recorded as unsettled.
+/// them wrong. A distribution that still changes when `retries` are used up is recorded as unsettled.
 ///
 /// # Errors
 /// Only what says nothing about the distribution itself, such as a lack of memory or descriptors.
@@ -56,8 +54,9 @@ pub fn read(
     file_name: &[u8],
     seen: Option<Stat>,
     links: Links,
+    retries: &Retries,
 ) -> io::Result<Option<Reading>> {
-    read_parts(site, file_name, seen, links, None)
+    read_parts(site, file_name, seen, links, None, retries)
 }
 
 /// The same with the importable names, which depend on what else is in the site directory. Links are
@@ -70,8 +69,9 @@ pub fn read_whole(
     file_name: &[u8],
     seen: Option<Stat>,
     listing: &Listing,
+    retries: &Retries,
 ) -> io::Result<Option<Reading>> {
-    read_parts(site, file_name, seen, Links::Refuse, Some(listing))
+    read_parts(site, file_name, seen, Links::Refuse, Some(listing), retries)
 }
 
 fn read_parts(
@@ -80,8 +80,9 @@ fn read_parts(
     mut seen: Option<Stat>,
     links: Links,
     listing: Option<&Listing>,
+    retries: &Retries,
 ) -> io::Result<Option<Reading>> {
-    let mut attempts = 0;
+    let mut denied_before = false;
     loop {
         let before = match seen.take() {
             Some(stat) => stat,
@@ -93,11 +94,13 @@ fn read_parts(
         let mut parts = Parts::new(links, listing, Stamp::of(&before));
         parts.read(site, file_name, &before)?;
         let Some(after) = links.stat_listed(site, file_name)? else { return Ok(None) };
-        attempts += 1;
         let moved = parts.moved || Stamp::of(&before) != Stamp::of(&after);
-        if !(moved || parts.denied) || attempts == ATTEMPTS {
+        // Once, whatever the budget says: there can be many that we may not read.
+        let denied_at_first = parts.denied && !denied_before;
+        if !(moved && retries.take() || denied_at_first) {
             return Ok(Some(parts.into_reading(file_name, !moved)));
         }
+        denied_before |= parts.denied;
     }
 }
 

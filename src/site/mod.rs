@@ -9,6 +9,7 @@ pub mod empty_directories;
 pub mod install_state;
 pub mod pattern;
 pub mod presence;
+pub mod retries;
 pub mod text;
 
 use std::cell::OnceCell;

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use epcache::index::{Index, parse, render};
 use epcache::metadata::Stamps;
-use epcache::refresh::reconcile::{Depth, Request, reconcile};
-use epcache::refresh::thorough;
+use epcache::refresh::{Depth, Request, reconcile};
 use epcache::site::SiteDir;
+use epcache::site::retries::Retries;
 
 use crate::site::Site;
 
@@ -47,8 +47,9 @@ fn whoever_shows_the_recorded_stamps_is_as_recorded() {
         while start.elapsed() < Duration::from_secs(8) {
             let directory = SiteDir::open(path.clone()).expect("a directory");
             let old = bytes.as_ref().map(|bytes| parse(bytes).expect("our own index"));
-            let request = Request { depth: Depth::Files, finished: true, ..thorough() };
-            let outcome = reconcile(&directory, old.as_ref(), &request).expect("a listing");
+            let request = Request { depth: Depth::Files, finished: true, ..Request::thorough() };
+            let outcome =
+                reconcile(&directory, old.as_ref(), &request, &Retries::default()).expect("a listing");
             compared += compare(&site.lock().expect("no panic"), &outcome.index);
             bytes = Some(render(&outcome.index));
         }
@@ -67,9 +68,10 @@ fn a_file_that_is_edited_right_after_it_was_read_does_not_show_the_recorded_stam
         let edit = [Site::edit_in_place, Site::edit_its_list][number % 2];
         let name = NAMES[number % 3];
         edit(&mut site, name);
-        let request = Request { depth: Depth::Files, finished: true, ..thorough() };
+        let request = Request { depth: Depth::Files, finished: true, ..Request::thorough() };
         let known = old.as_ref().map(|bytes| parse(bytes).expect("our own index"));
-        let outcome = reconcile(&directory, known.as_ref(), &request).expect("a listing");
+        let outcome =
+            reconcile(&directory, known.as_ref(), &request, &Retries::default()).expect("a listing");
         edit(&mut site, name);
         assert_eq!(compare(&site, &outcome.index), NAMES.len() - 1, "{name} shows what it did before");
         old = Some(render(&outcome.index));
