@@ -38,3 +38,18 @@ impl Default for Retries {
         Self { left: Cell::new(Self::MAX) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_is_used_up_after_its_last_retry() {
+        let retries = Retries::default();
+        for number in 0..Retries::MAX {
+            assert!(!retries.are_used_up() && retries.take(), "{number}");
+        }
+        assert!(retries.are_used_up() && !retries.take());
+        assert!(!retries.take());
+    }
+}

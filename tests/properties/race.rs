@@ -78,6 +78,21 @@ fn a_file_that_is_edited_right_after_it_was_read_does_not_show_the_recorded_stam
     }
 }
 
+#[test]
+fn a_directory_that_changes_in_every_pass_is_recorded_as_unsettled() {
+    let mut site = Site::new();
+    site.install(NAMES[0]);
+    let directory = SiteDir::open(site.path().to_owned()).expect("a directory");
+    let elsewhere = tempfile::tempdir().expect("a temporary directory");
+    // From now on the path never leads to the directory that was opened.
+    std::fs::rename(site.path(), elsewhere.path().join("site")).expect("the same file system");
+    let retries = Retries::default();
+    let request = Request { finished: true, ..Request::thorough() };
+    let outcome = reconcile(&directory, None, &request, &retries).expect("a listing");
+    assert!(retries.are_used_up() && !outcome.index.settled);
+    assert_eq!(outcome.changes.read, [NAMES[0].as_bytes()]);
+}
+
 /// Kernels since 6.13 give files on ext4, xfs, btrfs and tmpfs a stamp of their own after each look at
 /// them. On ramfs, as on all file systems of older kernels, a tick of 4 or 10 ms has one stamp.
 #[test]
