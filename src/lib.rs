@@ -14,7 +14,7 @@
 
 pub mod command;
 pub mod config;
-pub mod encoding;
+mod encoding;
 pub mod error;
 pub mod freshness;
 pub mod index;

@@ -1,7 +1,6 @@
 //! `epcache list`: the entry points that a Python program would find.
 
 use std::collections::HashSet;
-use std::os::fd::AsFd;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +14,8 @@ use crate::metadata::name::{key_of_any, normalize};
 use crate::refresh::{Request, examine};
 use crate::site::SiteDir;
 use crate::site::distribution::read;
-use crate::site::retries::Retries;
-use crate::site::text::Links;
 use crate::store::target::{Operation, Target};
+use crate::sys::fs::Links;
 use crate::sys::message;
 use crate::sys::root::System;
 
@@ -80,11 +78,7 @@ fn list(site: &SiteDir, distribution: &Distribution<'_>) -> Listed {
     let opaque = distribution.entry_points.is_none() || distribution.identity.is_none();
     // What an index must not repeat can be listed all the same, as far as there is a way to read it.
     let links = if nix::unistd::geteuid().is_root() { Links::Refuse } else { Links::Follow };
-    let reading = if opaque {
-        read(site.as_fd(), &distribution.file_name, None, links, &Retries::default()).ok().flatten()
-    } else {
-        None
-    };
+    let reading = if opaque { read(site, &distribution.file_name, links).ok().flatten() } else { None };
     let distribution = reading.as_ref().map_or(distribution, |reading| {
         for diagnostic in &reading.diagnostics {
             log::warn!(

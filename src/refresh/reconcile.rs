@@ -30,7 +30,6 @@ use crate::metadata::{Distribution, name};
 use crate::site::distribution;
 use crate::site::install_state::{is_complete, is_packaged};
 use crate::site::retries::Retries;
-use crate::site::text::Links;
 use crate::site::{Listing, SiteDir};
 
 /// Brings `old` up to date with what is in `site`. Nothing is written.
@@ -121,7 +120,7 @@ impl<'a> Pass<'_, 'a> {
         old: Old,
         listing: &Listing,
     ) -> std::io::Result<Option<Distribution<'a>>> {
-        let Some(stat) = Links::Refuse.stat_listed(self.site.as_fd(), file_name)? else {
+        let Some(stat) = distribution::lstat_listed(self.site, file_name)? else {
             self.outcome.changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
             return Ok(None);
         };
@@ -193,7 +192,7 @@ impl<'a> Pass<'_, 'a> {
             (0..rows.len()).filter(|row| was_carried(&rows[*row].file_name) && shares(&rows[*row])).collect();
         for row in doubtful.into_iter().rev() {
             let known = self.outcome.index.distributions[row].clone();
-            let read = match Links::Refuse.stat_listed(self.site.as_fd(), &known.file_name)? {
+            let read = match distribution::lstat_listed(self.site, &known.file_name)? {
                 Some(stat) => self.read_and_compare(&known.file_name, stat, Some(&known), listing)?,
                 None => None,
             };
@@ -232,13 +231,8 @@ impl<'a> Pass<'_, 'a> {
         }
         if known.identity.is_none() || known.entry_points.is_none() {
             // It may be readable now although it has not changed: permissions or the disk were the reason.
-            let now = distribution::read_whole(
-                self.site.as_fd(),
-                &known.file_name,
-                Some(stat),
-                listing,
-                self.retries,
-            )?;
+            let now =
+                distribution::read_whole(self.site, &known.file_name, Some(stat), listing, self.retries)?;
             return Ok(now.is_some_and(|now| {
                 now.distribution.stamps == known.stamps && now.distribution.same_content_as(known)
             }));
@@ -246,7 +240,7 @@ impl<'a> Pass<'_, 'a> {
         if self.request.depth == Depth::Directories && known.settled {
             return Ok(true);
         }
-        Ok(distribution::stamps_now(self.site.as_fd(), known)? == known.stamps)
+        Ok(distribution::stamps_now(self.site, known)? == known.stamps)
     }
 
     /// Whether the importable names are opaque only because the installer was still writing the files.
@@ -268,7 +262,7 @@ impl<'a> Pass<'_, 'a> {
         loop {
             let before = self.clock.now();
             let Some(mut reading) =
-                distribution::read_whole(self.site.as_fd(), file_name, seen.take(), listing, self.retries)?
+                distribution::read_whole(self.site, file_name, seen.take(), listing, self.retries)?
             else {
                 return Ok(None);
             };
@@ -300,7 +294,7 @@ impl<'a> Pass<'_, 'a> {
         // An index is not sealed while something is being installed.
         self.request.seal != Sealing::No
             || self.request.managed && is_packaged(distribution)
-            || is_complete(self.site.as_fd(), distribution)
+            || is_complete(self.site, distribution)
     }
 
     fn note_diagnostics(&mut self, file_name: &[u8], diagnostics: Vec<String>) {

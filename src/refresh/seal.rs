@@ -16,14 +16,13 @@ use std::time::Duration;
 
 use rustix::fs::{FileType, Stat};
 
-use crate::freshness::Stamp;
 use crate::freshness::clock::{SETTLE_AFTER, now};
+use crate::freshness::{SECOND, Stamp};
 use crate::index::{Index, Seal, Witness};
 use crate::package_manager;
 use crate::store::location::Location;
 use crate::sys::root::System;
 
-const SECOND: i64 = 1_000_000_000;
 /// How much older than its ctime an mtime from the kernel can be: dpkg writes its database, syncs and
 /// renames it. An older mtime was set by a program, mostly one that unpacks archives, and such times can be
 /// the same for everything.

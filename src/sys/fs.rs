@@ -301,6 +301,12 @@ pub fn sweep(directory: impl AsFd, prefix: &str) -> io::Result<bool> {
     Ok(found)
 }
 
+/// Whether users other than the owner may write to a file or directory.
+#[must_use]
+pub fn is_writable_by_others(stat: &Stat) -> bool {
+    stat.st_mode & 0o022 != 0
+}
+
 /// Opens the lock file `name` in `directory`, made where there is none.
 ///
 /// # Errors
