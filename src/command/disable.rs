@@ -17,7 +17,7 @@ pub fn run(arguments: &Disable) -> Result<Status> {
     };
     let mut done = work.in_each(interpreter_hook::disable);
     work.refresh_after(&mut done, |target, done| {
-        let index = target.place.index(&target.site, &work.system);
+        let index = target.location.index(&target.site, &work.system);
         done.changed && index.is_some_and(|index| index.symlink_metadata().is_ok())
     });
     let text =

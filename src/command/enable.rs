@@ -10,7 +10,7 @@ use super::selection::Unnamed;
 use super::{Status, Work};
 use crate::error::Result;
 use crate::interpreter_hook::{self, Setting};
-use crate::refresh::thorough;
+use crate::refresh::Request;
 use crate::site::SiteDir;
 use crate::store::target::{Operation, Target};
 use crate::sys::message;
@@ -107,7 +107,7 @@ impl Work {
             .map(|(done, target)| (done, target.clone()))
             .unzip();
         let work = self.about(targets, Operation::Refresh);
-        for (done, report) in done.iter_mut().zip(work.refresh(&thorough())) {
+        for (done, report) in done.iter_mut().zip(work.refresh(&Request::thorough())) {
             done.index = report.index;
             done.error = report.error;
         }

@@ -11,7 +11,7 @@ use super::{Status, Work};
 use crate::error::Result;
 use crate::metadata::Distribution;
 use crate::metadata::name::{key_of_any, normalize};
-use crate::refresh::{examine, thorough};
+use crate::refresh::{Request, examine};
 use crate::site::SiteDir;
 use crate::site::distribution::read;
 use crate::store::target::{Operation, Target};
@@ -66,7 +66,7 @@ pub fn run(arguments: &List) -> Result<Status> {
 /// The distributions of one site directory in the order in which Python finds them.
 fn listed(target: &Target, system: &System) -> Result<Vec<Listed>> {
     let site = SiteDir::open(target.site.clone())?;
-    examine(&site, system, &thorough(), |_, outcome| {
+    examine(&site, system, &Request::thorough(), |_, outcome| {
         let index = outcome.index;
         let mut listed: Vec<_> = index.distributions.iter().collect();
         listed.sort_unstable_by_key(|distribution| distribution.position);

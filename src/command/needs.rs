@@ -10,7 +10,7 @@ use crate::privilege::RunAs;
 use crate::privilege::sandbox::{Confinement, Needs, Reach};
 use crate::site::empty_directories::PYVENV_CFG;
 use crate::site::is_egg;
-use crate::store::location::{PLACES, Place, SIDECAR};
+use crate::store::location::{LOCATIONS, SYSTEM_CACHE};
 use crate::store::target::{Operation, Target};
 use crate::sys::root::System;
 
@@ -32,8 +32,8 @@ pub fn of<'t>(
 /// Adds the cache directory, which [`prune`](crate::store::prune::prune) works on even where no site
 /// directory is left.
 pub fn add_cache_directory(needs: &mut Needs, system: &System) {
-    if let Some((base, _)) = Place::System.directory(system.root(), system) {
-        needs.add(base, Reach::Index);
+    if let Some(top) = SYSTEM_CACHE.top(system) {
+        needs.add(top, Reach::Index);
     }
 }
 
@@ -50,19 +50,20 @@ fn add(needs: &mut Needs, target: &Target, operation: Operation, system: &System
     match operation {
         Operation::Inspect | Operation::DryRun => {
             // The sidecar is below the site directory.
-            for place in PLACES.into_iter().filter(|place| *place != Place::Sidecar) {
-                if let Some((base, below)) = place.directory(site, system) {
+            for location in LOCATIONS.into_iter().filter(|location| !location.is_in_site()) {
+                if let Some((base, below)) = location.directory(site, system) {
                     needs.add(base.join(below), Reach::Read);
                 }
             }
         }
         Operation::Refresh => {
-            if target.place == Place::Sidecar && !is_egg(site) {
-                let sidecar = site.join(SIDECAR);
-                needs.made.push(sidecar.clone());
-                needs.add(sidecar, Reach::Index);
-            } else if let Some((base, _)) = target.place.directory(site, system) {
-                needs.add(base, Reach::Index);
+            if let Some((base, below)) = target.location.directory(site, system) {
+                if target.location.is_in_site() && !is_egg(site) {
+                    needs.made.push(base.join(&below));
+                    needs.add(base.join(below), Reach::Index);
+                } else {
+                    needs.add(base, Reach::Index);
+                }
             }
             if !system.is_foreign() {
                 add_interpreter(needs, site);

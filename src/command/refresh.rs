@@ -5,8 +5,7 @@ use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work};
 use crate::error::Result;
-use crate::refresh::reconcile::{Depth, Sealing};
-use crate::refresh::thorough;
+use crate::refresh::{Depth, Request, Sealing};
 use crate::store::target::Operation;
 
 /// Refreshes the indexes that are named, and prints a line for each site directory.
@@ -16,7 +15,7 @@ use crate::store::target::Operation;
 pub fn run(arguments: &Refresh) -> Result<Status> {
     let operation = if arguments.dry_run { Operation::DryRun } else { Operation::Refresh };
     let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, operation)?;
-    let mut request = thorough();
+    let mut request = Request::thorough();
     if arguments.full {
         request.depth = Depth::Everything;
     }

@@ -14,7 +14,7 @@ use super::Work;
 use super::args::{Run, Selection};
 use super::selection::Unnamed;
 use crate::error::Result;
-use crate::refresh::thorough;
+use crate::refresh::Request;
 use crate::site::discovery;
 use crate::store::target::Operation;
 use crate::sys::message;
@@ -93,7 +93,7 @@ fn refresh(arguments: &Run, before: Vec<PathBuf>) -> Result<()> {
     }
     let selection = Selection { venv: arguments.venv.clone(), ..Selection::default() };
     let work = Work::find(&sites, &selection, Unnamed::One, Operation::Refresh)?;
-    for report in work.refresh(&thorough()).iter().filter(|report| report.error.is_none()) {
+    for report in work.refresh(&Request::thorough()).iter().filter(|report| report.error.is_none()) {
         log::info!("{report}");
     }
     Ok(())

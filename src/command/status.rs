@@ -6,9 +6,8 @@ use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work, args, sandbox};
 use crate::error::Result;
-use crate::refresh::reconcile::{Changes, Outcome};
-use crate::refresh::seal::Why;
-use crate::refresh::{Examined, examine, thorough};
+use crate::refresh::seal::SealError;
+use crate::refresh::{Changes, Examined, Outcome, Request, examine};
 use crate::site::SiteDir;
 use crate::store::target::{Operation, Target};
 use crate::sys::root::System;
@@ -71,7 +70,7 @@ pub fn run(arguments: &args::Status) -> Result<Status> {
 
 fn examined(target: &Target, system: &System) -> Result<SiteStatus> {
     let site = SiteDir::open(target.site.clone())?;
-    examine(&site, system, &thorough(), |examined, outcome| {
+    examine(&site, system, &Request::thorough(), |examined, outcome| {
         let index = examined.as_ref().map(|examined| examined.found.path.to_string_lossy().into_owned());
         let seal = examined.as_ref().and_then(|examined| examined.seal(&outcome, system));
         let (state, reason) = judge(examined, &outcome, seal);
@@ -83,7 +82,7 @@ fn examined(target: &Target, system: &System) -> Result<SiteStatus> {
 fn judge(
     examined: Option<Examined<'_>>,
     outcome: &Outcome<'_>,
-    seal: Option<std::result::Result<(), Why>>,
+    seal: Option<std::result::Result<(), SealError>>,
 ) -> (State, String) {
     let index = match examined.map(|examined| examined.index) {
         None => return (State::Missing, "no index that readers trust".to_owned()),

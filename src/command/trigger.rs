@@ -13,9 +13,8 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::package_manager::{Hints, dpkg, for_site, rpm};
 use crate::privilege::{RunAs, child};
-use crate::refresh::reconcile::{Depth, Request};
 use crate::refresh::report::SiteReport;
-use crate::refresh::{refresh, thorough};
+use crate::refresh::{Depth, Request, refresh};
 use crate::site::discovery::{self, SystemWide};
 use crate::store::invalidate::invalidate_if_present;
 use crate::store::prune;
@@ -50,7 +49,9 @@ fn refresh_all(arguments: &Trigger) -> Result<()> {
         .cache_user()
         .and_then(|user| refresh_as(user, &config, arguments.manager, &system, &sites))
         .inspect_err(|_| invalidate(&system, &sites, |_| true))?;
-    invalidate(&system, &sites, |site| reports.iter().any(|(at, report)| report.unrevoked && at == site));
+    invalidate(&system, &sites, |site| {
+        reports.iter().any(|(at, report)| report.must_invalidate && at == site)
+    });
     reports.iter().for_each(|(_, report)| output::site_report(report, arguments.json));
     Ok(())
 }
@@ -100,7 +101,7 @@ fn refresh_and_prune(manager: Manager, system: &System, sites: &[PathBuf]) -> Ve
     };
     let refresh_one = |site: &PathBuf| {
         let hints = for_site(&hints, site);
-        let request = Request { depth: Depth::Directories, hints, finished: true, ..thorough() };
+        let request = Request { depth: Depth::Directories, hints, finished: true, ..Request::thorough() };
         let report = refresh(&Target::system_wide(site.clone()), system, &request, Operation::Refresh);
         (site.clone(), report)
     };

@@ -10,8 +10,7 @@ use crate::error::Result;
 use crate::index::Index;
 use crate::metadata::Distribution;
 use crate::metadata::top_level::Kind;
-use crate::refresh::reconcile::{Depth, Request};
-use crate::refresh::{examine, thorough};
+use crate::refresh::{Depth, Request, examine};
 use crate::site::SiteDir;
 use crate::store::target::{Operation, Target};
 use crate::sys::message;
@@ -54,7 +53,7 @@ pub fn run(arguments: &Verify) -> Result<Status> {
 }
 
 fn verdict(target: &Target, system: &System) -> Result<Verdict> {
-    let request = Request { depth: Depth::Everything, ..thorough() };
+    let request = Request { depth: Depth::Everything, ..Request::thorough() };
     let site = SiteDir::open(target.site.clone())?;
     examine(&site, system, &request, |examined, outcome| {
         // In a copy of its tree all stamps differ from those of a sealed index, which is right all the same.

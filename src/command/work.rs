@@ -12,9 +12,8 @@ use super::selection::{Selected, Unnamed, select};
 use crate::config::Config;
 use crate::error::{Error, Failure, Result};
 use crate::privilege::{RunAs, child};
-use crate::refresh::reconcile::Request;
-use crate::refresh::refresh;
 use crate::refresh::report::SiteReport;
+use crate::refresh::{Request, refresh};
 use crate::store::invalidate::invalidate_if_present;
 use crate::store::target::{Operation, Target};
 use crate::sys::message;
@@ -74,7 +73,7 @@ impl Work {
         let mut reports = Vec::new();
         for (target, report) in self.for_each(refresh_one) {
             let report = report.unwrap_or_else(|error| SiteReport::failed(&target.site, &error));
-            if report.unrevoked {
+            if report.must_invalidate {
                 invalidate_if_present(target, &self.system).unwrap_or_else(|error| message::error(&error));
             }
             reports.push(report);

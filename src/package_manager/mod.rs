@@ -1,7 +1,12 @@
-//! What package managers hand over, one file each. It is a hint of what to read for certain, never
-//! the truth: lists can be missing, incomplete, or the whole database.
+//! Package managers, one file each: what they hand to a trigger, and their databases.
+//!
+//! What a trigger gets is a hint of what to read in any case, never the truth: lists can be missing,
+//! incomplete, or name every file of the system. The databases are the witnesses of sealed indexes: each
+//! transaction changes one of those of its package manager.
 
+pub mod apk;
 pub mod dpkg;
+pub mod pacman;
 pub mod rpm;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,4 +19,25 @@ pub type Hints = BTreeMap<PathBuf, BTreeSet<Vec<u8>>>;
 #[must_use]
 pub fn for_site(hints: &Hints, site: &Path) -> BTreeSet<Vec<u8>> {
     hints.get(site).cloned().unwrap_or_default()
+}
+
+/// A file or directory that every transaction of a package manager changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Database {
+    /// Its path in the system.
+    pub path: &'static str,
+    /// The write-ahead log that SQLite keeps beside it, or not. Then a transaction may change only the log.
+    pub log: Option<&'static str>,
+}
+
+impl Database {
+    /// A database in one piece.
+    const fn at(path: &'static str) -> Self {
+        Self { path, log: None }
+    }
+}
+
+/// The databases of all package managers.
+pub fn databases() -> impl Iterator<Item = &'static Database> {
+    [apk::DATABASES, dpkg::DATABASES, pacman::DATABASES, rpm::DATABASES].into_iter().flatten()
 }

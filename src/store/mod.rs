@@ -1,4 +1,4 @@
-//! Index files on disk: where they are ([`location`]), who writes which ([`target`]), opening and replacing
+//! Index files on disk: where they lie ([`location`]), who writes which ([`target`]), opening and replacing
 //! one ([`index_dir`]), removing those that no trigger updates ([`prune`]), making one stale ([`invalidate`]).
 
 pub mod index_dir;

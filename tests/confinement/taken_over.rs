@@ -11,7 +11,7 @@ use std::process::Command;
 use epcache::command::needs;
 use epcache::privilege::sandbox::Needs;
 use epcache::privilege::{RunAs, child};
-use epcache::store::location::Place as IndexPlace;
+use epcache::store::location;
 use epcache::store::target::{Operation, Target};
 use epcache::sys::root::{System, User};
 use serde::{Deserialize, Serialize};
@@ -71,8 +71,8 @@ fn be(victim: &Victim) -> epcache::error::Result<Results> {
     let system = System::new(victim.root.as_deref())?;
     let needs = match &victim.site {
         Some(site) => {
-            let place = if victim.root.is_some() { IndexPlace::System } else { IndexPlace::Sidecar };
-            let target = Target { site: site.clone(), place, run_as: identity };
+            let location = if victim.root.is_some() { &location::SYSTEM_CACHE } else { &location::SITE };
+            let target = Target { site: site.clone(), location, run_as: identity };
             needs::of([&target], identity, Operation::Refresh, &system)
         }
         None => Needs { program: true, ..Needs::default() },

@@ -8,9 +8,9 @@ use std::process::Command;
 use epcache::index::{Index, parse, render};
 use epcache::metadata::Distribution;
 use epcache::metadata::name::key_of_any;
-use epcache::refresh::reconcile::{Depth, Request, reconcile};
-use epcache::refresh::thorough;
+use epcache::refresh::{Depth, Request, reconcile};
 use epcache::site::SiteDir;
+use epcache::site::retries::Retries;
 use serde::Deserialize;
 
 use crate::oracle::{Answer, Triple, VERSIONS, ask};
@@ -75,8 +75,8 @@ fn compare(sites: &[Made]) {
     let answers = ask::<Site>(&VERSIONS, "sites", &paths);
     for (number, made) in sites.iter().enumerate() {
         let site = SiteDir::open(made.path.clone()).expect("a directory");
-        let request = Request { depth: Depth::Everything, finished: true, ..thorough() };
-        let outcome = reconcile(&site, None, &request).expect("a listing");
+        let request = Request { depth: Depth::Everything, finished: true, ..Request::thorough() };
+        let outcome = reconcile(&site, None, &request, &Retries::default()).expect("a listing");
         let bytes = render(&outcome.index);
         assert_eq!(parse(&bytes).as_ref(), Ok(&outcome.index), "{:?}", made.path);
         let written = std::fs::read(made.path.join(".epcache/index")).expect("an index");
