@@ -150,7 +150,7 @@ install:
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 packaging/man/epcache.8
 	ln -sf epcache.8 $(DESTDIR)$(PREFIX)/share/man/man8/refresh-entrypoints-cache.8
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/doc/epcache $(wildcard README.md) docs/index-format.md
-	install -Dm644 -t $(DESTDIR)$(PYTHON_DIR)/epcache python/epcache/*.py
+	cd python && find epcache epcache_startup -name '*.py' -exec install -Dm644 {} $(abspath $(DESTDIR)$(PYTHON_DIR))/{} \;
 	install -d $(DESTDIR)$(PYTHON_DIR)/epcache-$(VERSION).dist-info
 	printf 'Metadata-Version: 2.1\nName: epcache\nVersion: $(VERSION)\n' \
 		>$(DESTDIR)$(PYTHON_DIR)/epcache-$(VERSION).dist-info/METADATA

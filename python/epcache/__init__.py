@@ -65,9 +65,9 @@ _LAZY = {
     "PackageNotFoundError": "_api",
     "StaleIndexWarning": "_warning",
     "TamperedIndexError": "_confirm",
-    "Watcher": "_watcher",
-    "accelerate": "_start",
-    "decelerate": "_start",
+    "Watcher": "watcher",
+    "accelerate": "_import_hook",
+    "decelerate": "_import_hook",
     "distribution": "_api",
     "distributions": "_api",
     "files": "_api",
@@ -288,6 +288,7 @@ _FACTOR = pow(256, _BLOCK, _PRIME)
 # A file must not be opened through a link, and a FIFO must not make us wait.
 _FLAGS = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOFOLLOW | posix.O_NOCTTY
 
+SUFFIXES = (".dist-info", ".egg-info")  # of the names of distributions, in any case
 SYSTEM_CACHE = "/var/cache/epcache"
 SYSTEM_USER = "epcache"
 
@@ -667,8 +668,11 @@ def user_cache():
 # behind an open index never change, and what they say is right for as long as the directory has the
 # recorded stamp. So the answer is that of the moment of the stat, which lies within the call.
 
-GUARD = 3_000_000_000  # ns; younger stamps may be repeated by a later change (FAT's 2 s, and skew)
-NO_TIME = 2_000_000_000  # ns; a ctime before that is none: the file system keeps no stamps
+# ns. A change may leave the same stamp as one that came before it by less than this. The clock of FAT
+# moves every 2 s, and a file server's may differ from ours.
+SETTLE_AFTER = 3_000_000_000
+# ns. A ctime before this proves nothing: such file systems keep no times.
+EPOCH_ENDS = 2_000_000_000
 
 _MOST = 500  # at most as many directories are remembered to be without distributions
 without_distributions = {}
@@ -844,7 +848,7 @@ def holds_distributions(names):
 
 def is_repeatable(mtime, ctime):
     """Whether a later change may leave a directory with these times as well."""
-    return ctime < NO_TIME or time.time_ns() - max(mtime, ctime) <= GUARD
+    return ctime < EPOCH_ENDS or time.time_ns() - max(mtime, ctime) <= SETTLE_AFTER
 
 
 def remember_without_distributions(entry, info):

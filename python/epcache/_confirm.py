@@ -7,9 +7,9 @@ distribution's own ``entry_points.txt``. Names and groups are free.
 
 import posix
 
+from ._names import is_distribution
 from ._origin import view_of
 from ._parse import parse
-from ._view import ENDS
 
 _MOST = 1 << 20  # bytes; the index describes no larger file
 
@@ -58,7 +58,7 @@ def _all_in(site):
         return {}
     found = {}
     for name in names:
-        if name.lower().endswith(ENDS):
+        if is_distribution(name):
             found.update(_read(f"{site}/{name}/entry_points.txt"))
     return found
 

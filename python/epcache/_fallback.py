@@ -11,8 +11,8 @@ import pathlib
 import stat
 
 from . import EntryPoint, EntryPoints
+from ._names import SUFFIXES, has_stem, normalized, stem
 from ._parse import parse
-from ._view import ENDS, stem_key, stem_of
 
 
 class Distribution(importlib.metadata.PathDistribution):
@@ -63,15 +63,12 @@ class Installed(Distribution):
 def _normalized(name):
     if not isinstance(name, str):
         raise TypeError(f"a distribution without a name: {name!r}")
-    return stem_of(name)
+    return normalized(name)
 
 
 def normalized_stem(file_name):
     """The normalized name that a directory's own name gives; empty where it gives none."""
-    stem, extension = os.path.splitext(file_name)
-    if extension not in ENDS:
-        return ""
-    return stem_of(stem.partition("-")[0])
+    return stem(file_name) if has_stem(file_name) else ""
 
 
 def of_path_entry(entry, name=None):
@@ -97,15 +94,15 @@ def _grouped(distributions):
     infos, eggs = {}, {}
     for one in distributions:
         base = os.path.basename(str(one._path).rstrip("/")).lower()
-        is_info = base.endswith(ENDS)
-        (infos if is_info else eggs).setdefault(stem_key(base), []).append(one)
+        is_info = base.endswith(SUFFIXES)
+        (infos if is_info else eggs).setdefault(stem(base), []).append(one)
     return [one for together in (*infos.values(), *eggs.values()) for one in together]
 
 
 def _is_called(path, name):
     base = os.path.basename(str(path).rstrip("/")).lower()
-    if base.endswith(ENDS):
-        return stem_key(base) == stem_of(name)
+    if base.endswith(SUFFIXES):
+        return stem(base) == normalized(name)
     # Inside an egg, whose own name tells.
     egg = os.path.basename(os.path.dirname(str(path).rstrip("/"))).lower()
     return egg.rpartition(".")[0].partition("-")[0] == name.lower().replace("-", "_")

@@ -8,10 +8,10 @@ import sys
 
 from . import searches_sys_path
 from ._indexed import indexed
+from ._names import SUFFIXES, normalized, stem
 from ._path import modes
 from ._table import ENTRY_POINTS
 from ._top_level import from_disk, from_table, rule_of
-from ._view import ENDS, stem_key, stem_of
 
 flavours = {}  # by the name of their module
 
@@ -90,14 +90,14 @@ class Native:
 
     def named(self, view, name):
         if self._groups:
-            return view.stems().get(stem_of(name), ())
+            return view.stems().get(normalized(name), ())
         wanted = name.lower().replace("-", "_")
         exact = (f"{wanted}.dist-info", f"{wanted}.egg-info")
         names = [name.lower() for name in view.names]
         return [
             item
             for item, low in enumerate(names)
-            if low in exact or low.startswith(f"{wanted}-") and low.endswith(ENDS)
+            if low in exact or low.startswith(f"{wanted}-") and low.endswith(SUFFIXES)
         ]
 
     def row_of_entry_points(self, view, item):
@@ -205,9 +205,9 @@ class Native:
 
 def _plainly_named(name):
     # Leading dots alone are no stem, as for os.path.splitext.
-    if not name.endswith(ENDS) or name.rpartition(".")[0].strip(".") == "":
+    if not name.endswith(SUFFIXES) or name.rpartition(".")[0].strip(".") == "":
         return False
-    return name.isprintable() and stem_key(name) != ""
+    return name.isprintable() and stem(name) != ""
 
 
 def _makers(entry_point):

@@ -32,9 +32,9 @@ class _Ours:
         return view.grouped()
 
     def named(self, view, name):
-        from ._view import stem_of
+        from ._names import normalized
 
-        return view.stems().get(stem_of(name), ())
+        return view.stems().get(normalized(name), ())
 
     def row_of_entry_points(self, view, item):
         row = view.rows[item]

@@ -9,7 +9,7 @@ import posix
 import sys
 import time
 
-from . import _PRIME, GUARD, checked, stamp_of, unescaped
+from . import _PRIME, SETTLE_AFTER, checked, stamp_of, unescaped
 from ._table import Table
 
 _SECOND = 1_000_000_000
@@ -44,7 +44,7 @@ def proof(index, entry, info):
     index.seen = stamp_of(info)
     if stamp_of(again) != index.seen:
         return "the directory has just changed"
-    index.lasting = not witnesses and time.time_ns() - max(info.st_mtime_ns, info.st_ctime_ns) > GUARD
+    index.lasting = not witnesses and time.time_ns() - max(info.st_mtime_ns, info.st_ctime_ns) > SETTLE_AFTER
     return None
 
 

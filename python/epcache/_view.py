@@ -9,40 +9,20 @@ that the index knows not to be there can't have been added without moving the di
 
 import posix
 
-from . import GUARD
+from . import stamp_of
+from ._completeness import is_finished
+from ._limits import SETTLE_AFTER, UNFINISHED_AFTER
+from ._names import FILE_LISTS, SUFFIXES, has_stem, is_distribution, metadata_file, stem
 from ._table import ENTRY_POINTS, METADATA, Table
 
 TOP_LEVEL = 3
 
-ENDS = (".dist-info", ".egg-info")  # of the names of distributions' directories
-_UNFINISHED_GUARD = 60_000_000_000  # ns; where something is missing that an installer may still bring
 
-
-def stem_of(name):
-    """The normalized form of a distribution's name; see PEP 503, with underscores."""
-    stem = name.lower().replace("-", "_")
-    if "." in stem or "__" in stem:
-        stem = stem.replace(".", "_")
-        while "__" in stem:
-            stem = stem.replace("__", "_")
-    return stem
-
-
-def stem_key(name):
-    """By what `importlib.metadata` groups the names of a listing, and finds them."""
-    return stem_of(name.lower().rpartition(".")[0].partition("-")[0])
-
-
-def metadata_file(name):
-    """The file that has name and version."""
-    return "PKG-INFO" if name.lower().endswith(".egg-info") else "METADATA"
-
-
-def _has_text(path):
+def _stamp(path):
     try:
-        return posix.lstat(path).st_size > 0
+        return stamp_of(posix.lstat(path))
     except OSError:
-        return False
+        return None
 
 
 class View:
@@ -71,7 +51,7 @@ class View:
     @classmethod
     def listed(cls, entry, listing):
         """Of a directory without an index."""
-        names = [name for name in listing if name.lower().endswith(ENDS)]
+        names = [name for name in listing if is_distribution(name)]
         return cls(entry, names, [None] * len(names), listing=listing)
 
     @classmethod
@@ -89,7 +69,7 @@ class View:
         table = Table(index)
         names = table.names()
         row_of = dict(zip(names, range(len(names)))).get
-        names = [name for name in listing if name.lower().endswith(ENDS)]
+        names = [name for name in listing if is_distribution(name)]
         return cls(entry, names, list(map(row_of, names)), index, table, listing)
 
     def settle(self, now):
@@ -99,7 +79,7 @@ class View:
             if row not in self._unsettled:
                 continue
             age = now - self.table.newest_change(row)
-            if age <= GUARD or age <= _UNFINISHED_GUARD and not self._is_complete(item, row):
+            if age <= SETTLE_AFTER or age <= UNFINISHED_AFTER and not self._is_complete(item, row):
                 return
             if not all(self.row(item, source) == row for source in (ENTRY_POINTS, METADATA)):
                 return
@@ -109,19 +89,18 @@ class View:
         self.lasting = True
 
     def _is_complete(self, item, row):
-        """Whether nothing is missing that an installer may still bring: INSTALLER and RECORD are what they
-        write last. An INSTALLER that came with a package or a copy says nothing."""
+        """Whether nothing is missing that an installer may still write."""
         if b"n" in self.table.flags(row):
             return False
         path = f"{self.entry}/{self.names[item]}"
         try:
-            installer = posix.lstat(f"{path}/INSTALLER")
+            installer = stamp_of(posix.lstat(f"{path}/INSTALLER"))
         except NotADirectoryError:
-            return True
+            return True  # a single file
         except OSError:
-            return _has_text(f"{path}/installed-files.txt")
-        written_here = abs(installer.st_ctime_ns - installer.st_mtime_ns) < GUARD
-        return written_here and _has_text(f"{path}/RECORD")
+            files = _stamp(f"{path}/installed-files.txt")
+            return files is not None and files[3] > 0
+        return is_finished(installer, _stamp(f"{path}/RECORD"))
 
     def again(self):
         """The same, with nothing kept with it."""
@@ -130,9 +109,9 @@ class View:
         return view
 
     def stems(self):
-        """The places of the distributions, by `stem_key`."""
+        """The places of the distributions, by `stem`."""
         if self._stems is None:
-            # For all names in one go, where no name has a slash: what `stem_key` says of each.
+            # For all names in one go, where no name has a slash: what `stem` says of each.
             ends = "/".join(self.names).lower().split("/") if self.names else ()
             joined = "/".join([name.rpartition(".")[0].partition("-")[0] for name in ends]).replace(".", "_")
             while "__" in joined:
@@ -141,8 +120,8 @@ class View:
             self._stems = stems = dict(zip(each, zip(range(len(each)))))
             if len(stems) < len(each):
                 stems.clear()
-                for item, stem in enumerate(each):
-                    stems[stem] = (*stems.get(stem, ()), item)
+                for item, one in enumerate(each):
+                    stems[one] = (*stems.get(one, ()), item)
         return self._stems
 
     def grouped(self):
@@ -156,14 +135,13 @@ class View:
         """Whether each distribution has a key of its own, told by the name of its directory."""
         stems = self.stems()
         # "_" is the stem of leading dots, too, which tell no key.
-        plain = not {"", "_"} & stems.keys() and all(name.endswith(ENDS) for name in self.names)
+        plain = not {"", "_"} & stems.keys() and all(name.endswith(SUFFIXES) for name in self.names)
         return plain and len(stems) == len(self.names)
 
     def key(self, item, flavour):
         """By what two distributions are the same for `entry_points()`."""
         name = self.names[item]
-        # As for os.path.splitext, nothing is a suffix after leading dots alone.
-        key = stem_key(name) if name.endswith(ENDS) and name.rpartition(".")[0].strip(".") else ""
+        key = stem(name) if has_stem(name) else ""
         if not key:
             # Of the metadata then.
             row = self.row(item, METADATA)
@@ -267,7 +245,7 @@ class View:
     def _has_name_files(self, name, row):
         declared, listed, _, _, _ = self.table.top_level(row)
         return (declared == b"-" or self._has(f"{name}/top_level.txt", declared)) and (
-            listed == b"-" or any(self._has(f"{name}/{file}", listed) for file in _FILE_LISTS)
+            listed == b"-" or any(self._has(f"{name}/{file}", listed) for file in FILE_LISTS)
         )
 
     def _all_top_level(self):
@@ -314,6 +292,3 @@ class View:
             info.st_ino,
             info.st_size,
         )
-
-
-_FILE_LISTS = ("RECORD", "installed-files.txt", "SOURCES.txt")

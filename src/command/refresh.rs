@@ -1,13 +1,14 @@
 //! `epcache refresh`: bring indexes up to date.
 
 use super::args::Refresh;
+use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work};
 use crate::error::Result;
 use crate::refresh::{Depth, Request, Sealing};
 use crate::store::target::Operation;
 
-/// Refreshes what was named and prints a line a site directory.
+/// Refreshes the indexes that are named, and prints a line for each site directory.
 ///
 /// # Errors
 /// When the root or the configuration is not usable.
@@ -24,11 +25,11 @@ pub fn run(arguments: &Refresh) -> Result<Status> {
         (false, false) => Sealing::No,
     };
     let mut status = work.status;
-    for done in work.refresh(&request) {
-        if done.error.is_some() {
+    for report in work.refresh(&request) {
+        if report.error.is_some() {
             status = Status::Failed;
         }
-        done.print(arguments.json);
+        output::site_report(&report, arguments.json);
     }
     Ok(status)
 }

@@ -34,6 +34,12 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Whether it writes or removes files.
+    #[must_use]
+    pub fn writes(self) -> bool {
+        !matches!(self, Self::Inspect | Self::DryRun)
+    }
+
     /// Whether it fails where the user who writes system-wide indexes does not exist.
     ///
     /// `Disable` does not: what was enabled can be disabled after that user has been removed.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use epcache::command::needs;
-use epcache::privilege::sandbox::{Confinement, Needs};
+use epcache::privilege::sandbox::Needs;
 use epcache::privilege::{RunAs, child};
 use epcache::store::location;
 use epcache::store::target::{Operation, Target};
@@ -77,6 +77,6 @@ fn be(victim: &Victim) -> epcache::error::Result<Results> {
         }
         None => Needs { program: true, ..Needs::default() },
     };
-    let confinement = Confinement { needs, required: false };
+    let confinement = needs::confinement(needs, false);
     child::run(identity, &confinement, || all(&victim.surroundings))
 }

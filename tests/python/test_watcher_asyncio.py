@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from epcache._watcher import Watcher
+from epcache.watcher import Watcher
 from interpreters import INTERPRETERS, READER
 from watcher_installers import pip_install, pip_upgrade, run
 
@@ -84,7 +84,7 @@ def test_a_cancelled_task_has_missed_nothing(site):
 
 def test_asyncio_is_not_imported_by_who_only_polls():
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from epcache._watcher import Watcher; Watcher().poll()"
+        "import sys; sys.path.insert(0, sys.argv[1]); from epcache.watcher import Watcher; Watcher().poll()"
     )
     code += "; assert 'asyncio' not in sys.modules"
     subprocess.run([sys.executable, "-S", "-c", code, READER], check=True)

@@ -23,7 +23,8 @@ from environments import uv
 from interpreters import INTERPRETERS, run
 from wheel_build import CHECKOUT
 
-MODULES = sorted(path.name for path in (CHECKOUT / "python/epcache").glob("*.py"))
+SOURCES = CHECKOUT / "python"
+MODULES = sorted(str(path.relative_to(SOURCES)) for path in SOURCES.glob("*/**/*.py"))
 VERSION = re.search('^version = "(.*)"', (CHECKOUT / "Cargo.toml").read_text(), re.MULTILINE)[1]
 
 
@@ -100,13 +101,13 @@ class TestTheWheel:
         info = f"epcache-{VERSION}.dist-info"
         with zipfile.ZipFile(wheel_build.wheel()) as archive:
             assert sorted(archive.namelist()) == sorted(
-                [f"epcache/{name}" for name in MODULES]
+                MODULES
                 + [f"epcache-{VERSION}.data/scripts/epcache"]
                 + [f"{info}/{name}" for name in ("METADATA", "RECORD", "WHEEL")]
                 + [f"{info}/licenses/{name}" for name in ("LICENSE-APACHE", "LICENSE-MIT")]
             )
             for name in MODULES:
-                assert archive.read(f"epcache/{name}") == (CHECKOUT / "python/epcache" / name).read_bytes()
+                assert archive.read(name) == (SOURCES / name).read_bytes()
             for name in ("LICENSE-APACHE", "LICENSE-MIT"):
                 assert archive.read(f"{info}/licenses/{name}") == (CHECKOUT / name).read_bytes()
             modes = {entry.filename: entry.external_attr >> 16 & 0o777 for entry in archive.infolist()}
@@ -163,7 +164,7 @@ class TestTheSdist:
             with zipfile.ZipFile(wheel_build.wheel_from_sdist(interpreter)) as theirs:
                 assert sorted(ours.namelist()) == sorted(theirs.namelist())
                 for name in ours.namelist():
-                    if name.startswith("epcache/") or "/licenses/" in name or name.endswith("/METADATA"):
+                    if name in MODULES or "/licenses/" in name or name.endswith("/METADATA"):
                         assert ours.read(name) == theirs.read(name), name
         run(interpreter, "-m", "pip", "install", "--no-index", wheel_build.wheel_from_sdist(interpreter))
         assert run(interpreter, "-m", "epcache", "--version") == f"epcache {VERSION}\n"
@@ -255,7 +256,7 @@ class TestTheProgramOfThePackage:
             settings = [f"DESTDIR={root}", f"PYTHON_DIR={python_dir}", f"CARGO_TARGET_DIR={tmp_path}/target"]
             run("make", "-C", CHECKOUT, "install", *settings)
             site = root / python_dir.lstrip("/")
-            assert sorted(path.name for path in (site / "epcache").iterdir()) == MODULES
+            assert sorted(str(path.relative_to(site)) for path in site.glob("*/**/*.py")) == MODULES
             command = [INTERPRETERS["3.12"], "-m", "epcache"]
             variables = {**rival, "PYTHONPATH": str(site)}
             assert program_of(*command, env=variables) == str(root / "usr/bin/epcache")

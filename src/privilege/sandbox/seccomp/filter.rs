@@ -1,7 +1,7 @@
-//! Filters of system calls, as programs for the kernel (BPF).
+//! Compiles filters of system calls to programs for the kernel (BPF).
 //!
-//! A crate would do for all of this but for one thing: on kernels with the x32 ABI each call of x86_64
-//! has a second number, and a list of what is denied must cover those, too.
+//! Crates for this do not know x32. On kernels with that ABI each call of x86_64 has a second number, and a
+//! list of denied calls must cover those too.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -9,7 +9,7 @@ use std::mem::offset_of;
 
 use libc::{c_long, seccomp_data, sock_filter, sock_fprog};
 
-/// When a call of some number is denied.
+/// A condition on an argument of a call.
 #[derive(Debug, Clone, Copy)]
 pub enum If {
     /// The argument, masked, is this.
@@ -20,7 +20,7 @@ pub enum If {
     Given(usize),
 }
 
-/// A call that is denied when all conditions hold, by this error.
+/// Denies a call with an error when all conditions hold.
 #[derive(Debug, Clone)]
 pub struct Rule {
     pub call: c_long,
@@ -28,8 +28,8 @@ pub struct Rule {
     pub error: i32,
 }
 
-/// The program of some rules. Those that concern one call are tried in their order, and calls in the
-/// order of the first rule about each.
+/// A compiled list of rules. The rules about one call are tried in their order, and calls in the order
+/// of the first rule about each.
 #[derive(Debug)]
 pub struct Filter(Vec<sock_filter>);
 
@@ -41,9 +41,9 @@ const ARCHITECTURE: u32 = 0xc000_00b7;
 #[cfg(target_arch = "riscv64")]
 const ARCHITECTURE: u32 = 0xc000_00f3;
 
-/// From here on, the numbers of x86_64 are those of x32. Other architectures have none so high.
+/// On x86_64, numbers from here on belong to x32. Other architectures have no numbers so high.
 const X32: u32 = 0x4000_0000;
-/// What a tracer puts in the place of a call that is not to be made.
+/// The number that a tracer sets for a call that is to be skipped.
 const NO_CALL: u32 = u32::MAX;
 
 const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
@@ -52,13 +52,13 @@ const IF_EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
 const IF_AT_LEAST: u32 = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
 const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
 
-/// An operation of prctl(2) that no kernel knows, and what only our filter answers to it.
+/// An operation of prctl(2) that no kernel knows, and the error with which our filter answers it.
 const QUESTION: i32 = 0x6570_6361;
 const ANSWER: i32 = libc::EOWNERDEAD;
 
 impl Filter {
-    /// The program that denies what `rules` say, and every call of another ABI.
-    pub fn of(rules: &[Rule]) -> Self {
+    /// Compiles rules to a program that also denies every call of another ABI.
+    pub fn new(rules: &[Rule]) -> Self {
         let number = offset_of!(seccomp_data, nr);
         let mut program = vec![
             statement(LOAD, offset_of!(seccomp_data, arch)),
@@ -98,19 +98,19 @@ impl Filter {
     }
 }
 
-/// Whether a filter of ours is in force, and no kernel that only says so.
+/// Whether our filter is in force, whatever the kernel reported.
 pub fn answers() -> bool {
     // SAFETY: without a filter this is an invalid argument; nothing is changed.
     let answer = unsafe { libc::prctl(QUESTION, 0, 0, 0, 0) };
     answer == -1 && io::Error::last_os_error().raw_os_error() == Some(ANSWER)
 }
 
-/// What becomes of a call, by all rules about it. It ends here, so that a call that is made often is
-/// not held against the rules about others as well.
+/// Decides about one call by all rules about it, so that a frequent call is not compared with the rules
+/// about others.
 fn of_one_call(rules: Vec<&Rule>) -> Vec<sock_filter> {
     let mut body = Vec::new();
     for rule in &rules {
-        // From the last condition to the first, since each skips what follows where it does not hold.
+        // Built from the last condition to the first: each jumps over what follows where it does not hold.
         let mut tested = vec![fail(rule.error)];
         for condition in rule.when.iter().rev() {
             let mut next = test(*condition, length(&tested));
@@ -126,7 +126,7 @@ fn of_one_call(rules: Vec<&Rule>) -> Vec<sock_filter> {
     body
 }
 
-/// Goes on where the condition holds; otherwise skips `skipped` instructions.
+/// Continues where the condition holds; otherwise skips `skipped` instructions.
 fn test(condition: If, skipped: u8) -> Vec<sock_filter> {
     let masked = |argument, mask| {
         let load = statement(LOAD, argument_at(argument));
@@ -152,7 +152,7 @@ fn test(condition: If, skipped: u8) -> Vec<sock_filter> {
     }
 }
 
-/// The lower half of an argument: those that are looked at have no more, but for pointers.
+/// The offset of the lower half of an argument. Only pointers need the upper half as well.
 fn argument_at(number: usize) -> usize {
     offset_of!(seccomp_data, args) + 8 * number
 }
@@ -177,7 +177,7 @@ fn low(number: c_long) -> u32 {
     number as u32
 }
 
-/// Rules have a handful of conditions, so none is longer than a jump.
+/// The length of a jump over `program`. A call has few conditions, so it fits.
 fn length(program: &[sock_filter]) -> u8 {
     program.len() as u8
 }

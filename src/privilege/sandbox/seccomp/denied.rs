@@ -1,10 +1,10 @@
-//! What is denied, and why.
+//! The system calls that are denied, and why.
 
 use libc::{EPERM, c_long};
 
 use super::filter::{If, Rule};
 
-// Newer calls have the same number everywhere; the C library's crate may be older than they.
+// Newer calls have the same number everywhere; the libc crate may be older than they are.
 const OPENAT2: c_long = 437;
 const PROCESS_MADVISE: c_long = 440;
 const MOUNT_SETATTR: c_long = 442;
@@ -24,9 +24,8 @@ const KEXEC_FILE_LOAD: c_long = 294;
 #[cfg(not(target_arch = "riscv64"))]
 const KEXEC_FILE_LOAD: c_long = libc::SYS_kexec_file_load;
 
-/// Other processes, mounts, namespaces, and the kernel itself: nothing here needs them, whatever it
-/// does. Most are refused to a process without capabilities anyway, or ought to be; these are the calls
-/// in which mistakes of the kernel were found again and again.
+/// Calls about other processes, mounts, namespaces and the kernel itself, which nothing here needs. The
+/// kernel refuses most of them to a process without capabilities, but its checks have had many flaws.
 const TO_ALL: &[c_long] = &[
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
@@ -84,7 +83,7 @@ const TO_ALL: &[c_long] = &[
     libc::SYS_vhangup,
     libc::SYS_fanotify_init,
     MEMFD_SECRET,
-    // Landlock lets these pass, so whatever belongs to the user could be changed by its path.
+    // Landlock allows these, so all that belongs to the user could be changed by its path.
     libc::SYS_fchmodat,
     FCHMODAT2,
     libc::SYS_fchown,
@@ -115,8 +114,8 @@ const TO_ALL: &[c_long] = &[
     libc::SYS_iopl,
 ];
 
-/// Programs, processes and sockets. The answer goes over a socket that is there already, and messages
-/// go to the journal over one that is connected.
+/// Calls about programs, processes and sockets. The answer goes through a socket that is there already,
+/// and messages go to the journal through one that is connected.
 const TO_A_JOB: &[c_long] = &[
     libc::SYS_execve,
     libc::SYS_execveat,
@@ -157,7 +156,7 @@ const TO_A_JOB: &[c_long] = &[
     libc::SYS_creat,
 ];
 
-/// Requests to a terminal that put in what its user seems to have typed, or take it over.
+/// Requests that insert input into a terminal as if its user had typed it, or take the terminal over.
 const OF_TERMINALS: [u32; 3] = [0x5412, 0x541c, 0x5423]; // TIOCSTI, TIOCLINUX, TIOCSETD
 const F_SETOWN: u32 = 8;
 const F_SETOWN_EX: u32 = 15;
@@ -174,7 +173,7 @@ const NAMESPACES: [i32; 7] = [
 /// Set-user-id and set-group-id.
 const SET_ID: [u32; 2] = [0o4000, 0o2000];
 
-/// For a job of this program itself.
+/// The rules for a job of this program itself.
 pub fn to_a_job() -> Vec<Rule> {
     let mut rules = openings();
     rules.extend(always(TO_ALL));
@@ -183,20 +182,20 @@ pub fn to_a_job() -> Vec<Rule> {
     rules.push(on(libc::SYS_fchmod, [If::IsNot(1, 0o7777, 0o644), If::IsNot(1, 0o7777, 0o755)]));
     rules.push(on(libc::SYS_sendto, [If::Given(4)]));
     rules.push(on(libc::SYS_prlimit64, [If::Given(2)]));
-    // Only so that this process itself ends by it when there is no other way.
+    // abort(3) sends a signal to the process itself.
     rules.push(on(libc::SYS_tgkill, [If::IsNot(0, u32::MAX, std::process::id())]));
     for command in [F_SETOWN, F_SETOWN_EX] {
         rules.push(on(libc::SYS_fcntl, [If::Is(1, u32::MAX, command)]));
     }
-    // The kernel takes the mode of a new file from memory, where no filter sees it; set-user-id of
-    // root is not to be had. Whoever uses it must know kernels that don't have it.
+    // Its mode argument is in memory, where a filter can't see it, so root could make a set-user-id
+    // file. Callers of openat2 handle ENOSYS, since older kernels lack the call.
     if nix::unistd::geteuid().is_root() {
         rules.push(Rule { call: OPENAT2, when: Vec::new(), error: libc::ENOSYS });
     }
     rules
 }
 
-/// For another program, which does what it likes but changes nothing.
+/// The rules for another program, which may do anything but change files.
 pub fn to_a_program() -> Vec<Rule> {
     let mut rules = openings();
     rules.extend(always(TO_ALL));
@@ -206,12 +205,12 @@ pub fn to_a_program() -> Vec<Rule> {
     for namespace in NAMESPACES.map(|flag| flag as u32) {
         rules.push(on(libc::SYS_clone, [If::Is(0, namespace, namespace)]));
     }
-    // It takes its flags from memory; without it, the C library uses clone.
+    // Its flags are in memory, where a filter can't see them. Without it, the C library uses clone.
     rules.push(Rule { call: libc::SYS_clone3, when: Vec::new(), error: libc::ENOSYS });
     rules
 }
 
-/// What concerns the calls that are made most; first, since rules are tried one by one.
+/// The rules about the most frequent calls. They come first, since rules are tried one by one.
 fn openings() -> Vec<Rule> {
     let calls = [
         (libc::SYS_openat, 2),
@@ -222,7 +221,7 @@ fn openings() -> Vec<Rule> {
     for (call, flags) in calls {
         let truncates = libc::O_TRUNC as u32;
         let access = libc::O_ACCMODE as u32;
-        // Without the right to write, which is what Landlock asks about before ABI 3.
+        // Truncation without write access: Landlock before ABI 3 does not check that.
         rules.push(on(call, [If::Is(flags, truncates | access, truncates)]));
         let makes = [libc::O_CREAT, libc::O_TMPFILE & !libc::O_DIRECTORY].map(|flag| flag as u32);
         for makes in makes {

@@ -1,7 +1,7 @@
-"""What has been installed, upgraded and removed since the last look, for programs that keep running.
+"""Reports what has been installed, upgraded and removed while a program runs.
 
-A look at a directory in which nothing has changed is one `stat`. What a change is, and when it is
-reported, is in `_watched_directory` and `_watched_distribution`; docs/watcher.md is for users.
+A scan of a directory in which nothing has changed is one `stat`. `directory` and `distribution` define
+what counts as a change, and when it is reported. docs/watcher.md is for users.
 """
 
 import _thread
@@ -12,8 +12,8 @@ import time
 import weakref
 from collections import namedtuple
 
-from ._watched_directory import Installation, WatchedDirectory
-from ._watched_distribution import Moving, status
+from .directory import Directory, Installation
+from .distribution import ChangedDuringRead, status
 
 __all__ = ["Changes", "Installation", "Watcher"]
 
@@ -28,11 +28,11 @@ class Changes(namedtuple("Changes", "added updated removed", defaults=[(), (), (
 
 
 class Watcher:
-    """Tells what has changed in the directories of `path`, or of `sys.path` as it is at each look.
+    """Reports changes in the directories of `path`, or of `sys.path` as it is at each call.
 
-    What is there when the watcher is made is not reported (`installed` has it). What is in a
-    directory that comes to `sys.path` later is reported as added, what was in one that leaves it
-    as removed. Several threads may use one watcher; each change is reported to one of them.
+    Distributions that exist when the watcher is created are not reported (`installed` returns them).
+    Those in a directory that is added to `sys.path` later are reported as added, those in one that is
+    removed from it as removed. Threads may share a watcher; each change is reported to one of them.
     """
 
     def __init__(self, path=None):
@@ -41,42 +41,42 @@ class Watcher:
         self._path = None if path is None else list(path)
         self._entries = None
         self._directories = []
-        # Which directory is watched under which name, where several path entries lead to one.
+        # The directory by device and inode, where several path entries lead to one.
         self._owners = {}
         self._lock = _thread.RLock()
         _watchers.add(self)
         self.poll()
 
     def installed(self):
-        """What is installed by what has been reported so far, a tuple of `Installation`."""
+        """The state after all reports so far, a tuple of `Installation`."""
         with self._lock:
             return tuple(one for directory in self._directories for one in directory.installed())
 
     def poll(self):
-        """The `Changes` since the last call, or since the watcher was made."""
+        """The `Changes` since the last call, or since the watcher was created."""
         with self._lock:
             added, updated, removed = [], [], []
             entries = sys.path if self._path is None else self._path
             if entries != self._entries:
                 removed += self._follow(list(entries))
-            clock = time.monotonic()
+            clock = time.monotonic_ns()
             wall = time.time_ns()
-            looks = []
+            scans = []
             for place, directory in enumerate(self._directories):
                 try:
                     info = status(directory.site if directory.entry else ".")
-                except Moving:
+                except ChangedDuringRead:
                     continue
                 if info and not stat.S_ISDIR(info.st_mode):
                     info = None
-                if not directory.entry and _has_moved(directory, info):
+                if not directory.entry and _is_another(directory, info):
                     removed += self._leave(directory)
-                    directory = self._directories[place] = WatchedDirectory("", _working_directory())
+                    directory = self._directories[place] = Directory("", _working_directory())
                     directory.last = _identity(info)
                 if directory.identity and not (info and _identity(info) == directory.identity):
                     self._release(directory)
-                looks.append((directory, info))
-            for directory, info in looks:
+                scans.append((directory, info))
+            for directory, info in scans:
                 if info and not self._owns(directory, info):
                     info = None
                 changes = directory.poll(info, clock, wall)
@@ -87,10 +87,10 @@ class Watcher:
             return Changes(tuple(added), tuple(updated), tuple(removed))
 
     async def watch(self, interval=1.0):
-        """Yield `Changes` as they come, looking every `interval` seconds.
+        """Call `poll` every `interval` seconds, and yield the `Changes` that are not empty.
 
-        The look is taken in the thread of the event loop, so that a task that is cancelled while it
-        waits has missed nothing: the next `poll` or `watch` goes on from there.
+        The calls run in the thread of the event loop. A task that is cancelled while it waits loses no
+        change: the next `poll` or `watch` reports it.
         """
         import asyncio
 
@@ -101,17 +101,17 @@ class Watcher:
             await asyncio.sleep(interval)
 
     def _follow(self, entries):
-        """Watch what is on the path now; what was installed in the directories that left it."""
+        """Watch the current entries; the installations in directories that are no longer among them."""
         known = {directory.entry and directory.site: directory for directory in self._directories}
         wanted = {}
         for entry in entries:
             try:
                 name = os.fsdecode(entry)
             except TypeError:
-                # importlib passes over it, too.
+                # importlib skips it, too.
                 continue
             if name not in wanted:
-                wanted[name] = known.pop(name, None) or WatchedDirectory(entry, name or _working_directory())
+                wanted[name] = known.pop(name, None) or Directory(entry, name or _working_directory())
         self._entries = entries
         self._directories = list(wanted.values())
         return [one for directory in known.values() for one in self._leave(directory)]
@@ -126,7 +126,7 @@ class Watcher:
         directory.identity = None
 
     def _owns(self, directory, info):
-        """Whether the directory is watched under this name, and not under another."""
+        """Whether the directory is watched under this name and not under an earlier one."""
         identity = _identity(info)
         if directory.identity == identity:
             return True
@@ -142,8 +142,8 @@ def _identity(info):
     return info.st_dev, info.st_ino
 
 
-def _has_moved(directory, info):
-    """Whether the working directory is another; the kernel is asked for it only where that may be."""
+def _is_another(directory, info):
+    """Whether the working directory is another one. `os.getcwd` is called only if it may be."""
     identity = info and _identity(info)
     if identity == directory.last:
         return False
@@ -155,12 +155,12 @@ def _working_directory():
     try:
         return os.getcwd()
     except OSError:
-        # It has been deleted.
+        # It has been removed.
         return ""
 
 
-# A process that forks while another thread is looking would leave the child half a look, and a lock
-# that nobody holds.
+# All locks are held during a fork. Otherwise a scan of another thread would leave the child with half its
+# results and with a lock that no thread releases.
 _watchers = weakref.WeakSet()
 _held = {}
 
