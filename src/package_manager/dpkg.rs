@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::Database;
 
 /// The status of all packages, which is replaced at the end of each run.
-pub const DATABASES: &[Database] = &[Database::at("/var/lib/dpkg/status")];
+pub(super) const DATABASES: &[Database] = &[Database::at("/var/lib/dpkg/status")];
 
 /// The system whose packages changed, if it is not the running one. This is the only variable that a
 /// trigger honours: with `--force-script-chrootless`, dpkg runs scripts outside of the tree.

@@ -4,9 +4,9 @@
 //! incomplete, or name every file of the system. The databases are the witnesses of sealed indexes: each
 //! transaction changes one of those of its package manager.
 
-pub mod apk;
-pub mod dpkg;
-pub mod pacman;
+mod apk;
+pub(crate) mod dpkg;
+mod pacman;
 pub mod rpm;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,13 +17,13 @@ pub type Hints = BTreeMap<PathBuf, BTreeSet<Vec<u8>>>;
 
 /// The hints for one site directory.
 #[must_use]
-pub fn for_site(hints: &Hints, site: &Path) -> BTreeSet<Vec<u8>> {
+pub(crate) fn for_site(hints: &Hints, site: &Path) -> BTreeSet<Vec<u8>> {
     hints.get(site).cloned().unwrap_or_default()
 }
 
 /// A file or directory that every transaction of a package manager changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Database {
+pub(crate) struct Database {
     /// Its path in the system.
     pub path: &'static str,
     /// The write-ahead log that SQLite keeps beside it, or not. Then a transaction may change only the log.
@@ -38,6 +38,6 @@ impl Database {
 }
 
 /// The databases of all package managers.
-pub fn databases() -> impl Iterator<Item = &'static Database> {
+pub(crate) fn databases() -> impl Iterator<Item = &'static Database> {
     [apk::DATABASES, dpkg::DATABASES, pacman::DATABASES, rpm::DATABASES].into_iter().flatten()
 }

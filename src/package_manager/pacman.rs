@@ -3,4 +3,4 @@
 use super::Database;
 
 /// The directory with one subdirectory for each installed package and version.
-pub const DATABASES: &[Database] = &[Database::at("/var/lib/pacman/local")];
+pub(super) const DATABASES: &[Database] = &[Database::at("/var/lib/pacman/local")];

@@ -14,7 +14,7 @@ use super::{Database, Hints};
 use crate::metadata::name;
 
 /// The databases of all formats, in the directories that distributions of Linux have chosen.
-pub const DATABASES: &[Database] = &[
+pub(super) const DATABASES: &[Database] = &[
     Database { path: "/var/lib/rpm/rpmdb.sqlite", log: Some("/var/lib/rpm/rpmdb.sqlite-wal") },
     Database::at("/var/lib/rpm/Packages.db"),
     Database::at("/var/lib/rpm/Packages"),

@@ -11,14 +11,14 @@
 mod examine;
 mod outcome;
 mod reconcile;
-pub mod report;
+pub(crate) mod report;
 mod request;
-pub mod seal;
+pub(crate) mod seal;
 mod update;
 
 use std::time::Instant;
 
-pub use self::examine::{Examined, examine};
+pub(crate) use self::examine::{Examined, examine};
 pub use self::outcome::{Changes, Outcome};
 pub use self::reconcile::reconcile;
 use self::report::SiteReport;
@@ -68,7 +68,7 @@ fn write(target: &Target, system: &System, request: &Request, report: &mut SiteR
     result
 }
 
-/// Reports what [`write`] would do.
+/// Reports what a refresh would do.
 fn dry_run(target: &Target, system: &System, request: &Request, report: &mut SiteReport) -> Result<()> {
     let site = SiteDir::open(target.site.clone())?;
     examine(&site, system, request, |_, outcome| {

@@ -65,13 +65,13 @@ impl fmt::Display for SealError {
 
 /// Whether the kernel set the mtime when something changed, and no program did afterwards.
 #[must_use]
-pub fn is_kernel_mtime(stamp: Stamp) -> bool {
+pub(super) fn is_kernel_mtime(stamp: Stamp) -> bool {
     (0..=MAX_MTIME_LAG).contains(&stamp.ctime.saturating_sub(stamp.mtime)) && is_time(stamp.mtime / SECOND)
 }
 
 /// How long to wait until nothing in `index` is so young that a later change may get its time.
 #[must_use]
-pub fn time_to_wait(index: &Index<'_>, location: &Location, system: &System) -> Duration {
+pub(super) fn time_to_wait(index: &Index<'_>, location: &Location, system: &System) -> Duration {
     let young = index.distributions.iter().filter(|row| !row.settled).map(|row| row.stamps.newest_ctime());
     let databases = databases(location, system).into_iter().filter_map(|database| database.stat);
     let newest = young.chain(databases.map(|stat| Stamp::of(&stat).ctime)).fold(index.site.ctime, i64::max);
@@ -84,7 +84,7 @@ pub fn time_to_wait(index: &Index<'_>, location: &Location, system: &System) -> 
 ///
 /// # Errors
 /// When it can't have one.
-pub fn seal(
+pub(super) fn seal(
     index: &Index<'_>,
     names: u64,
     location: &Location,
@@ -122,7 +122,7 @@ pub fn seal(
 ///
 /// # Errors
 /// What has changed.
-pub fn prove(
+pub(super) fn prove(
     index: &Index<'_>,
     seal: &Seal<'_>,
     modified: i64,

@@ -2,7 +2,7 @@
 //! one ([`index_dir`]), removing those that no trigger updates ([`prune`]), making one stale ([`invalidate`]).
 
 pub mod index_dir;
-pub mod invalidate;
+pub(crate) mod invalidate;
 pub mod location;
-pub mod prune;
+pub(crate) mod prune;
 pub mod target;
