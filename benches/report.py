@@ -236,7 +236,7 @@ their numbers (epcache / `importlib.metadata`, both more than the bare interpret
 {times}
 ## Real programs
 
-Programs as they are, in an environment of {python} (`tests/programs` makes sure that they say the same):
+Programs as they are, in an environment of {python} (`tests/compat/programs` makes sure that they say the same):
 the processor's time of whole processes, without acceleration and with it, each first in turn; medians of
 {rounds} pairs. First with what they need alone ({few} distributions), then with more installed beside it
 ({many} distributions), none of which has a plugin for them. stevedore keeps a cache of its own, which

@@ -37,7 +37,11 @@ const MAX_LINE: u64 = 1 << 16;
 /// # Errors
 /// When the list can't be read to its end.
 pub fn hints(list: impl Read, sites: &[PathBuf]) -> io::Result<Hints> {
-    let mut list = io::BufReader::new(list.take(MAX_LIST));
+    hints_up_to(MAX_LIST, list, sites)
+}
+
+fn hints_up_to(limit: u64, list: impl Read, sites: &[PathBuf]) -> io::Result<Hints> {
+    let mut list = io::BufReader::new(list.take(limit));
     let mut hints = Hints::new();
     let mut line = Vec::new();
     loop {
@@ -92,8 +96,11 @@ mod tests {
     }
 
     #[test]
-    fn reading_an_endless_list_ends() {
+    fn an_endless_list_is_read_up_to_the_limit() {
         let sites = [PathBuf::from("/site")];
-        assert!(hints(io::repeat(b'x'), &sites).expect("readable").is_empty());
+        let limit = 16 * MAX_LINE;
+        assert!(hints_up_to(limit, io::repeat(b'x'), &sites).expect("readable").is_empty());
+        let list = b"/site/a.dist-info\n".chain(io::repeat(b'\n'));
+        assert_eq!(hints_up_to(limit, list, &sites).expect("readable")[&sites[0]].len(), 1);
     }
 }
