@@ -20,7 +20,7 @@ _MODULES = {
 _awaited = []
 
 
-def enable(*features):
+def enable(*features: str) -> None:
     """Wait for the modules of each feature; later calls add to earlier ones."""
     for feature in features:
         _awaited.extend(_MODULES.get(feature, ()))

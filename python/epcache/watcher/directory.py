@@ -25,12 +25,24 @@ from .import_caches import invalidate
 # pip renames a distribution that it is about to remove: one of these replaces its first characters.
 _RENAMED_BY_PIP = "~-.=%0123456789"
 
-Installation = namedtuple("Installation", "name version path site previous_version", defaults=[None])
-Installation.__doc__ = """An installed distribution.
+# Only type checkers see this: `typing` is slow to import.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple
 
-`path` is its ``.dist-info`` or ``.egg-info``, `site` the directory that holds it; `version` is None
-where nothing names one. `previous_version` is None except in `Changes.updated`.
-"""
+    class Installation(NamedTuple):
+        name: str
+        version: "str | None"
+        path: str
+        site: str
+        previous_version: "str | None" = None
+else:
+    Installation = namedtuple("Installation", "name version path site previous_version", defaults=[None])
+    Installation.__doc__ = """An installed distribution.
+
+    `path` is its ``.dist-info`` or ``.egg-info``, `site` the directory that holds it; `version` is None
+    where nothing names one. `previous_version` is None except in `Changes.updated`.
+    """
 
 
 class _Reported:
@@ -187,6 +199,7 @@ class Directory:
 
     def _forget(self, key):
         one = self._reported.pop(key).distribution
+        # Two names may have been reported of one distribution, if its metadata was edited.
         if not one.present and self._distributions.get(one.file_name) is one:
             del self._distributions[one.file_name]
 
