@@ -1,7 +1,7 @@
 """Reports what has been installed, upgraded and removed while a program runs.
 
 A scan of a directory in which nothing has changed is one `stat`. `directory` and `distribution` define
-what counts as a change, and when it is reported. docs/watcher.md is for users.
+what counts as a change, and when it is reported. docs/reference/watcher.md is for users.
 """
 
 import _thread
@@ -10,7 +10,7 @@ import stat
 import sys
 import time
 import weakref
-from collections import namedtuple
+from typing import NamedTuple
 
 from .directory import Directory, Installation
 from .distribution import ChangedDuringRead, status
@@ -18,23 +18,18 @@ from .distribution import ChangedDuringRead, status
 __all__ = ["Changes", "Installation", "Watcher"]
 
 
+# Only type checkers see this.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
-    from typing import NamedTuple
-
-    class _Lists(NamedTuple):
-        added: tuple[Installation, ...] = ()
-        updated: tuple[Installation, ...] = ()
-        removed: tuple[Installation, ...] = ()
-else:
-    _Lists = namedtuple("Changes", "added updated removed", defaults=[(), (), ()])
 
 
-class Changes(_Lists):
+class Changes(NamedTuple):
     """Three tuples of `Installation`; false if all of them are empty."""
 
-    __slots__ = ()
+    added: tuple[Installation, ...] = ()
+    updated: tuple[Installation, ...] = ()
+    removed: tuple[Installation, ...] = ()
 
     def __bool__(self) -> bool:
         return any(self)

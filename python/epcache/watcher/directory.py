@@ -15,7 +15,7 @@ Of several distributions of one name in a directory, the one that was completed 
 """
 
 import os
-from collections import namedtuple
+from typing import NamedTuple
 
 from .._limits import SETTLE_AFTER, UNFINISHED_AFTER
 from .._names import SYSTEM_CACHE, is_distribution
@@ -25,24 +25,19 @@ from .import_caches import invalidate
 # pip renames a distribution that it is about to remove: one of these replaces its first characters.
 _RENAMED_BY_PIP = "~-.=%0123456789"
 
-# Only type checkers see this: `typing` is slow to import.
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import NamedTuple
 
-    class Installation(NamedTuple):
-        name: str
-        version: "str | None"
-        path: str
-        site: str
-        previous_version: "str | None" = None
-else:
-    Installation = namedtuple("Installation", "name version path site previous_version", defaults=[None])
-    Installation.__doc__ = """An installed distribution.
+class Installation(NamedTuple):
+    """An installed distribution.
 
     `path` is its ``.dist-info`` or ``.egg-info``, `site` the directory that holds it; `version` is None
     where nothing names one. `previous_version` is None except in `Changes.updated`.
     """
+
+    name: str
+    version: "str | None"
+    path: str
+    site: str
+    previous_version: "str | None" = None
 
 
 class _Reported:
