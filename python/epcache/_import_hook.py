@@ -9,7 +9,7 @@ import sys
 ACCELERATED = ("importlib.metadata", "importlib_metadata")
 
 
-def accelerate():
+def accelerate() -> None:
     """Answer from indexes wherever this process uses ``importlib.metadata`` or ``importlib_metadata``.
 
     It can be called before those modules are imported or after. Until one of them is, nothing else
@@ -25,7 +25,7 @@ def accelerate():
             replace(module)
 
 
-def decelerate():
+def decelerate() -> None:
     """Undo `accelerate`, and what ``epcache enable --accelerate`` did for this process."""
     sys.meta_path[:] = [finder for finder in sys.meta_path if not _is_ours(finder)]
     if f"{__package__}._accelerate" in sys.modules:

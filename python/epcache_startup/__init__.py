@@ -10,6 +10,7 @@ This is a package because the byte code of a single module would lie in the site
 ``__pycache__`` there changes the directory's stamp, which makes its index stale.
 """
 
+import os
 import sys
 
 _MODULES = {
@@ -20,7 +21,7 @@ _MODULES = {
 _awaited = []
 
 
-def enable(*features):
+def enable(*features: str) -> None:
     """Wait for the modules of each feature; later calls add to earlier ones."""
     for feature in features:
         _awaited.extend(_MODULES.get(feature, ()))
@@ -48,7 +49,7 @@ def find_spec(name, path=None, target=None):
 
 def _finds_package():
     """Whether ``import epcache`` gives the package beside this one."""
-    beside = __file__.replace("epcache_startup", "epcache")
+    beside = os.path.join(os.path.dirname(os.path.dirname(__file__)), "epcache", "__init__.py")
     package = sys.modules.get("epcache")
     if package is not None:
         return getattr(package, "__file__", None) == beside

@@ -66,8 +66,10 @@ def bare(tmp_path_factory, python):
 
 @pytest.fixture
 def environment(tmp_path, bare):
-    shutil.copytree(bare, tmp_path / "venv", symlinks=True)
-    return Environment(tmp_path / "venv")
+    # The names of the packages in the path of the environment must not matter.
+    directory = tmp_path / "epcache_startup" / "epcache"
+    shutil.copytree(bare, directory, symlinks=True)
+    return Environment(directory)
 
 
 def test_two_site_directories_share_one_finder(environment, epcache, tmp_path):

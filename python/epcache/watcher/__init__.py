@@ -1,7 +1,7 @@
 """Reports what has been installed, upgraded and removed while a program runs.
 
 A scan of a directory in which nothing has changed is one `stat`. `directory` and `distribution` define
-what counts as a change, and when it is reported. docs/watcher.md is for users.
+what counts as a change, and when it is reported. docs/reference/watcher.md is for users.
 """
 
 import _thread
@@ -10,7 +10,7 @@ import stat
 import sys
 import time
 import weakref
-from collections import namedtuple
+from typing import NamedTuple
 
 from .directory import Directory, Installation
 from .distribution import ChangedDuringRead, status
@@ -18,12 +18,20 @@ from .distribution import ChangedDuringRead, status
 __all__ = ["Changes", "Installation", "Watcher"]
 
 
-class Changes(namedtuple("Changes", "added updated removed", defaults=[(), (), ()])):
+# Only type checkers see this.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+
+class Changes(NamedTuple):
     """Three tuples of `Installation`; false if all of them are empty."""
 
-    __slots__ = ()
+    added: tuple[Installation, ...] = ()
+    updated: tuple[Installation, ...] = ()
+    removed: tuple[Installation, ...] = ()
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return any(self)
 
 
@@ -35,7 +43,7 @@ class Watcher:
     removed from it as removed. Threads may share a watcher; each change is reported to one of them.
     """
 
-    def __init__(self, path=None):
+    def __init__(self, path: "Iterable[str | bytes | os.PathLike[str]] | None" = None) -> None:
         if isinstance(path, (str, bytes, os.PathLike)):
             raise TypeError(f"path is a list of directories, not {path!r}")
         self._path = None if path is None else list(path)
@@ -47,12 +55,12 @@ class Watcher:
         _watchers.add(self)
         self.poll()
 
-    def installed(self):
+    def installed(self) -> tuple[Installation, ...]:
         """The state after all reports so far, a tuple of `Installation`."""
         with self._lock:
             return tuple(one for directory in self._directories for one in directory.installed())
 
-    def poll(self):
+    def poll(self) -> Changes:
         """The `Changes` since the last call, or since the watcher was created."""
         with self._lock:
             added, updated, removed = [], [], []
@@ -86,7 +94,7 @@ class Watcher:
                     removed += changes[2]
             return Changes(tuple(added), tuple(updated), tuple(removed))
 
-    async def watch(self, interval=1.0):
+    async def watch(self, interval: float = 1.0) -> "AsyncIterator[Changes]":
         """Call `poll` every `interval` seconds, and yield the `Changes` that are not empty.
 
         The calls run in the thread of the event loop. A task that is cancelled while it waits loses no

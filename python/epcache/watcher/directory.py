@@ -15,7 +15,7 @@ Of several distributions of one name in a directory, the one that was completed 
 """
 
 import os
-from collections import namedtuple
+from typing import NamedTuple
 
 from .._limits import SETTLE_AFTER, UNFINISHED_AFTER
 from .._names import SYSTEM_CACHE, is_distribution
@@ -25,12 +25,19 @@ from .import_caches import invalidate
 # pip renames a distribution that it is about to remove: one of these replaces its first characters.
 _RENAMED_BY_PIP = "~-.=%0123456789"
 
-Installation = namedtuple("Installation", "name version path site previous_version", defaults=[None])
-Installation.__doc__ = """An installed distribution.
 
-`path` is its ``.dist-info`` or ``.egg-info``, `site` the directory that holds it; `version` is None
-where nothing names one. `previous_version` is None except in `Changes.updated`.
-"""
+class Installation(NamedTuple):
+    """An installed distribution.
+
+    `path` is its ``.dist-info`` or ``.egg-info``, `site` the directory that holds it; `version` is None
+    where nothing names one. `previous_version` is None except in `Changes.updated`.
+    """
+
+    name: str
+    version: "str | None"
+    path: str
+    site: str
+    previous_version: "str | None" = None
 
 
 class _Reported:
@@ -187,6 +194,7 @@ class Directory:
 
     def _forget(self, key):
         one = self._reported.pop(key).distribution
+        # Two names may have been reported of one distribution, if its metadata was edited.
         if not one.present and self._distributions.get(one.file_name) is one:
             del self._distributions[one.file_name]
 

@@ -152,33 +152,33 @@ class Distribution:
         self.order = (now.scan, self.stamps.own[1], self.file_name)
 
     def _read(self, path):
-        """Its name, version and the bytes of entry_points.txt, of files that still have the stamps."""
+        """Its name, version and the bytes of entry_points.txt."""
         stamps = self.stamps
         metadata = path
         if stamps.own != stamps.metadata:
             metadata = f"{path}/METADATA"
             if _file_stamp(metadata) != stamps.metadata:
                 metadata = f"{path}/PKG-INFO"
-        name, version = _name_and_version(path, read(metadata))
-        entry_points = read(f"{path}/entry_points.txt") if stamps.entry_points else None
-        if _file_stamp(metadata) != stamps.metadata:
-            raise ChangedDuringRead
-        if stamps.entry_points and _file_stamp(f"{path}/entry_points.txt") != stamps.entry_points:
-            raise ChangedDuringRead
+        entry_points = stamps.entry_points and _read_file(f"{path}/entry_points.txt", stamps.entry_points)
+        name, version = _name_and_version(path, _read_file(metadata, stamps.metadata))
         return name, version, entry_points
 
 
-def read(path):
-    """The bytes of a file; None where there is none that this process may read."""
+def _read_file(path, stamp):
+    """The bytes of a file that has this stamp; None if this process may not read it."""
+    text = None
     try:
         # Opening a FIFO would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
-            return file.read()
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return None
+            text = file.read()
+    except PermissionError:
+        pass
     except OSError:
         raise ChangedDuringRead from None
+    if _file_stamp(path) != stamp:
+        raise ChangedDuringRead
+    return text
 
 
 def _name_and_version(path, text):
