@@ -35,7 +35,28 @@ __all__ = [
 ]
 
 
-def entry_points(**params):
+# Only type checkers see this. Annotations are strings, so that nothing is imported for them.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
+    from typing import Any
+
+    from ._api import (
+        PackageNotFoundError,
+        distribution,
+        distributions,
+        files,
+        packages_distributions,
+        requires,
+    )
+    from ._confirm import TamperedIndexError
+    from ._light import version
+    from ._start import accelerate, decelerate
+    from ._warning import StaleIndexWarning
+    from ._watcher import Watcher
+
+
+def entry_points(**params: "Any") -> "EntryPoints":
     """Return the entry points of everything installed, as an `EntryPoints`.
 
     Keyword arguments select, as for `EntryPoints.select`: usually ``group`` and ``name``; each is
@@ -55,9 +76,9 @@ def entry_points(**params):
         group = None
     found = _plain_answer(group)
     if found is None:
-        from . import _discovery, _ours
+        from ._light import entry_points_of
 
-        found = _discovery.entry_points(_ours.FLAVOUR, group)
+        found = entry_points_of(group)
     return EntryPoints(found).select(**params)
 
 
@@ -73,19 +94,21 @@ _LAZY = {
     "files": "_api",
     "packages_distributions": "_api",
     "requires": "_api",
-    "version": "_api",
+    "version": "_light",
 }
 
 
-def __getattr__(name):
-    module = _LAZY.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = f"{__name__}.{module}"
-    __import__(module)  # without importlib, which may not have been imported
-    found = getattr(sys.modules[module], name)
-    globals()[name] = found
-    return found
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        module = _LAZY.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = f"{__name__}.{module}"
+        __import__(module)  # without importlib, which may not have been imported
+        found = getattr(sys.modules[module], name)
+        globals()[name] = found
+        return found
 
 
 # --- what an entry point is ---------------------------------------------------------------------
@@ -99,7 +122,7 @@ class EntryPoint:
     against the distribution's own file, and raises `TamperedIndexError` if it is not there.
     """
 
-    def __init__(self, name, value, group):
+    def __init__(self, name: str, value: str, group: str) -> None:
         self.__dict__.update(name=name, _value=value, group=group)
 
     @classmethod
@@ -112,7 +135,7 @@ class EntryPoint:
         attributes["group"] = group
         attributes["_index"] = index
         attributes["_row"] = row
-        if index.foreign:
+        if index.untrusted:
             attributes["_unconfirmed"] = True
         return self
 
@@ -125,15 +148,21 @@ class EntryPoint:
         self.__dict__["_dist"] = dist
         return self
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self):
         # So that isinstance() holds for the class of importlib.metadata too, without its import.
         # Where that is a tuple, which this is not, it would promise too much.
         native = getattr(sys.modules.get("importlib.metadata"), "EntryPoint", tuple)
         return EntryPoint if issubclass(native, tuple) else native
 
+    name: str
+    group: str
+    _value: str
+    _index: "Any"  # an `Index` or a `View`
+    _row: int
+
     @property
-    def value(self):
+    def value(self) -> str:
         """The object reference, as the distribution wrote it."""
         attributes = self.__dict__
         if "_unconfirmed" in attributes:
@@ -144,7 +173,7 @@ class EntryPoint:
         return attributes["_value"]
 
     @property
-    def dist(self):
+    def dist(self) -> "Distribution | None":
         """The `importlib.metadata.Distribution` that declares this.
 
         None if this object was made by hand, or if the distribution has been removed since.
@@ -165,23 +194,23 @@ class EntryPoint:
         return match(self.value)
 
     @property
-    def module(self):
+    def module(self) -> str:
         """The module that `load` imports."""
         return self._match().group("module")
 
     @property
-    def attr(self):
+    def attr(self) -> "str | None":
         """What `load` takes from the module, dotted; None for the module itself."""
         return self._match().group("attr")
 
     @property
-    def extras(self):
+    def extras(self) -> "list[str]":
         """The names between the brackets at the end of the value."""
         from ._reference import words
 
         return words(self._match().group("extras") or "")
 
-    def load(self):
+    def load(self) -> "Any":
         """Import the module and return it, or the attribute of it that the value names."""
         from importlib import import_module
 
@@ -192,7 +221,7 @@ class EntryPoint:
                 loaded = getattr(loaded, name)
         return loaded
 
-    def matches(self, **params):
+    def matches(self, **params: "Any") -> bool:
         """Whether each attribute named by a keyword equals the value given."""
         for param, wanted in params.items():
             if not (wanted == getattr(self, param)):
@@ -203,17 +232,17 @@ class EntryPoint:
         return self.name, self.value, self.group
 
     # Comparison goes by `_key`, so that entry points equal those of importlib.metadata.
-    def __lt__(self, other):
+    def __lt__(self, other: object) -> bool:
         if not hasattr(other, "_key"):
             return NotImplemented
         return self._key() < other._key()
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if not hasattr(other, "_key"):
             return NotImplemented
         return self._key() == other._key()
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash(self._key())
 
     def __setattr__(self, name, value):
@@ -233,37 +262,37 @@ def _restore(cls, name, value, group, dist):
     return cls(name, value, group)._for(dist)
 
 
-class EntryPoints(tuple):
+class EntryPoints(tuple[EntryPoint, ...]):
     """An immutable sequence of entry points."""
 
     __slots__ = ()
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self):
         # As for EntryPoint; before 3.12 it was a list, which this is not.
         native = getattr(sys.modules.get("importlib.metadata"), "EntryPoints", list)
         return native if issubclass(native, tuple) else EntryPoints
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> EntryPoint:  # type: ignore[override]
         """The first entry point of that name; KeyError if there is none."""
         for entry_point in self:
             if entry_point.matches(name=name):
                 return entry_point
         raise KeyError(name)
 
-    def select(self, **params):
+    def select(self, **params: "Any") -> "EntryPoints":
         """Those that match the given attributes (typically ``group`` and ``name``)."""
         if not params:
             return EntryPoints(self)
         return EntryPoints([ep for ep in self if ep.matches(**params)])
 
     @property
-    def names(self):
+    def names(self) -> "set[str]":
         """The set of all names."""
         return {ep.name for ep in self}
 
     @property
-    def groups(self):
+    def groups(self) -> "set[str]":
         """The set of all groups."""
         return {ep.group for ep in self}
 
@@ -327,8 +356,8 @@ def identity_of(info):
 class Index:
     """An index file, opened; `read_header` comes first."""
 
-    foreign = False  # whether it belongs to somebody whose word is not taken for code
-    lasting = True  # whether the directory's stamp tells of every later change
+    untrusted = False  # whether its owner could not have changed the distributions themselves
+    cacheable = True  # whether every later change shows in the directory's stamp
     seen = None  # the stamp that the directory has in this copy of a sealed tree
     ordered = True  # whether CPython finds the distributions in the order of `positions`
 
@@ -595,15 +624,15 @@ def open_index(path, site, site_owner):
 
 
 def distrust(index, site_owner):
-    """Why the file is not to be trusted, or None; also sets `foreign`."""
+    """Why the file is not to be trusted, or None; also sets `untrusted`."""
     file = index.file
     if file.st_mode & 0o170000 != 0o100000:
         return "is not a regular file"
     if file.st_mode & 0o022:
         return "may be written by others than its owner (mode %04o)" % (file.st_mode & 0o7777)
     owner = file.st_uid
-    index.foreign = owner != 0 and owner != posix.geteuid()
-    if not index.foreign or owner == site_owner:
+    index.untrusted = owner != 0 and owner != posix.geteuid()
+    if not index.untrusted or owner == site_owner:
         return None
     if index.path.startswith(SYSTEM_CACHE + "/") and owner == _uid_of_system_user():
         return None
@@ -661,12 +690,12 @@ def user_cache():
     return home.rstrip("/") + "/.cache/epcache" if home.startswith("/") else None
 
 
-# --- the plain case -----------------------------------------------------------------------------
+# --- the walk over sys.path ---------------------------------------------------------------------
 #
-# Every path entry is stat'ed, or opened, before anything of it is read, and an index has to record
-# the very stamp that was seen. Looking only once is enough, and the order does not matter: the bytes
-# behind an open index never change, and what they say is right for as long as the directory has the
-# recorded stamp. So the answer is that of the moment of the stat, which lies within the call.
+# Every path entry is stat'ed, or opened, before anything in it is read, and an index has to record
+# the very stamp that was seen. One look is enough, and the order does not matter: the bytes behind an
+# open index never change, and they are right for as long as the directory has the recorded stamp. So
+# the answer is that of the moment of the stat, which lies within the call.
 
 # ns. A change may leave the same stamp as one that came before it by less than this. The clock of FAT
 # moves every 2 s, and a file server's may differ from ours.
@@ -674,25 +703,134 @@ SETTLE_AFTER = 3_000_000_000
 # ns. A ctime before this proves nothing: such file systems keep no times.
 EPOCH_ENDS = 2_000_000_000
 
-_MOST = 500  # at most as many directories are remembered to be without distributions
+# Bytes. To list a directory of this size costs less than to look for an index in vain.
+_SMALL = 4096
+# So many directories are remembered to hold no distributions.
+_MOST = 500
 without_distributions = {}
 
-_known = None
+
+class NotPlain(Exception):
+    """The plain case does not cover what was found."""
 
 
-class Path:
-    """What the last walk over `sys.path` found, and by what it can be seen that it still holds."""
+class Scan:
+    """One walk over `sys.path`: what each entry holds, and the stamps that prove that it still does.
 
-    def __init__(self):
-        self.entries = list(sys.path)
+    This class alone is the plain case. What that does not cover ends the walk with `NotPlain`, in the
+    methods `other`, `indexed` and `unindexed`; `_scan.FullScan` overrides them.
+    """
+
+    def __init__(self, entries):
+        self.entries = list(entries)
         self.finders = list(sys.meta_path)
-        self.stamps = []  # of each entry, in the order of sys.path; None: neither file nor directory
-        self.lasting = True  # whether the stamps tell of every later change
+        self.stamps = []  # of each entry; None where there is nothing
+        self.cacheable = True  # whether every later change shows in the stamps
         self.indexes = []
-        self.answers = {}
+        self.answers = {}  # by group
+        self._without = {}
+
+    def walk(self):
+        """What holds the distributions of each entry, in their order; None for those without any."""
+        found = [None] * len(self.entries)
+        self.stamps = [None] * len(self.entries)
+        directories = []
+        first = -1
+        try:
+            for number, entry in enumerate(self.entries):
+                if not isinstance(entry, str) or entry.rpartition("/")[2].lower().endswith(".egg"):
+                    found[number] = self.other(entry)
+                    continue
+                try:
+                    if number == 0:
+                        # A program's own directory: most likely small, and then it will be listed.
+                        first = _open_to_list(entry)
+                    info = posix.fstat(first) if first >= 0 and number == 0 else posix.stat(entry or ".")
+                except OSError:
+                    continue
+                except ValueError:
+                    found[number] = self.other(entry)
+                    continue
+                self.stamps[number] = stamp_of(info)
+                if info.st_mode & 0o170000 == 0o040000:
+                    directories.append((number, entry, info))
+                else:
+                    self.cacheable = False
+                    if info.st_mode & 0o170000 == 0o100000:
+                        found[number] = self.other(entry)
+            # From the end: there are the site directories, whose index may know those in front of them.
+            for number, entry, info in reversed(directories):
+                found[number] = self.directory(entry, info, first if number == 0 else -1)
+        finally:
+            if first >= 0:
+                posix.close(first)
+        return found
+
+    def directory(self, entry, info, descriptor):
+        """What holds the distributions of a directory; `descriptor` is negative where it is not open."""
+        if stamp_of(info) in (without_distributions.get(entry), self._without.get(entry)):
+            return None
+        names = None
+        if descriptor >= 0 and info.st_size <= _SMALL:
+            names = posix.listdir(descriptor)
+            if self._is_without_distributions(entry, info, names):
+                return None
+        found = self.indexed(entry, info) if entry else None
+        if found is None:
+            if names is None:
+                names = posix.listdir(entry or ".")
+                if self._is_without_distributions(entry, info, names):
+                    return None
+            found = self.unindexed(entry, info, names)
+        return found
+
+    def _is_without_distributions(self, entry, info, names):
+        if holds_distributions(names):
+            return False
+        self.cacheable = remember_without_distributions(entry, info) and self.cacheable
+        return True
+
+    def other(self, entry):
+        """What stands for an entry that only `importlib.metadata` can read, such as a zip file."""
+        raise NotPlain
+
+    def indexed(self, entry, info):
+        """What the index of a directory gives; None where there is none."""
+        if self.indexes:
+            return None
+        for place in places(entry):
+            index = open_index(place, entry, info.st_uid)
+            if index is not None:
+                self.indexes.append(index)
+                if (
+                    index.unsettled
+                    or index.opaque
+                    or index.duplicates
+                    or not self._proves(index, entry, info)
+                ):
+                    raise NotPlain
+                self._without = index.without
+                return index
+        return None
+
+    def _proves(self, index, entry, info):
+        if not index.settled:
+            return False
+        if index.sealed and (index.site != stamp_of(info) or index.has_witnesses()):
+            from ._sealed import proof
+
+            if proof(index, entry, info) is not None:
+                return False
+            self.cacheable = self.cacheable and index.cacheable
+            return index.ordered
+        return index.site == stamp_of(info)
+
+    def unindexed(self, entry, info, names):
+        """What the listing of a directory gives, which has distributions and no usable index."""
+        raise NotPlain
 
     def holds(self):
-        """Whether all that it is from is still on disk, unchanged."""
+        """Whether all that was found is still on disk, unchanged."""
         if sys.path != self.entries or sys.meta_path != self.finders:
             return False
         for entry, stamp in zip(self.entries, self.stamps):
@@ -708,21 +846,73 @@ class Path:
             return False
 
 
+def _open_to_list(entry):
+    try:
+        return posix.open(entry or ".", posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
+    except PermissionError:
+        return -1
+
+
+def searches_sys_path(finder):
+    """Whether this is the standard finder, or the one by which importlib_metadata replaces it."""
+    return module_of_finder(finder) is not None
+
+
+def module_of_finder(finder):
+    """The name of the module whose distributions a finder for `sys.path` makes; None for others."""
+    kind = finder if isinstance(finder, type) else type(finder)
+    if (kind.__module__, kind.__name__) == ("_frozen_importlib_external", "PathFinder"):
+        return "importlib.metadata"
+    if (kind.__module__, kind.__name__) == ("importlib_metadata", "MetadataPathFinder"):
+        return "importlib_metadata"
+    return None
+
+
+def holds_distributions(names):
+    """Whether there is a distribution among the names of a listing."""
+    # No name has a slash, so this is one look at all their ends.
+    ends = "/".join(names).lower() + "/"
+    return ".dist-info/" in ends or ".egg-info/" in ends
+
+
+def is_repeatable(mtime, ctime):
+    """Whether a later change may leave a directory with these times as well."""
+    return ctime < EPOCH_ENDS or time.time_ns() - max(mtime, ctime) <= SETTLE_AFTER
+
+
+def remember_without_distributions(entry, info):
+    """Note that a directory holds none, for later calls in this process.
+
+    False if its stamp may be that of a later change, too.
+    """
+    if is_repeatable(info.st_mtime_ns, info.st_ctime_ns):
+        return False
+    if entry:
+        if len(without_distributions) >= _MOST:
+            without_distributions.clear()
+        without_distributions[entry] = stamp_of(info)
+    return True
+
+
+# --- the plain case -----------------------------------------------------------------------------
+
+_known = None
+
+
 def _plain_answer(group):
-    """The entry points of a group, or of all if it is None, as a list; None where that takes more than
-    the plain case."""
+    """The entry points of a group, of all groups if it is None; None if this is not the plain case."""
     global _known
     if environment("EPCACHE") not in (None, "", "warn"):
         return None
     known = _known
-    if known is not None and known.lasting and known.holds():
+    if known is not None and known.cacheable and known.holds():
         found = known.answers.get(group)
         if found is not None:
             return found
         if not all(index.take_whole() for index in known.indexes):
             known = None
     else:
-        known = _walk_again(known)
+        known = _scan_again(known)
         found = None if known is None else known.answers.get(group)
     try:
         if known is None:
@@ -744,9 +934,9 @@ def _plain_answer(group):
     return found
 
 
-def _walk_again(known):
-    """What is on `sys.path`, with what has been answered already if that is still from these files."""
-    found = _walk()
+def _scan_again(known):
+    """What is on `sys.path`, with the answers known so far if they are still from these files."""
+    found = _plain_scan()
     if found is not None and known is not None:
         if [(index.path, index.identity) for index in known.indexes] == [
             (index.path, index.identity) for index in found.indexes
@@ -755,109 +945,18 @@ def _walk_again(known):
     return found
 
 
-def _walk():
-    """What is on `sys.path`; None if it is anything but plain."""
-    finders = [finder for finder in sys.meta_path if hasattr(finder, "find_distributions")]
+def _plain_scan():
+    """What is on `sys.path`; None if this is not the plain case."""
+    scan = Scan(sys.path)
+    finders = [finder for finder in scan.finders if hasattr(finder, "find_distributions")]
     if not finders:
-        return Path()
+        return scan
     if len(finders) != 1 or not searches_sys_path(finders[0]):
         return None
-    path = Path()
-    directories = []
-    first = -1
     try:
-        for number, entry in enumerate(path.entries):
-            if type(entry) is not str or entry.rpartition("/")[2].lower().endswith(".egg"):
-                return None
-            try:
-                if number:
-                    info = posix.stat(entry or ".")
-                else:
-                    # Where a program's own file is: a directory that will most likely be listed.
-                    first = posix.open(entry or ".", posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
-                    info = posix.fstat(first)
-            except (FileNotFoundError, NotADirectoryError):
-                path.stamps.append(None)
-                continue
-            if info.st_mode & 0o170000 != 0o040000:
-                return None
-            path.stamps.append(stamp_of(info))
-            directories.append((number, entry, info))
-        # From the end: there are the site directories, whose index may know of those in front.
-        for number, entry, info in reversed(directories):
-            if not _take_directory(path, entry, info, first if number == 0 else -1):
-                break
-        else:
-            return path
-    except (OSError, ValueError, Unusable):
-        pass
-    finally:
-        if first >= 0:
-            posix.close(first)
-    for index in path.indexes:
-        index.close()
-    return None
-
-
-def _take_directory(path, entry, info, descriptor):
-    """Add a directory to what is known; False if more has to be looked at."""
-    stamp = stamp_of(info)
-    if without_distributions.get(entry) == stamp:
-        return True
-    if path.indexes and path.indexes[0].without.get(entry) == stamp:
-        return True
-    # A small one is listed at once: that costs less than looking for an index in vain.
-    small = descriptor >= 0 and info.st_size <= 4096
-    if small and not holds_distributions(posix.listdir(descriptor)):
-        path.lasting = remember_without_distributions(entry, info) and path.lasting
-        return True
-    if not path.indexes and entry:
-        for place in places(entry):
-            index = open_index(place, entry, info.st_uid)
-            if index is not None:
-                path.indexes.append(index)
-                plain = index.settled and not (index.unsettled or index.opaque or index.duplicates)
-                if plain and index.sealed and (index.site != stamp or index.has_witnesses()):
-                    from ._sealed import proof
-
-                    plain = proof(index, entry, info) is None and index.ordered
-                    path.lasting = path.lasting and index.lasting
-                    return plain
-                return plain and index.site == stamp
-    if small or holds_distributions(posix.listdir(entry or ".")):
-        return False
-    path.lasting = remember_without_distributions(entry, info) and path.lasting
-    return True
-
-
-def searches_sys_path(finder):
-    """Whether this is the standard finder, or the one by which importlib_metadata replaces it."""
-    kind = finder if isinstance(finder, type) else type(finder)
-    return (kind.__module__, kind.__name__) in (
-        ("_frozen_importlib_external", "PathFinder"),
-        ("importlib_metadata", "MetadataPathFinder"),
-    )
-
-
-def holds_distributions(names):
-    """Whether there is a distribution among the names of a listing."""
-    # No name holds a slash, so this is one look at all their ends.
-    ends = "/".join(names).lower() + "/"
-    return ".dist-info/" in ends or ".egg-info/" in ends
-
-
-def is_repeatable(mtime, ctime):
-    """Whether a later change may leave a directory with these times as well."""
-    return ctime < EPOCH_ENDS or time.time_ns() - max(mtime, ctime) <= SETTLE_AFTER
-
-
-def remember_without_distributions(entry, info):
-    """Note that a directory holds none, for later calls in this process; False if its stamp may be that
-    of a later change, too."""
-    if is_repeatable(info.st_mtime_ns, info.st_ctime_ns):
-        return False
-    if entry:
-        if len(without_distributions) >= _MOST:
-            without_distributions.clear()
-        without_distributions[entry] = stamp_of(info)
-    return True
+        scan.walk()
+    except (OSError, ValueError, Unusable, NotPlain):
+        for index in scan.indexes:
+            index.close()
+        return None
+    return scan

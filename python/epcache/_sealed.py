@@ -19,20 +19,20 @@ def proof(index, entry, info):
     """None if the index describes the directory, whose `stat` is `info`; otherwise why it does not.
 
     Then the order of its distributions is that of this copy from now on, and it says whether the stamp
-    of the directory tells of every later change (`lasting`).
+    of the directory tells of every later change (`cacheable`).
     """
     given, names, witnesses = _recorded(index)
-    moved = "packages have changed since it was sealed"
+    changed = "packages have changed since it was sealed"
     if stamp_of(info) == index.site:
         # Not a copy. But package managers replace files without the directory moving.
-        index.lasting = not witnesses
-        return None if all(_stands(*witness) for witness in witnesses) else moved
+        index.cacheable = not witnesses
+        return None if all(_is_as_recorded(*witness) for witness in witnesses) else changed
     if not _same(given, index.file.st_mtime_ns // _SECOND):
         return "files have been given other times since it was sealed"
     if not _same(index.site[0] // _SECOND, info.st_mtime_ns // _SECOND):
         return "the directory has changed since it was sealed"
-    if not all(_stands(*witness) for witness in witnesses):
-        return moved
+    if not all(_is_as_recorded(*witness) for witness in witnesses):
+        return changed
     try:
         listing = posix.listdir(entry)
         again = posix.stat(entry)
@@ -44,7 +44,9 @@ def proof(index, entry, info):
     index.seen = stamp_of(info)
     if stamp_of(again) != index.seen:
         return "the directory has just changed"
-    index.lasting = not witnesses and time.time_ns() - max(info.st_mtime_ns, info.st_ctime_ns) > SETTLE_AFTER
+    index.cacheable = (
+        not witnesses and time.time_ns() - max(info.st_mtime_ns, info.st_ctime_ns) > SETTLE_AFTER
+    )
     return None
 
 
@@ -63,7 +65,7 @@ def _same(recorded, found):
     return min(recorded, found) > 1 and -1 <= recorded - found <= 1
 
 
-def _stands(path, recorded):
+def _is_as_recorded(path, recorded):
     try:
         info = posix.stat(path)
     except (FileNotFoundError, NotADirectoryError):

@@ -10,9 +10,8 @@ that the index knows not to be there can't have been added without moving the di
 import posix
 
 from . import stamp_of
-from ._completeness import is_finished
 from ._limits import SETTLE_AFTER, UNFINISHED_AFTER
-from ._names import FILE_LISTS, SUFFIXES, has_stem, is_distribution, metadata_file, stem
+from ._names import FILE_LISTS, SUFFIXES, has_stem, is_distribution, metadata_file, normalized, stem
 from ._table import ENTRY_POINTS, METADATA, Table
 
 TOP_LEVEL = 3
@@ -42,11 +41,11 @@ class View:
         self._proofs = {}
         self._itself = [None] * len(names)
         self._stems = None
-        self.lasting = index is not None and listing is None and not unsettled
+        self.cacheable = index is not None and listing is None and not unsettled
         self.stamp = None  # of the directory, while this is kept for as long as it has it
-        self.trouble = None  # what there is to tell of it, as often as it is used
-        self.made = {}  # whatever is kept with it, by who keeps it
-        self.moved = None  # the first distribution that is not as its index says, to its surprise
+        self.warning = None  # what there is to tell of it, as often as it is used
+        self.cache = {}  # whatever is kept with it, by who keeps it
+        self.changed = None  # the first distribution that is not as its index says, to its surprise
 
     @classmethod
     def listed(cls, entry, listing):
@@ -86,7 +85,7 @@ class View:
             if self.table.top_level(row)[2] != "opaque" and self.row(item, TOP_LEVEL) != row:
                 return
         self._unsettled = frozenset()
-        self.lasting = True
+        self.cacheable = True
 
     def _is_complete(self, item, row):
         """Whether nothing is missing that an installer may still write."""
@@ -100,12 +99,14 @@ class View:
         except OSError:
             files = _stamp(f"{path}/installed-files.txt")
             return files is not None and files[3] > 0
+        from ._completeness import is_finished
+
         return is_finished(installer, _stamp(f"{path}/RECORD"))
 
     def again(self):
         """The same, with nothing kept with it."""
         view = View.__new__(View)
-        view.__dict__.update(self.__dict__, made={})
+        view.__dict__.update(self.__dict__, cache={})
         return view
 
     def stems(self):
@@ -138,17 +139,17 @@ class View:
         plain = not {"", "_"} & stems.keys() and all(name.endswith(SUFFIXES) for name in self.names)
         return plain and len(stems) == len(self.names)
 
-    def key(self, item, flavour):
-        """By what two distributions are the same for `entry_points()`."""
+    def named(self, name):
+        """The places of the distributions of that name."""
+        return self.stems().get(normalized(name), ())
+
+    def key(self, item):
+        """What `entry_points()` compares two distributions by; empty where only the metadata has it."""
         name = self.names[item]
-        key = stem(name) if has_stem(name) else ""
-        if not key:
-            # Of the metadata then.
-            row = self.row(item, METADATA)
-            key = "" if row is None else self.table.key(row)
-        if not key:
-            key = flavour.own_key(flavour.distribution(self, item))
-        return key
+        if has_stem(name) and stem(name):
+            return stem(name)
+        row = self.row(item, METADATA)
+        return "" if row is None else self.table.key(row)
 
     def row(self, item, source):
         """The row that describes this source of the distribution as it is on disk; None: ask the disk."""
@@ -167,10 +168,10 @@ class View:
         if proofs[item] is None:
             proofs[item] = self._proves(item, row, source)
             if self._listing is None and not proofs[item]:
-                self.moved = self.moved or self.names[item]
+                self.changed = self.changed or self.names[item]
         return row if proofs[item] else None
 
-    def has_moved(self, row):
+    def has_changed(self, row):
         """Whether a distribution is by now another than the one that the index has its entry points of."""
         name = self.names[self.rows.index(row)]
         itself, _, entry_points = self.table.stamps(row)
@@ -237,7 +238,7 @@ class View:
         if kind == "declared" or self._listing is None:
             return True
         # What was inferred is from files whose coming and going is seen in the directory alone.
-        there = self.made.setdefault("listing", frozenset(self._listing))
+        there = self.cache.setdefault("listing", frozenset(self._listing))
         return all(name.rstrip("/") in there for name in names) and not any(
             name.rstrip("/") in there for name in self.table.missing(row)
         )

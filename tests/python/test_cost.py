@@ -10,7 +10,7 @@ import epcache
 import index_writer
 import pytest
 from environments import add
-from epcache import _path, _view
+from epcache import _scan, _view
 
 
 class Recorder:
@@ -35,7 +35,7 @@ class Recorder:
 @pytest.fixture
 def calls(monkeypatch):
     recorder = Recorder(posix)
-    for module in (epcache, _path, _view):
+    for module in (epcache, _scan, _view):
         monkeypatch.setattr(module, "posix", recorder)
     return recorder.calls
 

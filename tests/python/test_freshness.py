@@ -17,7 +17,7 @@ import index_writer
 import pytest
 import warned
 from environments import add
-from epcache import _path, _view
+from epcache import _scan, _view
 
 
 @pytest.fixture
@@ -286,7 +286,7 @@ def test_trusting_the_mtime_alone_would_not_pass_these_tests(site, monkeypatch):
 
     real = epcache.stamp_of
     monkeypatch.setattr(epcache, "stamp_of", naive)
-    monkeypatch.setattr(_path, "stamp_of", naive)
+    monkeypatch.setattr(_scan, "stamp_of", naive)
     assert answer(group="g") == (["foo:a"], [])
 
 
