@@ -1,15 +1,14 @@
 """Metadata of installed distributions, from an index where that is provably right.
 
 The functions are those of ``importlib.metadata``. Where a site directory has an index (``epcache
-refresh``) that describes what is on disk now, the answer comes from it and costs one small read;
-where the index is stale, only what has changed is read from the disk; where there is none, all of it.
+refresh``) that describes what is on disk now, the answer comes from it and costs one small read.
+Where the index is stale, only what has changed is read from the disk; where there is none, all of it.
 ``accelerate()`` gives the same speed to programs that call ``importlib.metadata`` itself.
 
-This file is all that runs when a group of entry points is asked for and nothing is out of the
-ordinary: one index, fresh, and no distribution of the same name elsewhere on the path. It is one
-file, and imports nothing that a bare interpreter does not have, because each module of a package
-costs four to seven looks at the disk to import, and the whole answer costs about as many. Whatever
-is out of the ordinary is left to `_discovery`.
+This file alone answers in the *plain case*: one index, fresh, and no distribution of the same name
+elsewhere on the path. It imports nothing that a bare interpreter does not have. The reason is cost:
+to import a module of a package takes four to seven system calls, and the whole answer takes about as
+many. Every other case is left to `_discovery`.
 """
 
 import posix
@@ -66,9 +65,9 @@ def entry_points(**params: "Any") -> "EntryPoints":
     even if it has no entry points. What a distribution's ``entry_points.txt`` makes
     ``importlib.metadata`` raise, this raises too.
     """
-    # With these parameters alone, what is compared are strings: an entry point outside the group can
-    # neither match nor raise. Any other parameter goes through all entry points, in the order in
-    # which CPython would compare them.
+    # With these parameters only strings are compared, so an entry point outside the group can neither
+    # match nor raise. Any other parameter needs all entry points, in the order in which CPython would
+    # compare them.
     group = params.get("group")
     if type(group) is str and params.keys() <= {"group", "name", "value"}:
         del params["group"]
@@ -115,19 +114,25 @@ if not TYPE_CHECKING:
 
 
 class EntryPoint:
-    """A named object that a distribution offers to whoever asks for its group.
+    """A named object that a distribution offers in a group.
 
-    It behaves as that of CPython 3.12, on every version. `dist` is looked up when it is asked for.
+    It behaves as that of CPython 3.12, on every version. `dist` is looked up when it is used.
     Where the index belongs to neither root nor this user, the first use of `value` confirms it
-    against the distribution's own file, and raises `TamperedIndexError` if it is not there.
+    by the distribution's own file, and raises `TamperedIndexError` if it is not there.
     """
+
+    name: str
+    group: str
+    _value: str
+    _index: "Any"  # an `Index` or a `View`
+    _row: int  # in the index, or the place in the view
 
     def __init__(self, name: str, value: str, group: str) -> None:
         self.__dict__.update(name=name, _value=value, group=group)
 
     @classmethod
     def _of(cls, name, value, group, index, row):
-        """An entry point whose distribution is looked up in the index if somebody asks."""
+        """An entry point whose distribution is looked up in the index when it is used."""
         self = cls.__new__(cls)
         attributes = self.__dict__
         attributes["name"] = name
@@ -140,26 +145,21 @@ class EntryPoint:
         return self
 
     def _at(self, view, item):
-        """The same, with the distribution that is in that place of a `View`."""
+        """Set the distribution: the one in that place of a `View`. Returns self."""
         self.__dict__.update(_index=view, _row=item)
         return self
 
     def _for(self, dist):
+        """Set the distribution. Returns self."""
         self.__dict__["_dist"] = dist
         return self
 
     @property  # type: ignore[misc]
     def __class__(self):
-        # So that isinstance() holds for the class of importlib.metadata too, without its import.
-        # Where that is a tuple, which this is not, it would promise too much.
+        # Makes isinstance() hold for the class of importlib.metadata too, without importing that. Not
+        # where that is a tuple, which this is not.
         native = getattr(sys.modules.get("importlib.metadata"), "EntryPoint", tuple)
         return EntryPoint if issubclass(native, tuple) else native
-
-    name: str
-    group: str
-    _value: str
-    _index: "Any"  # an `Index` or a `View`
-    _row: int
 
     @property
     def value(self) -> str:
@@ -200,7 +200,7 @@ class EntryPoint:
 
     @property
     def attr(self) -> "str | None":
-        """What `load` takes from the module, dotted; None for the module itself."""
+        """The attribute of the module that `load` returns, dotted; None for the module itself."""
         return self._match().group("attr")
 
     @property
@@ -269,7 +269,7 @@ class EntryPoints(tuple[EntryPoint, ...]):
 
     @property  # type: ignore[misc]
     def __class__(self):
-        # As for EntryPoint; before 3.12 it was a list, which this is not.
+        # As for EntryPoint. Before 3.12 the class of importlib.metadata was a list, which this is not.
         native = getattr(sys.modules.get("importlib.metadata"), "EntryPoints", list)
         return native if issubclass(native, tuple) else EntryPoints
 
@@ -302,19 +302,20 @@ class EntryPoints(tuple[EntryPoint, ...]):
 
 # --- the index file (docs/index-format.md) ------------------------------------------------------
 #
-# An index is never written to once it is in place, only replaced by another file. All that is read
-# through one descriptor therefore belongs together, whenever it is read.
+# An index in its place is never written to, only replaced by another file. So everything that is read
+# through one descriptor belongs together, whenever it is read.
 
 _MAGIC = b"epcache-index "
 _VERSION = b"1\n"
 _PREFIX = 51  # the magic line and the line of lengths
 _END = b"end\n"
 _FIRST_READ = 8192  # holds the header of a site directory with some 200 groups
-_PRIME = 1073741789
-_BLOCK = 3840
+_PRIME = 1073741789  # of the checksums
+_BLOCK = 3840  # bytes that are added to a checksum at once, so many that it is fastest
 _FACTOR = pow(256, _BLOCK, _PRIME)
+_LONGEST_PATH = 4000  # bytes; a cache can't mirror a longer path, since the kernel's limit is 4096
 
-# A file must not be opened through a link, and a FIFO must not make us wait.
+# Links are not followed, and a FIFO does not block.
 _FLAGS = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOFOLLOW | posix.O_NOCTTY
 
 SUFFIXES = (".dist-info", ".egg-info")  # of the names of distributions, in any case
@@ -332,8 +333,10 @@ class Unusable(Exception):
 
 
 def checked(method):
-    # What passes the checks can still have been written by a faulty program. Then some number is
-    # not one, or leads nowhere; whatever that raises, the file is no good.
+    """Make a method raise `Unusable` for whatever the content of a file makes it raise."""
+
+    # A file with right checksums can still have been written by a faulty program. Whatever its content
+    # raises here means that it can't be used.
     def call(self, *arguments):
         try:
             return method(self, *arguments)
@@ -344,12 +347,12 @@ def checked(method):
 
 
 def stamp_of(info):
-    """What tells one state of a file from another: mtime, ctime (ns), inode, size."""
+    """The stamp of a file: mtime, ctime (ns), inode, size. Stamps are compared for equality only."""
     return info.st_mtime_ns, info.st_ctime_ns, info.st_ino, info.st_size
 
 
 def identity_of(info):
-    """What tells one file from another that has been put in its place."""
+    """What differs between a file and another that has replaced it."""
     return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
 
 
@@ -380,11 +383,11 @@ class Index:
 
     @checked
     def read_header(self):
-        """Check the header and take in all of it but the groups.
+        """Check the header and parse all of it but the groups.
 
         Sets `site` (the stamp), `settled`, `count`, the sets of rows `unsettled`, `duplicates` and
-        `opaque`, `sealed` (see `_sealed`), and `without`: the stamps of directories without distributions,
-        by path.
+        `opaque`, `sealed` (see `_sealed`), and `without`: by path the stamps of directories that hold
+        no distributions.
         """
         size = self.file.st_size
         head = posix.pread(self._fd, _FIRST_READ, 0)
@@ -395,8 +398,8 @@ class Index:
         if head[len(_MAGIC) : len(_MAGIC) + len(_VERSION)] != _VERSION:
             raise self.unusable("is of a version that this reader does not know")
         line = head[16:_PREFIX]
-        total, length, check = line[:12], line[13:23], line[24:34]
-        if not (total.isdigit() and length.isdigit() and check.isdigit() and line[12::11] == b"  \n"):
+        total, length, checksum = line[:12], line[13:23], line[24:34]
+        if not (total.isdigit() and length.isdigit() and checksum.isdigit() and line[12::11] == b"  \n"):
             raise self.unusable()
         length = int(length)
         if int(total) != size or posix.pread(self._fd, 4, size - 4) != _END:
@@ -406,7 +409,7 @@ class Index:
         if length > len(head):
             head = self._read(0, length)
         self._head = head = head[:length]
-        self._verify(head[_PREFIX:], int(check))
+        self._verify(head[_PREFIX:], int(checksum))
         if head[-1:] != b"\n":
             raise self.unusable()
 
@@ -434,7 +437,7 @@ class Index:
         self.sealed = rows.get(b"sealed")
 
     def has_witnesses(self):
-        """Whether files outside of the directory have to be looked at as well."""
+        """Whether the proof of a sealed index needs files outside of the directory."""
         return self.sealed is not None and b"/" in self.sealed
 
     def _set_of_rows(self, text):
@@ -446,13 +449,13 @@ class Index:
         return rows
 
     def take_whole(self):
-        """Read all of the file into memory: what is looked up from now on is read from there.
+        """Read the whole file into memory, which all further reads use.
 
-        False if another file has been put in its place.
+        False if the file has been replaced.
         """
         if self._whole is None:
-            # Without one of ours the file is opened again. (Of one that is still open the identity may
-            # have changed: a rename over it moves its ctime.)
+            # A closed file is opened again. (The identity of an open one is not compared: a rename over
+            # it changes its ctime.)
             again = -1
             try:
                 if self._fd < 0:
@@ -479,21 +482,21 @@ class Index:
             raise self.unusable()
         return data
 
-    def _verify(self, data, check):
-        # As one number it would be divided digit by digit, which takes four times as long as to multiply.
+    def _verify(self, data, checksum):
+        # In blocks, since to divide one large number takes four times as long as to multiply these.
         value = 0
         for start in range((len(data) - 1) // _BLOCK * _BLOCK, -1, -_BLOCK):
             value = value * _FACTOR + int.from_bytes(data[start : start + _BLOCK], "little")
-        if value % _PRIME != check:
+        if value % _PRIME != checksum:
             raise self.unusable()
 
     def _placed(self, place):
-        offset, size, check = map(int, place.split(b"\t"))
+        offset, size, checksum = map(int, place.split(b"\t"))
         start = len(self._head) + offset
         if offset < 0 or size < 0 or start + size > self.file.st_size - len(_END):
             raise self.unusable()
         data = self._read(start, size)
-        self._verify(data, check)
+        self._verify(data, checksum)
         return data
 
     @checked
@@ -505,8 +508,8 @@ class Index:
     def records(self, group):
         """The entry points as tuples (row, place, group, name, value), in the order of CPython.
 
-        That is the order of the distributions in the listing of the directory, and for each of
-        them that of its file. With `group` None those of all groups, and the whole file is checked.
+        Distributions come in the order of the directory's listing, and the entry points of each in
+        that of its file. With `group` None those of all groups, and the whole file is checked.
         """
         if group is None:
             self._whole = self._read(0, self.file.st_size)
@@ -526,7 +529,7 @@ class Index:
 
     @checked
     def unordered(self):
-        """Those of all groups, in the order of the file."""
+        """The records of all groups, in the order of the index."""
         found = []
         lines = self._head[self._groups_at + 1 : -1].split(b"\n")
         places = [line.rpartition(b"\t") for line in lines if line]
@@ -536,7 +539,7 @@ class Index:
         return found
 
     def _must_fit(self, places):
-        # Thousands of groups that are all in the same place would take more memory than there is.
+        # Thousands of groups in the same place could take more memory than there is.
         if sum([int(place.split(b"\t")[1]) for place in places]) > self.file.st_size:
             raise self.unusable()
 
@@ -553,7 +556,7 @@ class Index:
         return self._head[self._head.rindex(b"\n", 0, end) + 1 : end]
 
     def _add(self, place, group, found):
-        # All at once, which takes less than to go line by line: four fields a line, and its end.
+        # All lines at once, which is faster than line by line: four fields and an end each.
         fields = self._placed(place).decode().replace("\n", "\t\n\t").split("\t")
         if fields.pop() != "" or len(fields) % 5 or fields[4::5] != ["\n"] * (len(fields) // 5):
             raise self.unusable()
@@ -564,8 +567,10 @@ class Index:
 
     @checked
     def positions(self):
-        """The places of the distributions in the listing: seven digits and a newline for each row,
-        equally long, so that they compare as bytes."""
+        """The place of each row in the directory's listing: seven digits and a newline.
+
+        All are equally long, so that they can be compared as bytes.
+        """
         if self._order is None:
             self._order = self._placed(self._segments[b"order"])
             if len(self._order) != 8 * self.count:
@@ -573,18 +578,18 @@ class Index:
         return self._order
 
     def take_order(self, places):
-        """Let `positions` be these, by row."""
+        """Set `positions`, by row."""
         self._order = b"".join([b"%07d\n" % place for place in places])
 
 
 def unescape(name):
-    """What an index writes with ``%XX``, as it is."""
+    """Replace every ``%XX`` by its byte."""
     first, *rest = name.split(b"%")
     return first + b"".join([bytes((int(part[:2], 16),)) + part[2:] for part in rest])
 
 
 def unescaped(name):
-    """The name of a file, as `os.listdir` gives it, from how an index writes it."""
+    """The name of a file, as `os.listdir` gives it, for what an index has."""
     if b"%" in name:
         name = unescape(name)
     if b"\0" in name:
@@ -595,21 +600,21 @@ def unescaped(name):
 def open_index(path, site, site_owner):
     """The index at `path` with its header read, or None if there is none.
 
-    Raises `Unusable` for a file that is damaged, or belongs to somebody who is not trusted with it.
+    Raises `Unusable` for a file that is damaged or whose owner is not trusted.
     """
     try:
         index = Index(path, site)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError:
-        # In a directory that we may not enter there may be anything.
+        # If even stat() fails, nothing is known about the directory.
         try:
             posix.stat(path)
         except OSError:
             return None
         raise Unusable("can't be read by this user", path, site) from None
     except OSError as error:
-        if len(path) > 4000:
+        if len(path) > _LONGEST_PATH:
             return None
         raise Unusable(f"can't be opened ({error.strerror})", path, site) from None
     try:
@@ -624,7 +629,7 @@ def open_index(path, site, site_owner):
 
 
 def distrust(index, site_owner):
-    """Why the file is not to be trusted, or None; also sets `untrusted`."""
+    """Why the file must not be used, or None. Sets `untrusted` for an owner whose values are confirmed."""
     file = index.file
     if file.st_mode & 0o170000 != 0o100000:
         return "is not a regular file"
@@ -655,7 +660,7 @@ def _uid_of_system_user():
 
 
 def environment(name):
-    """A variable of the environment, or None; without importing `os` if nobody has."""
+    """A variable of the environment, or None. Does not import `os`."""
     os = sys.modules.get("os")
     if os is not None:
         return os.environ.get(name)
@@ -664,7 +669,7 @@ def environment(name):
 
 
 def places(site):
-    """The paths at which the index of a site directory may be, in their order, one by one."""
+    """The paths at which the index of a site directory may be, the first to be tried first."""
     yield site + "/.epcache/index"
     # A `..` would lead out of the cache, so such a path has to be resolved first.
     if site.startswith("/") and "/../" not in site + "/":
@@ -675,7 +680,7 @@ def places(site):
 
 
 def user_cache():
-    """The directory with the indexes that this user has made of others' directories, or None."""
+    """The directory of this user's own indexes of other users' directories, or None."""
     cache = environment("XDG_CACHE_HOME")
     if cache and cache.startswith("/"):
         return cache + "/epcache"

@@ -10,8 +10,8 @@ import sys
 
 from . import Unusable
 from ._scan import OTHER, FullScan, modes
-from ._table import METADATA
-from ._view import TOP_LEVEL, View
+from ._table import METADATA, TOP_LEVEL
+from ._view import View
 
 _known = {}
 

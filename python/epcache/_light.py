@@ -118,7 +118,7 @@ class Light:
         if hasattr(type(distribution), "_normalized_name"):
             return distribution._normalized_name
         # 3.9 has none.
-        directory = str(getattr(distribution, "_path", "")).rstrip("/").rpartition("/")[2]
+        directory = str(getattr(distribution, "_path", "")).rpartition("/")[2]
         return (has_stem(directory) and stem(directory)) or _normalized(distribution.metadata["Name"])
 
     def entry_points(self, distribution):

@@ -23,7 +23,7 @@ from environments import uv
 from interpreters import INTERPRETERS, run
 from wheel_build import CHECKOUT
 
-MODULES = sorted(path.name for path in (CHECKOUT / "python/epcache").glob("*.py"))
+MODULES = sorted(path.name for path in (CHECKOUT / "python/epcache").glob("*.py")) + ["py.typed"]
 VERSION = re.search('^version = "(.*)"', (CHECKOUT / "Cargo.toml").read_text(), re.MULTILINE)[1]
 
 
