@@ -807,20 +807,18 @@ class Scan:
             index = open_index(place, entry, info.st_uid)
             if index is not None:
                 self.indexes.append(index)
-                if (
-                    index.unsettled
-                    or index.opaque
-                    or index.duplicates
-                    or not self._proves(index, entry, info)
-                ):
+                if not self._is_plain(index) or not self._proves(index, entry, info):
                     raise NotPlain
                 self._without = index.without
                 return index
         return None
 
+    @staticmethod
+    def _is_plain(index):
+        # Distributions of these kinds have to be looked at one by one.
+        return index.settled and not (index.unsettled or index.opaque or index.duplicates)
+
     def _proves(self, index, entry, info):
-        if not index.settled:
-            return False
         if index.sealed and (index.site != stamp_of(info) or index.has_witnesses()):
             from ._sealed import proof
 
