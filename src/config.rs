@@ -8,9 +8,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
+use crate::encoding::printable;
 use crate::error::{Error, Result};
-use crate::report;
-use crate::system::System;
+use crate::sys::root::System;
 
 /// Files in the order in which they override each other.
 const FILES: [&str; 2] = ["/usr/lib/epcache/config.toml", "/etc/epcache/config.toml"];
@@ -115,9 +115,9 @@ fn patterns(value: toml::Value) -> std::result::Result<Vec<String>, String> {
     for pattern in &patterns {
         let path = PathBuf::from(pattern);
         if !path.is_absolute() || path.components().any(|part| part == Component::ParentDir) {
-            return Err(format!("{}: must be an absolute path without ..", report::printable(pattern)));
+            return Err(format!("{}: must be an absolute path without ..", printable(pattern)));
         }
-        glob::Pattern::new(pattern).map_err(|error| format!("{}: {error}", report::printable(pattern)))?;
+        glob::Pattern::new(pattern).map_err(|error| format!("{}: {error}", printable(pattern)))?;
     }
     Ok(patterns)
 }
@@ -127,7 +127,7 @@ fn unknown_key(key: &str) -> String {
         .iter()
         .max_by(|one, other| strsim::jaro_winkler(key, one).total_cmp(&strsim::jaro_winkler(key, other)));
     let nearest = nearest.map_or(String::new(), |nearest| format!("; did you mean {nearest}?"));
-    format!("unknown key {}{nearest}", report::printable(key))
+    format!("unknown key {}{nearest}", printable(key))
 }
 
 /// The line in which a top-level key is set, or a table of that name begins.

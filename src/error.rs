@@ -80,7 +80,7 @@ pub enum Error {
         hint: String,
     },
     /// What a process without privileges that worked for us has told.
-    Told {
+    Reported {
         /// The message, complete.
         message: String,
     },
@@ -147,7 +147,7 @@ impl fmt::Display for Error {
                     "is not confined as require-sandbox demands: {lacking}; hint: epcache status --sandbox"
                 )
             }
-            Self::Told { message } => f.write_str(message),
+            Self::Reported { message } => f.write_str(message),
             Self::Child { why } => write!(f, "the unprivileged process {why}"),
         }
     }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use epcache::cli::Cli;
-use epcache::{command, privilege, report};
+use epcache::command::{self, args::Cli};
+use epcache::sys::{message, signal};
 
 /// The name of a link to the program that is `epcache refresh`.
 const REFRESH: &str = "refresh-entrypoints-cache";
@@ -18,9 +18,9 @@ fn main() -> ExitCode {
     }
     let is_trigger = arguments.get(1).is_some_and(|name| name == "trigger");
     if is_trigger {
-        privilege::start::close_inherited_descriptors();
+        signal::close_inherited_descriptors();
     }
-    report::start(is_trigger);
+    message::start(is_trigger);
     match Cli::try_parse_from(arguments) {
         Ok(cli) => command::run(cli),
         Err(error) => {

@@ -21,7 +21,8 @@ use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, getpid, getsid};
 
-use crate::privilege::{inherited, start};
+use crate::privilege::inherited;
+use crate::sys::signal;
 
 /// Sent by the kernel, such as by a terminal. The oldest C library's crate that will do has no name for it.
 const SI_KERNEL: i32 = 0x80;
@@ -36,7 +37,7 @@ pub fn run(mut command: Command) -> io::Result<ExitStatus> {
     let signals = SignalFd::with_flags(&blocked, SfdFlags::SFD_CLOEXEC)?;
     inherited::hand_down(&mut command, mask);
     blocked.thread_block()?;
-    start::hear_of_children();
+    signal::hear_of_children();
     let ended = command
         .spawn()
         .and_then(|child| Relay { child, stopped: false, asked_to_stop: false }.until_end(&signals));

@@ -6,9 +6,9 @@ use std::borrow::Cow;
 use std::sync::Once;
 
 use cap::Cap;
-use epcache::distribution::{Distribution, Identity, Stamps, TopLevel};
 use epcache::freshness::Stamp;
 use epcache::index::{Index, parse, render};
+use epcache::metadata::{Distribution, Identity, Stamps, TopLevel};
 
 #[global_allocator]
 static HEAP: Cap<System> = Cap::new(System, usize::MAX);

@@ -2,8 +2,8 @@
 //! is written and read again.
 #![no_main]
 
-use epcache::distribution::Distribution;
-use epcache::distribution::entry_points::{is_plainly_a_reference, is_read_alike_by_configparser, parse};
+use epcache::metadata::Distribution;
+use epcache::metadata::entry_points::{is_plainly_a_reference, is_read_alike_by_configparser, parse};
 use epcache_fuzz::{must_fit_an_index, text, unknown_distribution, within};
 use libfuzzer_sys::fuzz_target;
 

@@ -4,9 +4,9 @@
 
 use std::io;
 
-use epcache::distribution::Distribution;
-use epcache::distribution::inferred::{Entry, FileList, Presence, infer};
-use epcache::distribution::top_level::{Kind, declared};
+use epcache::metadata::Distribution;
+use epcache::metadata::file_list::{Entry, FileList, Presence, infer};
+use epcache::metadata::top_level::{Kind, declared};
 use epcache_fuzz::{must_fit_an_index, text, unknown_distribution, within};
 use libfuzzer_sys::fuzz_target;
 

@@ -2,8 +2,8 @@
 //! in a file of just these headers.
 #![no_main]
 
-use epcache::distribution::metadata::{Header, Headers, parse};
-use epcache::distribution::{Distribution, Identity};
+use epcache::metadata::headers::{Header, Headers, parse};
+use epcache::metadata::{Distribution, Identity};
 use epcache_fuzz::{must_fit_an_index, text, unknown_distribution, within};
 use libfuzzer_sys::fuzz_target;
 

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::PathBuf;
 
-use epcache::distribution::name::is_distribution;
-use epcache::trigger::rpm::hints;
+use epcache::metadata::name::is_distribution;
+use epcache::package_manager::rpm::hints;
 use epcache_fuzz::within;
 use libfuzzer_sys::fuzz_target;
 

@@ -1,11 +1,11 @@
 //! `epcache disable`: undo what `epcache enable` has done.
 
 use super::Status;
+use super::args::Disable;
 use super::enable::{Done, find, tell};
-use crate::cli::Disable;
 use crate::error::Result;
-use crate::site::owner::Access;
 use crate::startup;
+use crate::store::target::Access;
 
 /// Removes the files that were made, and prints a line a site directory.
 ///

@@ -4,16 +4,17 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 use serde::Serialize;
 
+use super::args::{Cli, Enable, Environments, Selection};
+use super::needs::Purpose;
+use super::output;
+use super::selection::Unnamed;
 use super::{Status, Work};
-use crate::cli::{Cli, Enable, Environments, Selection};
 use crate::error::Result;
 use crate::refresh::thorough;
-use crate::report;
 use crate::site::SiteDir;
-use crate::site::owner::{Access, Target};
-use crate::site::reach::Purpose;
-use crate::site::select::Unnamed;
 use crate::startup::{self, Setting};
+use crate::store::target::{Access, Target};
+use crate::sys::message;
 
 /// What was done about one site directory. Serialized, this is a line of `--json`.
 #[derive(Debug, Default, Serialize)]
@@ -77,9 +78,9 @@ fn wrong_usage(subcommand: &str) {
 pub(super) fn tell(found: Status, done: &[Done], json: bool, said: impl Fn(&Done) -> String) -> Status {
     for done in done {
         if json {
-            report::json_line(done);
+            output::json_line(done);
         } else if done.error.is_none() {
-            report::line(report::printable(&said(done)));
+            output::line(&said(done));
         }
     }
     if done.iter().any(|done| done.error.is_some()) { Status::Failed } else { found }
@@ -98,11 +99,11 @@ impl Work {
         let attempt = |target: &Target, _: &_| {
             let done = SiteDir::open(target.site.clone()).and_then(|site| job(&site));
             // Told here, where what helps against it is known; a failure is an answer, too.
-            Ok(done.inspect_err(report::error).map_err(|error| error.to_string()))
+            Ok(done.inspect_err(message::error).map_err(|error| error.to_string()))
         };
         let done = owners.for_each(Purpose::Enable, attempt).map(|(target, done)| {
             let done = done.unwrap_or_else(|error| {
-                report::error(&error);
+                message::error(&error);
                 Err(error.to_string())
             });
             let site = target.site.to_string_lossy().into_owned();

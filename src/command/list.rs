@@ -5,20 +5,21 @@ use std::os::fd::AsFd;
 
 use serde::{Deserialize, Serialize};
 
+use super::args::List;
+use super::needs::Purpose;
+use super::output;
+use super::selection::Unnamed;
 use super::{Status, Work};
-use crate::cli::List;
-use crate::distribution::Distribution;
-use crate::distribution::name::{key_of_any, normalize};
-use crate::distribution::read;
-use crate::distribution::text::Links;
 use crate::error::Result;
+use crate::metadata::Distribution;
+use crate::metadata::name::{key_of_any, normalize};
 use crate::refresh::{examine, thorough};
-use crate::report;
 use crate::site::SiteDir;
-use crate::site::owner::{Access, Target};
-use crate::site::reach::Purpose;
-use crate::site::select::Unnamed;
-use crate::system::System;
+use crate::site::distribution::read;
+use crate::site::text::Links;
+use crate::store::target::{Access, Target};
+use crate::sys::message;
+use crate::sys::root::System;
 
 /// One entry point. Serialized, this is an object of `--json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -54,7 +55,7 @@ pub fn run(arguments: &List) -> Result<Status> {
         match listed {
             Ok(listed) => rows.extend(first_of_each_name(listed, &mut seen)),
             Err(error) => {
-                report::error(&error);
+                message::error(&error);
                 status = Status::Failed;
             }
         }
@@ -79,15 +80,12 @@ fn list(site: &SiteDir, distribution: &Distribution<'_>) -> Listed {
     let opaque = distribution.entry_points.is_none() || distribution.identity.is_none();
     // What an index must not repeat can be listed all the same, as far as there is a way to read it.
     let links = if nix::unistd::geteuid().is_root() { Links::Refuse } else { Links::Follow };
-    let reading = if opaque {
-        read::read(site.as_fd(), &distribution.file_name, None, links).ok().flatten()
-    } else {
-        None
-    };
+    let reading =
+        if opaque { read(site.as_fd(), &distribution.file_name, None, links).ok().flatten() } else { None };
     let distribution = reading.as_ref().map_or(distribution, |reading| {
-        for oddity in &reading.oddities {
+        for diagnostic in &reading.diagnostics {
             log::warn!(
-                "{}/{}: {oddity}",
+                "{}/{}: {diagnostic}",
                 site.path().display(),
                 String::from_utf8_lossy(&distribution.file_name)
             );
@@ -143,12 +141,12 @@ fn wanted(row: &Row, arguments: &List) -> bool {
 
 fn print(rows: &[Row], json: bool) {
     if json {
-        return report::json_line(&rows);
+        return output::json_line(&rows);
     }
     for row in rows {
         let distribution = row.distribution.as_deref().unwrap_or("?");
         let version = row.version.as_deref().unwrap_or("?");
         let text = format!("{}: {} = {} ({distribution} {version})", row.group, row.name, row.value);
-        report::line(report::printable(&text));
+        output::line(&text);
     }
 }

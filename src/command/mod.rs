@@ -1,12 +1,16 @@
 //! The subcommands, one file each. Every `run` reads as the steps of the job and returns the exit
 //! status.
 
+pub mod args;
 pub mod disable;
 pub mod enable;
 pub mod list;
+pub mod needs;
+pub mod output;
 pub mod refresh;
 pub mod run;
 pub mod sandbox;
+pub mod selection;
 pub mod status;
 pub mod trigger;
 pub mod verify;
@@ -17,18 +21,20 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::cli::{Cli, Command, Selection};
+use self::args::{Cli, Command, Selection};
+use self::needs::Purpose;
+use self::selection::{Selected, Unnamed, select};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::privilege::sandbox::Confinement;
-use crate::privilege::{Identity, child, start};
-use crate::reconcile::Request;
-use crate::refresh::{refresh, revoke_if_present};
-use crate::report::{self, SiteReport};
-use crate::site::owner::{Access, Target};
-use crate::site::reach::{self, Purpose};
-use crate::site::select::{Selected, Unnamed, select};
-use crate::system::System;
+use crate::privilege::{RunAs, child};
+use crate::refresh::reconcile::Request;
+use crate::refresh::refresh;
+use crate::refresh::report::SiteReport;
+use crate::store::invalidate::invalidate_if_present;
+use crate::store::target::{Access, Target};
+use crate::sys::root::System;
+use crate::sys::{message, signal};
 
 /// How a command ended; the numbers are documented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,7 +60,7 @@ impl From<Status> for ExitCode {
 pub fn run(cli: Cli) -> ExitCode {
     // What `run` runs gets everything as we got it, the umask too.
     if !matches!(cli.command, Command::Run(_)) {
-        start::set_umask();
+        signal::set_umask();
     }
     let result = match cli.command {
         Command::Refresh(arguments) => refresh::run(&arguments),
@@ -67,7 +73,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Run(arguments) => return run::run(&arguments),
     };
     let status = result.unwrap_or_else(|error| {
-        report::error(&error);
+        message::error(&error);
         Status::Failed
     });
     status.into()
@@ -89,7 +95,7 @@ impl Work {
         let system = System::new(selection.root.as_deref())?;
         let config = Config::load(&system)?;
         let Selected { targets, errors } = select(sites, selection, unnamed, access, &config, &system);
-        errors.iter().for_each(report::error);
+        errors.iter().for_each(message::error);
         let status = if errors.is_empty() { Status::Done } else { Status::Failed };
         if targets.is_empty() && errors.is_empty() {
             log::info!("no site directories found");
@@ -109,7 +115,8 @@ impl Work {
             |(target, done)| {
                 let done = done.unwrap_or_else(|error| SiteReport::failed(&target.site, &error));
                 if done.unrevoked {
-                    revoke_if_present(target, &self.system).unwrap_or_else(|error| report::error(&error));
+                    invalidate_if_present(target, &self.system)
+                        .unwrap_or_else(|error| message::error(&error));
                 }
                 done
             },
@@ -122,27 +129,27 @@ impl Work {
         purpose: Purpose,
         job: impl Fn(&Target, &System) -> Result<T>,
     ) -> impl Iterator<Item = (&Target, Result<T>)> {
-        let mut identities: Vec<Identity> = self.targets.iter().map(|target| target.identity).collect();
-        identities.sort_unstable();
-        identities.dedup();
+        let mut users: Vec<RunAs> = self.targets.iter().map(|target| target.run_as).collect();
+        users.sort_unstable();
+        users.dedup();
         if purpose == Purpose::Look {
             // Whose index is trusted is not to be found out any more by who is confined.
             let _ = self.system.cache_user();
         }
         let mut results: Vec<Option<Result<T>>> = self.targets.iter().map(|_| None).collect();
-        for identity in identities {
-            let ours = || (0..).zip(&self.targets).filter(|(_, target)| target.identity == identity);
+        for run_as in users {
+            let ours = || (0..).zip(&self.targets).filter(|(_, target)| target.run_as == run_as);
             let told = |target| job(target, &self.system).map_err(|error| error.to_string());
-            let needs = reach::of(ours().map(|(_, target)| target), identity, purpose, &self.system);
+            let needs = needs::of(ours().map(|(_, target)| target), run_as, purpose, &self.system);
             let confinement = Confinement { needs, required: self.required };
             let done: Result<Vec<std::result::Result<T, String>>> =
-                child::run(identity, &confinement, || ours().map(|(_, target)| told(target)).collect());
+                child::run(run_as, &confinement, || ours().map(|(_, target)| told(target)).collect());
             match done {
                 Ok(done) => ours().zip(done).for_each(|((index, _), result)| {
-                    results[index] = Some(result.map_err(|message| Error::Told { message }));
+                    results[index] = Some(result.map_err(|message| Error::Reported { message }));
                 }),
                 Err(error) => ours().for_each(|(index, _)| {
-                    results[index] = Some(Err(Error::Told { message: error.to_string() }));
+                    results[index] = Some(Err(Error::Reported { message: error.to_string() }));
                 }),
             }
         }

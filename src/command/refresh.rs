@@ -1,12 +1,12 @@
 //! `epcache refresh`: bring indexes up to date.
 
+use super::args::Refresh;
+use super::selection::Unnamed;
 use super::{Status, Work};
-use crate::cli::Refresh;
 use crate::error::Result;
-use crate::reconcile::{Depth, Sealing};
+use crate::refresh::reconcile::{Depth, Sealing};
 use crate::refresh::thorough;
-use crate::site::owner::Access;
-use crate::site::select::Unnamed;
+use crate::store::target::Access;
 
 /// Refreshes what was named and prints a line a site directory.
 ///

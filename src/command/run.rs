@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use super::Work;
-use crate::cli::{Run, Selection};
+use super::args::{Run, Selection};
+use super::selection::Unnamed;
 use crate::error::Result;
-use crate::privilege::{inherited, start};
+use crate::privilege::inherited;
 use crate::refresh::thorough;
 use crate::relay::{self, Ended};
-use crate::report;
-use crate::site::find;
-use crate::site::owner::Access;
-use crate::site::select::Unnamed;
+use crate::site::discovery;
+use crate::store::target::Access;
+use crate::sys::{message, signal};
 
 /// Exit status when there is no such command, as shells have it.
 const NOT_FOUND: u8 = 127;
@@ -31,8 +31,8 @@ pub fn run(arguments: &Run) -> ExitCode {
         Ok(ended) => ended,
         Err(status) => return ExitCode::from(status),
     };
-    start::set_umask();
-    refresh(arguments, before).unwrap_or_else(|error| report::error(&error));
+    signal::set_umask();
+    refresh(arguments, before).unwrap_or_else(|error| message::error(&error));
     match ended {
         Ended::With(status) => ExitCode::from(status),
         Ended::By(signal) => {
@@ -66,7 +66,7 @@ fn execute(words: &[OsString]) -> std::result::Result<Ended, u8> {
 fn refresh(arguments: &Run, before: Vec<PathBuf>) -> Result<()> {
     let mut sites = arguments.site.clone();
     if sites.is_empty() && arguments.venv.is_empty() {
-        sites = find::unique(before.into_iter().chain(around()).filter(|site| site.is_dir()));
+        sites = discovery::unique(before.into_iter().chain(around()).filter(|site| site.is_dir()));
         if sites.is_empty() {
             return Ok(());
         }
@@ -93,8 +93,8 @@ fn around() -> Vec<PathBuf> {
     let found = environments
         .iter()
         .filter(|path| path.is_absolute())
-        .flat_map(|path| find::in_environment(path).unwrap_or_default());
-    find::unique(found.chain(find::of_user()))
+        .flat_map(|path| discovery::in_environment(path).unwrap_or_default());
+    discovery::unique(found.chain(discovery::of_user()))
 }
 
 /// The directories that may be a project's: the working directory and those above it, to the root of

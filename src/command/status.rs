@@ -2,18 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Status, Work, sandbox};
-use crate::cli;
+use super::needs::Purpose;
+use super::output;
+use super::selection::Unnamed;
+use super::{Status, Work, args, sandbox};
 use crate::error::Result;
-use crate::freshness::seal::Why;
-use crate::reconcile::{Changes, Outcome};
+use crate::refresh::reconcile::{Changes, Outcome};
+use crate::refresh::seal::Why;
 use crate::refresh::{Examined, examine, thorough};
-use crate::report;
 use crate::site::SiteDir;
-use crate::site::owner::{Access, Target};
-use crate::site::reach::Purpose;
-use crate::site::select::Unnamed;
-use crate::system::System;
+use crate::store::target::{Access, Target};
+use crate::sys::root::System;
 
 /// Of one site directory. Serialized, this is an object of `--json`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -43,7 +42,7 @@ enum State {
 ///
 /// # Errors
 /// When the root or the configuration is not usable.
-pub fn run(arguments: &cli::Status) -> Result<Status> {
+pub fn run(arguments: &args::Status) -> Result<Status> {
     if arguments.sandbox {
         return sandbox::run(arguments);
     }
@@ -126,7 +125,7 @@ fn describe(changes: &Changes) -> String {
 
 fn print(sites: &[SiteStatus], json: bool) {
     if json {
-        return report::json_line(&sites);
+        return output::json_line(&sites);
     }
     for site in sites {
         let state = format!("{:?}", site.state).to_lowercase();
@@ -134,6 +133,6 @@ fn print(sites: &[SiteStatus], json: bool) {
         if site.state != State::Fresh {
             text.push_str(&format!("; hint: epcache refresh {}", site.site));
         }
-        report::line(report::printable(&text));
+        output::line(&text);
     }
 }

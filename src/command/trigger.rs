@@ -6,28 +6,30 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use super::Status;
-use crate::cli::{Manager, Trigger};
+use super::args::{Manager, Trigger};
+use super::needs::{self, Purpose};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::index::unkept;
+use crate::package_manager::{Hints, dpkg, for_site, rpm};
 use crate::privilege::sandbox::Confinement;
-use crate::privilege::{Identity, child, start};
-use crate::reconcile::{Depth, Request};
-use crate::refresh::{refresh, revoke_if_present, thorough};
-use crate::report::{self, SiteReport};
-use crate::site::find::{self, SystemWide};
-use crate::site::owner::Target;
-use crate::site::reach::{self, Purpose};
-use crate::system::System;
-use crate::trigger::{Hints, dpkg, for_site, rpm};
+use crate::privilege::{RunAs, child};
+use crate::refresh::reconcile::{Depth, Request};
+use crate::refresh::report::SiteReport;
+use crate::refresh::{refresh, thorough};
+use crate::site::discovery::{self, SystemWide};
+use crate::store::invalidate::invalidate_if_present;
+use crate::store::prune;
+use crate::store::target::Target;
+use crate::sys::root::System;
+use crate::sys::{message, signal};
 
 /// Refreshes the system-wide indexes after a package transaction.
 #[must_use]
 pub fn run(arguments: &Trigger) -> Status {
-    start::outlive_the_child();
+    signal::outlive_the_child();
     match catch_unwind(AssertUnwindSafe(|| attempt(arguments))) {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => report::error(&error),
+        Ok(Err(error)) => message::error(&error),
         Err(_) => log::error!("the trigger failed by a mistake in epcache"),
     }
     Status::Done
@@ -42,15 +44,15 @@ fn attempt(arguments: &Trigger) -> Result<()> {
     }
     // Before anything can fail, so that what is revoked then need not be found out.
     let config = configuration(&system);
-    let SystemWide { found: sites, errors } = find::system_wide(&config, &system);
-    errors.iter().for_each(report::error);
+    let SystemWide { found: sites, errors } = discovery::system_wide(&config, &system);
+    errors.iter().for_each(message::error);
     let done = system.cache_user().and_then(|user| {
-        let identity = Identity::User(user);
+        let run_as = RunAs::User(user);
         let targets: Vec<Target> = sites.iter().cloned().map(Target::system_wide).collect();
-        let mut needs = reach::of(&targets, identity, Purpose::Refresh, &system);
-        unkept::reach(&system, &mut needs);
+        let mut needs = needs::of(&targets, run_as, Purpose::Refresh, &system);
+        needs::add_cache_directory(&mut needs, &system);
         let confinement = Confinement { needs, required: config.require_sandbox };
-        child::run(identity, &confinement, || work(arguments.manager, &system, &sites))
+        child::run(run_as, &confinement, || work(arguments.manager, &system, &sites))
     });
     let done = done.inspect_err(|_| revoke(&system, &sites, |_| true))?;
     if done.iter().any(|(_, done)| done.unrevoked) {
@@ -65,7 +67,7 @@ fn attempt(arguments: &Trigger) -> Result<()> {
 fn system(root: Option<&Path>) -> Result<System> {
     System::new(root).or_else(|error| match (root, &error) {
         (Some(root), Error::Io { source, .. }) if source.kind() != ErrorKind::NotFound => {
-            report::error(&error);
+            message::error(&error);
             Ok(System::assumed(root))
         }
         _ => Err(error),
@@ -85,8 +87,8 @@ fn work(manager: Manager, system: &System, sites: &[PathBuf]) -> Vec<(PathBuf, S
         (site.clone(), done)
     };
     let done = sites.iter().map(refresh_one).collect();
-    if let Err(error) = unkept::remove(system, sites) {
-        report::error(&error);
+    if let Err(error) = prune::prune(system, sites) {
+        message::error(&error);
     }
     done
 }
@@ -115,8 +117,8 @@ fn read_hints(sites: &[PathBuf]) -> Hints {
 /// directories that the configuration names: root touches nothing that somebody else has named.
 fn revoke(system: &System, sites: &[PathBuf], which: impl Fn(&Path) -> bool) {
     for site in sites.iter().filter(|site| which(site)) {
-        if let Err(error) = revoke_if_present(&Target::system_wide(site.clone()), system) {
-            report::error(&error);
+        if let Err(error) = invalidate_if_present(&Target::system_wide(site.clone()), system) {
+            message::error(&error);
         }
     }
 }

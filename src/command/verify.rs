@@ -2,20 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::args::Verify;
+use super::needs::Purpose;
+use super::output;
+use super::selection::Unnamed;
 use super::{Status, Work};
-use crate::cli::Verify;
-use crate::distribution::Distribution;
-use crate::distribution::top_level::Kind;
 use crate::error::Result;
 use crate::index::Index;
-use crate::reconcile::{Depth, Request};
+use crate::metadata::Distribution;
+use crate::metadata::top_level::Kind;
+use crate::refresh::reconcile::{Depth, Request};
 use crate::refresh::{examine, thorough};
-use crate::report;
 use crate::site::SiteDir;
-use crate::site::owner::{Access, Target};
-use crate::site::reach::Purpose;
-use crate::site::select::Unnamed;
-use crate::system::System;
+use crate::store::target::{Access, Target};
+use crate::sys::message;
+use crate::sys::root::System;
 
 /// What came of one site directory.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,16 +37,16 @@ pub fn run(arguments: &Verify) -> Result<Status> {
         match verdict {
             Ok(Verdict { differences, distributions }) if differences.is_empty() => {
                 let text = format!("{site}: {distributions} distributions, no difference");
-                report::line(report::printable(&text));
+                output::line(&text);
             }
             Ok(Verdict { differences, .. }) => {
                 for difference in differences {
-                    report::line(report::printable(&format!("{site}: {difference}")));
+                    output::line(&format!("{site}: {difference}"));
                 }
                 status = status.max(Status::No);
             }
             Err(error) => {
-                report::error(&error);
+                message::error(&error);
                 status = Status::Failed;
             }
         }

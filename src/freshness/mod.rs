@@ -1,23 +1,32 @@
-//! When a recorded stamp proves that nothing has changed since.
+//! Stamps, and when an equal stamp proves that nothing has changed.
+//!
+//! # Words
+//! * *Stamp*: what `stat` reports of one file or directory: mtime, ctime, inode, size ([`Stamp`]).
+//! * *Racy*: a stamp that a later change can leave again, because the clock of the file system has not
+//!   moved on. The term is git's ("racy git problem"). [`clock`] waits until a stamp is not racy.
+//! * *Settled*: said of a distribution that its installer has finished; of an index if no stamp in it is racy
+//!   and all distributions are settled. A reader needs one `stat` of the site directory then.
+//! * *Sealed*: said of an index that also records what survives a copy of the tree, such as an image.
+//! * *Fresh*: said of an index that describes what is on disk now, proven by stamps or by the seal.
+//! * *Stale*: the opposite; readers check each distribution by itself.
 //!
 //! # What can go wrong
-//! A stamp is taken, the index is made from what was there, and later somebody finds the same stamp
-//! again and believes the index. That is wrong in two cases.
+//! A stamp is taken, the index is made from what was there, and later a reader finds the same stamp and
+//! trusts the index. That is wrong in two cases.
 //!
 //! *The clock did not move.* File systems stamp with a clock that ticks every few milliseconds (1 s on
-//! ext3, 2 s on FAT), so a change right after the stamp was taken can leave an equal one. [`settle`]
-//! waits until the clock of the file system has passed every recorded ctime; then no later change
-//! can repeat it. mtimes do not matter here: anybody can set them, but not without moving the ctime.
+//! ext3, 2 s on FAT). A change right after the stamp was taken can leave an equal one. [`clock`] waits
+//! until the clock of the file system has passed every recorded ctime; then no later change can repeat
+//! it. mtimes do not matter here: anybody can set them, but not without moving the ctime.
 //!
 //! *An installer is at work.* `X.dist-info` is created first and filled later, and only the creation
-//! moves the site directory's stamp. So a distribution that is younger than [`settle::INSTALLING`] is
-//! recorded as unsettled, and a reader looks at its own stamps as well. After a package manager's
-//! trigger this is not needed: it runs when everything is in place.
+//! moves the site directory's stamp. So a distribution that is younger than [`clock::SETTLE_AFTER`] is
+//! recorded as unsettled, and a reader checks its own stamps as well. A package manager's trigger runs when
+//! everything is in place, so it need not wait.
 //!
-//! In a copy of the tree no stamp is as it was. What proves an index there is [`seal`]'s.
+//! In a copy of the tree all stamps differ. `refresh::seal` has the proof for that.
 
-pub mod seal;
-pub mod settle;
+pub mod clock;
 mod stamp;
 
 pub use stamp::Stamp;

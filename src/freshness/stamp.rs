@@ -22,7 +22,7 @@ pub struct Stamp {
 impl Stamp {
     /// What is recorded where the stamp might be repeated by a later change: no file has it, so
     /// nothing is ever proven by it.
-    pub const REPEATABLE: Self = Self { mtime: 0, ctime: 0, inode: 0, size: 0 };
+    pub const RACY: Self = Self { mtime: 0, ctime: 0, inode: 0, size: 0 };
 
     /// Takes the stamp out of what the kernel answered.
     #[must_use]

@@ -1,30 +1,17 @@
-//! The index file: what it holds ([`Index`]), reading it ([`parse()`]), making it ([`render()`]), where it
-//! lies ([`location`]), putting it there ([`mod@write`]), removing those that nobody keeps ([`unkept`]).
+//! The index file as bytes: the model ([`Index`]), reading it ([`parse()`]) and writing it ([`render()`]).
 //!
-//! `docs/index-format.md` is the specification of the format; other programs implement it too, so it
-//! and not this code decides.
-//!
-//! # Durability
-//! An index is written to a temporary file and renamed, without `fsync`. A power cut may leave a torn
-//! file, which every reader recognises by its checks, or the old file. Neither can be ruled out by a
-//! sync at the end of our work, since the package manager's own files become durable at other times;
-//! what closes this gap is the refresh at boot (`epcache-refresh.service`).
+//! `docs/index-format.md` specifies the format. Other programs implement it too, so the specification
+//! decides, not this code.
 
-pub mod location;
 mod parse;
 mod render;
-pub mod unkept;
-pub mod write;
 
 use std::borrow::Cow;
 
-use crate::distribution::Distribution;
 use crate::freshness::Stamp;
-use crate::freshness::seal::Seal;
+use crate::metadata::Distribution;
 
-pub(crate) use parse::unescape;
 pub use parse::{Invalid, parse};
-pub(crate) use render::escape;
 pub use render::render;
 
 /// First line of every index of this version.
@@ -32,7 +19,7 @@ const MAGIC: &str = "epcache-index 1\n";
 /// Last line of every index.
 const END: &str = "end\n";
 /// Length of the second line: 12, 10 and 10 digits, two spaces and the end of the line.
-const MEASURES: usize = 12 + 1 + 10 + 1 + 10 + 1;
+const SIZE_LINE: usize = 12 + 1 + 10 + 1 + 10 + 1;
 /// Length of a line of the segment `order`.
 const ORDER_LINE: usize = 8;
 /// The largest index that is read: some hundred thousand distributions.
@@ -50,14 +37,14 @@ pub struct Index<'a> {
     /// Of each distribution, its place in the site directory's own listing.
     pub order: Vec<u32>,
     /// Directories of the interpreter without distributions, sorted by path.
-    pub without: Vec<Without<'a>>,
+    pub without: Vec<EmptyDirectory<'a>>,
     /// What proves it in a copy of its tree, if it is sealed.
     pub seal: Option<Seal<'a>>,
 }
 
 /// A directory that is on the path of the interpreter and holds no distributions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Without<'a> {
+pub struct EmptyDirectory<'a> {
     /// Its path, spelled as the interpreter does.
     pub path: Cow<'a, [u8]>,
     /// Its stamp, links followed; settled.
@@ -72,38 +59,22 @@ impl Index<'_> {
     }
 }
 
-/// The check of `bytes`: the number they spell in little-endian, modulo the largest prime below 2^30.
-///
-/// Chosen because Python computes it with built-in integers at the speed of C, where importing
-/// `zlib` or `binascii` would cost more than the whole look-up.
-pub(crate) fn check(bytes: &[u8]) -> u64 {
-    const PRIME: u64 = 1_073_741_789;
-    // Horner's rule from the most significant end, a 32-bit digit at a time: the remainder stays below
-    // 2^30, so that there is room for the next digit.
-    let words = bytes.chunks_exact(4);
-    let spell = |digits: &[u8]| digits.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
-    let mut remainder = spell(words.remainder()) % PRIME;
-    for word in words.rev() {
-        remainder = (remainder << 32 | spell(word)) % PRIME;
-    }
-    remainder
+/// What a sealed index has beyond the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seal<'a> {
+    /// The time of the index file itself, in seconds.
+    pub time: i64,
+    /// The checksum of all names in the site directory (`Listing::checksum`).
+    pub names: u64,
+    /// Files that change when packages do, sorted by path.
+    pub witnesses: Vec<Witness<'a>>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::check;
-
-    #[test]
-    fn the_check_is_the_remainder_of_the_little_endian_number() {
-        // int.from_bytes(data, "little") % 1073741789, computed by Python
-        for (bytes, expected) in [
-            (&b""[..], 0),
-            (b"a", 97),
-            (b"epcache-index 1\n", 22_034_879),
-            (b"abcde", 610_507_200),
-            (&[0xff; 33], 466_170_374),
-        ] {
-            assert_eq!(check(bytes), expected, "{bytes:?}");
-        }
-    }
+/// A file outside of the site directory that is compared as well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Witness<'a> {
+    /// Its path, as the system that it belongs to knows it.
+    pub path: Cow<'a, [u8]>,
+    /// Its mtime in seconds and its size, 0 for what is no regular file; `None`: there was none.
+    pub state: Option<(i64, u64)>,
 }

@@ -7,12 +7,12 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{END, Index, MAGIC, MEASURES, ORDER_LINE, Without, check};
-use crate::distribution::name::is_distribution;
-use crate::distribution::top_level::{Kind, TopLevel};
-use crate::distribution::{Distribution, EntryPoint, Identity, Stamps};
+use super::{END, EmptyDirectory, Index, MAGIC, ORDER_LINE, SIZE_LINE, Seal, Witness};
+use crate::encoding::{checksum, unescape};
 use crate::freshness::Stamp;
-use crate::freshness::seal::{Seal, Witness};
+use crate::metadata::name::is_distribution;
+use crate::metadata::top_level::{Kind, TopLevel};
+use crate::metadata::{Distribution, EntryPoint, Identity, Stamps};
 
 /// Why some bytes are no index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,15 +64,17 @@ struct File<'a> {
 impl<'a> File<'a> {
     fn open(bytes: &'a [u8]) -> Result<Self> {
         let rest = bytes.strip_prefix(MAGIC.as_bytes()).ok_or(Invalid::Version)?;
-        let measures =
-            rest.get(..MEASURES).and_then(|line| std::str::from_utf8(line).ok()).ok_or(Invalid::Truncated)?;
+        let measures = rest
+            .get(..SIZE_LINE)
+            .and_then(|line| std::str::from_utf8(line).ok())
+            .ok_or(Invalid::Truncated)?;
         let (length, header_length, header_check) = measured(measures).ok_or(Invalid::Corrupt("measures"))?;
         if length != bytes.len() || !bytes.ends_with(END.as_bytes()) {
             return Err(Invalid::Truncated);
         }
-        let start = MAGIC.len() + MEASURES;
+        let start = MAGIC.len() + SIZE_LINE;
         let header = bytes.get(start..header_length).ok_or(Invalid::Corrupt("measures"))?;
-        if check(header) != header_check || !header.ends_with(b"\n") {
+        if checksum(header) != header_check || !header.ends_with(b"\n") {
             return Err(Invalid::Corrupt("header"));
         }
         let body = bytes.get(header_length..length - END.len()).ok_or(Invalid::Corrupt("measures"))?;
@@ -85,7 +87,7 @@ impl<'a> File<'a> {
             .checked_add(place.length)
             .and_then(|end| self.body.get(place.offset..end))
             .ok_or(Invalid::Corrupt("place of a segment"))?;
-        if check(segment) != place.check || !matches!(segment, [] | [.., b'\n']) {
+        if checksum(segment) != place.check || !matches!(segment, [] | [.., b'\n']) {
             return Err(Invalid::Corrupt("segment"));
         }
         std::str::from_utf8(segment).map_err(|_| Invalid::Corrupt("segment"))
@@ -113,7 +115,7 @@ struct Header<'a> {
     unsettled: Vec<usize>,
     duplicates: Vec<usize>,
     opaque: Vec<usize>,
-    without: Vec<Without<'a>>,
+    without: Vec<EmptyDirectory<'a>>,
     seal: Option<Seal<'a>>,
     table: Place,
     order: Place,
@@ -340,9 +342,9 @@ fn spelled(names: &str) -> Option<Cow<'_, str>> {
 }
 
 /// The value of a header line `without`.
-fn directory(value: &str) -> Option<Without<'_>> {
+fn directory(value: &str) -> Option<EmptyDirectory<'_>> {
     let (stamp, path) = value.split_once('\t')?;
-    Some(Without { path: unescaped_path(path)?, stamp: Stamp::parse(stamp, ' ')? })
+    Some(EmptyDirectory { path: unescaped_path(path)?, stamp: Stamp::parse(stamp, ' ')? })
 }
 
 /// The value of the header line `sealed`.
@@ -390,28 +392,11 @@ fn unescaped_path(text: &str) -> Option<Cow<'_, [u8]>> {
     unescape(text).filter(|path| !path.contains(&0))
 }
 
-/// Undoes [`super::render::escape`].
-pub(crate) fn unescape(text: &str) -> Option<Cow<'_, [u8]>> {
-    let mut parts = text.split('%');
-    let plain = parts.next()?;
-    if plain.len() == text.len() {
-        return Some(Cow::Borrowed(text.as_bytes()));
-    }
-    let mut bytes = plain.as_bytes().to_vec();
-    for part in parts {
-        // Rust would take a `+` for a digit.
-        let digits = part.get(..2).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
-        bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        bytes.extend_from_slice(&part.as_bytes()[2..]);
-    }
-    Some(Cow::Owned(bytes))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::distribution::entry_points;
     use crate::index::render;
+    use crate::metadata::entry_points;
 
     #[test]
     fn entry_points_come_back_in_the_order_of_their_file() {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{END, Index, MAGIC, MEASURES, check};
-use crate::distribution::entry_points::is_plainly_a_reference;
-use crate::distribution::{Distribution, Identity};
+use super::{END, Index, MAGIC, SIZE_LINE, Seal};
+use crate::encoding::{checksum, escape};
 use crate::freshness::Stamp;
-use crate::freshness::seal::Seal;
+use crate::metadata::entry_points::is_plainly_a_reference;
+use crate::metadata::{Distribution, Identity};
 
 /// The bytes of the index file. The same distributions give the same bytes, stamps aside.
 #[must_use]
@@ -86,9 +86,9 @@ pub fn render(index: &Index<'_>) -> Vec<u8> {
         let _ = writeln!(header, "{}\t{}\t{}\t{group}", place.offset, place.length, place.check);
     }
 
-    let header_length = MAGIC.len() + MEASURES + header.len();
+    let header_length = MAGIC.len() + SIZE_LINE + header.len();
     let length = header_length + body.text.len() + END.len();
-    let measures = format!("{length:012} {header_length:010} {:010}\n", check(header.as_bytes()));
+    let measures = format!("{length:012} {header_length:010} {:010}\n", checksum(header.as_bytes()));
     [MAGIC, &measures, &header, &body.text, END].concat().into_bytes()
 }
 
@@ -141,22 +141,6 @@ fn distribution(text: &mut String, row: &Distribution<'_>) {
         text.push_str(field.as_deref().unwrap_or_default());
     }
     text.push('\n');
-}
-
-/// A directory name with everything that a line of text can't hold written as `%XX`.
-pub(crate) fn escape(text: &mut String, file_name: &[u8]) {
-    for chunk in file_name.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if c < ' ' || c == '\x7f' || c == '%' {
-                let _ = write!(text, "%{:02X}", u32::from(c));
-            } else {
-                text.push(c);
-            }
-        }
-        for byte in chunk.invalid() {
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
 }
 
 /// Rows that another distribution may stand for: of equal keys only the one listed first counts.
@@ -222,6 +206,6 @@ impl Body {
         let offset = self.text.len();
         fill(&mut self.text);
         let segment = &self.text.as_bytes()[offset..];
-        Place { offset, length: segment.len(), check: check(segment) }
+        Place { offset, length: segment.len(), check: checksum(segment) }
     }
 }

@@ -12,9 +12,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::sandbox::{self, Confined, Confinement};
-use super::{Identity, drop, start};
+use super::{RunAs, drop};
 use crate::error::{Error, Result};
-use crate::report;
+use crate::sys::{message, signal};
 
 /// The longest answer that is read from a child, which is not trusted.
 const MAX_ANSWER: u64 = 1 << 30;
@@ -28,19 +28,19 @@ struct Answer<T> {
     outcome: std::result::Result<T, String>,
 }
 
-/// Does `job` as `identity` and returns what it returns.
+/// Does `job` as `run_as` and returns what it returns.
 ///
-/// For [`Identity::Caller`] this is a plain call. Otherwise a child is forked, drops its privileges,
+/// For [`RunAs::Caller`] this is a plain call. Otherwise a child is forked, drops its privileges,
 /// is confined, does the job, and hands over the result as JSON.
 ///
 /// # Errors
 /// When there is no answer: privileges could not be dropped, or the child was killed.
 pub fn run<T: Serialize + DeserializeOwned>(
-    identity: Identity,
+    run_as: RunAs,
     confinement: &Confinement,
     job: impl FnOnce() -> T,
 ) -> Result<T> {
-    let Identity::User(user) = identity else { return Ok(job()) };
+    let RunAs::User(user) = run_as else { return Ok(job()) };
     let answer = ask(|| drop::to(user, confinement), job)?;
     if let Some(missing) = answer.confined.as_ref().and_then(Confined::missing) {
         tell_once(&missing);
@@ -48,15 +48,15 @@ pub fn run<T: Serialize + DeserializeOwned>(
     answer.outcome.map_err(|why| Error::Child { why })
 }
 
-/// How a child of `identity` would be confined here: one tries. The caller's processes are not confined
+/// How a child of `run_as` would be confined here: one tries. The caller's processes are not confined
 /// when they work; it is shown what they could be.
 ///
 /// # Errors
 /// Those of [`run`].
-pub fn try_confinement(identity: Identity, confinement: &Confinement) -> Result<Confined> {
-    let become_confined = || match identity {
-        Identity::User(user) => drop::to(user, confinement),
-        Identity::Caller => drop::no_new_privileges().and_then(|()| sandbox::enter(confinement)),
+pub fn try_confinement(run_as: RunAs, confinement: &Confinement) -> Result<Confined> {
+    let become_confined = || match run_as {
+        RunAs::User(user) => drop::to(user, confinement),
+        RunAs::Caller => drop::no_new_privileges().and_then(|()| sandbox::enter(confinement)),
     };
     let answer = ask(become_confined, || ())?;
     let nothing = || Error::Child { why: "did not say how it was confined".to_owned() };
@@ -70,7 +70,7 @@ fn ask<T: Serialize + DeserializeOwned>(
     job: impl FnOnce() -> T,
 ) -> Result<Answer<T>> {
     let failed = |error: std::io::Error| Error::Child { why: format!("can't be started: {error}") };
-    start::hear_of_children();
+    signal::hear_of_children();
     let (mut ours, mut theirs) = UnixStream::pair().map_err(failed)?;
     // SAFETY: this process has a single thread, so the child may go on as if nothing had happened.
     match unsafe { fork() }.map_err(|error| failed(error.into()))? {
@@ -85,7 +85,7 @@ fn ask<T: Serialize + DeserializeOwned>(
         }
         ForkResult::Child => {
             std::mem::drop(ours);
-            start::reset_signals();
+            signal::reset_signals();
             let answer = match become_confined() {
                 Ok(confined) => Answer {
                     confined: Some(confined),
@@ -106,7 +106,7 @@ fn ask<T: Serialize + DeserializeOwned>(
 fn tell_once(missing: &str) {
     static TOLD: AtomicBool = AtomicBool::new(false);
     if !TOLD.swap(true, Ordering::Relaxed) {
-        report::aside(&format!(
+        message::aside(&format!(
             "what reads metadata is not confined by {missing}; hint: epcache status --sandbox"
         ));
     }

@@ -9,7 +9,7 @@ use rustix::fs::{Dir, Mode, OFlags};
 
 use super::sandbox::{self, Confined, Confinement};
 use crate::error::{Error, Result};
-use crate::system::User;
+use crate::sys::root::User;
 
 /// Turns this process into one of `user` that has no capability and can't get any, verifies that, and
 /// confines it.

@@ -4,7 +4,7 @@
 //! regain any privilege: [`child::run`] forks one, which becomes who it is told to be ([`mod@drop`]) before
 //! it does anything else. The process that stays behind, root, only waits for the answer. Should
 //! the answer be that an index could neither be brought up to date nor be removed, it moves the site
-//! directory's times ([`crate::site::revoke`]), so that every reader sees that the index is stale; it
+//! directory's times ([`crate::store::invalidate`]), so that every reader sees that the index is stale; it
 //! opens nothing.
 //!
 //! What is left to the child is confined further ([`sandbox`]) at the end of [`drop::to`], after the
@@ -14,13 +14,12 @@ pub mod child;
 pub mod drop;
 pub mod inherited;
 pub mod sandbox;
-pub mod start;
 
-use crate::system::User;
+use crate::sys::root::User;
 
 /// As whom something is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Identity {
+pub enum RunAs {
     /// As whoever runs this, who has nothing to give up.
     Caller,
     /// As this user, without any capability. The user may be root: then nothing but ownership is left.

@@ -1,14 +1,15 @@
-//! Site directories: opening and listing one ([`SiteDir`]), finding them ([`find`], [`pattern`]), who
-//! writes the index of which ([`owner`]) and what that takes ([`reach`]), making it stale ([`revoke`]), and
-//! what else is on an interpreter's path ([`interpreter`]).
+//! Site directories: opening and listing one ([`SiteDir`]), finding them ([`discovery`], [`pattern`]), reading
+//! the distributions in it ([`distribution`], by means of [`text`] and [`presence`]), whether an installer has
+//! finished with one ([`install_state`]), and the other directories on an interpreter's path
+//! ([`empty_directories`]).
 
-pub mod find;
-pub mod interpreter;
-pub mod owner;
+pub mod discovery;
+pub mod distribution;
+pub mod empty_directories;
+pub mod install_state;
 pub mod pattern;
-pub mod reach;
-pub mod revoke;
-pub mod select;
+pub mod presence;
+pub mod text;
 
 use std::cell::OnceCell;
 use std::ffi::OsStr;
@@ -21,10 +22,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Dir, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use rustix::io::Errno;
 
-use crate::distribution::name;
+use crate::encoding::checksum;
 use crate::error::{Error, Result};
 use crate::freshness::Stamp;
-use crate::index::check;
+use crate::metadata::name;
 
 /// An open directory that may hold distributions.
 ///
@@ -130,14 +131,14 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// The check of all names, sorted by their bytes, with a NUL between two.
+    /// The checksum of all names, sorted by their bytes, with a NUL between two.
     #[must_use]
-    pub fn check(&self) -> u64 {
+    pub fn checksum(&self) -> u64 {
         let others = self.others.iter().map(|(place, _)| &self.names[place.clone()]);
         let mut names: Vec<&[u8]> = self.distributions.iter().map(AsRef::as_ref).chain(others).collect();
         names.retain(|name| *name != b"." && *name != b"..");
         names.sort_unstable();
-        check(&names.join(&0))
+        checksum(&names.join(&0))
     }
 
     /// What an entry that is no distribution is, as far as the directory says; `None`: there is none

@@ -117,7 +117,7 @@ fn disabling_leaves_nothing_behind_and_the_index_up_to_date() {
     assert_eq!((ended.status, ended.out), (Some(0), format!("{}: not enabled\n", site.display())));
     assert!(!site.join(".epcache").exists(), "what was not enabled needs no index");
     assert_eq!(epcache(&place, &["enable", "--accelerate", "--pip-hook"], &site).status, Some(0));
-    std::thread::sleep(epcache::freshness::settle::INSTALLING);
+    std::thread::sleep(epcache::freshness::clock::SETTLE_AFTER);
     let ended = epcache(&place, &["disable"], &site);
     assert_eq!((ended.status, ended.out), (Some(0), format!("{}: disabled\n", site.display())));
     assert_eq!(files(&site), before);

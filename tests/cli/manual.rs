@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use clap::CommandFactory;
-use epcache::cli::Cli;
+use epcache::command::args::Cli;
 
 fn page() -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/man/epcache.8");

@@ -216,7 +216,7 @@ fn afterwards_the_index_is_fresh_also_when_the_command_failed_or_edited_in_place
     let place = Place::new();
     let site = environment(&place, "venv");
     install(&site, "foo");
-    std::thread::sleep(epcache::freshness::settle::INSTALLING);
+    std::thread::sleep(epcache::freshness::clock::SETTLE_AFTER);
     let fresh = || {
         let ended = run(place.epcache(["status"]).arg(&site));
         assert_eq!(ended.status, Some(0), "{ended:?}");

@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
-use epcache::freshness::settle::INSTALLING;
+use epcache::freshness::clock::SETTLE_AFTER;
 use snapbox::{Assert, Data, assert::DEFAULT_ACTION_ENV};
 
 use crate::program::{Place, run};
@@ -58,7 +58,7 @@ fn the_answer_no_ends_with_1_and_yes_with_0() {
     assert!(ended.out.contains("missing") && ended.out.contains("hint: epcache refresh"), "{ended:?}");
     assert_eq!(run(place.epcache(["verify", path])).status, Some(1));
     // What has just been installed may be being installed still.
-    std::thread::sleep(epcache::freshness::settle::INSTALLING);
+    std::thread::sleep(epcache::freshness::clock::SETTLE_AFTER);
     assert_eq!(run(place.epcache(["refresh", path])).status, Some(0));
     let ended = run(place.epcache(["status", path]));
     assert_eq!(ended.status, Some(0), "{ended:?}");
@@ -100,7 +100,7 @@ fn what_an_installer_may_still_bring_is_waited_for() {
         (site, missing, state)
     })
     .collect();
-    std::thread::sleep(INSTALLING);
+    std::thread::sleep(SETTLE_AFTER);
     for (site, missing, state) in sites {
         assert_eq!(run(place.epcache([&"refresh".into(), &site])).status, Some(0));
         let ended = run(place.epcache([&"status".into(), &site]));

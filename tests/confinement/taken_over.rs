@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use epcache::index::location::Place as IndexPlace;
+use epcache::command::needs::{self, Purpose};
 use epcache::privilege::sandbox::{Confinement, Needs};
-use epcache::privilege::{Identity, child};
-use epcache::site::owner::Target;
-use epcache::site::reach::{self, Purpose};
-use epcache::system::{System, User};
+use epcache::privilege::{RunAs, child};
+use epcache::store::location::Place as IndexPlace;
+use epcache::store::target::Target;
+use epcache::sys::root::{System, User};
 use serde::{Deserialize, Serialize};
 
 use crate::actions::{Surroundings, all};
@@ -67,13 +67,13 @@ extern "C" fn begin() {
 
 fn be(victim: &Victim) -> epcache::error::Result<Results> {
     victim.mask.put_on().expect("root may");
-    let identity = Identity::User(User { uid: victim.user, gid: victim.user });
+    let identity = RunAs::User(User { uid: victim.user, gid: victim.user });
     let system = System::new(victim.root.as_deref())?;
     let needs = match &victim.site {
         Some(site) => {
             let place = if victim.root.is_some() { IndexPlace::System } else { IndexPlace::Sidecar };
-            let target = Target { site: site.clone(), place, identity };
-            reach::of([&target], identity, Purpose::Refresh, &system)
+            let target = Target { site: site.clone(), place, run_as: identity };
+            needs::of([&target], identity, Purpose::Refresh, &system)
         }
         None => Needs { program: true, ..Needs::default() },
     };

@@ -5,10 +5,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use epcache::distribution::Distribution;
-use epcache::distribution::name::key_of_any;
 use epcache::index::{Index, parse, render};
-use epcache::reconcile::{Depth, Request, reconcile};
+use epcache::metadata::Distribution;
+use epcache::metadata::name::key_of_any;
+use epcache::refresh::reconcile::{Depth, Request, reconcile};
 use epcache::refresh::thorough;
 use epcache::site::SiteDir;
 use serde::Deserialize;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use epcache::distribution::entry_points::{Oddity, is_read_alike_by_configparser, parse};
+use epcache::metadata::entry_points::{Diagnostic, is_read_alike_by_configparser, parse};
 
 use crate::corpus::corpus;
 use crate::oracle::{Answer, Triple, VERSIONS, ask};
@@ -105,7 +105,7 @@ fn texts_at_which_parsers_differ() {
                     entries.iter().map(|entry| [&*entry.group, &*entry.name, &*entry.value]).collect();
                 assert_eq!(entries, expected, "{text:?}");
             }
-            (Err(Oddity::NoEqualsSign), Raises) | (Err(Oddity::ControlCharacter), NotForAnIndex) => {}
+            (Err(Diagnostic::NoEqualsSign), Raises) | (Err(Diagnostic::ControlCharacter), NotForAnIndex) => {}
             (answer, _) => panic!("{text:?}: {answer:?}"),
         }
     }
@@ -255,7 +255,7 @@ fn compare(task: &str, texts: &[Vec<u8>]) -> usize {
                         .collect();
                     assert_eq!(ours, theirs, "{version}: {text:?}");
                 }
-                (Ok(Err(Oddity::ControlCharacter)), Answer::Gives(theirs)) => {
+                (Ok(Err(Diagnostic::ControlCharacter)), Answer::Gives(theirs)) => {
                     let odd = |field: &String| field.contains(['\t', '\0']);
                     let found =
                         theirs.iter().any(|(group, name, value)| [group, name, value].into_iter().any(odd));

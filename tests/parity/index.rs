@@ -7,10 +7,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use epcache::distribution::top_level::Kind;
-use epcache::distribution::{Distribution, EntryPoint};
 use epcache::freshness::Stamp;
 use epcache::index::{Index, parse, render};
+use epcache::metadata::top_level::Kind;
+use epcache::metadata::{Distribution, EntryPoint};
 use serde_json::{Value, json};
 
 use crate::any_index::any_index;

@@ -1,6 +1,6 @@
 //! `Name` and `Version` in METADATA and PKG-INFO.
 
-use epcache::distribution::metadata::{Header, parse};
+use epcache::metadata::headers::{Header, parse};
 
 use crate::corpus::corpus;
 use crate::oracle::{Answer, VERSIONS_FROM_3_9, ask};

@@ -6,9 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use epcache::distribution::top_level::Kind;
 use epcache::index::render;
-use epcache::reconcile::{Depth, Request, reconcile};
+use epcache::metadata::top_level::Kind;
+use epcache::refresh::reconcile::{Depth, Request, reconcile};
 use epcache::refresh::thorough;
 use epcache::site::SiteDir;
 use serde::Deserialize;

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use epcache::distribution::top_level::Kind;
-use epcache::distribution::{Distribution, EntryPoint, Identity, Stamps, TopLevel};
 use epcache::freshness::Stamp;
-use epcache::freshness::seal::{Seal, Witness};
-use epcache::index::{Index, Without};
+use epcache::index::{EmptyDirectory, Index};
+use epcache::index::{Seal, Witness};
+use epcache::metadata::top_level::Kind;
+use epcache::metadata::{Distribution, EntryPoint, Identity, Stamps, TopLevel};
 
 use crate::arbitrary::{Result, Unstructured};
 
@@ -25,7 +25,7 @@ pub fn any_index(u: &mut Unstructured<'_>) -> Result<Index<'static>> {
     let order = distributions.iter().map(|_| u.int_in_range(0..=9_999_999)).collect::<Result<_>>()?;
     let mut without = Vec::new();
     for _ in 0..u.int_in_range(0..=2)? {
-        without.push(Without { path: any_path(u)?, stamp: any_stamp(u)? });
+        without.push(EmptyDirectory { path: any_path(u)?, stamp: any_stamp(u)? });
     }
     let seal = if u.arbitrary()? { Some(any_seal(u)?) } else { None };
     Ok(Index { site: any_stamp(u)?, settled: u.arbitrary()?, distributions, order, without, seal })

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arbtest::arbitrary::{Result, Unstructured};
 use arbtest::arbtest;
-use epcache::distribution::top_level::Kind;
 use epcache::index::{Index, parse, render};
-use epcache::reconcile::{Changes, Depth, Request, reconcile};
+use epcache::metadata::top_level::Kind;
+use epcache::refresh::reconcile::{Changes, Depth, Request, reconcile};
 use epcache::refresh::thorough;
 use epcache::site::SiteDir;
 

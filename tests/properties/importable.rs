@@ -93,7 +93,7 @@ fn a_distribution_indexed_while_it_was_installed_is_read_again() {
     assert!(index.contains("\topaque\t"), "{index}");
     fs::write(site.join("pkg/__init__.py"), "").expect("room");
     // What an installer writes last is not too young any more.
-    std::thread::sleep(epcache::freshness::settle::INSTALLING);
+    std::thread::sleep(epcache::freshness::clock::SETTLE_AFTER);
     epcache(&["refresh"], &site);
     assert_eq!(names(&site), "inferred\tpkg/\tmod pkg");
 }

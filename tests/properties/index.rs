@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use arbtest::arbitrary::{Result, Unstructured};
 use arbtest::arbtest;
-use epcache::distribution::top_level::Kind;
-use epcache::distribution::{Distribution, EntryPoint, Identity, Stamps, TopLevel};
 use epcache::freshness::Stamp;
-use epcache::freshness::seal::{Seal, Witness};
-use epcache::index::{Index, Invalid, Without, parse, render};
+use epcache::index::{EmptyDirectory, Index, Invalid, parse, render};
+use epcache::index::{Seal, Witness};
+use epcache::metadata::top_level::Kind;
+use epcache::metadata::{Distribution, EntryPoint, Identity, Stamps, TopLevel};
 
 use crate::any_index::any_index;
 use crate::forgery::with_right_checks;
@@ -177,7 +177,7 @@ fn small_index() -> Index<'static> {
         distribution("foo\n-2.dist-info", None),
         distribution("foo-3.dist-info", Some(vec![])),
     ];
-    let without = vec![Without { path: (b"/usr/lib/\xff\n").into(), stamp }];
+    let without = vec![EmptyDirectory { path: (b"/usr/lib/\xff\n").into(), stamp }];
     let witnesses = vec![
         Witness { path: (b"/var/lib/a b").into(), state: Some((5, 7)) },
         Witness { path: (b"/var/lib/\xff\t").into(), state: None },

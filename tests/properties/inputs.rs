@@ -7,10 +7,10 @@ use std::path::PathBuf;
 
 use arbtest::arbtest;
 use epcache::config::Config;
-use epcache::distribution::{entry_points, metadata, name};
 use epcache::freshness::Stamp;
-use epcache::system::System;
-use epcache::trigger::rpm;
+use epcache::metadata::{entry_points, headers, name};
+use epcache::package_manager::rpm;
+use epcache::sys::root::System;
 
 #[test]
 fn normalized_names_are_as_defined() {
@@ -34,7 +34,7 @@ fn no_text_makes_a_parser_panic() {
         let bytes: Vec<u8> = u.arbitrary()?;
         let text = String::from_utf8_lossy(&bytes);
         let _ = entry_points::parse(&text);
-        let _ = metadata::parse(&text);
+        let _ = headers::parse(&text);
         let _ = Stamp::parse(&text, ' ');
         let _ = name::key(&bytes, Some(&text));
         let _ = name::key_of_any(&bytes, None);

@@ -5,9 +5,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use epcache::distribution::Stamps;
 use epcache::index::{Index, parse, render};
-use epcache::reconcile::{Depth, Request, reconcile};
+use epcache::metadata::Stamps;
+use epcache::refresh::reconcile::{Depth, Request, reconcile};
 use epcache::refresh::thorough;
 use epcache::site::SiteDir;
 

@@ -7,8 +7,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use epcache::index::{Without, parse};
-use epcache::site::interpreter::directories_without;
+use epcache::index::{EmptyDirectory, parse};
+use epcache::site::empty_directories::find_empty_directories;
 
 /// A tree in which interpreters could be installed.
 struct Tree {
@@ -44,7 +44,7 @@ impl Tree {
             let path = Path::new(std::ffi::OsStr::from_bytes(path));
             path.strip_prefix(&base).expect("in the tree").to_str().expect("text").to_owned()
         };
-        directories_without(site, &[]).iter().map(|found| below(&found.path)).collect()
+        find_empty_directories(site, &[]).iter().map(|found| below(&found.path)).collect()
     }
 }
 
@@ -151,17 +151,17 @@ fn only_directories_without_distributions_are_found() {
 fn a_known_stamp_is_carried_over_and_another_is_not() {
     let tree = Tree::new(&["usr/lib/python3.12/site-packages"]);
     let site = tree.path("usr/lib/python3.12/site-packages");
-    let first = directories_without(&site, &[]);
-    assert_eq!(directories_without(&site, &first), first);
+    let first = find_empty_directories(&site, &[]);
+    assert_eq!(find_empty_directories(&site, &first), first);
     // One that a forged index claims, and that does not belong to the interpreter, is dropped.
-    let forged = Without { path: b"/etc".as_slice().into(), stamp: first[0].stamp };
-    assert_eq!(directories_without(&site, &[first[0].clone(), forged]), first);
+    let forged = EmptyDirectory { path: b"/etc".as_slice().into(), stamp: first[0].stamp };
+    assert_eq!(find_empty_directories(&site, &[first[0].clone(), forged]), first);
     tree.make("usr/lib/python3.12/json");
-    let second = directories_without(&site, &first);
+    let second = find_empty_directories(&site, &first);
     assert_eq!(second[0].path, first[0].path);
     assert_ne!(second[0].stamp, first[0].stamp);
     tree.make("usr/lib/python3.12/foo-1.dist-info");
-    assert_eq!(directories_without(&site, &second), []);
+    assert_eq!(find_empty_directories(&site, &second), []);
 }
 
 #[test]

@@ -3,15 +3,15 @@
 use std::fs;
 use std::time::Duration;
 
-use epcache::index::location::Place;
 use epcache::index::parse;
-use epcache::index::write::IndexDir;
-use epcache::privilege::Identity;
-use epcache::reconcile::{Depth, Request};
+use epcache::privilege::RunAs;
+use epcache::refresh::reconcile::{Depth, Request};
 use epcache::refresh::{refresh, thorough};
 use epcache::site::SiteDir;
-use epcache::site::owner::Target;
-use epcache::system::System;
+use epcache::store::index_dir::IndexDir;
+use epcache::store::location::Place;
+use epcache::store::target::Target;
+use epcache::sys::root::System;
 
 use crate::site::Site;
 
@@ -24,7 +24,7 @@ fn whoever_began_before_a_change_does_not_hide_it() {
     let sidecar = site.path().join(".epcache");
     // What is not a file can't be locked.
     fs::create_dir_all(sidecar.join("lock")).expect("a directory");
-    let target = Target { site: site.path().to_owned(), place: Place::Sidecar, identity: Identity::Caller };
+    let target = Target { site: site.path().to_owned(), place: Place::Sidecar, run_as: RunAs::Caller };
     let system = System::new(None).expect("this system");
     for number in 0..150 {
         let early = {
@@ -54,7 +54,7 @@ fn whoever_began_before_a_change_does_not_hide_it() {
 fn whoever_is_slow_with_the_lock_learns_that_another_went_on_without() {
     let mut site = Site::new();
     site.install("foo-1.dist-info");
-    let target = Target { site: site.path().to_owned(), place: Place::Sidecar, identity: Identity::Caller };
+    let target = Target { site: site.path().to_owned(), place: Place::Sidecar, run_as: RunAs::Caller };
     let system = System::new(None).expect("this system");
     let directory = SiteDir::open(site.path().to_owned()).expect("a directory");
     let mut slow = IndexDir::open(Place::Sidecar, &directory, &system).expect("our own directory");

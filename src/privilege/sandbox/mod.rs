@@ -15,8 +15,32 @@
 //! all; [`Confined`] says what came of it. But where the kernel says that it did, and a look shows that
 //! it did not, the job does not begin.
 
+#[cfg(all(
+    feature = "seccomp",
+    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"),
+    target_pointer_width = "64",
+    target_endian = "little"
+))]
+mod denied;
+#[cfg(all(
+    feature = "seccomp",
+    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"),
+    target_pointer_width = "64",
+    target_endian = "little"
+))]
+mod filter;
+#[cfg_attr(not(feature = "landlock"), path = "landlock_omitted.rs")]
 pub mod landlock;
 pub mod limits;
+#[cfg_attr(
+    not(all(
+        feature = "seccomp",
+        any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"),
+        target_pointer_width = "64",
+        target_endian = "little"
+    )),
+    path = "seccomp_omitted.rs"
+)]
 pub mod seccomp;
 mod state;
 
@@ -24,9 +48,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
-use super::start;
 use crate::error::{Error, Result};
-use crate::report;
+use crate::sys::message;
+use crate::sys::signal;
 
 pub use state::{Confined, Part, State};
 
@@ -96,9 +120,9 @@ pub fn enter(confinement: &Confinement) -> Result<Confined> {
         let _ = make_in_our_own(path);
     }
     // The messages of the job go where they can't be sent to later.
-    report::reach_journal();
+    message::reach_journal();
     step("not being traced", nix::sys::prctl::set_dumpable(false).map_err(Into::into))?;
-    start::outlive_large_files();
+    signal::outlive_large_files();
     let confined = Confined {
         limits: step("verifying the limits", limits::enter())?,
         landlock: step("verifying Landlock", landlock::enter(needs))?,

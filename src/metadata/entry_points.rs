@@ -1,0 +1,191 @@
+//! `entry_points.txt`, read as `importlib.metadata` of CPython 3.10 to 3.13 reads it.
+//!
+//! Those versions do not use `configparser`: the text is cut into lines, each line is stripped, and
+//! what is left is a comment, a `[group]` or `name = value` (`importlib.metadata.Sectioned`). What
+//! counts as the end of a line and as white space is Python's notion, which differs from Rust's.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+/// One entry point as its file spells it; `value` is not interpreted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryPoint<'a> {
+    /// The text between the brackets of the section.
+    pub group: Cow<'a, str>,
+    /// What stands before the first `=`.
+    pub name: Cow<'a, str>,
+    /// What stands behind it: object reference and extras.
+    pub value: Cow<'a, str>,
+}
+
+impl<'a> EntryPoint<'a> {
+    fn borrowed(group: &'a str, name: &'a str, value: &'a str) -> Self {
+        Self { group: group.into(), name: name.into(), value: value.into() }
+    }
+
+    /// The same, no longer tied to the text that it was read from.
+    #[must_use]
+    pub fn into_owned(self) -> EntryPoint<'static> {
+        EntryPoint {
+            group: Cow::Owned(self.group.into_owned()),
+            name: Cow::Owned(self.name.into_owned()),
+            value: Cow::Owned(self.value.into_owned()),
+        }
+    }
+}
+
+/// Why an index must not repeat the entry points of a file, but leave them to the reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Diagnostic {
+    /// A line without `=`: CPython raises `TypeError` for the whole call.
+    NoEqualsSign,
+    /// A tab or NUL inside a field, which an index line can't hold.
+    ControlCharacter,
+}
+
+impl std::fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NoEqualsSign => "a line is neither a comment, a [group] nor name = value",
+            Self::ControlCharacter => "a tab or NUL in a name or value",
+        })
+    }
+}
+
+/// Parses a whole file. Entries before the first `[group]` are dropped, as CPython does.
+///
+/// # Errors
+/// The first diagnostic found. CPython raises on some of them even where the line is not in a group, so
+/// nothing of such a file may be used.
+pub fn parse(text: &str) -> Result<Vec<EntryPoint<'_>>, Diagnostic> {
+    let mut entries = Vec::new();
+    let mut group = None;
+    for line in text.split(ends_line).map(strip) {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if line.starts_with('[') && line.ends_with(']') {
+            group = Some(line.trim_matches(['[', ']']));
+            continue;
+        }
+        // CPython skips such lines before it looks for the `=`.
+        let Some(group) = group else { continue };
+        let (name, value) = line.split_once('=').ok_or(Diagnostic::NoEqualsSign)?;
+        let fields = [group, strip(name), strip(value)];
+        if fields.iter().any(|field| field.contains(['\t', '\0'])) {
+            return Err(Diagnostic::ControlCharacter);
+        }
+        let [group, name, value] = fields;
+        entries.push(EntryPoint::borrowed(group, name, value));
+    }
+    Ok(entries)
+}
+
+/// Whether CPython 3.9, which reads these files by `configparser`, plainly finds the same in a text as
+/// [`parse`]. Where in doubt: no.
+#[must_use]
+pub fn is_read_alike_by_configparser(text: &str) -> bool {
+    let odd = |c: char| !matches!(c, ' ' | '\t' | '\n' | '\r') && (is_space(c) || c.is_control());
+    // What is left of `odd` are line breaks that both know. `%` begins an interpolation.
+    if text.contains(odd) || text.contains('%') {
+        return false;
+    }
+    let mut groups = HashSet::new();
+    let mut names = HashSet::new();
+    let mut in_group = false;
+    // The indentation beyond which a line continues the value above it.
+    let mut limit = None;
+    for line in text.split(['\n', '\r']) {
+        let stripped = line.trim_matches([' ', '\t']);
+        if stripped.is_empty() || stripped.starts_with('#') {
+            continue;
+        }
+        let indentation = line.len() - line.trim_start_matches([' ', '\t']).len();
+        if limit.is_some_and(|limit| indentation > limit) {
+            return false;
+        }
+        if let Some(rest) = stripped.strip_prefix('[') {
+            let Some(group) = rest.strip_suffix(']') else { return false };
+            if matches!(group, "" | "DEFAULT") || group.contains(['[', ']']) || !groups.insert(group) {
+                return false;
+            }
+            names.clear();
+            in_group = true;
+            limit = None;
+            continue;
+        }
+        let name = stripped.split_once('=').map_or("", |(name, _)| name.trim_end_matches([' ', '\t']));
+        if !in_group || name.is_empty() || stripped.starts_with(';') || !names.insert(name) {
+            return false;
+        }
+        limit = Some(indentation);
+    }
+    true
+}
+
+/// Whether a value plainly is an object reference (`package.module:object [extra]`). Where in doubt: no.
+///
+/// `importlib_metadata` 8.7 to 9 and CPython 3.15 refuse to make an entry point of what is none.
+#[must_use]
+pub fn is_plainly_a_reference(value: &str) -> bool {
+    let is_word = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'))
+    };
+    let (object, extras) = match value.split_once('[') {
+        Some((object, extras)) => (object.trim_end_matches(' '), extras),
+        None => (value, "]"),
+    };
+    let printable = |b: u8| b.is_ascii_graphic() || b == b' ';
+    if !extras.ends_with(']') || !extras.bytes().all(printable) {
+        return false;
+    }
+    match object.split_once(':') {
+        Some((module, attribute)) => {
+            is_word(module.trim_end_matches(' ')) && is_word(attribute.trim_start_matches(' '))
+        }
+        None => is_word(object),
+    }
+}
+
+/// The characters at which `str.splitlines()` cuts. `\r\n` gives an empty line more here, which is
+/// skipped anyway.
+pub(super) fn ends_line(c: char) -> bool {
+    matches!(c, '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+/// `str.strip()`: Unicode white space and the four separators that Rust does not count as such.
+fn strip(text: &str) -> &str {
+    text.trim_matches(is_space)
+}
+
+/// `str.isspace()` of one character.
+pub(super) fn is_space(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\x1c'..='\x1f')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_told_from_other_values() {
+        for value in ["m", "a.b_1:c.d", "m : f", "m:f [x]", "m [x, y]", "m:f[]", "m:f [a-b] [c]"] {
+            assert!(is_plainly_a_reference(value), "{value}");
+        }
+        let others =
+            ["", ":f", "m:", "in-valid", "m:f # c", "m f", "m:f:g", "é", "m:f [x] y", "m:f [x", " m", "[x]"];
+        for value in others {
+            assert!(!is_plainly_a_reference(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_a_group_is_skipped_even_when_malformed() {
+        assert_eq!(parse("noeq\n[g]\na = m:f"), Ok(vec![EntryPoint::borrowed("g", "a", "m:f")]));
+    }
+
+    #[test]
+    fn an_inner_tab_is_left_to_the_reader() {
+        assert_eq!(parse("[g]\na\tb = m:f"), Err(Diagnostic::ControlCharacter));
+    }
+}

@@ -1,0 +1,149 @@
+//! Which files a job reaches, by Landlock (Linux 5.13 and newer).
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, RestrictionStatus, Ruleset,
+    RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+};
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::{Grant, Needs, Part, Reach, State};
+
+/// What is asked for: that of Linux 6.12. An older kernel gives what it has.
+const WANTED: ABI = ABI::V6;
+
+/// Lets this process reach what `needs` names and nothing else, and looks whether that is so.
+///
+/// # Errors
+/// When it is not so although the kernel says that it is.
+pub fn enter(needs: &Needs) -> io::Result<Part> {
+    let restricted = match restrict(needs) {
+        Ok(restricted) => restricted,
+        Err(error) => return Ok(Part::new(State::Missing, error.to_string())),
+    };
+    let (state, found) = match (restricted.ruleset, restricted.landlock) {
+        (RulesetStatus::NotEnforced, LandlockStatus::NotEnabled) => {
+            return Ok(Part::new(State::Missing, "not enabled when this kernel was started"));
+        }
+        (RulesetStatus::NotEnforced, _) => {
+            return Ok(Part::new(State::Missing, "not supported by this kernel, or not allowed here"));
+        }
+        (RulesetStatus::PartiallyEnforced, found) => (State::Partial, found),
+        (RulesetStatus::FullyEnforced, found) => (State::Enforced, found),
+    };
+    verify(needs)?;
+    let version = match found {
+        LandlockStatus::Available { effective_abi, kernel_abi } => kernel_abi.unwrap_or(effective_abi as i32),
+        _ => 0,
+    };
+    Ok(Part::new(state, described(state, version)))
+}
+
+fn described(state: State, version: i32) -> String {
+    let all = [(1, "files"), (3, "truncation"), (4, "TCP"), (5, "devices"), (6, "signals, abstract sockets")];
+    let covered = all.iter().filter(|(since, _)| version >= *since).map(|(_, what)| *what);
+    let covered = covered.collect::<Vec<_>>().join(", ");
+    match state {
+        State::Enforced => format!("{covered} (ABI {version})"),
+        _ => format!("only {covered} (ABI {version}; Linux 6.12 has all)"),
+    }
+}
+
+fn restrict(needs: &Needs) -> Result<RestrictionStatus, RulesetError> {
+    let mut ruleset = Ruleset::default()
+        .handle_access(AccessFs::from_all(WANTED))?
+        .handle_access(AccessNet::from_all(WANTED))?
+        .scope(Scope::from_all(WANTED))?
+        .create()?;
+    for grant in &needs.grants {
+        if let Some(place) = open(grant) {
+            ruleset = ruleset.add_rule(PathBeneath::new(place, rights(grant.reach)))?;
+        }
+    }
+    if needs.program {
+        let read = AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::Execute;
+        // Without a root there is nothing to run either.
+        if let Ok(root) = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
+            ruleset = ruleset.add_rule(PathBeneath::new(root, read))?;
+        }
+    }
+    ruleset.restrict_self()
+}
+
+fn rights(reach: Reach) -> BitFlags<AccessFs> {
+    let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    let write = AccessFs::WriteFile
+        | AccessFs::Truncate
+        | AccessFs::MakeReg
+        | AccessFs::MakeDir
+        | AccessFs::RemoveFile;
+    match reach {
+        Reach::List => AccessFs::ReadDir.into(),
+        Reach::File => AccessFs::ReadFile.into(),
+        Reach::Read => read,
+        Reach::Index => read | write,
+        Reach::Change => read | write | AccessFs::RemoveDir,
+    }
+}
+
+/// What a rule is about, opened as the job opens it: what the job would not follow is not followed.
+///
+/// What can't be opened is not granted; the job then tells why it can't open it either. That must not be
+/// an error that has passed by then, when all that the job could tell is that it was not granted: hence
+/// the second attempt.
+fn open(grant: &Grant) -> Option<OwnedFd> {
+    let opened = open_once(grant).or_else(|error| match error {
+        Errno::NOENT | Errno::NOTDIR | Errno::LOOP => Err(error),
+        _ => open_once(grant),
+    });
+    match opened {
+        Ok(place) if grant.reach != Reach::File || is_file(&place) => Some(place),
+        Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS) => None,
+        Err(error) => {
+            log::warn!("{}: can't be opened up to the process at work: {error}", grant.path.display());
+            None
+        }
+    }
+}
+
+fn open_once(grant: &Grant) -> rustix::io::Result<OwnedFd> {
+    let kind = match grant.reach {
+        Reach::List | Reach::Read | Reach::Change => OFlags::DIRECTORY,
+        Reach::Index => OFlags::DIRECTORY | OFlags::NOFOLLOW,
+        Reach::File => OFlags::NOFOLLOW,
+    };
+    rustix::fs::open(&grant.path, OFlags::PATH | OFlags::CLOEXEC | kind, Mode::empty())
+}
+
+fn is_file(place: &OwnedFd) -> bool {
+    rustix::fs::fstat(place).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
+}
+
+/// Tries to open something that was not granted. The first of these that exists decides, since
+/// nobody is refused it otherwise.
+fn verify(needs: &Needs) -> io::Result<()> {
+    let (places, flags): (&[&str], _) = if needs.program {
+        (&["/dev/null"], OFlags::WRONLY)
+    } else {
+        (&["/dev/null", "/proc/self/exe", "/etc/passwd", "/"], OFlags::RDONLY)
+    };
+    for place in places.iter().map(Path::new) {
+        let granted = needs.grants.iter().any(|grant| {
+            (grant.reach != Reach::List || place == Path::new("/")) && place.starts_with(&grant.path)
+        });
+        if granted {
+            continue;
+        }
+        match rustix::fs::open(place, flags | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()) {
+            Err(Errno::ACCESS) => return Ok(()),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO | Errno::NODEV) => {}
+            Err(error) => return Err(error.into()),
+            Ok(_) => return Err(io::Error::other(format!("{} can be opened", place.display()))),
+        }
+    }
+    Ok(())
+}

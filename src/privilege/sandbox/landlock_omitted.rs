@@ -1,0 +1,11 @@
+//! Stands in for Landlock where this program is built without it.
+
+use super::{Needs, Part, State};
+
+/// Does nothing, and says so.
+///
+/// # Errors
+/// Never.
+pub fn enter(_: &Needs) -> std::io::Result<Part> {
+    Ok(Part::new(State::Omitted, "this program was built without it"))
+}

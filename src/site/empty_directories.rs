@@ -1,0 +1,160 @@
+//! The other directories on the path of the interpreter that a site directory belongs to: the
+//! standard library, in which there are no distributions.
+//!
+//! Noting that spares readers a listing of each. Which directories they are follows from the place of
+//! the site directory alone; no program is asked. One too many does no harm, since what is noted of it
+//! is true.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::io::Read as _;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{CWD, Dir, Mode, OFlags};
+
+use super::is_egg;
+use crate::freshness::Stamp;
+use crate::freshness::clock::Clock;
+use crate::index::EmptyDirectory;
+use crate::metadata::name;
+
+/// The most directories that are noted.
+const MOST: usize = 32;
+/// The largest directory that is looked through.
+const LARGEST: usize = 100_000;
+/// What says that a prefix is a virtual environment.
+pub const PYVENV_CFG: &str = "pyvenv.cfg";
+/// The largest `pyvenv.cfg` that is read.
+const MAX_PYVENV_CFG: u64 = 64 << 10;
+
+/// The directories without distributions on the path of the interpreter of `site`, a canonical path.
+/// Those that show the stamp that `old` has of them are not listed again.
+#[must_use]
+pub fn find_empty_directories(site: &Path, old: &[EmptyDirectory<'_>]) -> Vec<EmptyDirectory<'static>> {
+    let mut candidates = candidates(site);
+    candidates.sort_unstable_by(|one, other| one.as_os_str().cmp(other.as_os_str()));
+    candidates.dedup_by(|one, other| one.as_os_str() == other.as_os_str());
+    let mut found = Vec::new();
+    for path in candidates {
+        if found.len() == MOST {
+            break;
+        }
+        let known = old.iter().find(|known| *known.path == *path.as_os_str().as_bytes());
+        if let Some(stamp) = stamp_of_one_without(&path, known.map(|known| known.stamp), site) {
+            found
+                .push(EmptyDirectory { path: Cow::Owned(path.into_os_string().into_encoded_bytes()), stamp });
+        }
+    }
+    found
+}
+
+/// The stamp of a directory, if it is one without distributions and settled. That it can't be examined
+/// is no error: a reader will have to look itself.
+fn stamp_of_one_without(path: &Path, known: Option<Stamp>, site: &Path) -> Option<Stamp> {
+    if is_egg(path) {
+        return None;
+    }
+    let now = Stamp::of(&rustix::fs::stat(path).ok()?);
+    if known == Some(now) {
+        return known;
+    }
+    if std::fs::canonicalize(path).ok()? == site {
+        return None;
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = rustix::fs::openat(CWD, path, flags, Mode::empty()).ok()?;
+    if !Clock::of(directory.as_fd(), now.ctime).wait_past(now.ctime) {
+        return None;
+    }
+    for (number, entry) in Dir::read_from(&directory).ok()?.enumerate() {
+        if number == LARGEST || name::is_distribution(entry.ok()?.file_name().to_bytes()) {
+            return None;
+        }
+    }
+    let same = |stat: rustix::io::Result<rustix::fs::Stat>| stat.is_ok_and(|stat| Stamp::of(&stat) == now);
+    (same(rustix::fs::fstat(&directory)) && same(rustix::fs::stat(path))).then_some(now)
+}
+
+/// Where to look.
+fn candidates(site: &Path) -> Vec<PathBuf> {
+    // P/lib/python3.12/site-packages
+    let above = |levels| site.ancestors().nth(levels);
+    let (Some(library), Some(prefix)) = (above(1), above(3)) else { return Vec::new() };
+    let lib_name = above(2).and_then(Path::file_name).unwrap_or_default();
+    let (Some(python), Some(name)) = (library.file_name(), site.file_name()) else { return Vec::new() };
+    if !lib_name.as_bytes().starts_with(b"lib") || !python.as_bytes().starts_with(b"python3") {
+        return Vec::new();
+    }
+    if name == "site-packages" {
+        let home = match pyvenv_cfg(prefix) {
+            None => Some(prefix.to_owned()),
+            Some(text) => base(&text),
+        };
+        let libraries = |home: PathBuf| ["lib", "lib64"].map(|lib| home.join(lib).join(python));
+        return home.map(libraries).into_iter().flatten().flat_map(with_extensions).collect();
+    }
+    if name != "dist-packages" {
+        return Vec::new();
+    }
+    if python == "python3" {
+        // Debian's /usr/lib/python3/dist-packages, which all of its interpreters share.
+        let lib = prefix.join("lib");
+        let local = prefix.join("local/lib");
+        let local = versions(&local).into_iter().map(|version| local.join(version).join(name));
+        return versions(&lib)
+            .into_iter()
+            .flat_map(|version| with_extensions(lib.join(version)))
+            .chain(local)
+            .collect();
+    }
+    // Debian's /usr/local/lib/python3.12/dist-packages, whose interpreter is in /usr.
+    let mut found = vec![library.to_owned()];
+    if let Some(usr) = prefix.parent().filter(|_| prefix.file_name() == Some(OsStr::new("local"))) {
+        found.extend(with_extensions(usr.join("lib").join(python)));
+    }
+    found
+}
+
+/// A directory of the standard library, and that of its extension modules.
+fn with_extensions(library: PathBuf) -> [PathBuf; 2] {
+    let extensions = library.join("lib-dynload");
+    [library, extensions]
+}
+
+/// The names in `lib` that begin with `python3.`.
+fn versions(lib: &Path) -> Vec<std::ffi::OsString> {
+    let entries = std::fs::read_dir(lib).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name());
+    names.filter(|name| name.as_bytes().starts_with(b"python3.")).take(MOST).collect()
+}
+
+/// The text of an environment's `pyvenv.cfg`, empty where it is none that we read; `None` where there
+/// is none at all.
+fn pyvenv_cfg(environment: &Path) -> Option<String> {
+    let path = environment.join(PYVENV_CFG);
+    path.symlink_metadata().ok()?;
+    // NONBLOCK: a FIFO must not make us wait.
+    let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
+    let read = || {
+        let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(&path).ok()?;
+        let meta = file.metadata().ok().filter(|meta| meta.is_file() && meta.len() <= MAX_PYVENV_CFG)?;
+        let mut text = String::with_capacity(usize::try_from(meta.len()).ok()?);
+        file.take(MAX_PYVENV_CFG).read_to_string(&mut text).ok()?;
+        Some(text)
+    };
+    Some(read().unwrap_or_default())
+}
+
+/// The prefix of the interpreter that an environment was made with, as its `pyvenv.cfg` spells it.
+fn base(pyvenv_cfg: &str) -> Option<PathBuf> {
+    let mut settings = pyvenv_cfg.lines().filter_map(|line| line.split_once('='));
+    let (_, home) = settings.find(|(key, _)| key.trim().eq_ignore_ascii_case("home"))?;
+    let home = Path::new(home.trim());
+    let plain = home.is_absolute()
+        && home.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)))
+        && !home.as_os_str().as_bytes().contains(&0);
+    home.parent().filter(|_| plain).map(Path::to_owned)
+}
