@@ -102,6 +102,7 @@ lint: .cache/venv
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --quiet --no-deps --document-private-items
 	.cache/venv/bin/ruff check --quiet
 	.cache/venv/bin/ruff format --check --quiet
+	.cache/venv/bin/mypy
 
 bench:
 	benches/run
@@ -135,7 +136,7 @@ sdist: .cache/maturin
 
 .cache/venv:
 	$(PYTHON) -m venv $@
-	$@/bin/pip --quiet install pytest 'ruff>=0.17,<0.18'
+	$@/bin/pip --quiet install pytest 'ruff>=0.17,<0.18' 'mypy>=2.4,<2.5'
 
 # To compare with. A newer one may do otherwise.
 .cache/stevedore:
@@ -152,7 +153,8 @@ install:
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 packaging/man/epcache.8
 	ln -sf epcache.8 $(DESTDIR)$(PREFIX)/share/man/man8/refresh-entrypoints-cache.8
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/doc/epcache $(wildcard README.md) docs/index-format.md
-	cd python && find epcache epcache_startup -name '*.py' -exec install -Dm644 {} $(abspath $(DESTDIR)$(PYTHON_DIR))/{} \;
+	cd python && find epcache epcache_startup -name '*.py' -o -name 'py.typed' | \
+		xargs -I{} install -Dm644 {} $(abspath $(DESTDIR)$(PYTHON_DIR))/{}
 	install -d $(DESTDIR)$(PYTHON_DIR)/epcache-$(VERSION).dist-info
 	printf 'Metadata-Version: 2.1\nName: epcache\nVersion: $(VERSION)\n' \
 		>$(DESTDIR)$(PYTHON_DIR)/epcache-$(VERSION).dist-info/METADATA

@@ -8,7 +8,7 @@ import warnings
 
 import epcache
 import pytest
-from epcache import _path, _view
+from epcache import _scan, _view
 from support import index_writer
 from support.environments import add
 
@@ -35,7 +35,7 @@ class Recorder:
 @pytest.fixture
 def calls(monkeypatch):
     recorder = Recorder(posix)
-    for module in (epcache, _path, _view):
+    for module in (epcache, _scan, _view):
         monkeypatch.setattr(module, "posix", recorder)
     return recorder.calls
 

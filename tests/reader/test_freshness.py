@@ -14,7 +14,7 @@ import time
 
 import epcache
 import pytest
-from epcache import _path, _view
+from epcache import _scan, _view
 from support import index_writer
 from support.environments import add
 
@@ -287,7 +287,7 @@ def test_trusting_the_mtime_alone_would_not_pass_these_tests(site, monkeypatch):
 
     real = epcache.stamp_of
     monkeypatch.setattr(epcache, "stamp_of", naive)
-    monkeypatch.setattr(_path, "stamp_of", naive)
+    monkeypatch.setattr(_scan, "stamp_of", naive)
     assert answer(group="g") == (["foo:a"], [])
 
 

@@ -24,7 +24,8 @@ from support.interpreters import INTERPRETERS, run
 from support.wheel_build import CHECKOUT
 
 SOURCES = CHECKOUT / "python"
-MODULES = sorted(str(path.relative_to(SOURCES)) for path in SOURCES.glob("*/**/*.py"))
+FILES = [path for path in SOURCES.glob("*/**/*") if path.suffix in (".py", ".typed")]
+MODULES = sorted(str(path.relative_to(SOURCES)) for path in FILES)
 VERSION = re.search('^version = "(.*)"', (CHECKOUT / "Cargo.toml").read_text(), re.MULTILINE)[1]
 
 

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 from support.checkout import READER, debug_program
 
-from . import run, suites
+from . import suites
 
 PROGRAM = """
 import importlib.metadata, json, pathlib, sys

@@ -33,8 +33,8 @@ OF_THE_READER = {
     "an index is always taken for settled": (
         ["--replay", KNOWN / "upgraded_where_there_are_no_stamps.json"],
         [
-            ("__init__.py", "plain = index.settled and not (index.unsettled or index", "plain = not (index"),
-            ("_path.py", "index.settled and stamp_of(info) == index.site", "stamp_of(info) == index.site"),
+            ("__init__.py", "index.settled and not (index.unsettled or index", "not (index"),
+            ("_scan.py", "index.settled and stamp_of(info) == index.site", "stamp_of(info) == index.site"),
             ("_view.py", "row not in self._unsettled", "row not in ()"),
         ],
     ),

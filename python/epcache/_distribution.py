@@ -1,7 +1,7 @@
 """Distributions that answer from an index what it has, and from the disk what it has not.
 
-They are made of the class that `importlib.metadata` would have made, so that everything else about
-them, `metadata`, `files`, `read_text`, `locate_file`, is that class's own.
+Their class is made of the class that the module itself would use. So `metadata`, `files`, `read_text`
+and everything else about them is that class's own.
 """
 
 import pathlib
@@ -10,12 +10,12 @@ from . import Unusable
 from ._table import METADATA
 
 
-def indexed(base, flavour):
+def indexed(base, backend):
     """The class for distributions of a `View` that otherwise are of the class `base`."""
 
     class Indexed(base):
         def __new__(cls, *arguments):
-            # What others do here (3.12 looks for methods that are missing) takes longer than the rest.
+            # 3.12 looks for missing methods here, which takes longer than the rest.
             return object.__new__(cls)
 
         def __init__(self, view, item):
@@ -41,7 +41,7 @@ def indexed(base, flavour):
             found = self._from_index("version")
             return base.version.fget(self) if found is None else found
 
-        # An attribute of the class, lest each instance need a dictionary only to look.
+        # Of the class, so that an instance needs no dictionary only to look for it.
         _entry_points = None
 
         @property
@@ -50,21 +50,21 @@ def indexed(base, flavour):
             if found is None:
                 view, item = self._view, self._item
                 try:
-                    row = flavour.row_of_entry_points(view, item)
+                    row = backend.row_of_entry_points(view, item)
                     found = None if row is None else view.table.entry_points(row)
                 except Unusable:
                     found = None
                 if found is None:
                     return base.entry_points.fget(self)
                 if found:
-                    found = flavour.made(view, item, found)
+                    found = backend.made(view, item, found)
                 self._entry_points = found
-            return flavour.entry_points_type(found)
+            return backend.entry_points_type(found)
 
         def __reduce__(self):
             return base, (self._path,)
 
-    if hasattr(base, "name"):
+    if hasattr(base, "name"):  # from 3.10 on
 
         def name(self):
             found = self._from_index("name")
@@ -72,11 +72,11 @@ def indexed(base, flavour):
 
         Indexed.name = property(name)
 
-    if hasattr(base, "_normalized_name"):
+    if hasattr(base, "_normalized_name"):  # from 3.10 on
 
         def normalized_name(self):
             try:
-                return self._view.key(self._item, flavour)
+                return self._view.key(self._item) or base._normalized_name.fget(self)
             except Unusable:
                 return base._normalized_name.fget(self)
 
