@@ -271,7 +271,7 @@ class EntryPoints(tuple):
         return EntryPoints, (tuple(self),)
 
 
-# --- the index file (docs/index-format.md) ------------------------------------------------------
+# --- the index file (docs/reference/index-format.md) ------------------------------------------------------
 #
 # An index is never written to once it is in place, only replaced by another file. All that is read
 # through one descriptor therefore belongs together, whenever it is read.

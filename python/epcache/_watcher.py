@@ -1,7 +1,7 @@
 """What has been installed, upgraded and removed since the last look, for programs that keep running.
 
 A look at a directory in which nothing has changed is one `stat`. What a change is, and when it is
-reported, is in `_watched_directory` and `_watched_distribution`; docs/watcher.md is for users.
+reported, is in `_watched_directory` and `_watched_distribution`; docs/reference/watcher.md is for users.
 """
 
 import _thread

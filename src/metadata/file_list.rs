@@ -3,7 +3,7 @@
 //! CPython goes by it in two ways: 3.11 takes every `.py` file of the list, 3.12 and later every file
 //! that exists, of whatever kind some interpreter can import. The answer of the latter depends on the
 //! suffixes that an interpreter knows, so what is recorded is what each of them can make its own
-//! answer from (see `docs/index-format.md`).
+//! answer from (see `docs/reference/index-format.md`).
 //!
 //! All here is pure but for [`Presence`], which says what exists.
 

@@ -4,7 +4,7 @@
 //! names further things that a reader compares: the time that its own file was given, which shows
 //! whether times came along at all; all names in the site directory; and for a system-wide index the
 //! databases of the package managers, since those replace files without the site directory moving.
-//! `docs/freshness.md` has the reasons. What is here decides whether an index may be sealed, and gives
+//! `docs/reference/freshness.md` has the reasons. What is here decides whether an index may be sealed, and gives
 //! the same proof as a reader.
 
 use std::borrow::Cow;

@@ -16,7 +16,7 @@ import machine
 import scenes
 import strikes
 
-# How a command ends (docs/commands.md).
+# How a command ends (docs/reference/commands.md).
 DONE = 0
 FAILED = 3
 KILLED = -signal.SIGKILL

@@ -1,4 +1,4 @@
-"""The asynchronous iterator, and the programs of docs/watcher.md."""
+"""The asynchronous iterator, and the programs of docs/howto/services.md."""
 
 import asyncio
 import pathlib
@@ -12,7 +12,7 @@ from epcache._watcher import Watcher
 from interpreters import INTERPRETERS, READER
 from watcher_installers import pip_install, pip_upgrade, run
 
-DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "watcher.md"
+DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "howto" / "services.md"
 
 
 def names(installations):

@@ -1,4 +1,4 @@
-//! Bounds on what a job uses up. docs/privileges.md has the reasons for the numbers.
+//! Bounds on what a job uses up. docs/reference/privileges.md has the reasons for the numbers.
 
 use std::io;
 
