@@ -3,7 +3,7 @@
 //! In a copy only mtimes survive, in whole seconds. So a sealed index records more that a reader compares:
 //! the time given to its own file, which shows whether times survived at all; all names in the site
 //! directory; and for a managed location the databases of the package managers ([`Witness`]), because
-//! those replace files without changing the site directory's stamp. `docs/freshness.md` has the reasons.
+//! those replace files without changing the site directory's stamp. `docs/reference/freshness.md` has the reasons.
 //!
 //! [`seal`] decides whether an index may be sealed, and [`prove`] gives the same proof as a reader.
 

@@ -1,4 +1,4 @@
-"""The asynchronous iterator, and the programs of docs/watcher.md."""
+"""The asynchronous iterator, and the programs of docs/howto/services.md."""
 
 import asyncio
 import re
@@ -13,7 +13,7 @@ from support.interpreters import INTERPRETERS, READER
 
 from .watcher_installers import pip_install, pip_upgrade, run
 
-DOCUMENT = CHECKOUT / "docs" / "watcher.md"
+DOCUMENT = CHECKOUT / "docs" / "howto" / "services.md"
 
 
 def names(installations):

@@ -1,4 +1,4 @@
-//! Resource limits of a job. docs/privileges.md has the reasons for the numbers.
+//! Resource limits of a job. docs/reference/privileges.md has the reasons for the numbers.
 
 use std::io;
 
