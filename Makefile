@@ -36,13 +36,13 @@ test-upstream: .cache/venv
 	$(PYTEST) tests/compat/upstream
 	$(SUITE) compat.upstream.run
 
-# Random histories of site directories: SEED is the first, COUNT how many (docs/testing.md).
+# Random histories of site directories: SEED is the first, COUNT how many (docs/internals/testing.md).
 test-histories: COUNT = 5000
 test-histories: .cache/venv build
 	$(PYTEST) tests/compat/histories
 	$(SUITE) compat.histories --count $(COUNT) --seed $(or $(SEED),0)
 
-# Installers, the tool and readers interleaved at random on many file systems (docs/reliability.md): COUNT
+# Installers, the tool and readers interleaved at random on many file systems (docs/internals/reliability.md): COUNT
 # reads are checked, from the history SEED on. Needs root.
 test-freshness: COUNT = 50000
 test-freshness: .cache/venv .cache/stevedore build
@@ -50,11 +50,11 @@ test-freshness: .cache/venv .cache/stevedore build
 	$(PYTEST) tests/system/freshness
 	$(SUITE) system.freshness --count $(COUNT) --seed $(or $(SEED),0)
 
-# Both at length; the table in docs/reliability.md is written anew.
+# Both at length; the table in docs/internals/reliability.md is written anew.
 soak: COUNT = 200000
 soak: READS = 1000000
 soak: .cache/venv .cache/stevedore build
-	$(SUITE) system.freshness --count $(READS) --seed $(or $(SEED),1000000) --table docs/reliability.md
+	$(SUITE) system.freshness --count $(READS) --seed $(or $(SEED),1000000) --table docs/internals/reliability.md
 	$(SUITE) compat.histories --count $(COUNT) --seed $(or $(SEED),1000000)
 
 # Real programs with acceleration and without, in environments with PYTHONS.
@@ -86,7 +86,7 @@ test-faults-full: .cache/venv build
 test-reproducible: .cache/venv .cache/maturin
 	$(PYTEST) tests/system/reproducible
 
-# Every parser and the index, with bytes made up (docs/testing.md): SECONDS or RUNS of each target, and then
+# Every parser and the index, with bytes made up (docs/internals/testing.md): SECONDS or RUNS of each target, and then
 # what was of interest is asked of CPython and the reader in Python. FUZZ names targets, and SEED a number
 # by which the same is tried each time.
 fuzz: SECONDS = 60
@@ -111,6 +111,7 @@ lint: .cache/venv
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --quiet --no-deps --document-private-items
 	.cache/venv/bin/ruff check --quiet
 	.cache/venv/bin/ruff format --check --quiet
+	.cache/venv/bin/mypy
 
 bench:
 	benches/run
@@ -144,7 +145,7 @@ sdist: .cache/maturin
 
 .cache/venv:
 	$(PYTHON) -m venv $@
-	$@/bin/pip --quiet install pytest 'ruff>=0.17,<0.18'
+	$@/bin/pip --quiet install pytest 'ruff>=0.17,<0.18' 'mypy>=2.4,<2.5'
 
 # To compare with. A newer one may do otherwise.
 .cache/stevedore:
@@ -160,8 +161,9 @@ install:
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system packaging/systemd/epcache-refresh.service
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 packaging/man/epcache.8
 	ln -sf epcache.8 $(DESTDIR)$(PREFIX)/share/man/man8/refresh-entrypoints-cache.8
-	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/doc/epcache $(wildcard README.md) docs/index-format.md
-	install -Dm644 -t $(DESTDIR)$(PYTHON_DIR)/epcache python/epcache/*.py
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/doc/epcache $(wildcard README.md) docs/reference/index-format.md
+	cd python && find epcache epcache_startup -name '*.py' -o -name 'py.typed' | \
+		xargs -I{} install -Dm644 {} $(abspath $(DESTDIR)$(PYTHON_DIR))/{}
 	install -d $(DESTDIR)$(PYTHON_DIR)/epcache-$(VERSION).dist-info
 	printf 'Metadata-Version: 2.1\nName: epcache\nVersion: $(VERSION)\n' \
 		>$(DESTDIR)$(PYTHON_DIR)/epcache-$(VERSION).dist-info/METADATA

@@ -25,7 +25,7 @@ from compat.programs.programs import PROGRAMS
 PYTHON = "3.13"
 MANY = 500
 ROUNDS = 5
-PLOT = ROOT / "docs/programs.svg"
+PLOT = ROOT / "docs/internals/programs.svg"
 
 
 def facts():

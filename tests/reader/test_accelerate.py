@@ -85,7 +85,7 @@ def test_nothing_is_imported_until_somebody_asks(run):
         """
 before = set(sys.modules)
 import epcache; epcache.accelerate(); epcache.accelerate()
-assert set(sys.modules) - before == {'epcache', 'epcache._start'}, set(sys.modules) - before
+assert set(sys.modules) - before == {'epcache', 'epcache._import_hook'}, set(sys.modules) - before
 """
     )
 

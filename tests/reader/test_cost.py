@@ -8,7 +8,7 @@ import warnings
 
 import epcache
 import pytest
-from epcache import _path, _view
+from epcache import _scan, _view
 from support import index_writer
 from support.environments import add
 
@@ -35,7 +35,7 @@ class Recorder:
 @pytest.fixture
 def calls(monkeypatch):
     recorder = Recorder(posix)
-    for module in (epcache, _path, _view):
+    for module in (epcache, _scan, _view):
         monkeypatch.setattr(module, "posix", recorder)
     return recorder.calls
 
@@ -46,7 +46,7 @@ def site(tmp_path, monkeypatch):
     program.mkdir()
     old = time.time_ns() - 10_000_000_000
     os.utime(program, ns=(old, old))
-    monkeypatch.setattr(epcache, "GUARD", -(10**18))
+    monkeypatch.setattr(epcache, "SETTLE_AFTER", -(10**18))
     site = tmp_path / "site"
     for number in range(500):
         group = f"group{number % 20}"
@@ -157,7 +157,7 @@ def test_one_changed_distribution_costs_a_look_at_each_and_reading_that_one(site
 
 
 def test_what_was_proven_of_a_stale_index_costs_nothing_more_while_nothing_moves(site, calls, monkeypatch):
-    monkeypatch.setattr(epcache, "GUARD", -(10**18))
+    monkeypatch.setattr(epcache, "SETTLE_AFTER", -(10**18))
     (site / "p3-1.dist-info" / "entry_points.txt").write_text("[group3]\np3 = other:f\n")
     (site / "moved").touch()
     with warnings.catch_warnings(record=True):
@@ -178,7 +178,7 @@ def test_what_was_proven_of_a_stale_index_costs_nothing_more_while_nothing_moves
 
 
 def test_a_stale_index_of_a_directory_that_has_just_changed_is_proven_each_time(site, calls, monkeypatch):
-    monkeypatch.setattr(epcache, "GUARD", 3_000_000_000)
+    monkeypatch.setattr(epcache, "SETTLE_AFTER", 3_000_000_000)
     (site / "moved").touch()
     with warnings.catch_warnings(record=True):
         epcache.entry_points(group="group3")

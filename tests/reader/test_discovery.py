@@ -396,7 +396,7 @@ def test_directories_without_distributions_are_remembered_until_they_change(tmp_
     empty = tmp_path / "empty"
     empty.mkdir()
     monkeypatch.setattr(sys, "path", [str(empty)])
-    monkeypatch.setattr(epcache, "GUARD", 0)
+    monkeypatch.setattr(epcache, "SETTLE_AFTER", 0)
     assert epcache.entry_points() == ()
     assert str(empty) in epcache.without_distributions
     stamps = os.stat(empty)

@@ -1,18 +1,49 @@
-"""What documents say of the repository is there: files that they link to, tests that they name."""
+"""What documents say of the repository is there: files and headings that they link to, tests that they name."""
 
 import re
 
 import pytest
 from support.checkout import CHECKOUT
 
-DOCUMENTS = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md")])
+DOCUMENTS = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md")])
+every_document = pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=[str(path.relative_to(CHECKOUT)) for path in DOCUMENTS]
+)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=[path.name for path in DOCUMENTS])
+def links(document):
+    """Pairs of a file and the name of a heading in it, or an empty text."""
+    found = re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)", document.read_text(encoding="utf-8"))
+    return [((document.parent / path).resolve() if path else document, heading) for path, heading in found]
+
+
+def headings(document):
+    """The names by which GitHub links to the headings of a document."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@every_document
 def test_links_lead_to_files(document):
-    targets = re.findall(r"\]\((?!https?:)([^)#\s]+)", document.read_text(encoding="utf-8"))
-    missing = [target for target in targets if not (document.parent / target).exists()]
+    missing = [path for path, _ in links(document) if not path.exists()]
     assert missing == []
+
+
+@every_document
+def test_links_lead_to_headings(document):
+    missing = [
+        f"{path.name}#{heading}"
+        for path, heading in links(document)
+        if heading and heading not in headings(path)
+    ]
+    assert missing == []
+
+
+def test_the_index_lists_every_page():
+    index = CHECKOUT / "docs/index.md"
+    listed = {path for path, _ in links(index)}
+    assert set(CHECKOUT.glob("docs/**/*.md")) - {index} <= listed
 
 
 def test_attacks_are_shown_by_tests_that_exist():

@@ -14,7 +14,7 @@ import time
 
 import epcache
 import pytest
-from epcache import _path, _view
+from epcache import _scan, _view
 from support import index_writer
 from support.environments import add
 
@@ -287,7 +287,7 @@ def test_trusting_the_mtime_alone_would_not_pass_these_tests(site, monkeypatch):
 
     real = epcache.stamp_of
     monkeypatch.setattr(epcache, "stamp_of", naive)
-    monkeypatch.setattr(_path, "stamp_of", naive)
+    monkeypatch.setattr(_scan, "stamp_of", naive)
     assert answer(group="g") == (["foo:a"], [])
 
 
@@ -301,8 +301,8 @@ def test_what_was_young_is_settled_for_a_process_once_it_is_old(site, monkeypatc
         assert answer(group="g") == (["foo:a"], [])
         assert sum("foo-1.dist-info" in path for path in looks) >= 2
     # As if a minute had passed.
-    monkeypatch.setattr(_view, "GUARD", -(10**18))
-    monkeypatch.setattr(_view, "_UNFINISHED_GUARD", -(10**18))
+    monkeypatch.setattr(_view, "SETTLE_AFTER", -(10**18))
+    monkeypatch.setattr(_view, "UNFINISHED_AFTER", -(10**18))
     assert answer(group="g") == (["foo:a"], [])
     looks.clear()
     assert answer(group="g") == (["foo:a"], [])
@@ -317,8 +317,8 @@ def test_what_was_young_is_settled_for_a_process_once_it_is_old(site, monkeypatc
 
 
 def test_in_a_cache_of_ones_own_nothing_is_settled(site, tmp_path, monkeypatch):
-    monkeypatch.setattr(_view, "GUARD", -(10**18))
-    monkeypatch.setattr(_view, "_UNFINISHED_GUARD", -(10**18))
+    monkeypatch.setattr(_view, "SETTLE_AFTER", -(10**18))
+    monkeypatch.setattr(_view, "UNFINISHED_AFTER", -(10**18))
     (site / ".epcache" / "index").unlink()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     index_writer.write(str(site), f"{tmp_path}/cache/epcache{site}/index", unsettled=range(2))

@@ -40,19 +40,47 @@ def shell(epcache, tmp_path_factory):
     return call
 
 
-def test_the_commands_of_the_section_use(shell):
+@pytest.fixture
+def installed(shell):
+    """The packages and the program in the environment, as pip would have put them there."""
+    (site,) = (shell.home / ".venv").glob("lib/python3*/site-packages")
+    links = {site / package.name: package for package in READER.glob("epcache*")}
+    links[shell.home / ".venv/bin/epcache"] = shell.home / "bin/epcache"
+    for link, target in links.items():
+        link.symlink_to(target)
+    yield
+    for link in links:
+        link.unlink()
+
+
+def test_the_commands_of_the_section_use(shell, installed):
     lines = "".join(blocks("sh", "Use")).splitlines()
     assert len(lines) >= 8
-    # As pip would have put it there.
-    (site,) = (shell.home / ".venv").glob("lib/python3*/site-packages")
-    (site / "epcache").symlink_to(READER / "epcache")
     for line in lines:
         done = shell("sh", "-c", line)
         # Whether every index of this machine is fresh is not for the README to say.
         allowed = (0, 1) if line.startswith("epcache status") else (0,)
         assert done.returncode in allowed, (line, done)
         assert done.stdout or "list" in line or "run" in line, (line, done)
-    (site / "epcache").unlink()
+
+
+def test_the_commands_of_the_section_start(shell, installed):
+    (block,) = blocks("sh", "Start")
+    install, *lines = block.splitlines()
+    assert install == ".venv/bin/pip install epcache"
+    for line in lines:
+        done = shell("sh", "-c", line)
+        # A new environment is unsettled for a while.
+        allowed = (0, 1) if " status " in line else (0,)
+        assert done.returncode in allowed and done.stdout, (line, done)
+    shell("epcache", "disable")
+
+
+def test_the_targets_of_make_exist():
+    makefile = (CHECKOUT / "Makefile").read_text()
+    targets = re.findall(r"^make ([a-z-]+)", "".join(blocks("sh", "Try it from a checkout")), re.MULTILINE)
+    assert len(targets) == 3
+    assert [target for target in targets if not re.search(f"^{target}:", makefile, re.MULTILINE)] == []
 
 
 def test_the_python_of_the_section_use(shell):

@@ -68,7 +68,7 @@ def run(python, site, code):
 
 OWN = """
 found = epcache.entry_points(group='g')
-assert found.names == {'a', 'b'} and found.groups == {'g'} and found['a'].dist.name == 'foo'
+assert found.names == {'a', 'b'} and found.groups == {'g'} and found['a'].dist.metadata['Name'] == 'foo'
 a, b = found['a'], found['b']
 for use in ('value', 'module', 'attr', 'extras', 'load'):
     assert refused(lambda: getattr(a, use)) or refused(lambda: a.load())

@@ -92,7 +92,7 @@ def test_a_new_environment_is_indexed(environment):
 
 
 def test_the_index_has_the_bytes_that_its_specification_says(environment):
-    # Written by a second implementation of docs/index-format.md. Whether a distribution is still
+    # Written by a second implementation of docs/reference/index-format.md. Whether a distribution is still
     # unsettled depends on the clock, so that line is taken from the one that is compared.
     path = environment.site / ".epcache" / "index"
     environment.refresh("--full")

@@ -12,8 +12,9 @@ import time
 import types
 
 import pytest
-from epcache import _watched_directory, _watcher
-from epcache._watcher import Changes, Watcher
+from epcache import watcher as watching
+from epcache.watcher import Changes, Watcher
+from epcache.watcher import directory as scanning
 from support.environments import add
 
 from .watcher_installers import METADATA, directory, pip_install, pip_upgrade, run, uv_install, uv_uninstall
@@ -25,8 +26,8 @@ NOTHING = ((), (), ())
 def clock(monkeypatch):
     """The monotonic clock; adding to `passed` lets time pass."""
     clock = types.SimpleNamespace(passed=0.0, time_ns=time.time_ns)
-    clock.monotonic = lambda: time.monotonic() + clock.passed
-    monkeypatch.setattr(_watcher, "time", clock)
+    clock.monotonic_ns = lambda: time.monotonic_ns() + int(clock.passed * 1e9)
+    monkeypatch.setattr(watching, "time", clock)
     return clock
 
 
@@ -206,7 +207,7 @@ def test_metadata_edited_in_place_is_an_update_once_the_directory_moves(site, cl
 
 def test_a_replaced_index_shows_what_the_directory_does_not(site, clock, monkeypatch, tmp_path):
     """A release-only upgrade by rpm or dpkg, whose trigger replaces the index."""
-    monkeypatch.setattr(_watched_directory, "_SYSTEM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(scanning, "SYSTEM_CACHE", str(tmp_path / "cache"))
     index = tmp_path / "cache" / str(site).lstrip("/") / "index"
     index.parent.mkdir(parents=True)
     index.write_text("first")
@@ -264,7 +265,7 @@ def test_names_and_versions_are_those_of_importlib_metadata(name, site):
     place = add(site, f"{name}-1.dist-info", metadata=ODD[name])
     (place / "METADATA").write_bytes(ODD[name].encode())
     for file in ("RECORD", "INSTALLER"):
-        (place / file).touch()
+        (place / file).write_text("written last\n")
     (one,) = Watcher([site]).installed()
     (theirs,) = importlib.metadata.distributions(path=[str(site)])
     assert (one.name, one.version) == (theirs.metadata["Name"], theirs.version)

@@ -1,4 +1,4 @@
-"""The asynchronous iterator, and the programs of docs/watcher.md."""
+"""The asynchronous iterator, and the programs of docs/howto/services.md."""
 
 import asyncio
 import re
@@ -7,13 +7,13 @@ import sys
 import time
 
 import pytest
-from epcache._watcher import Watcher
+from epcache.watcher import Watcher
 from support.checkout import CHECKOUT
 from support.interpreters import INTERPRETERS, READER
 
 from .watcher_installers import pip_install, pip_upgrade, run
 
-DOCUMENT = CHECKOUT / "docs" / "watcher.md"
+DOCUMENT = CHECKOUT / "docs" / "howto" / "services.md"
 
 
 def names(installations):
@@ -85,7 +85,7 @@ def test_a_cancelled_task_has_missed_nothing(site):
 
 def test_asyncio_is_not_imported_by_who_only_polls():
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from epcache._watcher import Watcher; Watcher().poll()"
+        "import sys; sys.path.insert(0, sys.argv[1]); from epcache.watcher import Watcher; Watcher().poll()"
     )
     code += "; assert 'asyncio' not in sys.modules"
     subprocess.run([sys.executable, "-S", "-c", code, READER], check=True)

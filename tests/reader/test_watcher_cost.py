@@ -16,9 +16,8 @@ pytestmark = pytest.mark.skipif(not shutil.which("strace"), reason="needs strace
 LOOKS = """
 import os, sys, time
 sys.path.insert(0, sys.argv[1])
-from epcache import _watched_directory
-_watched_directory._SYSTEM_CACHE = sys.argv[2]
-from epcache._watcher import Watcher
+from epcache.watcher import Watcher, directory
+directory.SYSTEM_CACHE = sys.argv[2]
 watcher = Watcher(sys.argv[3:])
 settled = time.monotonic() + 6.5
 while time.monotonic() < settled:

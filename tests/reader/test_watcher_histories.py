@@ -12,7 +12,7 @@ import time
 import types
 
 import pytest
-from epcache import _watcher
+from epcache import watcher as watching
 
 from .watcher_installers import INSTALLERS, directory, run
 
@@ -24,8 +24,8 @@ class Clock:
     def __init__(self):
         self.passed = 0.0
 
-    def monotonic(self):
-        return time.monotonic() + self.passed
+    def monotonic_ns(self):
+        return time.monotonic_ns() + int(self.passed * 1e9)
 
 
 class Operation:
@@ -50,7 +50,7 @@ class History:
         self.broken = set()
         self.versions = 0
         self.story = [f"seed {seed}"]
-        self.watcher = _watcher.Watcher([site])
+        self.watcher = watching.Watcher([site])
         self.told = {}
 
     def begin(self):
@@ -183,8 +183,8 @@ class History:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    fake = types.SimpleNamespace(monotonic=clock.monotonic, time_ns=time.time_ns)
-    monkeypatch.setattr(_watcher, "time", fake)
+    fake = types.SimpleNamespace(monotonic_ns=clock.monotonic_ns, time_ns=time.time_ns)
+    monkeypatch.setattr(watching, "time", fake)
     return clock
 
 
@@ -207,7 +207,7 @@ def test_a_look_after_each_step_gives_one_report_an_operation(kind, tmp_path, cl
     install, upgrade, uninstall = INSTALLERS[kind]
     site = tmp_path / "site"
     site.mkdir()
-    watcher = _watcher.Watcher([site])
+    watcher = watching.Watcher([site])
 
     def reports(steps):
         found = []

@@ -8,7 +8,7 @@ from support.interpreters import READER, run
 SCRIPT = """
 import importlib.metadata, json, os, sys
 sys.path.insert(0, sys.argv[1])
-from epcache._watcher import Watcher
+from epcache.watcher import Watcher
 first, second, missing = sys.argv[2:]
 sys.path += [first, second, missing]
 watcher = Watcher()
@@ -109,7 +109,7 @@ def test_the_importlib_metadata_of_the_package_index_is_told_as_well(python, rea
 import sys, os
 sys.path[:0] = sys.argv[1:3]
 import importlib_metadata
-from epcache._watcher import Watcher
+from epcache.watcher import Watcher
 site = sys.argv[3]
 sys.path.append(site)
 watcher = Watcher([site])

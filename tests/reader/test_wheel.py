@@ -23,7 +23,9 @@ from support.environments import uv
 from support.interpreters import INTERPRETERS, run
 from support.wheel_build import CHECKOUT
 
-MODULES = sorted(path.name for path in (CHECKOUT / "python/epcache").glob("*.py"))
+SOURCES = CHECKOUT / "python"
+FILES = [path for path in SOURCES.glob("*/**/*") if path.suffix in (".py", ".typed")]
+MODULES = sorted(str(path.relative_to(SOURCES)) for path in FILES)
 VERSION = re.search('^version = "(.*)"', (CHECKOUT / "Cargo.toml").read_text(), re.MULTILINE)[1]
 
 
@@ -100,13 +102,13 @@ class TestTheWheel:
         info = f"epcache-{VERSION}.dist-info"
         with zipfile.ZipFile(wheel_build.wheel()) as archive:
             assert sorted(archive.namelist()) == sorted(
-                [f"epcache/{name}" for name in MODULES]
+                MODULES
                 + [f"epcache-{VERSION}.data/scripts/epcache"]
                 + [f"{info}/{name}" for name in ("METADATA", "RECORD", "WHEEL")]
                 + [f"{info}/licenses/{name}" for name in ("LICENSE-APACHE", "LICENSE-MIT")]
             )
             for name in MODULES:
-                assert archive.read(f"epcache/{name}") == (CHECKOUT / "python/epcache" / name).read_bytes()
+                assert archive.read(name) == (SOURCES / name).read_bytes()
             for name in ("LICENSE-APACHE", "LICENSE-MIT"):
                 assert archive.read(f"{info}/licenses/{name}") == (CHECKOUT / name).read_bytes()
             modes = {entry.filename: entry.external_attr >> 16 & 0o777 for entry in archive.infolist()}
@@ -163,7 +165,7 @@ class TestTheSdist:
             with zipfile.ZipFile(wheel_build.wheel_from_sdist(interpreter)) as theirs:
                 assert sorted(ours.namelist()) == sorted(theirs.namelist())
                 for name in ours.namelist():
-                    if name.startswith("epcache/") or "/licenses/" in name or name.endswith("/METADATA"):
+                    if name in MODULES or "/licenses/" in name or name.endswith("/METADATA"):
                         assert ours.read(name) == theirs.read(name), name
         run(interpreter, "-m", "pip", "install", "--no-index", wheel_build.wheel_from_sdist(interpreter))
         assert run(interpreter, "-m", "epcache", "--version") == f"epcache {VERSION}\n"
@@ -255,7 +257,7 @@ class TestTheProgramOfThePackage:
             settings = [f"DESTDIR={root}", f"PYTHON_DIR={python_dir}", f"CARGO_TARGET_DIR={tmp_path}/target"]
             run("make", "-C", CHECKOUT, "install", *settings)
             site = root / python_dir.lstrip("/")
-            assert sorted(path.name for path in (site / "epcache").iterdir()) == MODULES
+            assert sorted(str(path.relative_to(site)) for path in site.glob("*/**/*.py")) == MODULES
             command = [INTERPRETERS["3.12"], "-m", "epcache"]
             variables = {**rival, "PYTHONPATH": str(site)}
             assert program_of(*command, env=variables) == str(root / "usr/bin/epcache")

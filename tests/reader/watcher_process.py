@@ -14,7 +14,7 @@ import sys
 import time
 
 sys.path.insert(0, sys.argv[1])
-from epcache._watcher import Watcher
+from epcache.watcher import Watcher
 
 site, counter, pause = sys.argv[2], sys.argv[3], float(sys.argv[4])
 watcher = Watcher([site])

@@ -1,4 +1,4 @@
-"""A second reader of the index, written from docs/index-format.md alone.
+"""A second reader of the index, written from docs/reference/index-format.md alone.
 
 It checks everything that the page says must hold and takes no short cut, so that the
 tests do not depend on the readers that they test.

@@ -44,7 +44,7 @@ def run(*command, **options):
 
 def asked_the_disk(found):
     """Whether what `ask` found took more than an index."""
-    return bool({"epcache._fallback", "epcache._parse", "importlib.metadata"} & set(found["modules"]))
+    return bool({"epcache._parse", "importlib.metadata"} & set(found["modules"]))
 
 
 def ask(python, path, queries, by="epcache", setup="", environment=None):

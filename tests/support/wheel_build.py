@@ -17,7 +17,7 @@ from .interpreters import run
 
 # What of the checkout goes into the sdist.
 SOURCES = ["Cargo.toml", "Cargo.lock", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE-*"]
-SOURCES += ["src/**/*.rs", "python/epcache/*.py", "docs/**/*", "packaging/**/*"]
+SOURCES += ["src/**/*", "python/**/*.py", "docs/**/*", "packaging/**/*"]
 
 
 def sources():

@@ -4,7 +4,7 @@
     PYTHONPATH=tests python -m compat.histories --only 4711
 
 Exit status 1 when an answer differed: the seed, the shortest history found and both answers are
-printed. See docs/testing.md.
+printed. See docs/internals/testing.md.
 """
 
 import argparse

@@ -53,7 +53,7 @@ def warmed_up():
     sys.path[:] = [PACKAGE, *STDLIB]
     for module in sorted(os.listdir(os.path.join(PACKAGE, "epcache"))):
         name, extension = os.path.splitext(module)
-        if extension == ".py" and name not in ("__init__", "__main__", "_pip"):
+        if extension == ".py" and name not in ("__init__", "__main__", "_pip_hook"):
             importlib.import_module(f"epcache.{name}")
     return epcache
 

@@ -55,7 +55,7 @@ class Environment:
 
     def reset(self):
         """Leave nothing of an earlier run, and install the reader as it is now."""
-        for left in ("epcache", ".epcache", "epcache.pth", "epcache.start", NAME_OF_METADATA):
+        for left in ("epcache", "epcache_startup", ".epcache", "epcache.pth", NAME_OF_METADATA):
             path = self.site / left
             if path.is_dir():
                 shutil.rmtree(path)
@@ -63,8 +63,9 @@ class Environment:
                 path.unlink(missing_ok=True)
         self.uninstall("latecomer")
         without_byte_code = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(READER / "epcache", self.site / "epcache", ignore=without_byte_code)
-        run(self.bin / "python", "-m", "compileall", "-q", self.site / "epcache")
+        for package in ("epcache", "epcache_startup"):
+            shutil.copytree(READER / package, self.site / package, ignore=without_byte_code)
+            run(self.bin / "python", "-m", "compileall", "-q", self.site / package)
         (self.site / NAME_OF_METADATA).mkdir()
         metadata = "Metadata-Version: 2.1\nName: epcache\nVersion: 0\n"
         (self.site / NAME_OF_METADATA / "METADATA").write_text(metadata)

@@ -1,4 +1,4 @@
-"""CPython's and importlib_metadata's own tests, with acceleration (docs/parity.md).
+"""CPython's and importlib_metadata's own tests, with acceleration (docs/internals/parity.md).
 
 Needs: CPython 3.9 to 3.13; a package index for the first run.
 Takes: about two minutes (`make test-upstream`).

@@ -1,7 +1,7 @@
 """Changing an index that the tool wrote, as a later writer or a forger would.
 
 Offsets in an index count from the end of its header, so lines of the header can go, and bytes of
-the body can be replaced by as many others, if the checks are made anew (docs/index-format.md).
+the body can be replaced by as many others, if the checks are made anew (docs/reference/index-format.md).
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The tables of docs/parity.md, from what became of the tests."""
+"""The tables of docs/internals/parity.md, from what became of the tests."""
 
 import pathlib
 

@@ -132,7 +132,9 @@ def main():
     parser.add_argument("--suite", action="append", choices=SUITES)
     parser.add_argument("--mode", action="append", choices=list(MODES))
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="so many interpreters at once")
-    parser.add_argument("--write", metavar="FILE", help="write the tables of docs/parity.md into this file")
+    parser.add_argument(
+        "--write", metavar="FILE", help="write the tables of a page (docs/internals/parity.md)"
+    )
     arguments = parser.parse_args()
     missing = [
         version for version in arguments.python or suites.wanted() if version not in suites.INTERPRETERS

@@ -138,8 +138,8 @@ fn root_opens_nothing_in_a_site_directory_or_beside_an_index() {
     install(&tree.site, "foo");
     let own = place.directory("own");
     install(&own, "bar");
-    place.directory("own/epcache");
-    fs::write(own.join("epcache/_start.py"), "").expect("room");
+    place.directory("own/epcache_startup");
+    fs::write(own.join("epcache_startup/__init__.py"), "").expect("room");
     give_away(&own);
     let strace = || {
         let mut command = Command::new("strace");

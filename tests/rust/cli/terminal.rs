@@ -93,7 +93,7 @@ impl Listener {
 }
 
 /// The state of a process, as `/proc` has it: `S`, `T`...
-pub fn state(process: i32) -> Option<char> {
+fn state(process: i32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
 }
@@ -117,7 +117,8 @@ pub fn child_of(process: u32) -> i32 {
 pub struct Terminal {
     plug: Arc<Mutex<Option<File>>>,
     screen: Arc<Mutex<String>>,
-    slave: OwnedFd,
+    /// Kept open: a terminal hangs up when its last descriptor is closed.
+    _slave: OwnedFd,
     leader: Child,
 }
 
@@ -163,7 +164,7 @@ impl Terminal {
                 std::thread::sleep(Duration::from_millis(2));
             }
         });
-        Self { plug, screen, slave, leader }
+        Self { plug, screen, _slave: slave, leader }
     }
 
     /// The process at it.
@@ -192,14 +193,6 @@ impl Terminal {
         let mut screen = lock(&self.screen);
         let end = screen.find(text).map_or(0, |start| start + text.len());
         screen.drain(..end);
-    }
-
-    /// Changes the size of its window.
-    pub fn resizes(&self) {
-        let slave = self.slave.try_clone().expect("a descriptor");
-        // One change: it sets the columns after the rows.
-        let done = Command::new("stty").args(["rows", "33"]).stdin(slave).status();
-        assert!(done.expect("stty of coreutils").success());
     }
 
     /// Waits for the process at it to end.

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use epcache::command::needs::{self, Purpose};
-use epcache::privilege::sandbox::{Confinement, Needs};
+use epcache::command::needs;
+use epcache::privilege::sandbox::Needs;
 use epcache::privilege::{RunAs, child};
-use epcache::store::location::Place as IndexPlace;
-use epcache::store::target::Target;
+use epcache::store::location;
+use epcache::store::target::{Operation, Target};
 use epcache::sys::root::{System, User};
 use serde::{Deserialize, Serialize};
 
@@ -71,12 +71,12 @@ fn be(victim: &Victim) -> epcache::error::Result<Results> {
     let system = System::new(victim.root.as_deref())?;
     let needs = match &victim.site {
         Some(site) => {
-            let place = if victim.root.is_some() { IndexPlace::System } else { IndexPlace::Sidecar };
-            let target = Target { site: site.clone(), place, run_as: identity };
-            needs::of([&target], identity, Purpose::Refresh, &system)
+            let location = if victim.root.is_some() { &location::SYSTEM_CACHE } else { &location::SITE };
+            let target = Target { site: site.clone(), location, run_as: identity };
+            needs::of([&target], identity, Operation::Refresh, &system)
         }
         None => Needs { program: true, ..Needs::default() },
     };
-    let confinement = Confinement { needs, required: false };
+    let confinement = needs::confinement(needs, false);
     child::run(identity, &confinement, || all(&victim.surroundings))
 }

@@ -8,9 +8,9 @@ use std::process::Command;
 use epcache::index::{Index, parse, render};
 use epcache::metadata::Distribution;
 use epcache::metadata::name::key_of_any;
-use epcache::refresh::reconcile::{Depth, Request, reconcile};
-use epcache::refresh::thorough;
+use epcache::refresh::{Depth, Request, reconcile};
 use epcache::site::SiteDir;
+use epcache::site::retries::Retries;
 use serde::Deserialize;
 
 use super::oracle::{Answer, Triple, VERSIONS, ask};
@@ -75,8 +75,8 @@ fn compare(sites: &[Made]) {
     let answers = ask::<Site>(&VERSIONS, "sites", &paths);
     for (number, made) in sites.iter().enumerate() {
         let site = SiteDir::open(made.path.clone()).expect("a directory");
-        let request = Request { depth: Depth::Everything, finished: true, ..thorough() };
-        let outcome = reconcile(&site, None, &request).expect("a listing");
+        let request = Request { depth: Depth::Everything, finished: true, ..Request::thorough() };
+        let outcome = reconcile(&site, None, &request, &Retries::default()).expect("a listing");
         let bytes = render(&outcome.index);
         assert_eq!(parse(&bytes).as_ref(), Ok(&outcome.index), "{:?}", made.path);
         let written = std::fs::read(made.path.join(".epcache/index")).expect("an index");
@@ -104,9 +104,8 @@ fn is_nameless(distribution: &Distribution<'_>) -> bool {
 }
 
 fn compare_distributions(version: &str, index: &Index<'_>, theirs: &Site) {
-    let mut ours: Vec<_> = index.order.iter().zip(&index.distributions).collect();
-    ours.sort_by_key(|(position, _)| **position);
-    let ours: Vec<_> = ours.into_iter().map(|(_, distribution)| distribution).collect();
+    let mut ours: Vec<_> = index.distributions.iter().collect();
+    ours.sort_by_key(|distribution| distribution.position);
     // Of several with one key only the first counts, so it does not matter where the others stand.
     let keys: HashMap<_, _> = theirs.distributions.iter().map(|dist| (&dist.file_name, &dist.key)).collect();
     let firsts = |names: Vec<Vec<u8>>| {
@@ -125,9 +124,9 @@ fn compare_distributions(version: &str, index: &Index<'_>, theirs: &Site) {
     );
     assert_eq!(ours.len(), theirs.distributions.len(), "{version}");
     for theirs in &theirs.distributions {
-        let row = index.distributions.binary_search_by(|row| row.file_name.as_ref().cmp(&theirs.file_name));
-        let row = row.unwrap_or_else(|_| panic!("{version}: not found: {theirs:?}"));
-        compare_distribution(version, &index.distributions[row], theirs);
+        let ours = index.find(&theirs.file_name);
+        let ours = ours.unwrap_or_else(|| panic!("{version}: not found: {theirs:?}"));
+        compare_distribution(version, ours, theirs);
     }
 }
 

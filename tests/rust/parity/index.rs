@@ -149,7 +149,7 @@ fn said(index: &Index<'_>) -> Value {
         "settled": index.settled,
         "unsettled": unsettled.collect::<Vec<_>>(),
         "opaque": opaque.collect::<Vec<_>>(),
-        "order": index.order.iter().map(|place| format!("{place:07}")).collect::<Vec<_>>(),
+        "order": index.distributions.iter().map(|row| format!("{:07}", row.position)).collect::<Vec<_>>(),
         "rows": rows,
         "without": without,
         "sealed": seal,

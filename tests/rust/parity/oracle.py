@@ -152,7 +152,7 @@ def names_of(dist):
 
 
 def names_by(row):
-    """The same as docs/index-format.md says."""
+    """The same as docs/reference/index-format.md says."""
     if row.kind == "declared":
         return row.names
     if sys.version_info < (3, 11):

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use epcache::index::render;
 use epcache::metadata::top_level::Kind;
-use epcache::refresh::reconcile::{Depth, Request, reconcile};
-use epcache::refresh::thorough;
+use epcache::refresh::{Depth, Request, reconcile};
 use epcache::site::SiteDir;
+use epcache::site::retries::Retries;
 use serde::Deserialize;
 
 use super::oracle::{Answer, VERSIONS, ask};
@@ -160,7 +160,7 @@ fn lists_that_are_odd() {
     compare(&sites);
     for (site, (list, text, expected)) in sites.iter().zip(cases) {
         let site = SiteDir::open(site.clone()).expect("a directory");
-        let outcome = reconcile(&site, None, &everything()).expect("a listing");
+        let outcome = reconcile(&site, None, &everything(), &Retries::default()).expect("a listing");
         let found = &outcome.index.distributions[0].top_level;
         let fields =
             (found.kind != Kind::Opaque).then_some([&*found.names, &*found.missing, &*found.python_names]);
@@ -169,14 +169,14 @@ fn lists_that_are_odd() {
 }
 
 fn everything() -> Request {
-    Request { depth: Depth::Everything, finished: true, ..thorough() }
+    Request { depth: Depth::Everything, finished: true, ..Request::thorough() }
 }
 
 /// Compares every distribution, and each site directory as a whole, with every version.
 fn compare(sites: &[PathBuf]) -> Tally {
     for path in sites {
         let site = SiteDir::open(path.clone()).expect("a directory");
-        let outcome = reconcile(&site, None, &everything()).expect("a listing");
+        let outcome = reconcile(&site, None, &everything(), &Retries::default()).expect("a listing");
         fs::write(path.with_extension("index"), render(&outcome.index)).expect("room");
     }
     let paths: Vec<_> = sites.iter().map(|site| site.as_os_str().as_bytes().to_vec()).collect();

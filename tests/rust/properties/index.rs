@@ -91,7 +91,6 @@ fn groups_that_share_their_lines_are_refused() {
             .collect::<Vec<_>>()
     };
     index.distributions.truncate(1);
-    index.order.truncate(1);
     index.distributions[0].entry_points =
         Some((0..50).flat_map(|group| entries(&format!("g{group:02}"))).collect());
     let text = String::from_utf8(render(&index)).expect("an index is text");
@@ -116,7 +115,6 @@ fn names_that_lead_out_of_the_site_directory_are_refused() {
     for name in names {
         let mut index = small_index();
         index.distributions.truncate(1);
-        index.order.truncate(1);
         index.distributions[0].file_name = Cow::Borrowed(name);
         assert_eq!(parse(&render(&index)), Err(Invalid::Corrupt("table of distributions")), "{name:?}");
     }
@@ -149,33 +147,35 @@ fn damage(u: &mut Unstructured<'_>, bytes: &[u8]) -> Result<Vec<u8>> {
 
 fn small_index() -> Index<'static> {
     let stamp = Stamp { mtime: 1_763_812_000_123_456_789, ctime: 2, inode: 3, size: 4096 };
-    let distribution = |name: &'static str, entry_points: Option<Vec<EntryPoint<'static>>>| Distribution {
-        file_name: Cow::Borrowed(name.as_bytes()),
-        key: Some("foo".into()),
-        identity: Some(Identity { name: Some("foo".into()), version: None }),
-        configparser_differs: entry_points.is_some(),
-        entry_points,
-        top_level: TopLevel {
-            kind: Kind::Inferred,
-            names: "a/ b.py".into(),
-            python_names: "a".into(),
-            missing: "c.py".into(),
-        },
-        stamps: Stamps {
-            itself: stamp,
-            metadata: Some(stamp),
-            entry_points: None,
-            top_level: Some(stamp),
-            files: None,
-        },
-        settled: false,
-    };
+    let distribution =
+        |position, name: &'static str, entry_points: Option<Vec<EntryPoint<'static>>>| Distribution {
+            file_name: Cow::Borrowed(name.as_bytes()),
+            position,
+            key: Some("foo".into()),
+            identity: Some(Identity { name: Some("foo".into()), version: None }),
+            configparser_differs: entry_points.is_some(),
+            entry_points,
+            top_level: TopLevel {
+                kind: Kind::Inferred,
+                names: "a/ b.py".into(),
+                python_names: "a".into(),
+                missing: "c.py".into(),
+            },
+            stamps: Stamps {
+                itself: stamp,
+                metadata: Some(stamp),
+                entry_points: None,
+                top_level: Some(stamp),
+                files: None,
+            },
+            settled: false,
+        };
     let entry =
         |group: &'static str| EntryPoint { group: group.into(), name: "a".into(), value: "m:f".into() };
     let distributions = vec![
-        distribution("foo%-1.dist-info", Some(vec![entry("h"), entry("g"), entry("h")])),
-        distribution("foo\n-2.dist-info", None),
-        distribution("foo-3.dist-info", Some(vec![])),
+        distribution(2, "foo%-1.dist-info", Some(vec![entry("h"), entry("g"), entry("h")])),
+        distribution(0, "foo\n-2.dist-info", None),
+        distribution(1, "foo-3.dist-info", Some(vec![])),
     ];
     let without = vec![EmptyDirectory { path: (b"/usr/lib/\xff\n").into(), stamp }];
     let witnesses = vec![
@@ -183,8 +183,7 @@ fn small_index() -> Index<'static> {
         Witness { path: (b"/var/lib/\xff\t").into(), state: None },
     ];
     let seal = Some(Seal { time: 9, names: 11, witnesses });
-    let order = vec![2, 0, 1];
-    let mut index = Index { site: stamp, settled: true, distributions, order, without, seal };
+    let mut index = Index { site: stamp, settled: true, distributions, without, seal };
     index.distributions.sort_by(|one, other| one.file_name.cmp(&other.file_name));
     index
 }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use epcache::index::{Index, parse, render};
 use epcache::metadata::Stamps;
-use epcache::refresh::reconcile::{Depth, Request, reconcile};
-use epcache::refresh::thorough;
+use epcache::refresh::{Depth, Request, reconcile};
 use epcache::site::SiteDir;
+use epcache::site::retries::Retries;
 
 use super::site::Site;
 
@@ -47,8 +47,9 @@ fn distributions_with_unchanged_stamps_are_as_recorded() {
         while start.elapsed() < Duration::from_secs(8) {
             let directory = SiteDir::open(path.clone()).expect("a directory");
             let old = bytes.as_ref().map(|bytes| parse(bytes).expect("our own index"));
-            let request = Request { depth: Depth::Files, finished: true, ..thorough() };
-            let outcome = reconcile(&directory, old.as_ref(), &request).expect("a listing");
+            let request = Request { depth: Depth::Files, finished: true, ..Request::thorough() };
+            let outcome =
+                reconcile(&directory, old.as_ref(), &request, &Retries::default()).expect("a listing");
             compared += compare(&site.lock().expect("no panic"), &outcome.index);
             bytes = Some(render(&outcome.index));
         }
@@ -67,13 +68,29 @@ fn a_file_edited_right_after_it_was_read_has_another_stamp() {
         let edit = [Site::edit_in_place, Site::edit_its_list][number % 2];
         let name = NAMES[number % 3];
         edit(&mut site, name);
-        let request = Request { depth: Depth::Files, finished: true, ..thorough() };
+        let request = Request { depth: Depth::Files, finished: true, ..Request::thorough() };
         let known = old.as_ref().map(|bytes| parse(bytes).expect("our own index"));
-        let outcome = reconcile(&directory, known.as_ref(), &request).expect("a listing");
+        let outcome =
+            reconcile(&directory, known.as_ref(), &request, &Retries::default()).expect("a listing");
         edit(&mut site, name);
         assert_eq!(compare(&site, &outcome.index), NAMES.len() - 1, "{name} shows what it did before");
         old = Some(render(&outcome.index));
     }
+}
+
+#[test]
+fn a_directory_that_changes_in_every_pass_is_recorded_as_unsettled() {
+    let mut site = Site::new();
+    site.install(NAMES[0]);
+    let directory = SiteDir::open(site.path().to_owned()).expect("a directory");
+    let elsewhere = tempfile::tempdir().expect("a temporary directory");
+    // From now on the path never leads to the directory that was opened.
+    std::fs::rename(site.path(), elsewhere.path().join("site")).expect("the same file system");
+    let retries = Retries::default();
+    let request = Request { finished: true, ..Request::thorough() };
+    let outcome = reconcile(&directory, None, &request, &retries).expect("a listing");
+    assert!(retries.are_used_up() && !outcome.index.settled);
+    assert_eq!(outcome.changes.read, [NAMES[0].as_bytes()]);
 }
 
 /// Kernels since 6.13 give files on ext4, xfs, btrfs and tmpfs a stamp of their own after each look at

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use epcache::index::parse;
 use epcache::privilege::RunAs;
-use epcache::refresh::reconcile::{Depth, Request};
-use epcache::refresh::{refresh, thorough};
+use epcache::refresh::{Depth, Request, refresh};
 use epcache::site::SiteDir;
 use epcache::store::index_dir::IndexDir;
-use epcache::store::location::Place;
-use epcache::store::target::Target;
+use epcache::store::location;
+use epcache::store::target::{Operation, Target};
 use epcache::sys::root::System;
 
 use super::site::Site;
@@ -24,20 +23,20 @@ fn whoever_began_before_a_change_does_not_hide_it() {
     let sidecar = site.path().join(".epcache");
     // What is not a file can't be locked.
     fs::create_dir_all(sidecar.join("lock")).expect("a directory");
-    let target = Target { site: site.path().to_owned(), place: Place::Sidecar, run_as: RunAs::Caller };
+    let target = Target { site: site.path().to_owned(), location: &location::SITE, run_as: RunAs::Caller };
     let system = System::new(None).expect("this system");
     for number in 0..150 {
         let early = {
             let (target, system) = (target.clone(), system.clone());
             std::thread::spawn(move || {
-                let request = Request { depth: Depth::Everything, finished: true, ..thorough() };
-                refresh(&target, &system, &request, false)
+                let request = Request { depth: Depth::Everything, finished: true, ..Request::thorough() };
+                refresh(&target, &system, &request, Operation::Refresh)
             })
         };
         std::thread::sleep(Duration::from_micros(number % 20 * 100));
         site.replace_a_file("foo-1.dist-info");
-        let request = Request { depth: Depth::Directories, finished: true, ..thorough() };
-        let late = refresh(&target, &system, &request, false);
+        let request = Request { depth: Depth::Directories, finished: true, ..Request::thorough() };
+        let late = refresh(&target, &system, &request, Operation::Refresh);
         let early = early.join().expect("no panic");
         assert_eq!((&late.error, &early.error), (&None, &None));
 
@@ -54,18 +53,18 @@ fn whoever_began_before_a_change_does_not_hide_it() {
 fn whoever_is_slow_with_the_lock_learns_that_another_went_on_without() {
     let mut site = Site::new();
     site.install("foo-1.dist-info");
-    let target = Target { site: site.path().to_owned(), place: Place::Sidecar, run_as: RunAs::Caller };
+    let target = Target { site: site.path().to_owned(), location: &location::SITE, run_as: RunAs::Caller };
     let system = System::new(None).expect("this system");
     let directory = SiteDir::open(site.path().to_owned()).expect("a directory");
-    let mut slow = IndexDir::open(Place::Sidecar, &directory, &system).expect("our own directory");
+    let mut slow = IndexDir::open(&location::SITE, &directory, &system).expect("our own directory");
     assert!(!slow.is_alone(), "without the lock nobody knows");
     slow.lock();
     assert!(slow.is_alone());
-    let report = refresh(&target, &system, &thorough(), false);
+    let report = refresh(&target, &system, &Request::thorough(), Operation::Refresh);
     assert_eq!((report.error, report.added.len()), (None, 1));
     assert!(!slow.is_alone());
     drop(slow);
-    let mut next = IndexDir::open(Place::Sidecar, &directory, &system).expect("our own directory");
+    let mut next = IndexDir::open(&location::SITE, &directory, &system).expect("our own directory");
     next.lock();
     assert!(next.is_alone());
 }

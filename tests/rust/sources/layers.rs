@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["config", "privilege"],
     &["site"],
     &["store"],
-    &["interpreter_hook", "package_manager", "refresh", "relay", "startup"],
+    &["interpreter_hook", "package_manager", "refresh"],
     &["command"],
 ];
 

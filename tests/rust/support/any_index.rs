@@ -21,14 +21,16 @@ pub fn any_index(u: &mut Unstructured<'_>) -> Result<Index<'static>> {
         let row = any_distribution(u)?;
         rows.insert(row.file_name.to_vec(), row);
     }
-    let distributions: Vec<_> = rows.into_values().collect();
-    let order = distributions.iter().map(|_| u.int_in_range(0..=9_999_999)).collect::<Result<_>>()?;
+    let mut distributions: Vec<_> = rows.into_values().collect();
+    for row in &mut distributions {
+        row.position = u.int_in_range(0..=9_999_999)?;
+    }
     let mut without = Vec::new();
     for _ in 0..u.int_in_range(0..=2)? {
         without.push(EmptyDirectory { path: any_path(u)?, stamp: any_stamp(u)? });
     }
     let seal = if u.arbitrary()? { Some(any_seal(u)?) } else { None };
-    Ok(Index { site: any_stamp(u)?, settled: u.arbitrary()?, distributions, order, without, seal })
+    Ok(Index { site: any_stamp(u)?, settled: u.arbitrary()?, distributions, without, seal })
 }
 
 fn any_seal(u: &mut Unstructured<'_>) -> Result<Seal<'static>> {
@@ -82,6 +84,7 @@ fn any_distribution(u: &mut Unstructured<'_>) -> Result<Distribution<'static>> {
     let entry_points = u.ratio(3, 4)?.then_some(entry_points);
     Ok(Distribution {
         file_name: Cow::Owned(file_name),
+        position: 0,
         key: optional_text(u)?.filter(|key| !key.is_empty()),
         identity: u.arbitrary::<bool>()?.then_some(identity),
         configparser_differs: entry_points.is_some() && u.arbitrary()?,

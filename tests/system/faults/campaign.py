@@ -15,7 +15,7 @@ from support.checkout import CHECKOUT, release_program
 
 from . import judge, machine, scenes, strikes
 
-# How a command ends (docs/commands.md).
+# How a command ends (docs/reference/commands.md).
 DONE = 0
 FAILED = 3
 KILLED = -signal.SIGKILL

@@ -1,4 +1,4 @@
-"""Faults at every system call, power cuts, and many processes at once. See docs/testing.md.
+"""Faults at every system call, power cuts, and many processes at once. See docs/internals/testing.md.
 
 Run as ``python -m pytest tests/system/faults``, by root: system-wide directories and users of their own are
 made in private mount namespaces. strace is needed.

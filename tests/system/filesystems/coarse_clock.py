@@ -13,8 +13,7 @@ import sys
 import time
 
 sys.path.insert(0, sys.argv[1])
-from epcache import _watched_directory, _watched_distribution
-from epcache._watcher import Watcher
+from epcache.watcher import Watcher, directory, distribution
 
 site = sys.argv[2]
 ATTEMPTS = 50
@@ -93,7 +92,7 @@ def attempt(watcher, number):
 
 
 if sys.argv[3] == "stamp":
-    _watched_directory.GUARD = _watched_distribution.GUARD = 0.0
+    directory.SETTLE_AFTER = distribution.SETTLE_AFTER = 0
 sys.path.append(site)
 watcher = Watcher([site])
 for number in range(ATTEMPTS):

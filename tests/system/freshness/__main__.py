@@ -4,7 +4,7 @@
     PYTHONPATH=tests python -m system.freshness --on ext3 --only 4711
 
 Exit status 1 when an answer was wrong: the history, as short as could be found, is printed. See
-docs/reliability.md. Needs root, to mount.
+docs/internals/reliability.md. Needs root, to mount.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The table of a run in docs/reliability.md, between two marks."""
+"""The table of a run in docs/internals/reliability.md, between two marks."""
 
 from . import filesystems
 

@@ -1,13 +1,8 @@
 """A virtual environment of Python 3.14 or 3.15 in a chroot, with the package `epcache` in it."""
 
 import shutil
-import time
 
 from . import chroot
-
-# What the .start file of a later version would be, on the newest that there is.
-LATER = "3.18"
-OURS = ["epcache.pth", "epcache.start", "_epcache_start"]
 
 # How starting with the finder compares with starting without: medians of the processor time.
 COST = """
@@ -47,7 +42,8 @@ class Environment:
         system.run(f"python{version}", "-m", "venv", directory)
         site = system.path(f"{directory}/lib/python{version}/site-packages")
         ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(chroot.CHECKOUT / "python" / "epcache", site / "epcache", ignore=ignored)
+        for package in ("epcache", "epcache_startup"):
+            shutil.copytree(chroot.CHECKOUT / "python" / package, site / package, ignore=ignored)
         system.run("ln", "-s", "/usr/bin/epcache", f"{directory}/bin/epcache")
         info = site / "foo-1.dist-info"
         info.mkdir()
@@ -70,23 +66,6 @@ class Environment:
     def disable(self):
         self.epcache("disable", "--venv", self.directory)
 
-    def enable_by_start(self):
-        """As `enable` will do it for Python 3.18, with what it writes for that."""
-        later = f"{self.directory}/lib/python{LATER}/site-packages"
-        self.system.path(f"{later}/epcache").mkdir(parents=True, exist_ok=True)
-        self.system.path(f"{later}/epcache/_start.py").touch()
-        self.epcache("enable", later, "--accelerate", "--pip-hook")
-        for name in OURS[1:]:
-            self.system.path(f"{later}/{name}").rename(self.system.path(f"{self.site}/{name}"))
-        self.epcache("refresh", self.site)
-
-    def settled_status(self):
-        """What `epcache status` says once the stamps of what has been installed have grown old."""
-        time.sleep(3.1)
-        self.epcache("refresh", self.site)
-        self.starts("pass")
-        return self.epcache("status", self.site)
-
     def starts(self, code, *options):
         """What a program prints, which has nothing to complain about."""
         done = self.system.run(self.python, *options, "-c", code, check=False)
@@ -104,8 +83,9 @@ class Environment:
         return lines, done.stdout.strip()
 
     def uninstall(self):
-        """As pip does it: what `epcache enable` has written is in no list of files."""
-        shutil.rmtree(self.system.path(f"{self.site}/epcache"))
+        """As pip does it, which knows nothing of the file that `epcache enable` has written."""
+        for package in ("epcache", "epcache_startup"):
+            shutil.rmtree(self.system.path(f"{self.site}/{package}"))
 
     def content(self):
         """Every file and link below the site directory, but those of the index."""

@@ -1,7 +1,7 @@
 """Python 3.14 and 3.15, of Debian sid: acceleration, the package's own functions, what starts with it.
 
 CPython 3.15 refuses entry points whose value is no object reference, prefers distributions that have
-metadata, and executes startup files in another way (PEP 829). Nothing here needs a network but making
+metadata, and executes .pth files in another way (PEP 829). Nothing here needs a network but making
 the chroot.
 """
 
@@ -15,7 +15,7 @@ from support import index_reader, wheels
 from support.checkout import release_program
 
 from . import chroot
-from .newer_environment import COST, OURS, Environment
+from .newer_environment import COST, Environment
 
 VERSIONS = ["3.14", "3.15"]
 PACKAGES = [
@@ -30,10 +30,8 @@ TESTS = {"PYTHONPATH": "/checkout/tests"}
 MOUNTS = [("bind", chroot.CHECKOUT, "/checkout"), ("read-only", "", "/checkout")]
 TOOL = "/usr/bin/epcache"
 
-FINDERS = (
-    "import sys; print([getattr(finder, '__name__', '') for finder in sys.meta_path].count('EpcacheFinder'))"
-)
-MODULES = "import sys; print(sorted(sys.modules))"
+FINDERS = "import sys; print([getattr(finder, '__name__', '') for finder in sys.meta_path].count('epcache_startup'))"
+MODULES = "import sys; print(sorted(set(sys.modules) - {'epcache_startup'}))"
 ASKING = """
 from importlib.metadata import entry_points, version
 print([(point.name, point.value) for point in entry_points(group='g')], version('foo'))
@@ -132,7 +130,7 @@ def test_pip_refreshes_the_index(environment, tmp_path):
 def test_disabling_leaves_nothing(environment):
     before = environment.content()
     environment.enable()
-    assert set(OURS) & {name.partition("/")[0] for name in environment.content()} == {"epcache.pth"}
+    assert set(environment.content()) - set(before) == {"epcache.pth"}
     environment.starts(ASKING)
     environment.disable()
     assert environment.content() == before
@@ -147,39 +145,17 @@ def test_without_the_package_an_enabled_interpreter_says_nothing(environment):
         assert environment.starts("import pip._internal", *options) == ""
 
 
-def test_startup_file_of_later_versions(system):
-    """Python 3.15 executes what `enable` writes for versions that execute no lines of .pth files."""
-    environment = Environment(system, "3.15")
-    before = environment.content()
-    environment.enable_by_start()
-    for options in [[], ["-W", "error"], ["-X", "dev"]]:
-        assert environment.starts(FINDERS, *options) == "1"
-        assert environment.starts(ASKING, *options) == ANSWER
-    loaded = "import sys; print('epcache' in sys.modules)\n"
-    assert environment.starts(loaded + ASKING + loaded) == f"False\n{ANSWER}\nTrue"
-    # The byte code that 3.15 has written for it is no change of the site directory.
-    assert f"{environment.site}: fresh" in environment.settled_status()
-
-    assert "_epcache_start/__pycache__/__init__.cpython-315.pyc" in environment.content()
-    environment.disable()
-    assert environment.content() == before
-
-    environment.enable_by_start()
-    environment.uninstall()
-    assert environment.starts(ASKING) == ANSWER
-
-
 def test_what_a_start_costs(environment):
     starting = environment.opened("pass", "-I")[0]
     bare = f"{environment.directory}-bare"
     environment.system.run("rm", "-rf", bare)
     environment.system.run("cp", "-a", environment.directory, bare)
     environment.enable()
-    # The file itself is looked at and opened.
+    # The file and the guard, then the package and its byte code.
     more = environment.opened("pass", "-I")[0]
-    assert 1 <= len(more) - len(starting) <= 5, "\n".join(line for line in more if "epcache" in line)
+    assert 1 <= len(more) - len(starting) <= 18, "\n".join(line for line in more if "epcache" in line)
     command = ["python3.14", "-c", COST, "120", f"{bare}/bin/python", environment.python]
     milliseconds = float(environment.system.run(*command).stdout)
     print(f"Python {environment.version}: {milliseconds:.2f} ms of processor time more, median of 120 starts")
-    # A .start file takes 9 ms; on a busy machine the median alone moves by more than it is worth.
+    # On a busy machine the median alone differs by more than the start costs.
     assert milliseconds < 3
