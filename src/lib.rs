@@ -18,12 +18,12 @@ mod encoding;
 pub mod error;
 pub mod freshness;
 pub mod index;
+pub mod interpreter_hook;
 pub mod metadata;
 pub mod package_manager;
 pub mod privilege;
 pub mod refresh;
-pub mod relay;
 pub mod site;
-pub mod startup;
+
 pub mod store;
 pub mod sys;

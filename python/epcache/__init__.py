@@ -1,15 +1,14 @@
 """Metadata of installed distributions, from an index where that is provably right.
 
 The functions are those of ``importlib.metadata``. Where a site directory has an index (``epcache
-refresh``) that describes what is on disk now, the answer comes from it and costs one small read;
-where the index is stale, only what has changed is read from the disk; where there is none, all of it.
+refresh``) that describes what is on disk now, the answer comes from it and costs one small read.
+Where the index is stale, only what has changed is read from the disk; where there is none, all of it.
 ``accelerate()`` gives the same speed to programs that call ``importlib.metadata`` itself.
 
-This file is all that runs when a group of entry points is asked for and nothing is out of the
-ordinary: one index, fresh, and no distribution of the same name elsewhere on the path. It is one
-file, and imports nothing that a bare interpreter does not have, because each module of a package
-costs four to seven looks at the disk to import, and the whole answer costs about as many. Whatever
-is out of the ordinary is left to `_discovery`.
+This file alone answers in the *plain case*: one index, fresh, and no distribution of the same name
+elsewhere on the path. It imports nothing that a bare interpreter does not have. The reason is cost:
+to import a module of a package takes four to seven system calls, and the whole answer takes about as
+many. Every other case is left to `_discovery`.
 """
 
 import posix
@@ -35,7 +34,28 @@ __all__ = [
 ]
 
 
-def entry_points(**params):
+# Only type checkers see this. Annotations are strings, so that nothing is imported for them.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
+    from typing import Any
+
+    from ._api import (
+        PackageNotFoundError,
+        distribution,
+        distributions,
+        files,
+        packages_distributions,
+        requires,
+    )
+    from ._confirm import TamperedIndexError
+    from ._light import version
+    from ._start import accelerate, decelerate
+    from ._warning import StaleIndexWarning
+    from ._watcher import Watcher
+
+
+def entry_points(**params: "Any") -> "EntryPoints":
     """Return the entry points of everything installed, as an `EntryPoints`.
 
     Keyword arguments select, as for `EntryPoints.select`: usually ``group`` and ``name``; each is
@@ -45,9 +65,9 @@ def entry_points(**params):
     even if it has no entry points. What a distribution's ``entry_points.txt`` makes
     ``importlib.metadata`` raise, this raises too.
     """
-    # With these parameters alone, what is compared are strings: an entry point outside the group can
-    # neither match nor raise. Any other parameter goes through all entry points, in the order in
-    # which CPython would compare them.
+    # With these parameters only strings are compared, so an entry point outside the group can neither
+    # match nor raise. Any other parameter needs all entry points, in the order in which CPython would
+    # compare them.
     group = params.get("group")
     if type(group) is str and params.keys() <= {"group", "name", "value"}:
         del params["group"]
@@ -55,9 +75,9 @@ def entry_points(**params):
         group = None
     found = _plain_answer(group)
     if found is None:
-        from . import _discovery, _ours
+        from ._light import entry_points_of
 
-        found = _discovery.entry_points(_ours.FLAVOUR, group)
+        found = entry_points_of(group)
     return EntryPoints(found).select(**params)
 
 
@@ -65,46 +85,54 @@ _LAZY = {
     "PackageNotFoundError": "_api",
     "StaleIndexWarning": "_warning",
     "TamperedIndexError": "_confirm",
-    "Watcher": "_watcher",
-    "accelerate": "_start",
-    "decelerate": "_start",
+    "Watcher": "watcher",
+    "accelerate": "_import_hook",
+    "decelerate": "_import_hook",
     "distribution": "_api",
     "distributions": "_api",
     "files": "_api",
     "packages_distributions": "_api",
     "requires": "_api",
-    "version": "_api",
+    "version": "_light",
 }
 
 
-def __getattr__(name):
-    module = _LAZY.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = f"{__name__}.{module}"
-    __import__(module)  # without importlib, which may not have been imported
-    found = getattr(sys.modules[module], name)
-    globals()[name] = found
-    return found
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        module = _LAZY.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = f"{__name__}.{module}"
+        __import__(module)  # without importlib, which may not have been imported
+        found = getattr(sys.modules[module], name)
+        globals()[name] = found
+        return found
 
 
 # --- what an entry point is ---------------------------------------------------------------------
 
 
 class EntryPoint:
-    """A named object that a distribution offers to whoever asks for its group.
+    """A named object that a distribution offers in a group.
 
-    It behaves as that of CPython 3.12, on every version. `dist` is looked up when it is asked for.
+    It behaves as that of CPython 3.12, on every version. `dist` is looked up when it is used.
     Where the index belongs to neither root nor this user, the first use of `value` confirms it
-    against the distribution's own file, and raises `TamperedIndexError` if it is not there.
+    by the distribution's own file, and raises `TamperedIndexError` if it is not there.
     """
 
-    def __init__(self, name, value, group):
+    name: str
+    group: str
+    _value: str
+    _index: "Any"  # an `Index` or a `View`
+    _row: int  # in the index, or the place in the view
+
+    def __init__(self, name: str, value: str, group: str) -> None:
         self.__dict__.update(name=name, _value=value, group=group)
 
     @classmethod
     def _of(cls, name, value, group, index, row):
-        """An entry point whose distribution is looked up in the index if somebody asks."""
+        """An entry point whose distribution is looked up in the index when it is used."""
         self = cls.__new__(cls)
         attributes = self.__dict__
         attributes["name"] = name
@@ -112,28 +140,29 @@ class EntryPoint:
         attributes["group"] = group
         attributes["_index"] = index
         attributes["_row"] = row
-        if index.foreign:
+        if index.untrusted:
             attributes["_unconfirmed"] = True
         return self
 
     def _at(self, view, item):
-        """The same, with the distribution that is in that place of a `View`."""
+        """Set the distribution: the one in that place of a `View`. Returns self."""
         self.__dict__.update(_index=view, _row=item)
         return self
 
     def _for(self, dist):
+        """Set the distribution. Returns self."""
         self.__dict__["_dist"] = dist
         return self
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self):
-        # So that isinstance() holds for the class of importlib.metadata too, without its import.
-        # Where that is a tuple, which this is not, it would promise too much.
+        # Makes isinstance() hold for the class of importlib.metadata too, without importing that. Not
+        # where that is a tuple, which this is not.
         native = getattr(sys.modules.get("importlib.metadata"), "EntryPoint", tuple)
         return EntryPoint if issubclass(native, tuple) else native
 
     @property
-    def value(self):
+    def value(self) -> str:
         """The object reference, as the distribution wrote it."""
         attributes = self.__dict__
         if "_unconfirmed" in attributes:
@@ -144,7 +173,7 @@ class EntryPoint:
         return attributes["_value"]
 
     @property
-    def dist(self):
+    def dist(self) -> "Distribution | None":
         """The `importlib.metadata.Distribution` that declares this.
 
         None if this object was made by hand, or if the distribution has been removed since.
@@ -165,23 +194,23 @@ class EntryPoint:
         return match(self.value)
 
     @property
-    def module(self):
+    def module(self) -> str:
         """The module that `load` imports."""
         return self._match().group("module")
 
     @property
-    def attr(self):
-        """What `load` takes from the module, dotted; None for the module itself."""
+    def attr(self) -> "str | None":
+        """The attribute of the module that `load` returns, dotted; None for the module itself."""
         return self._match().group("attr")
 
     @property
-    def extras(self):
+    def extras(self) -> "list[str]":
         """The names between the brackets at the end of the value."""
         from ._reference import words
 
         return words(self._match().group("extras") or "")
 
-    def load(self):
+    def load(self) -> "Any":
         """Import the module and return it, or the attribute of it that the value names."""
         from importlib import import_module
 
@@ -192,7 +221,7 @@ class EntryPoint:
                 loaded = getattr(loaded, name)
         return loaded
 
-    def matches(self, **params):
+    def matches(self, **params: "Any") -> bool:
         """Whether each attribute named by a keyword equals the value given."""
         for param, wanted in params.items():
             if not (wanted == getattr(self, param)):
@@ -203,17 +232,17 @@ class EntryPoint:
         return self.name, self.value, self.group
 
     # Comparison goes by `_key`, so that entry points equal those of importlib.metadata.
-    def __lt__(self, other):
+    def __lt__(self, other: object) -> bool:
         if not hasattr(other, "_key"):
             return NotImplemented
         return self._key() < other._key()
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if not hasattr(other, "_key"):
             return NotImplemented
         return self._key() == other._key()
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash(self._key())
 
     def __setattr__(self, name, value):
@@ -233,37 +262,37 @@ def _restore(cls, name, value, group, dist):
     return cls(name, value, group)._for(dist)
 
 
-class EntryPoints(tuple):
+class EntryPoints(tuple[EntryPoint, ...]):
     """An immutable sequence of entry points."""
 
     __slots__ = ()
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self):
-        # As for EntryPoint; before 3.12 it was a list, which this is not.
+        # As for EntryPoint. Before 3.12 the class of importlib.metadata was a list, which this is not.
         native = getattr(sys.modules.get("importlib.metadata"), "EntryPoints", list)
         return native if issubclass(native, tuple) else EntryPoints
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> EntryPoint:  # type: ignore[override]
         """The first entry point of that name; KeyError if there is none."""
         for entry_point in self:
             if entry_point.matches(name=name):
                 return entry_point
         raise KeyError(name)
 
-    def select(self, **params):
+    def select(self, **params: "Any") -> "EntryPoints":
         """Those that match the given attributes (typically ``group`` and ``name``)."""
         if not params:
             return EntryPoints(self)
         return EntryPoints([ep for ep in self if ep.matches(**params)])
 
     @property
-    def names(self):
+    def names(self) -> "set[str]":
         """The set of all names."""
         return {ep.name for ep in self}
 
     @property
-    def groups(self):
+    def groups(self) -> "set[str]":
         """The set of all groups."""
         return {ep.group for ep in self}
 
@@ -271,23 +300,25 @@ class EntryPoints(tuple):
         return EntryPoints, (tuple(self),)
 
 
-# --- the index file (docs/index-format.md) ------------------------------------------------------
+# --- the index file (docs/reference/index-format.md) ------------------------------------------------------
 #
-# An index is never written to once it is in place, only replaced by another file. All that is read
-# through one descriptor therefore belongs together, whenever it is read.
+# An index in its place is never written to, only replaced by another file. So everything that is read
+# through one descriptor belongs together, whenever it is read.
 
 _MAGIC = b"epcache-index "
 _VERSION = b"1\n"
 _PREFIX = 51  # the magic line and the line of lengths
 _END = b"end\n"
 _FIRST_READ = 8192  # holds the header of a site directory with some 200 groups
-_PRIME = 1073741789
-_BLOCK = 3840
+_PRIME = 1073741789  # of the checksums
+_BLOCK = 3840  # bytes that are added to a checksum at once, so many that it is fastest
 _FACTOR = pow(256, _BLOCK, _PRIME)
+_LONGEST_PATH = 4000  # bytes; a cache can't mirror a longer path, since the kernel's limit is 4096
 
-# A file must not be opened through a link, and a FIFO must not make us wait.
+# Links are not followed, and a FIFO does not block.
 _FLAGS = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOFOLLOW | posix.O_NOCTTY
 
+SUFFIXES = (".dist-info", ".egg-info")  # of the names of distributions, in any case
 SYSTEM_CACHE = "/var/cache/epcache"
 SYSTEM_USER = "epcache"
 
@@ -302,8 +333,10 @@ class Unusable(Exception):
 
 
 def checked(method):
-    # What passes the checks can still have been written by a faulty program. Then some number is
-    # not one, or leads nowhere; whatever that raises, the file is no good.
+    """Make a method raise `Unusable` for whatever the content of a file makes it raise."""
+
+    # A file with right checksums can still have been written by a faulty program. Whatever its content
+    # raises here means that it can't be used.
     def call(self, *arguments):
         try:
             return method(self, *arguments)
@@ -314,20 +347,20 @@ def checked(method):
 
 
 def stamp_of(info):
-    """What tells one state of a file from another: mtime, ctime (ns), inode, size."""
+    """The stamp of a file: mtime, ctime (ns), inode, size. Stamps are compared for equality only."""
     return info.st_mtime_ns, info.st_ctime_ns, info.st_ino, info.st_size
 
 
 def identity_of(info):
-    """What tells one file from another that has been put in its place."""
+    """What differs between a file and another that has replaced it."""
     return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns
 
 
 class Index:
     """An index file, opened; `read_header` comes first."""
 
-    foreign = False  # whether it belongs to somebody whose word is not taken for code
-    lasting = True  # whether the directory's stamp tells of every later change
+    untrusted = False  # whether its owner could not have changed the distributions themselves
+    cacheable = True  # whether every later change shows in the directory's stamp
     seen = None  # the stamp that the directory has in this copy of a sealed tree
     ordered = True  # whether CPython finds the distributions in the order of `positions`
 
@@ -350,11 +383,11 @@ class Index:
 
     @checked
     def read_header(self):
-        """Check the header and take in all of it but the groups.
+        """Check the header and parse all of it but the groups.
 
         Sets `site` (the stamp), `settled`, `count`, the sets of rows `unsettled`, `duplicates` and
-        `opaque`, `sealed` (see `_sealed`), and `without`: the stamps of directories without distributions,
-        by path.
+        `opaque`, `sealed` (see `_sealed`), and `without`: by path the stamps of directories that hold
+        no distributions.
         """
         size = self.file.st_size
         head = posix.pread(self._fd, _FIRST_READ, 0)
@@ -365,8 +398,8 @@ class Index:
         if head[len(_MAGIC) : len(_MAGIC) + len(_VERSION)] != _VERSION:
             raise self.unusable("is of a version that this reader does not know")
         line = head[16:_PREFIX]
-        total, length, check = line[:12], line[13:23], line[24:34]
-        if not (total.isdigit() and length.isdigit() and check.isdigit() and line[12::11] == b"  \n"):
+        total, length, checksum = line[:12], line[13:23], line[24:34]
+        if not (total.isdigit() and length.isdigit() and checksum.isdigit() and line[12::11] == b"  \n"):
             raise self.unusable()
         length = int(length)
         if int(total) != size or posix.pread(self._fd, 4, size - 4) != _END:
@@ -376,7 +409,7 @@ class Index:
         if length > len(head):
             head = self._read(0, length)
         self._head = head = head[:length]
-        self._verify(head[_PREFIX:], int(check))
+        self._verify(head[_PREFIX:], int(checksum))
         if head[-1:] != b"\n":
             raise self.unusable()
 
@@ -404,7 +437,7 @@ class Index:
         self.sealed = rows.get(b"sealed")
 
     def has_witnesses(self):
-        """Whether files outside of the directory have to be looked at as well."""
+        """Whether the proof of a sealed index needs files outside of the directory."""
         return self.sealed is not None and b"/" in self.sealed
 
     def _set_of_rows(self, text):
@@ -416,13 +449,13 @@ class Index:
         return rows
 
     def take_whole(self):
-        """Read all of the file into memory: what is looked up from now on is read from there.
+        """Read the whole file into memory, which all further reads use.
 
-        False if another file has been put in its place.
+        False if the file has been replaced.
         """
         if self._whole is None:
-            # Without one of ours the file is opened again. (Of one that is still open the identity may
-            # have changed: a rename over it moves its ctime.)
+            # A closed file is opened again. (The identity of an open one is not compared: a rename over
+            # it changes its ctime.)
             again = -1
             try:
                 if self._fd < 0:
@@ -449,21 +482,21 @@ class Index:
             raise self.unusable()
         return data
 
-    def _verify(self, data, check):
-        # As one number it would be divided digit by digit, which takes four times as long as to multiply.
+    def _verify(self, data, checksum):
+        # In blocks, since to divide one large number takes four times as long as to multiply these.
         value = 0
         for start in range((len(data) - 1) // _BLOCK * _BLOCK, -1, -_BLOCK):
             value = value * _FACTOR + int.from_bytes(data[start : start + _BLOCK], "little")
-        if value % _PRIME != check:
+        if value % _PRIME != checksum:
             raise self.unusable()
 
     def _placed(self, place):
-        offset, size, check = map(int, place.split(b"\t"))
+        offset, size, checksum = map(int, place.split(b"\t"))
         start = len(self._head) + offset
         if offset < 0 or size < 0 or start + size > self.file.st_size - len(_END):
             raise self.unusable()
         data = self._read(start, size)
-        self._verify(data, check)
+        self._verify(data, checksum)
         return data
 
     @checked
@@ -475,8 +508,8 @@ class Index:
     def records(self, group):
         """The entry points as tuples (row, place, group, name, value), in the order of CPython.
 
-        That is the order of the distributions in the listing of the directory, and for each of
-        them that of its file. With `group` None those of all groups, and the whole file is checked.
+        Distributions come in the order of the directory's listing, and the entry points of each in
+        that of its file. With `group` None those of all groups, and the whole file is checked.
         """
         if group is None:
             self._whole = self._read(0, self.file.st_size)
@@ -496,7 +529,7 @@ class Index:
 
     @checked
     def unordered(self):
-        """Those of all groups, in the order of the file."""
+        """The records of all groups, in the order of the index."""
         found = []
         lines = self._head[self._groups_at + 1 : -1].split(b"\n")
         places = [line.rpartition(b"\t") for line in lines if line]
@@ -506,7 +539,7 @@ class Index:
         return found
 
     def _must_fit(self, places):
-        # Thousands of groups that are all in the same place would take more memory than there is.
+        # Thousands of groups in the same place could take more memory than there is.
         if sum([int(place.split(b"\t")[1]) for place in places]) > self.file.st_size:
             raise self.unusable()
 
@@ -523,7 +556,7 @@ class Index:
         return self._head[self._head.rindex(b"\n", 0, end) + 1 : end]
 
     def _add(self, place, group, found):
-        # All at once, which takes less than to go line by line: four fields a line, and its end.
+        # All lines at once, which is faster than line by line: four fields and an end each.
         fields = self._placed(place).decode().replace("\n", "\t\n\t").split("\t")
         if fields.pop() != "" or len(fields) % 5 or fields[4::5] != ["\n"] * (len(fields) // 5):
             raise self.unusable()
@@ -534,8 +567,10 @@ class Index:
 
     @checked
     def positions(self):
-        """The places of the distributions in the listing: seven digits and a newline for each row,
-        equally long, so that they compare as bytes."""
+        """The place of each row in the directory's listing: seven digits and a newline.
+
+        All are equally long, so that they can be compared as bytes.
+        """
         if self._order is None:
             self._order = self._placed(self._segments[b"order"])
             if len(self._order) != 8 * self.count:
@@ -543,18 +578,18 @@ class Index:
         return self._order
 
     def take_order(self, places):
-        """Let `positions` be these, by row."""
+        """Set `positions`, by row."""
         self._order = b"".join([b"%07d\n" % place for place in places])
 
 
 def unescape(name):
-    """What an index writes with ``%XX``, as it is."""
+    """Replace every ``%XX`` by its byte."""
     first, *rest = name.split(b"%")
     return first + b"".join([bytes((int(part[:2], 16),)) + part[2:] for part in rest])
 
 
 def unescaped(name):
-    """The name of a file, as `os.listdir` gives it, from how an index writes it."""
+    """The name of a file, as `os.listdir` gives it, for what an index has."""
     if b"%" in name:
         name = unescape(name)
     if b"\0" in name:
@@ -565,21 +600,21 @@ def unescaped(name):
 def open_index(path, site, site_owner):
     """The index at `path` with its header read, or None if there is none.
 
-    Raises `Unusable` for a file that is damaged, or belongs to somebody who is not trusted with it.
+    Raises `Unusable` for a file that is damaged or whose owner is not trusted.
     """
     try:
         index = Index(path, site)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError:
-        # In a directory that we may not enter there may be anything.
+        # If even stat() fails, nothing is known about the directory.
         try:
             posix.stat(path)
         except OSError:
             return None
         raise Unusable("can't be read by this user", path, site) from None
     except OSError as error:
-        if len(path) > 4000:
+        if len(path) > _LONGEST_PATH:
             return None
         raise Unusable(f"can't be opened ({error.strerror})", path, site) from None
     try:
@@ -594,15 +629,15 @@ def open_index(path, site, site_owner):
 
 
 def distrust(index, site_owner):
-    """Why the file is not to be trusted, or None; also sets `foreign`."""
+    """Why the file must not be used, or None. Sets `untrusted` for an owner whose values are confirmed."""
     file = index.file
     if file.st_mode & 0o170000 != 0o100000:
         return "is not a regular file"
     if file.st_mode & 0o022:
         return "may be written by others than its owner (mode %04o)" % (file.st_mode & 0o7777)
     owner = file.st_uid
-    index.foreign = owner != 0 and owner != posix.geteuid()
-    if not index.foreign or owner == site_owner:
+    index.untrusted = owner != 0 and owner != posix.geteuid()
+    if not index.untrusted or owner == site_owner:
         return None
     if index.path.startswith(SYSTEM_CACHE + "/") and owner == _uid_of_system_user():
         return None
@@ -625,7 +660,7 @@ def _uid_of_system_user():
 
 
 def environment(name):
-    """A variable of the environment, or None; without importing `os` if nobody has."""
+    """A variable of the environment, or None. Does not import `os`."""
     os = sys.modules.get("os")
     if os is not None:
         return os.environ.get(name)
@@ -634,7 +669,7 @@ def environment(name):
 
 
 def places(site):
-    """The paths at which the index of a site directory may be, in their order, one by one."""
+    """The paths at which the index of a site directory may be, the first to be tried first."""
     yield site + "/.epcache/index"
     # A `..` would lead out of the cache, so such a path has to be resolved first.
     if site.startswith("/") and "/../" not in site + "/":
@@ -645,7 +680,7 @@ def places(site):
 
 
 def user_cache():
-    """The directory with the indexes that this user has made of others' directories, or None."""
+    """The directory of this user's own indexes of other users' directories, or None."""
     cache = environment("XDG_CACHE_HOME")
     if cache and cache.startswith("/"):
         return cache + "/epcache"
@@ -660,35 +695,145 @@ def user_cache():
     return home.rstrip("/") + "/.cache/epcache" if home.startswith("/") else None
 
 
-# --- the plain case -----------------------------------------------------------------------------
+# --- the walk over sys.path ---------------------------------------------------------------------
 #
-# Every path entry is stat'ed, or opened, before anything of it is read, and an index has to record
-# the very stamp that was seen. Looking only once is enough, and the order does not matter: the bytes
-# behind an open index never change, and what they say is right for as long as the directory has the
-# recorded stamp. So the answer is that of the moment of the stat, which lies within the call.
+# Every path entry is stat'ed, or opened, before anything in it is read, and an index has to record
+# the very stamp that was seen. One look is enough, and the order does not matter: the bytes behind an
+# open index never change, and they are right for as long as the directory has the recorded stamp. So
+# the answer is that of the moment of the stat, which lies within the call.
 
-GUARD = 3_000_000_000  # ns; younger stamps may be repeated by a later change (FAT's 2 s, and skew)
-NO_TIME = 2_000_000_000  # ns; a ctime before that is none: the file system keeps no stamps
+# ns. A change may leave the same stamp as one that came before it by less than this. The clock of FAT
+# moves every 2 s, and a file server's may differ from ours.
+SETTLE_AFTER = 3_000_000_000
+# ns. A ctime before this proves nothing: such file systems keep no times.
+EPOCH_ENDS = 2_000_000_000
 
-_MOST = 500  # at most as many directories are remembered to be without distributions
+# Bytes. To list a directory of this size costs less than to look for an index in vain.
+_SMALL = 4096
+# So many directories are remembered to hold no distributions.
+_MOST = 500
 without_distributions = {}
 
-_known = None
+
+class NotPlain(Exception):
+    """The plain case does not cover what was found."""
 
 
-class Path:
-    """What the last walk over `sys.path` found, and by what it can be seen that it still holds."""
+class Scan:
+    """One walk over `sys.path`: what each entry holds, and the stamps that prove that it still does.
 
-    def __init__(self):
-        self.entries = list(sys.path)
+    This class alone is the plain case. What that does not cover ends the walk with `NotPlain`, in the
+    methods `other`, `indexed` and `unindexed`; `_scan.FullScan` overrides them.
+    """
+
+    def __init__(self, entries):
+        self.entries = list(entries)
         self.finders = list(sys.meta_path)
-        self.stamps = []  # of each entry, in the order of sys.path; None: neither file nor directory
-        self.lasting = True  # whether the stamps tell of every later change
+        self.stamps = []  # of each entry; None where there is nothing
+        self.cacheable = True  # whether every later change shows in the stamps
         self.indexes = []
-        self.answers = {}
+        self.answers = {}  # by group
+        self._without = {}
+
+    def walk(self):
+        """What holds the distributions of each entry, in their order; None for those without any."""
+        found = [None] * len(self.entries)
+        self.stamps = [None] * len(self.entries)
+        directories = []
+        first = -1
+        try:
+            for number, entry in enumerate(self.entries):
+                if not isinstance(entry, str) or entry.rpartition("/")[2].lower().endswith(".egg"):
+                    found[number] = self.other(entry)
+                    continue
+                try:
+                    if number == 0:
+                        # A program's own directory: most likely small, and then it will be listed.
+                        first = _open_to_list(entry)
+                    info = posix.fstat(first) if first >= 0 and number == 0 else posix.stat(entry or ".")
+                except OSError:
+                    continue
+                except ValueError:
+                    found[number] = self.other(entry)
+                    continue
+                self.stamps[number] = stamp_of(info)
+                if info.st_mode & 0o170000 == 0o040000:
+                    directories.append((number, entry, info))
+                else:
+                    self.cacheable = False
+                    if info.st_mode & 0o170000 == 0o100000:
+                        found[number] = self.other(entry)
+            # From the end: there are the site directories, whose index may know those in front of them.
+            for number, entry, info in reversed(directories):
+                found[number] = self.directory(entry, info, first if number == 0 else -1)
+        finally:
+            if first >= 0:
+                posix.close(first)
+        return found
+
+    def directory(self, entry, info, descriptor):
+        """What holds the distributions of a directory; `descriptor` is negative where it is not open."""
+        if stamp_of(info) in (without_distributions.get(entry), self._without.get(entry)):
+            return None
+        names = None
+        if descriptor >= 0 and info.st_size <= _SMALL:
+            names = posix.listdir(descriptor)
+            if self._is_without_distributions(entry, info, names):
+                return None
+        found = self.indexed(entry, info) if entry else None
+        if found is None:
+            if names is None:
+                names = posix.listdir(entry or ".")
+                if self._is_without_distributions(entry, info, names):
+                    return None
+            found = self.unindexed(entry, info, names)
+        return found
+
+    def _is_without_distributions(self, entry, info, names):
+        if holds_distributions(names):
+            return False
+        self.cacheable = remember_without_distributions(entry, info) and self.cacheable
+        return True
+
+    def other(self, entry):
+        """What stands for an entry that only `importlib.metadata` can read, such as a zip file."""
+        raise NotPlain
+
+    def indexed(self, entry, info):
+        """What the index of a directory gives; None where there is none."""
+        if self.indexes:
+            return None
+        for place in places(entry):
+            index = open_index(place, entry, info.st_uid)
+            if index is not None:
+                self.indexes.append(index)
+                if not self._is_plain(index) or not self._proves(index, entry, info):
+                    raise NotPlain
+                self._without = index.without
+                return index
+        return None
+
+    @staticmethod
+    def _is_plain(index):
+        # Distributions of these kinds have to be looked at one by one.
+        return index.settled and not (index.unsettled or index.opaque or index.duplicates)
+
+    def _proves(self, index, entry, info):
+        if index.sealed and (index.site != stamp_of(info) or index.has_witnesses()):
+            from ._sealed import proof
+
+            if proof(index, entry, info) is not None:
+                return False
+            self.cacheable = self.cacheable and index.cacheable
+            return index.ordered
+        return index.site == stamp_of(info)
+
+    def unindexed(self, entry, info, names):
+        """What the listing of a directory gives, which has distributions and no usable index."""
+        raise NotPlain
 
     def holds(self):
-        """Whether all that it is from is still on disk, unchanged."""
+        """Whether all that was found is still on disk, unchanged."""
         if sys.path != self.entries or sys.meta_path != self.finders:
             return False
         for entry, stamp in zip(self.entries, self.stamps):
@@ -704,21 +849,73 @@ class Path:
             return False
 
 
+def _open_to_list(entry):
+    try:
+        return posix.open(entry or ".", posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
+    except PermissionError:
+        return -1
+
+
+def searches_sys_path(finder):
+    """Whether this is the standard finder, or the one by which importlib_metadata replaces it."""
+    return module_of_finder(finder) is not None
+
+
+def module_of_finder(finder):
+    """The name of the module whose distributions a finder for `sys.path` makes; None for others."""
+    kind = finder if isinstance(finder, type) else type(finder)
+    if (kind.__module__, kind.__name__) == ("_frozen_importlib_external", "PathFinder"):
+        return "importlib.metadata"
+    if (kind.__module__, kind.__name__) == ("importlib_metadata", "MetadataPathFinder"):
+        return "importlib_metadata"
+    return None
+
+
+def holds_distributions(names):
+    """Whether there is a distribution among the names of a listing."""
+    # No name has a slash, so this is one look at all their ends.
+    ends = "/".join(names).lower() + "/"
+    return ".dist-info/" in ends or ".egg-info/" in ends
+
+
+def is_repeatable(mtime, ctime):
+    """Whether a later change may leave a directory with these times as well."""
+    return ctime < EPOCH_ENDS or time.time_ns() - max(mtime, ctime) <= SETTLE_AFTER
+
+
+def remember_without_distributions(entry, info):
+    """Note that a directory holds none, for later calls in this process.
+
+    False if its stamp may be that of a later change, too.
+    """
+    if is_repeatable(info.st_mtime_ns, info.st_ctime_ns):
+        return False
+    if entry:
+        if len(without_distributions) >= _MOST:
+            without_distributions.clear()
+        without_distributions[entry] = stamp_of(info)
+    return True
+
+
+# --- the plain case -----------------------------------------------------------------------------
+
+_known = None
+
+
 def _plain_answer(group):
-    """The entry points of a group, or of all if it is None, as a list; None where that takes more than
-    the plain case."""
+    """The entry points of a group, of all groups if it is None; None if this is not the plain case."""
     global _known
     if environment("EPCACHE") not in (None, "", "warn"):
         return None
     known = _known
-    if known is not None and known.lasting and known.holds():
+    if known is not None and known.cacheable and known.holds():
         found = known.answers.get(group)
         if found is not None:
             return found
         if not all(index.take_whole() for index in known.indexes):
             known = None
     else:
-        known = _walk_again(known)
+        known = _scan_again(known)
         found = None if known is None else known.answers.get(group)
     try:
         if known is None:
@@ -740,9 +937,9 @@ def _plain_answer(group):
     return found
 
 
-def _walk_again(known):
-    """What is on `sys.path`, with what has been answered already if that is still from these files."""
-    found = _walk()
+def _scan_again(known):
+    """What is on `sys.path`, with the answers known so far if they are still from these files."""
+    found = _plain_scan()
     if found is not None and known is not None:
         if [(index.path, index.identity) for index in known.indexes] == [
             (index.path, index.identity) for index in found.indexes
@@ -751,109 +948,18 @@ def _walk_again(known):
     return found
 
 
-def _walk():
-    """What is on `sys.path`; None if it is anything but plain."""
-    finders = [finder for finder in sys.meta_path if hasattr(finder, "find_distributions")]
+def _plain_scan():
+    """What is on `sys.path`; None if this is not the plain case."""
+    scan = Scan(sys.path)
+    finders = [finder for finder in scan.finders if hasattr(finder, "find_distributions")]
     if not finders:
-        return Path()
+        return scan
     if len(finders) != 1 or not searches_sys_path(finders[0]):
         return None
-    path = Path()
-    directories = []
-    first = -1
     try:
-        for number, entry in enumerate(path.entries):
-            if type(entry) is not str or entry.rpartition("/")[2].lower().endswith(".egg"):
-                return None
-            try:
-                if number:
-                    info = posix.stat(entry or ".")
-                else:
-                    # Where a program's own file is: a directory that will most likely be listed.
-                    first = posix.open(entry or ".", posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
-                    info = posix.fstat(first)
-            except (FileNotFoundError, NotADirectoryError):
-                path.stamps.append(None)
-                continue
-            if info.st_mode & 0o170000 != 0o040000:
-                return None
-            path.stamps.append(stamp_of(info))
-            directories.append((number, entry, info))
-        # From the end: there are the site directories, whose index may know of those in front.
-        for number, entry, info in reversed(directories):
-            if not _take_directory(path, entry, info, first if number == 0 else -1):
-                break
-        else:
-            return path
-    except (OSError, ValueError, Unusable):
-        pass
-    finally:
-        if first >= 0:
-            posix.close(first)
-    for index in path.indexes:
-        index.close()
-    return None
-
-
-def _take_directory(path, entry, info, descriptor):
-    """Add a directory to what is known; False if more has to be looked at."""
-    stamp = stamp_of(info)
-    if without_distributions.get(entry) == stamp:
-        return True
-    if path.indexes and path.indexes[0].without.get(entry) == stamp:
-        return True
-    # A small one is listed at once: that costs less than looking for an index in vain.
-    small = descriptor >= 0 and info.st_size <= 4096
-    if small and not holds_distributions(posix.listdir(descriptor)):
-        path.lasting = remember_without_distributions(entry, info) and path.lasting
-        return True
-    if not path.indexes and entry:
-        for place in places(entry):
-            index = open_index(place, entry, info.st_uid)
-            if index is not None:
-                path.indexes.append(index)
-                plain = index.settled and not (index.unsettled or index.opaque or index.duplicates)
-                if plain and index.sealed and (index.site != stamp or index.has_witnesses()):
-                    from ._sealed import proof
-
-                    plain = proof(index, entry, info) is None and index.ordered
-                    path.lasting = path.lasting and index.lasting
-                    return plain
-                return plain and index.site == stamp
-    if small or holds_distributions(posix.listdir(entry or ".")):
-        return False
-    path.lasting = remember_without_distributions(entry, info) and path.lasting
-    return True
-
-
-def searches_sys_path(finder):
-    """Whether this is the standard finder, or the one by which importlib_metadata replaces it."""
-    kind = finder if isinstance(finder, type) else type(finder)
-    return (kind.__module__, kind.__name__) in (
-        ("_frozen_importlib_external", "PathFinder"),
-        ("importlib_metadata", "MetadataPathFinder"),
-    )
-
-
-def holds_distributions(names):
-    """Whether there is a distribution among the names of a listing."""
-    # No name holds a slash, so this is one look at all their ends.
-    ends = "/".join(names).lower() + "/"
-    return ".dist-info/" in ends or ".egg-info/" in ends
-
-
-def is_repeatable(mtime, ctime):
-    """Whether a later change may leave a directory with these times as well."""
-    return ctime < NO_TIME or time.time_ns() - max(mtime, ctime) <= GUARD
-
-
-def remember_without_distributions(entry, info):
-    """Note that a directory holds none, for later calls in this process; False if its stamp may be that
-    of a later change, too."""
-    if is_repeatable(info.st_mtime_ns, info.st_ctime_ns):
-        return False
-    if entry:
-        if len(without_distributions) >= _MOST:
-            without_distributions.clear()
-        without_distributions[entry] = stamp_of(info)
-    return True
+        scan.walk()
+    except (OSError, ValueError, Unusable, NotPlain):
+        for index in scan.indexes:
+            index.close()
+        return None
+    return scan

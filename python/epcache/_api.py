@@ -1,82 +1,83 @@
-"""The functions of `importlib.metadata` besides ``entry_points()``, with its names and arguments."""
+"""The functions that answer as the running version's `importlib.metadata` does, from indexes.
 
+They go through the same finders in the same order. Where one of them searches `sys.path`, this package
+searches in its place. Nothing in `importlib.metadata` is replaced.
+"""
+
+import functools
+import importlib.metadata
 import sys
+from importlib.metadata import Distribution, PackageNotFoundError, PackagePath
 
-from . import _discovery
-from ._ours import FLAVOUR
+from . import _backend, _discovery
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+__all__ = [
+    "PackageNotFoundError",
+    "distribution",
+    "distributions",
+    "files",
+    "packages_distributions",
+    "requires",
+]
 
 
-def version(distribution_name):
-    """Return the version of a distribution, as its metadata has it.
+class _Indexed(importlib.metadata.Distribution):
+    """Only for its class methods: those of `Distribution`, which ask these finders."""
 
-    Raises `PackageNotFoundError` if it is not installed.
-    """
-    if isinstance(distribution_name, str) and distribution_name:
-        found = _discovery.version(FLAVOUR, distribution_name)
-        if found is not None:
-            return found
-    return distribution(distribution_name).version
-
-
-def distribution(distribution_name):
-    """Return the `importlib.metadata.Distribution` of that name, the first on ``sys.path``.
-
-    Raises `PackageNotFoundError` if it is not installed.
-    """
-    if not distribution_name:
-        raise ValueError("A distribution name is required.")
-    for found in distributions(name=distribution_name):
+    @staticmethod
+    def _discover_resolvers():
+        found = []
+        for finder in sys.meta_path:
+            find_distributions = getattr(finder, "find_distributions", None)
+            backend = _backend.of_finder(finder)
+            if find_distributions is not None and backend is not None and backend.is_untouched():
+                find_distributions = functools.partial(_discovery.find, backend)
+            if find_distributions is not None:
+                found.append(find_distributions)
         return found
-    raise __getattr__("PackageNotFoundError")(distribution_name)
 
 
-def distributions(**kwargs):
-    """Return an iterator over the `importlib.metadata.Distribution` objects of all that is installed.
+def distribution(distribution_name: str) -> Distribution:
+    """Return the `importlib.metadata.Distribution` of that name.
+
+    Raises `PackageNotFoundError` if it is not installed.
+    """
+    return _Indexed.from_name(distribution_name)
+
+
+def distributions(**kwargs: "Any") -> "Iterable[Distribution]":
+    """Return an iterable of the `importlib.metadata.Distribution` objects of all that is installed.
 
     Keyword arguments are those of `importlib.metadata.distributions`: ``name``, ``path``, or one
     ``context``.
     """
-    context = kwargs.pop("context", None)
-    if context is not None and kwargs:
-        raise ValueError("cannot accept context and kwargs")
-    if context is None:
-        from importlib.metadata import DistributionFinder
-
-        context = DistributionFinder.Context(**kwargs)
-    return _discover(context)
+    return _Indexed.discover(**kwargs)
 
 
-def _discover(context):
-    searched = False
-    for finder in list(sys.meta_path):
-        find_distributions = getattr(finder, "find_distributions", None)
-        if find_distributions is None:
-            continue
-        if FLAVOUR.of(finder) is None:
-            yield from find_distributions(context)
-        elif not searched:
-            searched = True
-            yield from _discovery.find(FLAVOUR, context.name, context.path)
-
-
-def requires(distribution_name):
+def requires(distribution_name: str) -> "list[str] | None":
     """Return the requirements of a distribution, None if it states none."""
     return distribution(distribution_name).requires
 
 
-def files(distribution_name):
+def files(distribution_name: str) -> "list[PackagePath] | None":
     """Return the files of a distribution, None if they are not recorded."""
     return distribution(distribution_name).files
 
 
-def packages_distributions():
-    """Return the names of the distributions that provide each importable top-level name."""
-    return _discovery.packages(FLAVOUR)
+def packages_distributions() -> "Mapping[str, list[str]]":
+    """Return the names of the distributions that provide each importable top-level name.
 
-
-def __getattr__(name):
-    if name == "PackageNotFoundError":
-        from importlib.metadata import PackageNotFoundError
-
-        return PackageNotFoundError
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    Raises `NotImplementedError` on 3.9, whose `importlib.metadata` has no such function.
+    """
+    module = importlib.metadata
+    if not hasattr(module, "packages_distributions"):
+        raise NotImplementedError("packages_distributions() needs Python 3.10 or newer")
+    backend = _backend.of(module)
+    if backend is None or not backend.is_untouched():
+        return module.packages_distributions()
+    return _discovery.packages(backend)

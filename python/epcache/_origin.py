@@ -7,11 +7,12 @@ answer. By then the index file may have been replaced.
 import posix
 
 from . import Unusable
+from ._light import LIGHT, distribution_in
 from ._view import View
 
 
 def view_of(index):
-    """The `View` of which an answer was part; None if its index file is not there any more."""
+    """The `View` of an index that gave an answer; None if its file has been replaced."""
     if not hasattr(index, "view"):
         try:
             if not index.take_whole():
@@ -24,30 +25,25 @@ def view_of(index):
 
 def distribution_of(entry_point):
     """The distribution; None if it is not installed any more."""
-    from ._ours import FLAVOUR
-
     index = entry_point._index
     if isinstance(index, View):
-        return FLAVOUR.distribution(index, entry_point._row)
+        return distribution_in(index, entry_point._row)
     view = view_of(index)
     if view is None:
         return _search(index.site_directory, entry_point)
-    return FLAVOUR.distribution(view, view.rows.index(entry_point._row))
+    return distribution_in(view, view.rows.index(entry_point._row))
 
 
 def _search(site, entry_point):
-    """By what it says, since the index has been replaced."""
-    from ._ours import FLAVOUR
-
+    """The first distribution that has such an entry point; the index that had the row is gone."""
     try:
         view = View.listed(site, posix.listdir(site))
     except OSError:
         return None
     for item in view.grouped():
-        found = FLAVOUR.distribution(view, item)
         try:
-            if entry_point in found.entry_points:
-                return found
+            if entry_point in LIGHT.read(view, item, entry_point.group):
+                return distribution_in(view, item)
         except (TypeError, ValueError):
             continue  # malformed, so not where this came from
     return None

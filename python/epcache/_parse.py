@@ -6,15 +6,15 @@ _REGULAR, _KIND = 0o100000, 0o170000
 
 
 def entry_points_text(path):
-    """What is in that file; nothing where there is none that can be read, or no regular one.
+    """The content of that file; empty where there is no regular file that can be read.
 
-    Opening a FIFO would wait for somebody to write to it.
+    To open a FIFO would block.
     """
     try:
         if posix.stat(path).st_mode & _KIND != _REGULAR:
             return ""
     except OSError:
-        pass  # what that means is for open() to say
+        pass  # open() raises the same, or what CPython would raise
     try:
         with open(path, encoding="utf-8") as file:
             return file.read()

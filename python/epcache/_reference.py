@@ -1,6 +1,6 @@
-"""Object references, such as ``package.module:object [extra]``, taken apart as CPython does it.
+"""Splits object references, such as ``package.module:object [extra]``, as CPython does.
 
-By `re`, because Python's ``\\w`` is what CPython applies; imported when the first is taken apart.
+CPython uses `re`, whose ``\\w`` nothing else matches exactly. It is imported only here, on first use.
 """
 
 import re

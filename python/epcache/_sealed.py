@@ -1,15 +1,16 @@
-"""The proof that a sealed index gives in a copy of its tree, such as an image unpacked elsewhere.
+"""The site proof of a sealed index in a copy of its tree, such as an unpacked image.
 
-All stamps are others there than those recorded. What comes along are mtimes in whole seconds, so
-these are compared, of the site directory and of the package managers' databases, and all the names
-in the directory. Whether times came along is told by the index file, which was given one.
+No stamp survives a copy, but mtimes in whole seconds do. So these are compared: of the site directory,
+and of the package managers' databases. All names in the directory are compared, too. The index file
+was given a time of its own, which shows whether the copy kept times.
 """
 
 import posix
 import sys
 import time
 
-from . import _PRIME, GUARD, checked, stamp_of, unescaped
+from . import _PRIME, SETTLE_AFTER, checked, stamp_of, unescaped
+from ._names import SUFFIXES, is_distribution
 from ._table import Table
 
 _SECOND = 1_000_000_000
@@ -18,21 +19,20 @@ _SECOND = 1_000_000_000
 def proof(index, entry, info):
     """None if the index describes the directory, whose `stat` is `info`; otherwise why it does not.
 
-    Then the order of its distributions is that of this copy from now on, and it says whether the stamp
-    of the directory tells of every later change (`lasting`).
+    If it does, the index gets the order of the distributions in this copy, and `cacheable`.
     """
     given, names, witnesses = _recorded(index)
-    moved = "packages have changed since it was sealed"
+    changed = "packages have changed since it was sealed"
     if stamp_of(info) == index.site:
-        # Not a copy. But package managers replace files without the directory moving.
-        index.lasting = not witnesses
-        return None if all(_stands(*witness) for witness in witnesses) else moved
+        # Not a copy. But package managers replace files without a change of the directory's stamp.
+        index.cacheable = not witnesses
+        return None if all(_is_as_recorded(*witness) for witness in witnesses) else changed
     if not _same(given, index.file.st_mtime_ns // _SECOND):
         return "files have been given other times since it was sealed"
     if not _same(index.site[0] // _SECOND, info.st_mtime_ns // _SECOND):
         return "the directory has changed since it was sealed"
-    if not all(_stands(*witness) for witness in witnesses):
-        return moved
+    if not all(_is_as_recorded(*witness) for witness in witnesses):
+        return changed
     try:
         listing = posix.listdir(entry)
         again = posix.stat(entry)
@@ -44,7 +44,9 @@ def proof(index, entry, info):
     index.seen = stamp_of(info)
     if stamp_of(again) != index.seen:
         return "the directory has just changed"
-    index.lasting = not witnesses and time.time_ns() - max(info.st_mtime_ns, info.st_ctime_ns) > GUARD
+    index.cacheable = (
+        not witnesses and time.time_ns() - max(info.st_mtime_ns, info.st_ctime_ns) > SETTLE_AFTER
+    )
     return None
 
 
@@ -63,7 +65,7 @@ def _same(recorded, found):
     return min(recorded, found) > 1 and -1 <= recorded - found <= 1
 
 
-def _stands(path, recorded):
+def _is_as_recorded(path, recorded):
     try:
         info = posix.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -75,13 +77,13 @@ def _stands(path, recorded):
 
 
 def _order(index, listing):
-    """Take the order of the distributions from the listing; False if these are others."""
+    """Take the order of the distributions from the listing; False if it has other distributions."""
     names = Table(index).names()
-    listed = [name for name in listing if name.lower().endswith((".dist-info", ".egg-info"))]
+    listed = [name for name in listing if is_distribution(name)]
     places = dict(zip(listed, range(len(listed))))
     if len(listed) != len(names) or places.keys() != set(names):
         return False
     index.take_order([places[name] for name in names])
-    # Others CPython may put elsewhere than where they are listed, which is for `View.grouped` to do.
-    index.ordered = all(name.endswith((".dist-info", ".egg-info")) and name[0] not in "-." for name in names)
+    # With other names the order of CPython may differ from that of the listing; see `View.grouped`.
+    index.ordered = all(name.endswith(SUFFIXES) and name[0] not in "-." for name in names)
     return True

@@ -5,13 +5,14 @@ Read when more is wanted than the entry points of one group.
 
 from . import checked, unescape, unescaped
 
-# What an answer is from, for the proof that it still holds.
-ENTRY_POINTS = 2
+# The source of an answer, for the proof that it is still right.
 METADATA = 1
+ENTRY_POINTS = 2
+TOP_LEVEL = 3
 
 
 class Table:
-    """The rows of an index, which has to be open, or read whole."""
+    """The rows of an index that is open, or has been read whole."""
 
     def __init__(self, index):
         self.index = index
@@ -43,7 +44,7 @@ class Table:
         else:
             names = unescaped(joined).split("\n")
         joined = "/".join(names).lower()
-        # Whoever wrote it may not lead us out of the site directory, or to what is no distribution.
+        # A hostile index must not lead out of the site directory, or to what is no distribution.
         if joined.count("/") != max(len(names) - 1, 0) or len(names) != sum(
             map((joined + "/").count, (".dist-info/", ".egg-info/"))
         ):
@@ -52,18 +53,18 @@ class Table:
 
     @checked
     def key(self, row):
-        """By what a distribution is the same as another; empty where the index can't tell."""
+        """What `entry_points()` compares two distributions by; empty where only the metadata has it."""
         return self._fields(row)[2].decode()
 
     @checked
     def version(self, row):
-        """The version; None if the metadata has to be asked."""
+        """The version; None if the metadata has to be read."""
         _, flags, _, _, version = self._fields(row)
         return None if b"m" in flags or b"v" in flags else version.decode()
 
     @checked
     def name(self, row):
-        """The name as the metadata writes it; None if the metadata has to be asked."""
+        """The name as the metadata writes it; None if the metadata has to be read."""
         _, flags, _, name, _ = self._fields(row)
         return None if b"m" in flags or b"n" in flags else name.decode()
 
@@ -74,7 +75,7 @@ class Table:
 
     @checked
     def stamps(self, row):
-        """Three recorded stamps as bytes: of itself, its metadata file and its entry_points.txt."""
+        """The recorded stamps as bytes: of the directory, the metadata file and entry_points.txt."""
         itself, metadata, entry_points = self.all_stamps()[row].split(b"\t")
         return itself, metadata, entry_points
 
@@ -92,7 +93,7 @@ class Table:
 
     @checked
     def top_level(self, row):
-        """What can be imported: stamps (bytes) of top_level.txt and of the list of files, the kind of
+        """The importable names: stamps (bytes) of top_level.txt and of the list of files, the kind of
         source, the names for CPython from 3.12 on, and those for 3.11."""
         if self._top_level is None:
             self._top_level = self._lines("top-level")
@@ -100,8 +101,8 @@ class Table:
         return declared, listed, kind.decode(), _names(names), _names(python_names)
 
     def places(self, row):
-        """The directories, with a slash at the end, in which a distribution says that it has files; None
-        if it can have some anywhere."""
+        """The directories, with a slash at the end, in which a distribution has files; None if it may
+        have some anywhere."""
         _, _, kind, names, _ = self.top_level(row)
         if kind == "declared":
             return [f"{name}/" for name in names]
@@ -109,7 +110,7 @@ class Table:
 
     @checked
     def missing(self, row):
-        """What would give further top-level names of the row, had it been there."""
+        """Listed files that did not exist, and that would add importable names to the row."""
         if self._missing is None:
             lines = self.index.segment(b"missing").split(b"\n")
             if lines.pop() != b"":
@@ -136,7 +137,7 @@ class Table:
 
 
 def _names(field):
-    """The names of a field, as they are."""
+    """The names in a field."""
     if b"%" not in field:
         return field.decode().split(" ") if field else ()
     return [unescape(name).decode() for name in field.split(b" ")]

@@ -1,71 +1,35 @@
-"""The importable names that a distribution provides, as the versions of CPython tell them.
+"""The importable names that a distribution provides, by the rules of `_releases`."""
 
-3.10: those that ``top_level.txt`` declares. 3.11: otherwise those of the ``.py`` files in the list of
-files. 3.12: otherwise those of all listed files that exist, where a file by itself has to be a module
-of this interpreter; 3.13 (and later releases of 3.12): or has no suffix.
-"""
-
-import sys
-
-_DECLARED, _PYTHON, _MODULES, _ALL = range(4)
-
-
-def rule_of(module):
-    """The rule by which ``packages_distributions()`` of a module goes.
-
-    Without one, that of this interpreter; 3.9 has no such function, and gets the newest rule.
-    """
-    if module is None and not (3, 10) <= sys.version_info < (3, 13):
-        return _ALL
-    if module is None:
-        import importlib.metadata as module
-    if hasattr(module, "_get_toplevel_name"):
-        return _ALL
-    if not hasattr(module, "_top_level_inferred"):
-        return _DECLARED
-    return _PYTHON if sys.version_info < (3, 12) else _MODULES
+from ._releases import ALL, NONE, PYTHON
 
 
 def from_table(rule, table, row, strict):
-    """The names by an index; None if the disk has to be asked.
+    """The names by an index; None if the disk has to be read.
 
-    In strict mode what was inferred from a list of files has to be inferred again, since removing a
-    module leaves no trace in the metadata.
+    In strict mode, what was inferred from a list of files is inferred again: removing a module leaves
+    no trace in the metadata.
     """
     _, _, kind, names, python_names = table.top_level(row)
     if kind == "opaque":
         return None
     if kind == "declared":
         return names
-    if rule == _DECLARED or kind == "none":
+    if rule == NONE or kind == "none":
         return ()
     if strict:
         return None
-    if rule == _PYTHON:
+    if rule == PYTHON:
         return python_names
     return _inferred(names, rule)
 
 
 def from_disk(module, distribution):
     """The names that a distribution of any kind provides, found as `module` finds them."""
-    inferred = getattr(module, "_top_level_inferred", None)
     declared = (distribution.read_text("top_level.txt") or "").split()
     if declared:
         return declared
-    if inferred is not None:
-        return list(inferred(distribution))
-    if hasattr(module, "packages_distributions"):
-        return ()
-    from ._fallback import Distribution, Installed
-
-    if isinstance(distribution, Distribution):
-        distribution = Installed(distribution._path)
-    tokens = set()
-    for path in distribution.files or ():
-        if path.locate().exists():
-            first, *rest = path.parts
-            tokens.add(first + "/" if rest else first)
-    return _inferred(tokens, _ALL)
+    inferred = getattr(module, "_top_level_inferred", None)  # from 3.11 on
+    return list(inferred(distribution)) if inferred is not None else ()
 
 
 def _inferred(tokens, rule):
@@ -76,7 +40,7 @@ def _inferred(tokens, rule):
             name = token[:-1]
         else:
             name = _module_name(token)
-            if rule == _ALL:
+            if rule == ALL:
                 name = name or token
         if name is not None and "." not in name:
             found.add(name)

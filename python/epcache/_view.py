@@ -1,48 +1,25 @@
-"""What is known of one site directory at one moment: its distributions, and which of them the index
-describes as they are.
+"""The distributions of one site directory, and which of them the index describes as they are.
 
-There are two proofs. The *site proof*: the directory has the stamp that the index records; then all
+There are two proofs. The *site proof*: the directory has the stamp that the index records. Then all
 of the index is right. Otherwise the *proof of each distribution*: it is answered from the index if
 its directory and the file in question have the recorded stamps, and from the disk if not. A file
-that the index knows not to be there can't have been added without moving the directory's stamp.
+that was missing when the index was made can't have been added without a change of the directory's
+stamp.
 """
 
 import posix
 
-from . import GUARD
-from ._table import ENTRY_POINTS, METADATA, Table
-
-TOP_LEVEL = 3
-
-ENDS = (".dist-info", ".egg-info")  # of the names of distributions' directories
-_UNFINISHED_GUARD = 60_000_000_000  # ns; where something is missing that an installer may still bring
+from . import stamp_of
+from ._limits import SETTLE_AFTER, UNFINISHED_AFTER
+from ._names import FILE_LISTS, SUFFIXES, has_stem, is_distribution, metadata_file, normalized, stem
+from ._table import ENTRY_POINTS, METADATA, TOP_LEVEL, Table
 
 
-def stem_of(name):
-    """The normalized form of a distribution's name; see PEP 503, with underscores."""
-    stem = name.lower().replace("-", "_")
-    if "." in stem or "__" in stem:
-        stem = stem.replace(".", "_")
-        while "__" in stem:
-            stem = stem.replace("__", "_")
-    return stem
-
-
-def stem_key(name):
-    """By what `importlib.metadata` groups the names of a listing, and finds them."""
-    return stem_of(name.lower().rpartition(".")[0].partition("-")[0])
-
-
-def metadata_file(name):
-    """The file that has name and version."""
-    return "PKG-INFO" if name.lower().endswith(".egg-info") else "METADATA"
-
-
-def _has_text(path):
+def _stamp(path):
     try:
-        return posix.lstat(path).st_size > 0
+        return stamp_of(posix.lstat(path))
     except OSError:
-        return False
+        return None
 
 
 class View:
@@ -62,21 +39,21 @@ class View:
         self._proofs = {}
         self._itself = [None] * len(names)
         self._stems = None
-        self.lasting = index is not None and listing is None and not unsettled
-        self.stamp = None  # of the directory, while this is kept for as long as it has it
-        self.trouble = None  # what there is to tell of it, as often as it is used
-        self.made = {}  # whatever is kept with it, by who keeps it
-        self.moved = None  # the first distribution that is not as its index says, to its surprise
+        self.cacheable = index is not None and listing is None and not unsettled
+        self.stamp = None  # of the directory; a view that is kept is right while it stays the same
+        self.warning = None  # text, to be repeated whenever the view is used
+        self.cache = {}  # what others keep with the view
+        self.changed = None  # the first distribution found to differ from an unsettled row
 
     @classmethod
     def listed(cls, entry, listing):
-        """Of a directory without an index."""
-        names = [name for name in listing if name.lower().endswith(ENDS)]
+        """The view of a directory without an index."""
+        names = [name for name in listing if is_distribution(name)]
         return cls(entry, names, [None] * len(names), listing=listing)
 
     @classmethod
     def indexed(cls, entry, index):
-        """Of a directory whose index has its stamp."""
+        """The view of a directory whose index has the site proof."""
         table = Table(index)
         names = table.names()
         places = index.positions().split(b"\n")
@@ -85,54 +62,58 @@ class View:
 
     @classmethod
     def stale(cls, entry, index, listing):
-        """Of a directory that differs from what its index says: `listing` is what is there now."""
+        """The view of a directory that differs from its index; `listing` is what is there now."""
         table = Table(index)
         names = table.names()
         row_of = dict(zip(names, range(len(names)))).get
-        names = [name for name in listing if name.lower().endswith(ENDS)]
+        names = [name for name in listing if is_distribution(name)]
         return cls(entry, names, list(map(row_of, names)), index, table, listing)
 
     def settle(self, now):
-        """Take the distributions that were young when the index was made for settled, if they have not
-        changed and are not young any more: then `epcache refresh` would record just that."""
+        """Stop comparing the stamps of distributions that were too young when the index was made.
+
+        Only if none of them has changed, and all are old enough by now: `epcache refresh` would then
+        record the same.
+        """
         for item, row in enumerate(self.rows):
             if row not in self._unsettled:
                 continue
             age = now - self.table.newest_change(row)
-            if age <= GUARD or age <= _UNFINISHED_GUARD and not self._is_complete(item, row):
+            if age <= SETTLE_AFTER or age <= UNFINISHED_AFTER and not self._is_complete(item, row):
                 return
             if not all(self.row(item, source) == row for source in (ENTRY_POINTS, METADATA)):
                 return
             if self.table.top_level(row)[2] != "opaque" and self.row(item, TOP_LEVEL) != row:
                 return
         self._unsettled = frozenset()
-        self.lasting = True
+        self.cacheable = True
 
     def _is_complete(self, item, row):
-        """Whether nothing is missing that an installer may still bring: INSTALLER and RECORD are what they
-        write last. An INSTALLER that came with a package or a copy says nothing."""
+        """Whether nothing is missing that an installer may still write."""
         if b"n" in self.table.flags(row):
             return False
         path = f"{self.entry}/{self.names[item]}"
         try:
-            installer = posix.lstat(f"{path}/INSTALLER")
+            installer = stamp_of(posix.lstat(f"{path}/INSTALLER"))
         except NotADirectoryError:
-            return True
+            return True  # a single file
         except OSError:
-            return _has_text(f"{path}/installed-files.txt")
-        written_here = abs(installer.st_ctime_ns - installer.st_mtime_ns) < GUARD
-        return written_here and _has_text(f"{path}/RECORD")
+            files = _stamp(f"{path}/installed-files.txt")
+            return files is not None and files[3] > 0
+        from ._completeness import is_finished
+
+        return is_finished(installer, _stamp(f"{path}/RECORD"))
 
     def again(self):
-        """The same, with nothing kept with it."""
+        """A copy with an empty cache."""
         view = View.__new__(View)
-        view.__dict__.update(self.__dict__, made={})
+        view.__dict__.update(self.__dict__, cache={})
         return view
 
     def stems(self):
-        """The places of the distributions, by `stem_key`."""
+        """The places of the distributions, by the stem of their names."""
         if self._stems is None:
-            # For all names in one go, where no name has a slash: what `stem_key` says of each.
+            # What `_names.stem` does, for all names at once, since no name has a slash.
             ends = "/".join(self.names).lower().split("/") if self.names else ()
             joined = "/".join([name.rpartition(".")[0].partition("-")[0] for name in ends]).replace(".", "_")
             while "__" in joined:
@@ -141,39 +122,38 @@ class View:
             self._stems = stems = dict(zip(each, zip(range(len(each)))))
             if len(stems) < len(each):
                 stems.clear()
-                for item, stem in enumerate(each):
-                    stems[stem] = (*stems.get(stem, ()), item)
+                for item, one in enumerate(each):
+                    stems[one] = (*stems.get(one, ()), item)
         return self._stems
 
     def grouped(self):
-        """The places of all, those with one stem behind each other, as CPython from 3.10 on has it."""
+        """The places of all, those with the same stem together, as CPython from 3.10 on has them."""
         stems = self.stems()
         if len(stems) == len(self.names):
             return range(len(self.names))
         return [item for together in stems.values() for item in together]
 
     def has_own_keys(self):
-        """Whether each distribution has a key of its own, told by the name of its directory."""
+        """Whether the directories' names give every distribution a key of its own."""
         stems = self.stems()
-        # "_" is the stem of leading dots, too, which tell no key.
-        plain = not {"", "_"} & stems.keys() and all(name.endswith(ENDS) for name in self.names)
+        # "_" may come from leading dots, which are no key.
+        plain = not {"", "_"} & stems.keys() and all(name.endswith(SUFFIXES) for name in self.names)
         return plain and len(stems) == len(self.names)
 
-    def key(self, item, flavour):
-        """By what two distributions are the same for `entry_points()`."""
+    def named(self, name):
+        """The places of the distributions of that name."""
+        return self.stems().get(normalized(name), ())
+
+    def key(self, item):
+        """What `entry_points()` compares two distributions by; empty where only the metadata has it."""
         name = self.names[item]
-        # As for os.path.splitext, nothing is a suffix after leading dots alone.
-        key = stem_key(name) if name.endswith(ENDS) and name.rpartition(".")[0].strip(".") else ""
-        if not key:
-            # Of the metadata then.
-            row = self.row(item, METADATA)
-            key = "" if row is None else self.table.key(row)
-        if not key:
-            key = flavour.own_key(flavour.distribution(self, item))
-        return key
+        if has_stem(name) and stem(name):
+            return stem(name)
+        row = self.row(item, METADATA)
+        return "" if row is None else self.table.key(row)
 
     def row(self, item, source):
-        """The row that describes this source of the distribution as it is on disk; None: ask the disk."""
+        """The row that describes this source of a distribution as it is now; None: read the disk."""
         row = self.rows[item]
         if row is None:
             return None
@@ -189,25 +169,27 @@ class View:
         if proofs[item] is None:
             proofs[item] = self._proves(item, row, source)
             if self._listing is None and not proofs[item]:
-                self.moved = self.moved or self.names[item]
+                self.changed = self.changed or self.names[item]
         return row if proofs[item] else None
 
-    def has_moved(self, row):
-        """Whether a distribution is by now another than the one that the index has its entry points of."""
+    def has_changed(self, row):
+        """Whether the entry points of a distribution have changed since the index was made."""
         name = self.names[self.rows.index(row)]
         itself, _, entry_points = self.table.stamps(row)
         return not (self._has(name, itself) and self._has_entry_points(name, entry_points))
 
     def prove_entry_points(self):
-        """Prove for all at once that their entry points are as recorded: the loop that a stale index
-        costs, so it goes without the steps in between."""
+        """Prove the entry points of all distributions at once.
+
+        This loop is most of the cost of a stale index, so it calls none of the methods below.
+        """
         if self._listing is None or ENTRY_POINTS in self._proofs or self.index is None:
             return
         proofs = [False] * len(self.names)
         stamps = self.table.all_stamps()
         lstat = posix.lstat
         try:
-            # The kernel has less of a path to walk down.
+            # Shorter paths take the kernel less time.
             directory = posix.open(self.entry, posix.O_RDONLY | posix.O_CLOEXEC)
         except OSError:
             self._proofs[ENTRY_POINTS] = proofs
@@ -215,8 +197,8 @@ class View:
         for item, row in enumerate(self.rows):
             if row is None:
                 continue
-            # A file that has its stamp is the one that was read, whatever else its directory has got by
-            # now; that there is none is told by the directory.
+            # A file with the recorded stamp is the one that was read, whatever else has changed in its
+            # directory. Where there was none, the directory's own stamp shows that there is still none.
             recorded, _, others = stamps[row].partition(b"\t")
             file = others.rpartition(b"\t")[2]
             path = self.names[item]
@@ -258,8 +240,8 @@ class View:
             return False
         if kind == "declared" or self._listing is None:
             return True
-        # What was inferred is from files whose coming and going is seen in the directory alone.
-        there = self.made.setdefault("listing", frozenset(self._listing))
+        # The names are those of files and directories in the site directory: are these still there?
+        there = self.cache.setdefault("listing", frozenset(self._listing))
         return all(name.rstrip("/") in there for name in names) and not any(
             name.rstrip("/") in there for name in self.table.missing(row)
         )
@@ -267,14 +249,14 @@ class View:
     def _has_name_files(self, name, row):
         declared, listed, _, _, _ = self.table.top_level(row)
         return (declared == b"-" or self._has(f"{name}/top_level.txt", declared)) and (
-            listed == b"-" or any(self._has(f"{name}/{file}", listed) for file in _FILE_LISTS)
+            listed == b"-" or any(self._has(f"{name}/{file}", listed) for file in FILE_LISTS)
         )
 
     def _all_top_level(self):
         """For each distribution whether its importable names are as recorded.
 
-        One that has gone or changed may have taken a file along that another lists as well. Where both
-        have files in a directory, the other has to be looked at.
+        A distribution that was removed may have had a file that another one lists as well. So a
+        distribution is not proven if it has files where a removed or changed one had some.
         """
         proofs = [
             row is not None and self._proves(item, row, TOP_LEVEL) for item, row in enumerate(self.rows)
@@ -288,7 +270,7 @@ class View:
         return proofs
 
     def _places_left(self, proofs):
-        """Where distributions that have gone or changed had files; None if it can be anywhere."""
+        """Where removed or changed distributions had files; None if that can be anywhere."""
         item_of = dict(zip(self.rows, range(len(self.rows))))
         left = set()
         for row in range(self.index.count):
@@ -314,6 +296,3 @@ class View:
             info.st_ino,
             info.st_size,
         )
-
-
-_FILE_LISTS = ("RECORD", "installed-files.txt", "SOURCES.txt")

@@ -1,4 +1,4 @@
-"""Telling people that an index was of little use."""
+"""Warnings about indexes that are of little use."""
 
 import shlex
 import sys
@@ -11,9 +11,9 @@ class StaleIndexWarning(UserWarning):
     """An index could not be used, or not in full, because it is stale, damaged or not to be trusted."""
 
 
-def tell(troubles):
-    """Warn, once per site directory, of pairs of a site directory and a text."""
-    for site, text in troubles:
+def warn(texts):
+    """Warn of pairs of a site directory and a text, once for each directory."""
+    for site, text in texts:
         if site not in _warned:
             _warned.add(site)
             message = f"{site}: {text}\nhint: epcache refresh {shlex.quote(site)}"
@@ -21,7 +21,7 @@ def tell(troubles):
 
 
 def _callers():
-    """How many frames up the code is that called this package."""
+    """How many frames above is the code that called this package."""
     level, frame = 1, sys._getframe(1)
     while frame is not None and frame.f_globals.get("__package__") == __package__:
         level, frame = level + 1, frame.f_back

@@ -37,6 +37,12 @@ impl Stamp {
         }
     }
 
+    /// The mtime in whole seconds, rounded down: what is left of it in an image.
+    #[must_use]
+    pub fn mtime_seconds(&self) -> i64 {
+        self.mtime.div_euclid(SECOND)
+    }
+
     /// Parses four numbers with `separator` between them, as in the index.
     #[must_use]
     pub fn parse(text: &str, separator: char) -> Option<Self> {

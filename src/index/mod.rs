@@ -1,6 +1,6 @@
 //! The index file as bytes: the model ([`Index`]), parsing it ([`parse()`]) and rendering it ([`render()`]).
 //!
-//! `docs/index-format.md` specifies the format. Other programs implement it too, so the specification
+//! `docs/reference/index-format.md` specifies the format. Other programs implement it too, so the specification
 //! decides, not this code.
 
 mod parse;

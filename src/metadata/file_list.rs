@@ -3,7 +3,7 @@
 //! CPython uses these lists in two ways. 3.11 takes every `.py` file of the list; 3.12 and later take every
 //! file that exists and that the interpreter can import. The latter depends on the suffixes that an
 //! interpreter knows, so the index records what each can derive its own answer from (see
-//! `docs/index-format.md`).
+//! `docs/reference/index-format.md`).
 //!
 //! Nothing here touches the disk: the caller's [`Presence`] finds out what exists.
 

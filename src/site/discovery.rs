@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use super::pattern;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::index::MAX_INDEX;
 use crate::privilege::sandbox::{Confinement, Needs};
 use crate::privilege::{RunAs, child};
 use crate::sys::root::{System, User};
@@ -84,8 +85,11 @@ pub fn of_user() -> Vec<PathBuf> {
 pub fn of_interpreter(program: &Path, config: &Config, system: &System) -> Result<Vec<PathBuf>> {
     let failed = |why: String| Error::Interpreter { path: program.to_owned(), why };
     let program = on_path(program).ok_or_else(|| failed("no such program".to_owned()))?;
-    let confinement =
-        Confinement { needs: Needs { program: true, ..Needs::default() }, required: config.require_sandbox };
+    let confinement = Confinement {
+        needs: Needs { program: true, ..Needs::default() },
+        required: config.require_sandbox,
+        largest_file: MAX_INDEX,
+    };
     let answer = child::run(unprivileged(&program, system)?, &confinement, || ask(&program))?;
     answer.or_else(|why| {
         let found = below_program(&program);

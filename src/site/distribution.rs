@@ -12,6 +12,7 @@ use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
 
 use super::presence::Within;
+use super::retries::Retries;
 use super::text::{Content, Text, is_transient, lstat, read_text, read_text_beneath, reason, stat, text_of};
 use super::{Listing, SiteDir};
 use crate::freshness::Stamp;
@@ -29,9 +30,6 @@ pub const MAX_TOP_LEVEL: u64 = 1 << 20;
 /// The largest list of files that is read: real ones reach some MiB.
 pub const MAX_FILES: u64 = 16 << 20;
 
-/// How often a distribution that changes while it is read is read again.
-const ATTEMPTS: usize = 3;
-
 /// The result of reading a distribution.
 #[derive(Debug)]
 pub struct Reading {
@@ -44,12 +42,12 @@ pub struct Reading {
 /// the reader.
 ///
 /// The recorded stamps are always those from before the reading, so a later change makes them wrong. A
-/// distribution that keeps changing is recorded as unsettled.
+/// distribution that still changes when the retries are used up is recorded as unsettled.
 ///
 /// # Errors
 /// Only what is not about the distribution itself, such as a lack of memory or descriptors.
 pub fn read(site: &SiteDir, file_name: &[u8], links: Links) -> io::Result<Option<Reading>> {
-    read_parts(site.as_fd(), file_name, None, links, None)
+    read_parts(site.as_fd(), file_name, None, links, None, &Retries::default())
 }
 
 /// The same with the importable names, which depend on what else is in the site directory. Links are
@@ -62,8 +60,9 @@ pub fn read_whole(
     file_name: &[u8],
     seen: Option<Stat>,
     listing: &Listing,
+    retries: &Retries,
 ) -> io::Result<Option<Reading>> {
-    read_parts(site.as_fd(), file_name, seen, Links::Refuse, Some(listing))
+    read_parts(site.as_fd(), file_name, seen, Links::Refuse, Some(listing), retries)
 }
 
 fn read_parts(
@@ -72,8 +71,9 @@ fn read_parts(
     mut seen: Option<Stat>,
     links: Links,
     listing: Option<&Listing>,
+    retries: &Retries,
 ) -> io::Result<Option<Reading>> {
-    let mut attempts = 0;
+    let mut denied_before = false;
     loop {
         let before = match seen.take() {
             Some(stat) => stat,
@@ -85,11 +85,13 @@ fn read_parts(
         let mut parts = Parts::new(links, listing, Stamp::of(&before));
         parts.read(site, file_name, &before)?;
         let Some(after) = stat_listed(site, file_name, links)? else { return Ok(None) };
-        attempts += 1;
         let changed = parts.changed || Stamp::of(&before) != Stamp::of(&after);
-        if !(changed || parts.denied) || attempts == ATTEMPTS {
+        // Once, whatever is left of the budget: there can be many that we may not read.
+        let denied_at_first = parts.denied && !denied_before;
+        if !(changed && retries.take() || denied_at_first) {
             return Ok(Some(parts.into_reading(file_name, !changed)));
         }
+        denied_before |= parts.denied;
     }
 }
 

@@ -13,6 +13,7 @@ pub mod empty_directories;
 pub(crate) mod install_state;
 mod pattern;
 mod presence;
+pub mod retries;
 mod text;
 
 use std::cell::OnceCell;

@@ -1,0 +1,312 @@
+"""Answers as objects of `importlib.metadata` or `importlib_metadata`, with the rules of that release."""
+
+import functools
+import operator
+import pathlib
+import sys
+
+from . import module_of_finder
+from ._distribution import indexed
+from ._names import SUFFIXES, has_stem, stem
+from ._releases import release_of
+from ._scan import modes
+from ._table import ENTRY_POINTS
+from ._top_level import from_disk, from_table
+
+_backends = {}  # by the name of their module
+
+
+def of(module):
+    """The backend of a module; None if its release is not known."""
+    known = _backends.get(module.__name__)
+    if known is None or known.module is not module or known.finder is not module.MetadataPathFinder:
+        release = release_of(module)
+        if release is None:
+            return None
+        known = _backends[module.__name__] = (Backend if release.unique else Backend39)(module, release)
+    return known
+
+
+def of_finder(finder):
+    """The backend for a finder that searches `sys.path`; None for any other."""
+    module = sys.modules.get(module_of_finder(finder))
+    return None if module is None else of(module)
+
+
+def distribution_in(view, item):
+    """The `importlib.metadata.Distribution` in that place of a `View`."""
+    import importlib.metadata
+
+    backend = of(importlib.metadata)
+    if backend is not None and view.index is not None:
+        return backend.distribution(view, item)
+    kept = view.cache.setdefault("distributions", {})
+    if item not in kept:
+        path = pathlib.Path(view.entry, view.names[item])
+        kept[item] = importlib.metadata.PathDistribution(path)
+    return kept[item]
+
+
+class Backend:
+    """Answers of a release that has the rules of CPython 3.10 or newer."""
+
+    def __init__(self, module, release):
+        self.module = module
+        self.release = release
+        self.unique = release.unique
+        self.entry_points_type = getattr(module, "EntryPoints", list)
+        self.finder = module.MetadataPathFinder
+        self.original = self.finder.__dict__["find_distributions"]
+        # In importlib_metadata before 7.0 it was a method of instances, that only used their class.
+        self.function = getattr(self.original, "__func__", self.original)
+        self.find_distributions = functools.partial(self.function, self.finder)
+        self.replacement = None  # what stands in the place of the original by `accelerate`
+        self._search = self.finder.__dict__.get("_search_paths")
+        self._indexed = indexed(module.PathDistribution, self)
+        self._entry_point = module.EntryPoint
+        # How entry points are made that are nothing but their attributes: then many are made at once.
+        self._made_by = None if release.tuples or release.validates else _makers(module.EntryPoint)
+        self._unconfirmed = _unconfirmed(module.EntryPoint, release)
+        # The flag of those distributions whose entry points this release may read in another way.
+        self._refused = b"r" if release.validates else b""
+        unique = getattr(module, "_unique", None)
+        self.key = getattr(unique, "keywords", {}).get("key", operator.attrgetter("_normalized_name"))
+        self.has_metadata = module._safe_has_metadata if release.valid_first else None
+        self._convert = module.localize.dist if release.converts else None
+
+    def is_untouched(self):
+        """Whether the module's own finder is in place, or `replacement`, with all of its parts."""
+        finder = self.finder
+        return (
+            self.module.MetadataPathFinder is finder
+            and finder.__dict__.get("find_distributions") in (self.original, self.replacement)
+            and self.searches_as_always(finder)
+        )
+
+    def searches_as_always(self, finder):
+        """Whether nobody has replaced how a finder searches a path."""
+        return (
+            finder.__dict__.get("_search_paths", self._search) is self._search
+            and self.finder.__dict__.get("_search_paths") is self._search
+        )
+
+    def of(self, finder):
+        """The backend for a finder that searches `sys.path`; None for any other."""
+        return of_finder(finder)
+
+    def takes(self, view):
+        """Whether a `View` can be answered from; otherwise the path entry is searched anew."""
+        return view.index is not None
+
+    def warn(self, warnings):
+        """Report what is wrong with indexes, if that is wanted: the program may not know this package."""
+        if warnings and "warn" in modes():
+            from ._warning import warn
+
+            warn(warnings)
+
+    def order(self, view):
+        """The places of all distributions, in their order."""
+        return view.grouped()
+
+    def named(self, view, name):
+        """The places of the distributions of that name."""
+        return view.named(name)
+
+    def row_of_entry_points(self, view, item):
+        """The row of the index that has the entry points of a distribution; None: read the disk."""
+        row = view.rows[item]
+        if row is None or row in view.index.opaque:
+            return None
+        if self._refused and self._refused in view.table.flags(row):
+            return None
+        if self.release.tuples and view.index.untrusted and view.has_changed(row):
+            return None
+        return row if view.cacheable else view.row(item, ENTRY_POINTS)
+
+    def made(self, view, item, records):
+        """Entry points of records (group, name, value) of the index."""
+        if not records:
+            return ()
+        distribution = self.distribution(view, item)
+        make = self._entry_point
+        if view.index.untrusted:
+            found = self._made_of_untrusted(view, view.rows[item], records, distribution)
+        elif self._made_by is not None and self._made_by == _makers(make):
+            found = []
+            new = object.__new__
+            for group, name, value in records:
+                entry_point = new(make)
+                entry_point.__dict__.update(name=name, value=value, group=group, dist=distribution)
+                found.append(entry_point)
+            return found
+        else:
+            found = [make(name, value, group) for group, name, value in records]
+        return self._declared_by(distribution, found)
+
+    def _declared_by(self, distribution, entry_points):
+        for entry_point in entry_points:
+            entry_point._for(distribution)
+        return entry_points
+
+    def _made_of_untrusted(self, view, row, records, distribution):
+        from ._confirm import TamperedIndexError
+
+        make = self._unconfirmed(view.index, row)
+        try:
+            return [make(name, value, group) for group, name, value in records]
+        except TamperedIndexError:
+            # Unless it has changed since `row_of_entry_points` looked.
+            if not view.has_changed(row):
+                raise
+            groups = {group for group, _, _ in records}
+            return [entry_point for entry_point in distribution.entry_points if entry_point.group in groups]
+
+    def read(self, view, item, group):
+        """The entry points of a group, of all groups if it is None, from the disk."""
+        found = self.distribution(view, item).entry_points
+        return [entry_point for entry_point in found if group in (None, entry_point.group)]
+
+    def distribution(self, view, item):
+        """The object for a distribution; the same for as long as the view is kept."""
+        kept = view.cache.get(self)
+        if kept is None:
+            kept = view.cache[self] = {}
+        found = kept.get(item)
+        if found is None:
+            view.index.view = view
+            found = kept[item] = self._indexed(view, item)
+        return found
+
+    def all(self, view):
+        """Those of all distributions, in their order."""
+        if view.cache.get(self):
+            return [self.distribution(view, item) for item in self.order(view)]
+        view.index.view = view
+        found = []
+        kept = view.cache[self] = {}
+        new, kind = object.__new__, self._indexed
+        for item in self.order(view):
+            # What calling the class does, which would be most of the time that this takes.
+            kept[item] = distribution = new(kind)
+            distribution._view = view
+            distribution._item = item
+            found.append(distribution)
+        return found
+
+    def own_key(self, view, item):
+        """What two distributions are compared by, where neither directory nor index has a name."""
+        return self.module.PathDistribution._normalized_name.fget(self.distribution(view, item))
+
+    def of_path_entry(self, entry, name):
+        """The module's own search of one path entry."""
+        return self.find_distributions(self._context(name=name, path=[entry]))
+
+    def of_finder(self, find_distributions, name):
+        """Distributions of another finder, all or those of one name."""
+        found = find_distributions(self._context(name=name))
+        return found if self._convert is None else map(self._convert, found)
+
+    def _context(self, **arguments):
+        return self.module.DistributionFinder.Context(**arguments)
+
+    def entry_points(self, distribution):
+        """The entry points of a distribution of any kind."""
+        return distribution.entry_points
+
+    def top_level(self, table, row, strict):
+        """The importable names by an index; None if the disk has to be read."""
+        return from_table(self.release.top_level, table, row, strict)
+
+    def provided(self, distribution):
+        """The importable names that a distribution provides, and its own name, from the disk."""
+        names = from_disk(self.module, distribution)
+        return names, distribution.metadata["Name"] if names else None
+
+
+class Backend39(Backend):
+    """Answers as CPython 3.9 does, which reads ``entry_points.txt`` with `configparser`."""
+
+    def takes(self, view):
+        # The order is that of the listing, which an index with names of other kinds does not keep.
+        return view.index is not None and all(map(_is_plainly_named, view.names))
+
+    def order(self, view):
+        return range(len(view.names))
+
+    def named(self, view, name):
+        wanted = name.lower().replace("-", "_")
+        exact = (f"{wanted}.dist-info", f"{wanted}.egg-info")
+        return [
+            item
+            for item, low in enumerate([name.lower() for name in view.names])
+            if low in exact or low.startswith(f"{wanted}-") and low.endswith(SUFFIXES)
+        ]
+
+    def row_of_entry_points(self, view, item):
+        row = view.rows[item]
+        if row is not None and b"c" in view.table.flags(row):
+            return None
+        return super().row_of_entry_points(view, item)
+
+    def _declared_by(self, distribution, entry_points):
+        return entry_points  # they do not know their distribution
+
+
+def _is_plainly_named(name):
+    return has_stem(name) and name.isprintable() and stem(name) != ""
+
+
+def _makers(entry_point):
+    return entry_point.__new__, entry_point.__init__, entry_point._for
+
+
+def _unconfirmed(entry_point, release):
+    """For an index of an untrusted user: what makes the entry points of a distribution.
+
+    Their values are confirmed before they are used; where they are tuples, as they are made.
+    """
+    from ._confirm import confirm
+
+    if release.tuples:
+
+        def at_once(index, row):
+            def make(name, value, group):
+                return entry_point(name, confirm(index, row, name, value, group), group)
+
+            return make
+
+        return at_once
+
+    class Unconfirmed(entry_point):
+        @property
+        def value(self):
+            attributes = self.__dict__
+            if "_origin" in attributes:
+                attributes["value"] = confirm(
+                    *attributes["_origin"], self.name, attributes["value"], self.group
+                )
+                del attributes["_origin"]
+            return attributes["value"]
+
+        def __reduce__(self):
+            attributes = {"name": self.name, "value": self.value, "group": self.group, "dist": self.dist}
+            return _restored, (entry_point, attributes)
+
+    for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):
+        setattr(Unconfirmed, attribute, getattr(entry_point, attribute))
+
+    def later(index, row):
+        def make(name, value, group):
+            made = Unconfirmed(name, value, group)
+            made.__dict__["_origin"] = index, row
+            return made
+
+        return make
+
+    return later
+
+
+def _restored(entry_point, attributes):
+    made = entry_point(attributes["name"], attributes["value"], attributes["group"])
+    return made._for(attributes["dist"])

@@ -1,0 +1,87 @@
+"""Distributions that answer from an index what it has, and from the disk what it has not.
+
+Their class is made of the class that the module itself would use. So `metadata`, `files`, `read_text`
+and everything else about them is that class's own.
+"""
+
+import pathlib
+
+from . import Unusable
+from ._table import METADATA
+
+
+def indexed(base, backend):
+    """The class for distributions of a `View` that otherwise are of the class `base`."""
+
+    class Indexed(base):
+        def __new__(cls, *arguments):
+            # 3.12 looks for missing methods here, which takes longer than the rest.
+            return object.__new__(cls)
+
+        def __init__(self, view, item):
+            self._view = view
+            self._item = item
+
+        @property
+        def _path(self):
+            attributes = self.__dict__
+            if "_located" not in attributes:
+                attributes["_located"] = pathlib.Path(self._view.entry, self._view.names[self._item])
+            return attributes["_located"]
+
+        def _from_index(self, what):
+            try:
+                row = self._view.row(self._item, METADATA)
+                return None if row is None else getattr(self._view.table, what)(row)
+            except Unusable:
+                return None
+
+        @property
+        def version(self):
+            found = self._from_index("version")
+            return base.version.fget(self) if found is None else found
+
+        # Of the class, so that an instance needs no dictionary only to look for it.
+        _entry_points = None
+
+        @property
+        def entry_points(self):
+            found = self._entry_points
+            if found is None:
+                view, item = self._view, self._item
+                try:
+                    row = backend.row_of_entry_points(view, item)
+                    found = None if row is None else view.table.entry_points(row)
+                except Unusable:
+                    found = None
+                if found is None:
+                    return base.entry_points.fget(self)
+                if found:
+                    found = backend.made(view, item, found)
+                self._entry_points = found
+            return backend.entry_points_type(found)
+
+        def __reduce__(self):
+            return base, (self._path,)
+
+    if hasattr(base, "name"):  # from 3.10 on
+
+        def name(self):
+            found = self._from_index("name")
+            return base.name.fget(self) if found is None else found
+
+        Indexed.name = property(name)
+
+    if hasattr(base, "_normalized_name"):  # from 3.10 on
+
+        def normalized_name(self):
+            try:
+                return self._view.key(self._item) or base._normalized_name.fget(self)
+            except Unusable:
+                return base._normalized_name.fget(self)
+
+        Indexed._normalized_name = property(normalized_name)
+
+    for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):
+        setattr(Indexed, attribute, getattr(base, attribute))
+    return Indexed

@@ -1,0 +1,51 @@
+"""Names of distributions and of their files, and how `importlib.metadata` compares them."""
+
+from . import SUFFIXES, SYSTEM_CACHE
+
+__all__ = [
+    "FILE_LISTS",
+    "SUFFIXES",
+    "SYSTEM_CACHE",
+    "has_stem",
+    "is_distribution",
+    "metadata_file",
+    "normalized",
+    "stem",
+]
+
+# What lists the files of a distribution; the first that is there counts.
+FILE_LISTS = ("RECORD", "installed-files.txt", "SOURCES.txt")
+
+
+def is_distribution(name):
+    """Whether a name in a site directory is that of a distribution. Case does not matter."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def normalized(name):
+    """A distribution's name in the form in which names are compared: PEP 503, with underscores."""
+    name = name.lower().replace("-", "_")
+    if "." in name or "__" in name:
+        name = name.replace(".", "_")
+        while "__" in name:
+            name = name.replace("__", "_")
+    return name
+
+
+def stem(file_name):
+    """The normalized name in a directory's name: `importlib.metadata` searches and groups by it."""
+    return normalized(file_name.lower().rpartition(".")[0].partition("-")[0])
+
+
+def has_stem(file_name):
+    """Whether `entry_points()` takes the name of a distribution from its directory's name.
+
+    Otherwise it reads the metadata. Case matters here, and leading dots alone are no stem, as for
+    `os.path.splitext`.
+    """
+    return file_name.endswith(SUFFIXES) and file_name.rpartition(".")[0].strip(".") != ""
+
+
+def metadata_file(file_name):
+    """The file in a distribution's directory that has its name and version."""
+    return "PKG-INFO" if file_name.lower().endswith(".egg-info") else "METADATA"

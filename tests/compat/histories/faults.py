@@ -1,0 +1,81 @@
+"""Mistakes that the histories have to find: each is made in a copy of the package.
+
+A fault is what the copy is made to do, which histories see it, and the edits: file, text, other text.
+"""
+
+import shutil
+
+FAULTS = {
+    "the site proof goes by the mtime alone": (
+        ["--role", "own", "--proof", "site"],
+        [
+            (
+                "__init__.py",
+                "return info.st_mtime_ns, info.st_ctime_ns, info.st_ino, info.st_size",
+                "return info.st_mtime_ns",
+            ),
+            (
+                "__init__.py",
+                'self.site = tuple(map(int, rows[b"site"].split(b"\\t")))',
+                'self.site = int(rows[b"site"].split(b"\\t")[0])',
+            ),
+        ],
+    ),
+    "the site proof is taken for granted": (
+        ["--role", "own", "--proof", "site"],
+        [("_scan.py", "index.settled and stamp_of(info) == index.site", "index.settled")],
+    ),
+    "distributions that were young are taken for settled": (
+        ["--role", "own", "--proof", "site"],
+        [("_view.py", "row not in self._unsettled", "row not in ()")],
+    ),
+    "entry_points.txt itself is not looked at": (
+        ["--role", "own", "--proof", "strict"],
+        [
+            ("_view.py", 'if file != b"-":', "if not file:"),
+            ("_view.py", 'return recorded == b"-" or', "return True or"),
+        ],
+    ),
+    "the metadata file itself is not looked at": (
+        ["--role", "accelerated", "--proof", "strict"],
+        [("_view.py", 'return metadata == b"-" or', "return True or")],
+    ),
+    "of two distributions with one name both count": (
+        ["--role", "own"],
+        [
+            (
+                "_discovery.py",
+                "if key in taken:\n                continue",
+                "if False:\n                continue",
+            )
+        ],
+    ),
+    "distributions come in the order of the table": (
+        ["--role", "accelerated"],
+        [
+            (
+                "_view.py",
+                "rows = sorted(range(len(names)), key=places.__getitem__)",
+                "rows = list(range(len(names)))",
+            )
+        ],
+    ),
+    "what a removed module provided is still told": (
+        ["--role", "accelerated", "--proof", "strict"],
+        [("_top_level.py", "if strict:\n        return None", "if False:\n        return None")],
+    ),
+    "what 3.9 reads otherwise is not told apart": (
+        ["--role", "accelerated", "--python", "3.9"],
+        [("_backend.py", 'row is not None and b"c" in view.table.flags(row)', "False")],
+    ),
+}
+
+
+def faulty(package, edits, copy):
+    """Make a copy of the package with these edits; raises if their place is not to be found."""
+    shutil.copytree(package / "epcache", copy / "epcache", ignore=shutil.ignore_patterns("__pycache__"))
+    for name, old, new in edits:
+        path = copy / "epcache" / name
+        text = path.read_text()
+        assert text.count(old) >= 1, f"{name} has no {old!r} any more: the fault needs a new place"
+        path.write_text(text.replace(old, new))
