@@ -93,7 +93,7 @@ fn read(path: &Path) -> Result<Option<String>> {
     };
     let text = file.read(MAX_SIZE).map_err(failed)?;
     // It controls what root does, so only root may have written it.
-    if nix::unistd::geteuid().is_root() && (file.stat.st_uid != 0 || file.stat.st_mode & 0o022 != 0) {
+    if nix::unistd::geteuid().is_root() && (file.stat.st_uid != 0 || fs::is_writable_by_others(&file.stat)) {
         return Err(refused("not owned by root, or writable by others; hint: chown root and chmod go-w"));
     }
     String::from_utf8(text).map(Some).map_err(|_| refused("not UTF-8"))

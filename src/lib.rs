@@ -24,6 +24,5 @@ pub mod package_manager;
 pub mod privilege;
 pub mod refresh;
 pub mod site;
-
 pub mod store;
 pub mod sys;

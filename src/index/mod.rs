@@ -37,7 +37,7 @@ pub struct Index<'a> {
     pub settled: bool,
     /// Sorted by file name, each of which occurs once.
     pub distributions: Vec<Distribution<'a>>,
-    /// Sorted by path.
+    /// The `without` lines of the header, sorted by path.
     pub without: Vec<EmptyDirectory<'a>>,
     /// Present if the index is sealed.
     pub seal: Option<Seal<'a>>,

@@ -44,7 +44,7 @@ type Result<T> = std::result::Result<T, Invalid>;
 /// # Errors
 /// Anything that is not exactly an intact index of this version.
 pub fn parse(bytes: &[u8]) -> Result<Index<'_>> {
-    let file = File::open(bytes)?;
+    let file = IndexFile::verify(bytes)?;
     let header = Header::parse(file.header)?;
     // Segments that overlap could hold more entry points than there is memory for.
     if header.total_length().is_none_or(|length| length > file.body.len()) {
@@ -58,13 +58,13 @@ pub fn parse(bytes: &[u8]) -> Result<Index<'_>> {
 }
 
 /// A file whose length and header are right.
-struct File<'a> {
+struct IndexFile<'a> {
     header: &'a str,
     body: &'a [u8],
 }
 
-impl<'a> File<'a> {
-    fn open(bytes: &'a [u8]) -> Result<Self> {
+impl<'a> IndexFile<'a> {
+    fn verify(bytes: &'a [u8]) -> Result<Self> {
         let rest = bytes.strip_prefix(MAGIC.as_bytes()).ok_or(Invalid::Version)?;
         let size_line = rest
             .get(..SIZE_LINE)
@@ -196,7 +196,7 @@ impl Header<'_> {
     }
 }
 
-fn table<'a>(file: &File<'a>, header: &Header<'_>) -> Result<Vec<Distribution<'a>>> {
+fn table<'a>(file: &IndexFile<'a>, header: &Header<'_>) -> Result<Vec<Distribution<'a>>> {
     const WRONG: Invalid = Invalid::Corrupt("table of distributions");
     let mut stamp_lines = lines(file.segment(header.stamps)?);
     let mut top_level_lines = lines(file.segment(header.top_level)?);
@@ -253,7 +253,11 @@ fn table<'a>(file: &File<'a>, header: &Header<'_>) -> Result<Vec<Distribution<'a
     Ok(distributions)
 }
 
-fn groups<'a>(file: &File<'a>, header: &Header<'a>, distributions: &mut [Distribution<'a>]) -> Result<()> {
+fn groups<'a>(
+    file: &IndexFile<'a>,
+    header: &Header<'a>,
+    distributions: &mut [Distribution<'a>],
+) -> Result<()> {
     const WRONG: Invalid = Invalid::Corrupt("group");
     let mut records = Vec::new();
     for (group, range) in &header.groups {

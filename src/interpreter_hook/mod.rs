@@ -10,15 +10,15 @@
 //!
 //! Everything is done relative to a descriptor of the site directory, as its owner.
 
-use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::site::SiteDir;
+use crate::sys::fs::{self, Unreadable};
 
 const PTH: &str = "epcache.pth";
 /// The file with all features enabled.
@@ -73,7 +73,7 @@ pub fn enable(site: &SiteDir, setting: Setting) -> Result<bool> {
         File::Ours(old) if old == wanted.as_bytes() => return Ok(false),
         File::Ours(_) | File::Missing => {}
     }
-    replace(site, wanted.as_bytes())
+    fs::replace(site, PTH, wanted.as_bytes(), TEMPORARY, None)
         .map_err(|error| Error::io("can't write", &site.path().join(PTH), error))?;
     Ok(true)
 }
@@ -83,7 +83,8 @@ pub fn enable(site: &SiteDir, setting: Setting) -> Result<bool> {
 /// # Errors
 /// When a file can't be read or removed.
 pub fn disable(site: &SiteDir) -> Result<bool> {
-    let swept = sweep(site).map_err(|error| Error::io("can't clear away", site.path(), error))?;
+    let swept =
+        fs::sweep(site, TEMPORARY).map_err(|error| Error::io("can't clear away", site.path(), error))?;
     match read(site)? {
         File::Missing => Ok(swept),
         File::Foreign => {
@@ -106,51 +107,12 @@ enum File {
 }
 
 fn read(site: &SiteDir) -> Result<File> {
-    let failed = |error| Error::io("can't read", &site.path().join(PTH), error);
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match rustix::fs::openat(site, PTH, flags, Mode::empty()) {
-        Ok(file) => std::fs::File::from(file),
-        Err(Errno::NOENT) => return Ok(File::Missing),
-        // A symbolic link, or a socket.
-        Err(Errno::LOOP | Errno::NXIO) => return Ok(File::Foreign),
-        Err(error) => return Err(failed(error.into())),
-    };
-    if !file.metadata().map_err(failed)?.is_file() {
-        return Ok(File::Foreign);
+    match fs::read_regular(site, PTH, MAX_FILE) {
+        Ok((bytes, _)) if bytes.starts_with(MARK.as_bytes()) => Ok(File::Ours(bytes)),
+        Err(Unreadable::Missing) => Ok(File::Missing),
+        Err(why @ Unreadable::Failed(_)) => Err(Error::io("can't read", &site.path().join(PTH), why.into())),
+        _ => Ok(File::Foreign),
     }
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(if bytes.starts_with(MARK.as_bytes()) { File::Ours(bytes) } else { File::Foreign })
-}
-
-/// Replaces the file atomically. Every user can read it, whatever our umask.
-fn replace(site: &SiteDir, bytes: &[u8]) -> io::Result<()> {
-    // A process in another container may have the same number.
-    let moment = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let temporary = format!("{TEMPORARY}{}.{}{:09}", std::process::id(), moment.tv_sec, moment.tv_nsec);
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mode = Mode::from_raw_mode(0o644);
-    let file = rustix::fs::openat(site, &temporary, flags, mode)?;
-    let written = rustix::fs::fchmod(&file, mode)
-        .map_err(io::Error::from)
-        .and_then(|()| std::fs::File::from(file).write_all(bytes))
-        .and_then(|()| Ok(rustix::fs::renameat(site, &temporary, site, PTH)?));
-    written.inspect_err(|_| {
-        let _ = rustix::fs::unlinkat(site, &temporary, AtFlags::empty());
-    })
-}
-
-/// Removes temporary files of a process that was killed; returns whether there were any.
-fn sweep(site: &SiteDir) -> io::Result<bool> {
-    let mut found = false;
-    for entry in Dir::read_from(site)? {
-        let entry = entry?;
-        if entry.file_name().to_bytes().starts_with(TEMPORARY.as_bytes()) {
-            rustix::fs::unlinkat(site, entry.file_name(), AtFlags::empty())?;
-            found = true;
-        }
-    }
-    Ok(found)
 }
 
 fn check_package(site: &SiteDir) -> Result<()> {

@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
-use rustix::fs::{Dir, Mode, OFlags};
+use rustix::fs::Dir;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::sandbox::{self, Confined, Confinement};
 use super::{RunAs, drop};
 use crate::error::{Error, Failure, Result};
-use crate::sys::{message, signal};
+use crate::sys::{fs, message, signal};
 
 /// The longest answer that is read from a child, which is not trusted.
 const MAX_ANSWER: u64 = 1 << 30;
@@ -106,8 +106,7 @@ fn fork_and_run<T: Serialize + DeserializeOwned>(
 /// Fails if this process has several threads. A fork would then be unsafe, and capabilities and
 /// confinement belong to a thread. Nothing here starts one; this guards against a change.
 fn check_single_thread() -> io::Result<()> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let entries = match rustix::fs::open("/proc/self/task", flags, Mode::empty()) {
+    let entries = match fs::open_dir(fs::CWD, "/proc/self/task", fs::Links::Follow) {
         Ok(directory) => Dir::new(directory)?,
         // A chroot without /proc.
         Err(rustix::io::Errno::NOENT) => return Ok(()),

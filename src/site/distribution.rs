@@ -297,15 +297,26 @@ impl<'l> Parts<'l> {
         let declared = text(TOP_LEVEL, MAX_TOP_LEVEL)?;
         self.note_attempt(&declared);
         self.stamps.top_level = declared.stamp;
-        let declared = match declared.content {
+        let names = match declared.content {
             Content::Absent => None,
             Content::Hidden(_) => Some(TopLevel::OPAQUE),
             Content::Text(text) => top_level::declared(&text),
         };
-        if let Some(declared) = declared {
-            self.top_level = declared;
-            return Ok(());
-        }
+        self.top_level = match names {
+            Some(names) => names,
+            None => self.read_file_list(site, file_name, listing, text)?,
+        };
+        Ok(())
+    }
+
+    /// The names that follow from the first list of files there is.
+    fn read_file_list(
+        &mut self,
+        site: BorrowedFd<'_>,
+        file_name: &[u8],
+        listing: &Listing,
+        text: impl Fn(&str, u64) -> io::Result<Text>,
+    ) -> io::Result<TopLevel<'static>> {
         for (index, list) in FileList::ALL.into_iter().enumerate() {
             let files = text(list.file_name(), MAX_FILES)?;
             if files.stamp.is_none() && matches!(files.content, Content::Absent) {
@@ -313,24 +324,20 @@ impl<'l> Parts<'l> {
             }
             self.note_attempt(&files);
             self.stamps.files = files.stamp;
-            self.top_level = match files.content {
-                Content::Text(text) => {
-                    // Which other list is used then depends on the version of Python.
-                    let others = list != FileList::Record || text.is_empty();
-                    let mut others = FileList::ALL[index + 1..].iter().filter(|_| others);
-                    let another = others.try_fold(false, |found, other| {
-                        stamp(site, file_name, other.file_name()).map(|stamp| found || stamp.is_some())
-                    })?;
-                    match std::str::from_utf8(file_name) {
-                        Ok(own) if !another => infer(list, &text, own, &Within { site, listing })?,
-                        _ => TopLevel::OPAQUE,
+            let (Content::Text(text), Ok(own)) = (files.content, std::str::from_utf8(file_name)) else {
+                return Ok(TopLevel::OPAQUE);
+            };
+            if list != FileList::Record || text.is_empty() {
+                // The version of Python decides whether another list is used, too.
+                for other in &FileList::ALL[index + 1..] {
+                    if stamp(site, file_name, other.file_name())?.is_some() {
+                        return Ok(TopLevel::OPAQUE);
                     }
                 }
-                Content::Absent | Content::Hidden(_) => TopLevel::OPAQUE,
-            };
-            break;
+            }
+            return infer(list, &text, own, &Within { site, listing });
         }
-        Ok(())
+        Ok(TopLevel::NONE)
     }
 
     fn take_identity(&mut self, name: Option<&str>, text: Text) {

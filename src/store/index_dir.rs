@@ -222,10 +222,10 @@ fn check_owner(location: &Location, path: &Path, directory: &OwnedFd) -> Result<
 
 /// Readers trust an index only if no other user can write to its directory.
 fn check_mode(location: &Location, path: &Path, stat: &Stat) -> Result<()> {
-    if stat.st_mode & 0o022 == 0 {
-        return Ok(());
+    if fs::is_writable_by_others(stat) {
+        return Err(refused(location, path, "can be written to by others"));
     }
-    Err(refused(location, path, "can be written to by others"))
+    Ok(())
 }
 
 fn refused(location: &Location, path: &Path, why: &str) -> Error {

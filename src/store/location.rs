@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::freshness::Stamp;
 use crate::index::MAX_INDEX;
 use crate::site::SiteDir;
-use crate::sys::fs::{CWD, Links, Unreadable, open_file};
+use crate::sys::fs::{CWD, Links, Unreadable, is_writable_by_others, open_file};
 use crate::sys::root::System;
 
 /// The file name of an index.
@@ -178,7 +178,7 @@ fn read(path: &Path, trusts: impl Fn(u32) -> bool) -> Result<Option<(Vec<u8>, i6
         Err(Unreadable::Missing) => return Ok(None),
         Err(why) => return Err(why.to_string()),
     };
-    if file.stat.st_mode & 0o022 != 0 {
+    if is_writable_by_others(&file.stat) {
         return Err("users other than its owner may write to it".to_owned());
     }
     if !trusts(file.stat.st_uid) {

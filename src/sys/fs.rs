@@ -1,4 +1,5 @@
-//! The one door to the file system: every directory and file that this program opens is opened here.
+//! The one door to the file system: every file that this program reads or writes is opened here, and every
+//! directory that it works in.
 //!
 //! Site directories and caches belong to other users, who may put anything in our way. These rules hold
 //! for everything that is opened:
@@ -11,7 +12,8 @@
 //! * No descriptor reaches a program that we start (`O_CLOEXEC`).
 //! * A file is replaced as a whole ([`replace`]), so that others see the old one or the new one.
 //!
-//! The confinement of processes (`privilege::sandbox`) opens what it needs for its rules by itself.
+//! Two others open something: the confinement of processes (`privilege::sandbox`), for its rules, and
+//! `std::fs::read_dir`, where the names in a directory of an interpreter's prefix are needed.
 
 use std::fmt;
 use std::io::{self, Write as _};

@@ -1,7 +1,8 @@
-//! The sources themselves: the directions of imports, unsafe code, and the packages that are linked.
+//! The sources themselves: the directions of imports, unsafe code, where files are opened, and the packages that are linked.
 
 mod layers;
 mod locked;
+mod opened_files;
 mod unsafe_code;
 
 use std::collections::BTreeMap;
