@@ -70,15 +70,6 @@ def sdist(suite, version):
         run(*pip, "download", *where, f"importlib_metadata=={release}")
         with tarfile.open(CACHE / (name + ".tar.gz")) as archive:
             archive.extractall(CACHE / "unpacked")
-        describe(CACHE / "unpacked" / name, release)
         # Only a whole one has the name that is looked for.
         (CACHE / "unpacked" / name).rename(CACHE / name)
     return CACHE / name
-
-
-def describe(directory, release):
-    """Give importlib_metadata a distribution beside it, by which `epcache` knows its release."""
-    if not list(directory.glob("importlib_metadata*.egg-info")):
-        place = directory / f"importlib_metadata-{release}.dist-info"
-        place.mkdir()
-        shutil.copy(directory / "PKG-INFO", place / "METADATA")
