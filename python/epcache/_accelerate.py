@@ -145,6 +145,8 @@ class _Acceleration:
         def packages_distributions():
             if not self._is_untouched():
                 return original()
-            return _discovery.packages(self.backend)
+            from ._packages import packages
+
+            return packages(self.backend)
 
         return packages_distributions

@@ -80,4 +80,6 @@ def packages_distributions() -> "Mapping[str, list[str]]":
     backend = _backend.of(module)
     if backend is None or not backend.is_untouched():
         return module.packages_distributions()
-    return _discovery.packages(backend)
+    from ._packages import packages
+
+    return packages(backend)

@@ -11,7 +11,6 @@ from ._names import SUFFIXES, has_stem, stem
 from ._releases import release_of
 from ._scan import modes
 from ._table import ENTRY_POINTS
-from ._top_level import from_disk, from_table
 
 _backends = {}  # by the name of their module
 
@@ -213,15 +212,6 @@ class Backend:
     def entry_points(self, distribution):
         """The entry points of a distribution of any kind."""
         return distribution.entry_points
-
-    def top_level(self, table, row, strict):
-        """The importable names by an index; None if the disk has to be read."""
-        return from_table(self.release.top_level, table, row, strict)
-
-    def provided(self, distribution):
-        """The importable names that a distribution provides, and its own name, from the disk."""
-        names = from_disk(self.module, distribution)
-        return names, distribution.metadata["Name"] if names else None
 
 
 class Backend39(Backend):

@@ -10,7 +10,7 @@ import sys
 
 from . import Unusable
 from ._scan import OTHER, FullScan, modes
-from ._table import METADATA, TOP_LEVEL
+from ._table import METADATA
 from ._view import View
 
 _known = {}
@@ -191,41 +191,3 @@ def _version(backend, name, scan):
             row = view.row(item, METADATA)
             return None if row is None else view.table.version(row)
     return None
-
-
-def packages(backend):
-    """The names of the distributions by the importable names that they provide."""
-    return answered(backend, lambda scan: _packages(backend, scan))[1]
-
-
-def _packages(backend, scan):
-    found = {}
-    for view, other in sources(backend, scan):
-        pairs = map(backend.provided, other) if view is None else _pairs(view, other, scan.strict)
-        for packages, name in pairs:
-            for package in packages:
-                found.setdefault(package, []).append(name)
-    return found
-
-
-def _pairs(view, backend, strict):
-    """For each distribution the importable names that it provides, and its own."""
-    kept = ("packages", backend)
-    if kept not in view.cache:
-        pairs = []
-        cacheable = view.cacheable
-        for item in backend.order(view):
-            row = view.row(item, TOP_LEVEL)
-            names = None if row is None else backend.top_level(view.table, row, strict)
-            name = None
-            if names:
-                named = view.row(item, METADATA)
-                name = None if named is None else view.table.name(named)
-            if names is None or (names and name is None):
-                cacheable = False
-                names, name = backend.provided(backend.distribution(view, item))
-            pairs.append((names, name))
-        if not cacheable:
-            return pairs
-        view.cache[kept] = pairs
-    return view.cache[kept]
