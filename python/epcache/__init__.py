@@ -49,8 +49,8 @@ if TYPE_CHECKING:
         requires,
     )
     from ._confirm import TamperedIndexError
-    from ._light import version
     from ._import_hook import accelerate, decelerate
+    from ._light import version
     from ._warning import StaleIndexWarning
     from .watcher import Watcher
 
