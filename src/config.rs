@@ -41,8 +41,7 @@ impl Default for Config {
 impl Config {
     /// Loads the configuration of `system`.
     ///
-    /// # Errors
-    /// A file that can't be read, is not TOML, or has a key or value that is not known.
+    /// An unknown key or value is an error.
     pub fn load(system: &System) -> Result<Self> {
         let mut config = Self::default();
         for file in FILES {
@@ -56,8 +55,7 @@ impl Config {
 
     /// Sets what `text` sets.
     ///
-    /// # Errors
-    /// What is wrong with it, and in which line, counted from 1.
+    /// An error says what is wrong, and in which line, counted from 1.
     pub fn merge(&mut self, text: &str) -> std::result::Result<(), (Option<usize>, String)> {
         let table: toml::Table = toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| line_of(text, span.start));

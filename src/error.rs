@@ -109,19 +109,16 @@ impl Error {
     }
 
     /// A failed system call on `path`.
-    #[must_use]
     pub fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { doing, path: path.to_owned(), source }
     }
 
     /// An unprivileged child that did something else than its job.
-    #[must_use]
     pub fn child(what: impl Into<String>) -> Self {
         Self::Child(Failure { message: what.into(), hint: None })
     }
 
     /// The command or step that helps, where one is known.
-    #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::CacheDirectory { hint, .. } | Self::Startup { hint, .. } => Some(hint.clone()),

@@ -41,9 +41,6 @@ struct Listed {
 /// the order given), group, name, and then in the order in which Python finds them.
 ///
 /// Of several distributions with one name only the first counts, as in Python.
-///
-/// # Errors
-/// When the root or the configuration is not usable, or a site directory can't be read.
 pub fn run(arguments: &List) -> Result<Status> {
     let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, Operation::Inspect)?;
     let mut status = work.status;

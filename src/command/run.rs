@@ -26,7 +26,6 @@ const NOT_FOUND: u8 = 127;
 const NOT_EXECUTABLE: u8 = 126;
 
 /// Runs the command, refreshes, and returns the exit status of the command.
-#[must_use]
 pub fn run(arguments: &Run) -> ExitCode {
     // Standard error is the command's: without --verbose, only errors are added to it.
     log::set_max_level(if arguments.verbose { log::LevelFilter::Info } else { log::LevelFilter::Error });

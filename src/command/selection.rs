@@ -28,7 +28,6 @@ pub struct Selected {
 }
 
 /// Finds everything that `sites` and `selection` name.
-#[must_use]
 pub fn select(
     sites: &[PathBuf],
     selection: &Selection,

@@ -40,9 +40,6 @@ enum State {
 }
 
 /// Prints a line for each site directory.
-///
-/// # Errors
-/// When the root or the configuration is not usable.
 pub fn run(arguments: &args::Status) -> Result<Status> {
     if arguments.sandbox {
         return sandbox::run(arguments);

@@ -23,7 +23,6 @@ use crate::sys::root::{System, User};
 use crate::sys::{message, signal};
 
 /// Refreshes the system-wide indexes after a package transaction.
-#[must_use]
 pub fn run(arguments: &Trigger) -> Status {
     signal::block_termination();
     match catch_unwind(AssertUnwindSafe(|| refresh_all(arguments))) {

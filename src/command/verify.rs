@@ -24,9 +24,6 @@ struct Verdict {
 }
 
 /// Prints every difference.
-///
-/// # Errors
-/// When the root or the configuration is not usable.
 pub fn run(arguments: &Verify) -> Result<Status> {
     let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, Operation::Inspect)?;
     let mut status = work.status;

@@ -24,7 +24,6 @@ impl Stamp {
     /// Recorded in place of a racy stamp. No file has it, so it proves nothing.
     pub const RACY: Self = Self { mtime: 0, ctime: 0, inode: 0, size: 0 };
 
-    #[must_use]
     #[allow(clippy::cast_possible_wrap, clippy::unnecessary_cast, clippy::cast_sign_loss)]
     pub fn of(stat: &rustix::fs::Stat) -> Self {
         // The fields' types differ between architectures and versions of rustix.
@@ -38,13 +37,11 @@ impl Stamp {
     }
 
     /// The mtime in whole seconds, rounded down: what is left of it in an image.
-    #[must_use]
     pub fn mtime_seconds(&self) -> i64 {
         self.mtime.div_euclid(SECOND)
     }
 
     /// Parses four numbers with `separator` between them, as in the index.
-    #[must_use]
     pub fn parse(text: &str, separator: char) -> Option<Self> {
         let mut rest = text.as_bytes();
         let stamp = Self::take(&mut rest, u8::try_from(separator).ok()?)?;

@@ -54,13 +54,11 @@ pub struct EmptyDirectory<'a> {
 
 impl<'a> Index<'a> {
     /// Whether the site directory's stamp alone proves everything in the index.
-    #[must_use]
     pub fn is_settled(&self) -> bool {
         self.settled && self.distributions.iter().all(|distribution| distribution.settled)
     }
 
     /// The distribution of this file name.
-    #[must_use]
     pub fn find(&self, file_name: &[u8]) -> Option<&Distribution<'a>> {
         let row = self.distributions.binary_search_by(|row| (*row.file_name).cmp(file_name)).ok()?;
         Some(&self.distributions[row])

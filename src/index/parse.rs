@@ -41,8 +41,7 @@ type Result<T> = std::result::Result<T, Invalid>;
 
 /// Parses a whole index.
 ///
-/// # Errors
-/// Anything that is not exactly an intact index of this version.
+/// Anything that is not exactly an intact index of this version is refused.
 pub fn parse(bytes: &[u8]) -> Result<Index<'_>> {
     let file = IndexFile::verify(bytes)?;
     let header = Header::parse(file.header)?;

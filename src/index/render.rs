@@ -10,7 +10,6 @@ use crate::metadata::entry_points::is_plainly_a_reference;
 use crate::metadata::{Distribution, Identity};
 
 /// The bytes of the index file. The same distributions and stamps give the same bytes.
-#[must_use]
 pub fn render(index: &Index<'_>) -> Vec<u8> {
     let groups = groups(&index.distributions);
     let mut body = Body::default();

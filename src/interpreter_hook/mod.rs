@@ -45,7 +45,6 @@ impl Setting {
     const ALL: Self = Self { accelerate: true, pip_hook: true };
 
     /// The features by name.
-    #[must_use]
     pub fn features(self) -> Vec<&'static str> {
         let features = [("accelerate", self.accelerate), ("pip-hook", self.pip_hook)];
         features.into_iter().filter_map(|(name, enabled)| enabled.then_some(name)).collect()
@@ -63,8 +62,7 @@ impl Setting {
 
 /// Enables exactly the features of `setting`; returns whether anything had to be changed.
 ///
-/// # Errors
-/// When the Python package is not installed there, another program made the file, or writing fails.
+/// Fails when the Python package is not installed there, or another program made the file.
 pub fn enable(site: &SiteDir, setting: Setting) -> Result<bool> {
     check_package(site)?;
     let wanted = setting.pth();
@@ -79,9 +77,6 @@ pub fn enable(site: &SiteDir, setting: Setting) -> Result<bool> {
 }
 
 /// Removes what [`enable`] wrote; returns whether there was anything.
-///
-/// # Errors
-/// When a file can't be read or removed.
 pub fn disable(site: &SiteDir) -> Result<bool> {
     let swept =
         fs::sweep(site, TEMPORARY).map_err(|error| Error::io("can't clear away", site.path(), error))?;

@@ -19,15 +19,9 @@ pub trait Presence {
     fn entry(&self, name: &str) -> Entry;
 
     /// Whether a path below the site directory leads to something; `None` where that can't be decided.
-    ///
-    /// # Errors
-    /// Only our own lack of memory or descriptors.
     fn exists(&self, path: &str) -> io::Result<Option<bool>>;
 
     /// Whether there may be a symbolic link on a path below the site directory.
-    ///
-    /// # Errors
-    /// The same.
     fn has_links(&self, path: &str) -> io::Result<bool>;
 }
 
@@ -67,9 +61,6 @@ impl FileList {
 /// The names that follow from `text`, the list of files of the distribution `file_name`.
 ///
 /// A list that versions of CPython read differently, or that makes one raise, gives [`Kind::Opaque`].
-///
-/// # Errors
-/// Those of [`Presence`].
 pub fn infer(
     list: FileList,
     text: &str,

@@ -20,7 +20,6 @@ pub struct Headers {
 }
 
 /// Parses the headers of `text`, which end with the first line that is not a header.
-#[must_use]
 pub fn parse(text: &str) -> Headers {
     let (headers, seen) = scan(text);
     // Python's text mode translates line ends. That matters only if there is another one than "\n" among the

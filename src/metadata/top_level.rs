@@ -80,7 +80,6 @@ impl TopLevel<'_> {
 pub(super) const MAX_NAMES_LENGTH: usize = 64 << 10;
 
 /// The names in a `top_level.txt`, split like `str.split()`, if there are any.
-#[must_use]
 pub fn declared(text: &str) -> Option<TopLevel<'static>> {
     let names = spelled(text.split(is_space).filter(|name| !name.is_empty()));
     if names.len() > MAX_NAMES_LENGTH {

@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 pub type Hints = BTreeMap<PathBuf, BTreeSet<Vec<u8>>>;
 
 /// The hints for one site directory.
-#[must_use]
 pub(crate) fn for_site(hints: &Hints, site: &Path) -> BTreeSet<Vec<u8>> {
     hints.get(site).cloned().unwrap_or_default()
 }

@@ -22,9 +22,6 @@ pub struct Examined<'a> {
 
 /// Compares the index that readers use with the disk. `then` gets that index, if there is one, and what a
 /// refresh would make of it.
-///
-/// # Errors
-/// Those of [`reconcile()`].
 pub fn examine<T>(
     site: &SiteDir,
     system: &System,
@@ -42,7 +39,6 @@ pub fn examine<T>(
 
 impl Examined<'_> {
     /// Whether the seal proves the index in this copy of its tree. `None` where it is not sealed.
-    #[must_use]
     pub fn seal(&self, outcome: &Outcome<'_>, system: &System) -> Option<std::result::Result<(), SealError>> {
         let index = self.index.ok()?;
         let seal = index.seal.as_ref()?;

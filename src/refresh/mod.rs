@@ -33,7 +33,6 @@ use crate::sys::message;
 use crate::sys::root::System;
 
 /// Refreshes the index of `target`. [`Operation::DryRun`] only reports what would change.
-#[must_use]
 pub fn refresh(target: &Target, system: &System, request: &Request, operation: Operation) -> SiteReport {
     let start = Instant::now();
     let mut report = SiteReport { site: target.site.to_string_lossy().into_owned(), ..SiteReport::default() };

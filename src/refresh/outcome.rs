@@ -58,7 +58,6 @@ pub struct Changes {
 
 impl Changes {
     /// The changes without distributions of which only the stamps are different.
-    #[must_use]
     pub fn apart_from_stamps(&self, old: &Index<'_>, new: &Index<'_>) -> Self {
         let same = |name: &Vec<u8>| match (old.find(name), new.find(name)) {
             (Some(one), Some(other)) => one.same_content_as(other),
@@ -70,7 +69,6 @@ impl Changes {
     }
 
     /// Whether the old index describes what is on disk.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.updated.is_empty() && self.removed.is_empty()
     }

@@ -33,9 +33,6 @@ use crate::site::retries::Retries;
 use crate::site::{Listing, SiteDir};
 
 /// Brings `old` up to date with what is in `site`. Nothing is written.
-///
-/// # Errors
-/// When the directory can't be listed, or the machine lacks memory or descriptors.
 pub fn reconcile<'a>(
     site: &SiteDir,
     old: Option<&Index<'a>>,

@@ -53,7 +53,6 @@ pub struct SiteReport {
 
 impl SiteReport {
     /// The report of a failure before anything was done. An index that is there may be wrong.
-    #[must_use]
     pub fn failed(site: &Path, why: &Error) -> Self {
         error(why);
         Self {

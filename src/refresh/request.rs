@@ -41,7 +41,6 @@ pub enum Sealing {
 
 impl Request {
     /// Compares the metadata files as well, as a person expects it.
-    #[must_use]
     pub fn thorough() -> Self {
         Self {
             depth: Depth::Files,

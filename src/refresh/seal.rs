@@ -64,13 +64,11 @@ impl fmt::Display for SealError {
 }
 
 /// Whether the kernel set the mtime when something changed, and no program did afterwards.
-#[must_use]
 pub(super) fn is_kernel_mtime(stamp: Stamp) -> bool {
     (0..=MAX_MTIME_LAG).contains(&stamp.ctime.saturating_sub(stamp.mtime)) && is_time(stamp.mtime / SECOND)
 }
 
 /// How long to wait until nothing in `index` is so young that a later change may get its time.
-#[must_use]
 pub(super) fn time_to_wait(index: &Index<'_>, location: &Location, system: &System) -> Duration {
     let young = index.distributions.iter().filter(|row| !row.settled).map(|row| row.stamps.newest_ctime());
     let databases = databases(location, system).into_iter().filter_map(|database| database.stat);
@@ -81,9 +79,6 @@ pub(super) fn time_to_wait(index: &Index<'_>, location: &Location, system: &Syst
 }
 
 /// The seal of `index`; `names` is the checksum of all names in the site directory.
-///
-/// # Errors
-/// When it can't have one.
 pub(super) fn seal(
     index: &Index<'_>,
     names: u64,
@@ -119,9 +114,6 @@ pub(super) fn seal(
 
 /// Proves a sealed index as a reader does. `modified` is the mtime of the index file in seconds, `site` the
 /// stamp of the site directory, and `names` the checksum of all names in it.
-///
-/// # Errors
-/// What has changed.
 pub(super) fn prove(
     index: &Index<'_>,
     seal: &Seal<'_>,

@@ -44,17 +44,13 @@ pub struct Reading {
 /// The recorded stamps are always those from before the reading, so a later change makes them wrong. A
 /// distribution that still changes when the retries are used up is recorded as unsettled.
 ///
-/// # Errors
-/// Only what is not about the distribution itself, such as a lack of memory or descriptors.
+/// An error is never about the distribution itself, but, for example, a lack of memory or descriptors.
 pub fn read(site: &SiteDir, file_name: &[u8], links: Links) -> io::Result<Option<Reading>> {
     read_parts(site.as_fd(), file_name, None, links, None, &Retries::default())
 }
 
 /// The same with the importable names, which depend on what else is in the site directory. Links are
 /// refused. `seen` is what [`lstat_listed`] said of it just now, if it did.
-///
-/// # Errors
-/// The same.
 pub fn read_whole(
     site: &SiteDir,
     file_name: &[u8],
@@ -97,9 +93,7 @@ fn read_parts(
 
 /// `lstat` of a distribution that was found in the listing of `site`; `None` when it is gone.
 ///
-/// # Errors
-/// When the kernel can't answer. That includes a site directory that may be listed, but not searched: what
-/// is in it exists all the same.
+/// A site directory that may be listed, but not searched, is an error: what is in it exists all the same.
 pub fn lstat_listed(site: &SiteDir, file_name: &[u8]) -> io::Result<Option<Stat>> {
     stat_listed(site.as_fd(), file_name, Links::Refuse)
 }
@@ -116,9 +110,6 @@ fn stat_listed(site: BorrowedFd<'_>, file_name: &[u8], links: Links) -> io::Resu
 }
 
 /// The present stamps of a distribution whose own stamp is the `known` one, without reading it.
-///
-/// # Errors
-/// When the kernel can't answer.
 pub fn stamps_now(site: &SiteDir, known: &Distribution<'_>) -> io::Result<Stamps> {
     let site = site.as_fd();
     let mut stamps = stamps(site, &known.file_name, known.stamps.itself)?;

@@ -31,7 +31,6 @@ const MAX_PYVENV_CFG: u64 = 64 << 10;
 
 /// The directories without distributions on the path of the interpreter of `site`, a canonical path.
 /// Those with the stamp that `old` recorded are not listed again.
-#[must_use]
 pub fn find_empty_directories(site: &Path, old: &[EmptyDirectory<'_>]) -> Vec<EmptyDirectory<'static>> {
     let mut candidates = candidates(site);
     candidates.sort_unstable_by(|one, other| one.as_os_str().cmp(other.as_os_str()));

@@ -27,7 +27,6 @@ impl Retries {
     }
 
     /// Whether nothing can be repeated any more.
-    #[must_use]
     pub fn are_used_up(&self) -> bool {
         self.left.get() == 0
     }

@@ -53,8 +53,7 @@ struct Lock {
 impl IndexDir {
     /// Opens the directory for the index of `site`, and makes what is missing of it.
     ///
-    /// # Errors
-    /// When it can't be made, is a link, belongs to another user, or others may write to it.
+    /// Fails when it can't be made, is a link, belongs to another user, or others may write to it.
     pub fn open(location: &'static Location, site: &SiteDir, system: &System) -> Result<Self> {
         let homeless =
             || Error::site(site.path(), "no location for its index: neither XDG_CACHE_HOME nor HOME is set");
@@ -78,7 +77,6 @@ impl IndexDir {
     }
 
     /// The path of the index.
-    #[must_use]
     pub fn index(&self) -> PathBuf {
         self.path.join(FILE_NAME)
     }
@@ -134,7 +132,6 @@ impl IndexDir {
 
     /// Whether no other process can have written here since we took the lock: we hold it, and no other has
     /// timed out and continued without it.
-    #[must_use]
     pub fn is_alone(&self) -> bool {
         let is_untouched =
             |lock: &Lock| rustix::fs::fstat(&lock.file).is_ok_and(|stat| Stamp::of(&stat) == lock.stamp);
@@ -142,9 +139,6 @@ impl IndexDir {
     }
 
     /// The index as it is now. What is no index of ours counts as none.
-    ///
-    /// # Errors
-    /// When it can't be read.
     pub fn read(&self) -> Result<Option<Vec<u8>>> {
         let file = match fs::open_file(&self.descriptor, FILE_NAME, Links::Refuse) {
             Ok(file) => file,
@@ -164,7 +158,6 @@ impl IndexDir {
     }
 
     /// The mtime of the index in whole seconds.
-    #[must_use]
     pub fn modified(&self) -> Option<i64> {
         let stat = rustix::fs::statat(&self.descriptor, FILE_NAME, AtFlags::SYMLINK_NOFOLLOW).ok()?;
         Some(Stamp::of(&stat).mtime_seconds())
@@ -172,17 +165,13 @@ impl IndexDir {
 
     /// Replaces the index by `bytes`. Its mtime becomes `modified`, in seconds, if given.
     ///
-    /// # Errors
-    /// When they can't be written. The old index stays as it is then.
+    /// If that fails, the old index stays as it is.
     pub fn replace(&self, bytes: &[u8], modified: Option<i64>) -> Result<()> {
         fs::replace(&self.descriptor, FILE_NAME, bytes, TEMPORARY, modified)
             .map_err(|error| Error::io("can't write", &self.index(), error))
     }
 
     /// Removes the index, or truncates it where the directory does not let us.
-    ///
-    /// # Errors
-    /// When neither is possible.
     pub fn discard(&self) -> Result<()> {
         match rustix::fs::unlinkat(&self.descriptor, FILE_NAME, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),

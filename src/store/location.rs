@@ -93,14 +93,12 @@ pub static LOCATIONS: [&Location; 3] = [&SITE, &SYSTEM_CACHE, &USER_CACHE];
 
 impl Location {
     /// Whether the index is part of the site directory, and moves and vanishes with it.
-    #[must_use]
     pub fn is_in_site(&self) -> bool {
         matches!(self.base, Base::Site(_))
     }
 
     /// The directory below which all indexes of this location lie. `None` where each is in its own site
     /// directory, and for a user without a home directory.
-    #[must_use]
     pub fn top(&self, system: &System) -> Option<PathBuf> {
         match self.base {
             Base::Site(_) => None,
@@ -112,7 +110,6 @@ impl Location {
     /// The directory of the index of `site`, in two parts: what exists beforehand, and what is made below.
     ///
     /// `None` for a user without a home directory.
-    #[must_use]
     pub fn directory(&self, site: &Path, system: &System) -> Option<(PathBuf, PathBuf)> {
         if let Base::Site(name) = self.base {
             return Some((site.to_owned(), name.into()));
@@ -122,7 +119,6 @@ impl Location {
     }
 
     /// The path of the index of `site`.
-    #[must_use]
     pub fn index(&self, site: &Path, system: &System) -> Option<PathBuf> {
         let (base, below) = self.directory(site, system)?;
         Some(base.join(below).join(FILE_NAME))

@@ -24,8 +24,7 @@ const MAX_DEPTH: usize = 64;
 
 /// Removes the indexes of all site directories but `kept`, canonical paths. Other files stay.
 ///
-/// # Errors
-/// The first failure; the other indexes are removed all the same.
+/// After a failure it continues, and returns the first one.
 pub fn prune(system: &System, kept: &[PathBuf]) -> Result<()> {
     let Some(top) = SYSTEM_CACHE.top(system) else { return Ok(()) };
     let below = |site: &PathBuf| SYSTEM_CACHE.directory(site, system).map(|(_, below)| below);

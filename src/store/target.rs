@@ -35,7 +35,6 @@ pub enum Operation {
 
 impl Operation {
     /// Whether it writes or removes files.
-    #[must_use]
     pub fn writes(self) -> bool {
         !matches!(self, Self::Inspect | Self::DryRun)
     }
@@ -43,7 +42,6 @@ impl Operation {
     /// Whether it fails where the user who writes system-wide indexes does not exist.
     ///
     /// `Disable` does not: what was enabled can be disabled after that user has been removed.
-    #[must_use]
     pub fn needs_index_owner(self) -> bool {
         matches!(self, Self::DryRun | Self::Refresh | Self::Enable)
     }
@@ -51,15 +49,11 @@ impl Operation {
 
 impl Target {
     /// A system-wide site directory, for a process that is the cache user already.
-    #[must_use]
     pub fn system_wide(site: PathBuf) -> Self {
         Self { site, location: &location::SYSTEM_CACHE, run_as: RunAs::Caller }
     }
 
     /// Chooses location and user for a canonical path, given those of the system-wide site directories.
-    ///
-    /// # Errors
-    /// When the path can't be examined, or the user who would write its index does not exist.
     pub fn of(site: PathBuf, system_wide: &[PathBuf], operation: Operation, system: &System) -> Result<Self> {
         let stat =
             rustix::fs::stat(&site).map_err(|error| Error::io("can't examine", &site, error.into()))?;

@@ -77,7 +77,6 @@ pub struct Forwarding {
 
 impl Forwarding {
     /// Installs the handlers.
-    #[must_use]
     pub fn start() -> Self {
         let mut replaced = Vec::new();
         for signal in TERMINATION {

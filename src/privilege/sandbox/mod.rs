@@ -97,8 +97,7 @@ pub struct Confinement {
 
 /// Confines this process, for good. It must have `no_new_privs` and a single thread.
 ///
-/// # Errors
-/// When a means is not in force although it could be set up, or one is missing that is required. The
+/// Fails when a means is not in force although it could be set up, or one is missing that is required. The
 /// process must then do nothing but end.
 pub fn enter(confinement: &Confinement) -> Result<Confined> {
     let Confinement { needs, required, largest_file } = confinement;

@@ -44,19 +44,16 @@ pub struct Confined {
 
 impl Confined {
     /// All means, by name.
-    #[must_use]
     pub fn parts(&self) -> [(&'static str, &Part); 3] {
         [("landlock", &self.landlock), ("seccomp", &self.seccomp), ("limits", &self.limits)]
     }
 
     /// Describes what is not completely enforced; `None` if everything is.
-    #[must_use]
     pub fn lacking(&self) -> Option<String> {
         self.described(|state| state != State::Enforced)
     }
 
     /// Describes what the kernel refused altogether.
-    #[must_use]
     pub fn missing(&self) -> Option<String> {
         self.described(|state| state == State::Missing)
     }
