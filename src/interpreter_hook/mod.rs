@@ -114,10 +114,10 @@ fn check_package(site: &SiteDir) -> Result<()> {
     // Follows links, which some installers create: the interpreter follows them too.
     match rustix::fs::statat(site, PACKAGE, AtFlags::empty()) {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => Ok(()),
-        Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Err(Error::Startup {
+        Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Err(Error::Unusable {
             path: site.path().to_owned(),
             why: "the Python package epcache is not installed there".to_owned(),
-            hint: installation(site.path()),
+            hint: Some(installation(site.path())),
         }),
         Err(error) => Err(Error::io("can't examine", &site.path().join(PACKAGE), error.into())),
     }
@@ -140,10 +140,10 @@ fn installation(site: &Path) -> String {
 }
 
 fn foreign(site: &SiteDir) -> Error {
-    Error::Startup {
+    Error::Unusable {
         path: site.path().join(PTH),
         why: "not made by epcache, so it is not replaced".to_owned(),
-        hint: format!("rename {PTH}, then run epcache enable again"),
+        hint: Some(format!("rename {PTH}, then run epcache enable again")),
     }
 }
 

@@ -74,7 +74,7 @@ pub fn of_user() -> Vec<PathBuf> {
 /// link, in a virtual environment), as the cache user, or as nobody. These may not be able to run it, where
 /// it lies in a private directory. Then the site directories are derived from its path.
 pub fn of_interpreter(program: &Path, config: &Config, system: &System) -> Result<Vec<PathBuf>> {
-    let failed = |why: String| Error::Interpreter { path: program.to_owned(), why };
+    let failed = |why: String| Error::Unusable { path: program.to_owned(), why, hint: None };
     let program = on_path(program).ok_or_else(|| failed("no such program".to_owned()))?;
     let confinement = Confinement {
         needs: Needs { program: true, ..Needs::default() },

@@ -222,5 +222,5 @@ fn refused(location: &Location, path: &Path, why: &str) -> Error {
         Some(commands) => commands.to_owned(),
         None => format!("check the owner of {}, then run epcache refresh again", path.display()),
     };
-    Error::CacheDirectory { path: path.to_owned(), why: why.to_owned(), hint }
+    Error::Unusable { path: path.to_owned(), why: why.to_owned(), hint: Some(hint) }
 }
