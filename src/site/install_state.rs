@@ -8,7 +8,7 @@ use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 use super::SiteDir;
-use super::distribution::path;
+use super::stamps::path;
 use crate::freshness::Stamp;
 use crate::freshness::clock::SETTLE_AFTER;
 use crate::metadata::Distribution;

@@ -3,7 +3,7 @@
 //! * [`SiteDir`] is an open site directory, [`Listing`] what is in it.
 //! * [`discovery`] finds site directories, with [`pattern`] for those that the configuration names.
 //! * [`distribution`] reads one distribution, with [`text`] for its files and [`presence`] for the names that
-//!   can be imported.
+//!   can be imported. [`stamps`] takes its stamps alone.
 //! * [`install_state`] says whether an installer has finished with a distribution.
 //! * [`empty_directories`] finds the other directories on the path of an interpreter.
 
@@ -14,6 +14,7 @@ pub(crate) mod install_state;
 mod pattern;
 mod presence;
 pub mod retries;
+pub(crate) mod stamps;
 mod text;
 
 use std::cell::OnceCell;
