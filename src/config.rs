@@ -18,7 +18,6 @@ const SITE_DIRECTORIES: &str = "site-directories";
 const REQUIRE_SANDBOX: &str = "require-sandbox";
 const KEYS: [&str; 2] = [SITE_DIRECTORIES, REQUIRE_SANDBOX];
 
-/// The settings of the administrator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Absolute glob patterns of the system-wide site directories.
@@ -76,14 +75,13 @@ impl Config {
     }
 }
 
-/// The text of a configuration file, if there is one.
 fn read(path: &Path) -> Result<Option<String>> {
     let refused = |why: &str| Error::Configuration { path: path.to_owned(), line: None, why: why.to_owned() };
     let failed = |why| match why {
         Unreadable::NotRegular | Unreadable::TooLarge { .. } => {
             refused("not a regular file of at most 1 MiB")
         }
-        why => Error::io("can't read", path, why.into()),
+        why => Error::io("can't read", path, why),
     };
     let file = match fs::open_file(fs::CWD, path, Links::Follow) {
         Err(Unreadable::Missing) => return Ok(None),

@@ -63,8 +63,8 @@ impl Error {
         Self::Site { path: path.to_owned(), why: why.into() }
     }
 
-    pub fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io { doing, path: path.to_owned(), source }
+    pub fn io(doing: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
+        Self::Io { doing, path: path.to_owned(), source: source.into() }
     }
 
     pub fn child(what: impl Into<String>) -> Self {

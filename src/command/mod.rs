@@ -41,7 +41,6 @@ impl From<Status> for ExitCode {
     }
 }
 
-/// Runs what the command line asks for.
 pub fn run(cli: Cli) -> ExitCode {
     // The command of `run` gets the caller's umask.
     if !matches!(cli.command, Command::Run(_)) {

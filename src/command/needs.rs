@@ -41,7 +41,6 @@ pub fn confinement(needs: Needs, required: bool) -> Confinement {
     Confinement { needs, required, largest_file: MAX_INDEX }
 }
 
-/// Adds what `operation` needs of one target.
 fn add(needs: &mut Needs, target: &Target, operation: Operation, system: &System) {
     let site = &target.site;
     needs.add(site.clone(), Reach::Read);

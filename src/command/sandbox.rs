@@ -21,7 +21,6 @@ struct Found {
     required: bool,
 }
 
-/// Prints a line for each means of confinement.
 pub fn run(arguments: &args::Status) -> Result<Status> {
     let system = System::new(arguments.selection.root.as_deref())?;
     let required = Config::load(&system)?.require_sandbox;

@@ -80,7 +80,6 @@ pub fn select(
     selected
 }
 
-/// The kinds of site directories that are searched.
 struct Kinds {
     active: bool,
     user: bool,

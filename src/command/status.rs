@@ -39,7 +39,6 @@ enum State {
     Missing,
 }
 
-/// Prints a line for each site directory.
 pub fn run(arguments: &args::Status) -> Result<Status> {
     if arguments.sandbox {
         return sandbox::run(arguments);

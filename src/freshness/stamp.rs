@@ -16,7 +16,6 @@ pub struct Stamp {
     /// Change time in ns since the epoch; only the kernel sets it.
     pub ctime: i64,
     pub inode: u64,
-    /// Size in bytes.
     pub size: u64,
 }
 

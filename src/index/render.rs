@@ -118,7 +118,6 @@ fn groups<'a>(distributions: &'a [Distribution<'_>]) -> BTreeMap<&'a str, Vec<Re
     groups
 }
 
-/// Renders a line of the table.
 fn distribution(text: &mut String, row: &Distribution<'_>) {
     escape(text, &row.file_name);
     text.push('\t');
@@ -168,7 +167,6 @@ fn rows(header: &mut String, name: &str, index: &Index<'_>, is: impl Fn(&Distrib
     }
 }
 
-/// Adds the header line of a sealed index.
 fn sealed(header: &mut String, seal: &Seal<'_>) {
     let _ = write!(header, "sealed\t{}\t{}", seal.time, seal.names);
     for witness in &seal.witnesses {

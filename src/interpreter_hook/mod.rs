@@ -32,7 +32,6 @@ const TEMPORARY: &str = ".epcache-enable.";
 /// More than any version of the file has.
 const MAX_FILE: u64 = 64 << 10;
 
-/// The features to enable in an interpreter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
     /// `importlib.metadata` and `importlib_metadata` answer from the index.
@@ -44,7 +43,6 @@ pub struct Setting {
 impl Setting {
     const ALL: Self = Self { accelerate: true, pip_hook: true };
 
-    /// The features by name.
     pub fn features(self) -> Vec<&'static str> {
         let features = [("accelerate", self.accelerate), ("pip-hook", self.pip_hook)];
         features.into_iter().filter_map(|(name, enabled)| enabled.then_some(name)).collect()
@@ -88,7 +86,7 @@ pub fn disable(site: &SiteDir) -> Result<bool> {
         }
         File::Ours(_) => {
             rustix::fs::unlinkat(site, PTH, AtFlags::empty())
-                .map_err(|error| Error::io("can't remove", &site.path().join(PTH), error.into()))?;
+                .map_err(|error| Error::io("can't remove", &site.path().join(PTH), error))?;
             Ok(true)
         }
     }
@@ -105,7 +103,7 @@ fn read(site: &SiteDir) -> Result<File> {
     match fs::read_regular(site, PTH, MAX_FILE) {
         Ok((bytes, _)) if bytes.starts_with(MARK.as_bytes()) => Ok(File::Ours(bytes)),
         Err(Unreadable::Missing) => Ok(File::Missing),
-        Err(why @ Unreadable::Failed(_)) => Err(Error::io("can't read", &site.path().join(PTH), why.into())),
+        Err(why @ Unreadable::Failed(_)) => Err(Error::io("can't read", &site.path().join(PTH), why)),
         _ => Ok(File::Foreign),
     }
 }
@@ -119,11 +117,10 @@ fn check_package(site: &SiteDir) -> Result<()> {
             why: "the Python package epcache is not installed there".to_owned(),
             hint: Some(installation(site.path())),
         }),
-        Err(error) => Err(Error::io("can't examine", &site.path().join(PACKAGE), error.into())),
+        Err(error) => Err(Error::io("can't examine", &site.path().join(PACKAGE), error)),
     }
 }
 
-/// The command that installs the package.
 fn installation(site: &Path) -> String {
     let name =
         |path: Option<&Path>| path.and_then(Path::file_name).map_or(&[][..], OsStrExt::as_bytes).to_owned();

@@ -29,7 +29,6 @@ pub trait Presence {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
     Absent,
-    /// Not a link.
     Plain,
     /// Perhaps a link.
     Unknown,

@@ -3,7 +3,6 @@
 //! An index repeats only these two. Where versions of CPython differ (folded values), the result is
 //! [`Header::Opaque`], and the reader uses its own CPython.
 
-/// One header of a metadata file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Header {
     Absent,

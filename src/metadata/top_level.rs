@@ -24,11 +24,9 @@ pub struct TopLevel<'a> {
 /// Where the names come from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Kind {
-    /// From `top_level.txt`.
     Declared,
     /// From the list of files.
     Inferred,
-    /// There are none.
     None,
     /// Unknown: a reader finds out from the disk.
     #[default]

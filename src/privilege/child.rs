@@ -20,7 +20,6 @@ use crate::sys::{fs, message, signal};
 /// The longest answer that is read from a child, which is not trusted.
 const MAX_ANSWER: u64 = 1 << 30;
 
-/// The answer of a child.
 #[derive(Serialize, Deserialize)]
 struct Answer<T> {
     /// How the child was confined, if it came so far.

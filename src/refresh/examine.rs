@@ -14,7 +14,6 @@ use crate::sys::root::System;
 /// The index that a reader finds.
 #[derive(Debug)]
 pub struct Examined<'a> {
-    /// The file.
     pub found: &'a Found,
     /// What is in it, or why it is not usable.
     pub index: std::result::Result<&'a Index<'a>, Invalid>,

@@ -67,7 +67,6 @@ fn write(target: &Target, system: &System, request: &Request, report: &mut SiteR
     result
 }
 
-/// Reports what a refresh would do.
 fn dry_run(target: &Target, system: &System, request: &Request, report: &mut SiteReport) -> Result<()> {
     let site = SiteDir::open(target.site.clone())?;
     examine(&site, system, request, |_, outcome| {

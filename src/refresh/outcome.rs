@@ -12,7 +12,6 @@ use crate::index::Index;
 pub struct Outcome<'a> {
     /// What the directory holds now.
     pub index: Index<'a>,
-    /// What changed against the old index.
     pub changes: Changes,
     /// The checksum of all names in the directory, if the old index or the new one is sealed.
     pub names: u64,
@@ -52,7 +51,6 @@ pub struct Changes {
     pub updated: Vec<Vec<u8>>,
     /// In the index, and no longer in the directory.
     pub removed: Vec<Vec<u8>>,
-    /// Read from the disk.
     pub read: Vec<Vec<u8>>,
 }
 

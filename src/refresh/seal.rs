@@ -31,11 +31,9 @@ const MAX_MTIME_LAG: i64 = 2 * SECOND;
 /// Why an index can't be sealed, or is not proven by its seal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SealError {
-    /// The location does not allow it.
     NotTracked,
     /// Something changed in the last seconds, or has a time in the future.
     TooYoung,
-    /// An mtime was set by a program.
     MtimeSet,
     /// The location is managed, and no package manager's database was found.
     NoDatabase,
@@ -43,7 +41,6 @@ pub enum SealError {
     OtherTimes,
     /// The directory has another time, or other names in it.
     DirectoryChanged,
-    /// A package manager's database has changed.
     PackagesChanged,
 }
 

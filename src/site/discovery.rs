@@ -13,7 +13,6 @@ use crate::privilege::sandbox::{Confinement, Needs};
 use crate::privilege::{RunAs, child};
 use crate::sys::root::{System, User};
 
-/// The system-wide site directories.
 #[derive(Debug, Default)]
 pub struct SystemWide {
     /// Canonical paths.

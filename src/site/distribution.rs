@@ -31,7 +31,6 @@ pub const MAX_TOP_LEVEL: u64 = 1 << 20;
 /// The largest list of files that is read: real ones reach some MiB.
 pub const MAX_FILES: u64 = 16 << 20;
 
-/// The result of reading a distribution.
 #[derive(Debug)]
 pub struct Reading {
     pub distribution: Distribution<'static>,
@@ -39,7 +38,6 @@ pub struct Reading {
     pub diagnostics: Vec<String>,
 }
 
-/// Reads distributions of one site directory.
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'r> {
     pub site: &'r SiteDir,
@@ -77,7 +75,6 @@ impl Reader<'_> {
     }
 }
 
-/// What has been read of a distribution so far.
 struct Parts<'p> {
     site: BorrowedFd<'p>,
     file_name: &'p [u8],

@@ -56,16 +56,14 @@ impl SiteDir {
             Ok(descriptor) => Ok(Self { path, descriptor }),
             Err(Errno::NOENT) => Err(Error::site(&path, "does not exist")),
             Err(Errno::NOTDIR) => Err(Error::site(&path, "is not a directory")),
-            Err(error) => Err(Error::io("can't open", &path, error.into())),
+            Err(error) => Err(Error::io("can't open", &path, error)),
         }
     }
 
-    /// The canonical path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The present stamp of the directory.
     pub(crate) fn stamp(&self) -> io::Result<Stamp> {
         Ok(Stamp::of(&rustix::fs::fstat(&self.descriptor)?))
     }
@@ -87,7 +85,6 @@ impl SiteDir {
         }
     }
 
-    /// Lists the directory.
     pub(crate) fn list(&self) -> io::Result<Listing> {
         let mut listing = Listing::default();
         for entry in Dir::read_from(&self.descriptor)? {

@@ -44,7 +44,6 @@ pub struct Text {
 pub enum Content {
     /// For `importlib.metadata` there is no file.
     Absent,
-    /// The whole file.
     Text(String),
     /// There is a file that an index can't repeat, for this reason.
     Hidden(String),
@@ -93,7 +92,6 @@ fn text_or_reason(
     }
 }
 
-/// The text of a file that is open.
 pub fn text_of(file: &OpenFile, limit: u64) -> io::Result<Text> {
     let stamp = Stamp::of(&file.stat);
     if FileType::from_raw_mode(file.stat.st_mode) == FileType::Directory {

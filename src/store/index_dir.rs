@@ -22,9 +22,7 @@ use crate::site::SiteDir;
 use crate::sys::fs::{self, CWD, Links, Unreadable};
 use crate::sys::root::System;
 
-/// The file that is locked.
 const LOCK: &str = "lock";
-/// What the names of temporary files begin with.
 const TEMPORARY: &str = ".index.";
 /// How long this process waits for locks in total. A package transaction waits for us.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
@@ -41,7 +39,6 @@ pub struct IndexDir {
     lock: Option<Lock>,
 }
 
-/// The lock, while we hold it.
 #[derive(Debug)]
 struct Lock {
     file: OwnedFd,
@@ -59,7 +56,7 @@ impl IndexDir {
             || Error::site(site.path(), "no location for its index: neither XDG_CACHE_HOME nor HOME is set");
         let (mut path, below) = location.directory(site.path(), system).ok_or_else(homeless)?;
         let mut descriptor =
-            open_base(location, &path, site).map_err(|error| refused(location, &path, &error.to_string()))?;
+            open_base(location, &path, site).map_err(|error| refused(location, &path, error))?;
         let stat = check_owner(location, &path, &descriptor)?;
         // Its owner decides who else may write to a site directory.
         if !location.is_in_site() {
@@ -68,15 +65,13 @@ impl IndexDir {
         for part in below.components() {
             let Component::Normal(part) = part else { continue };
             path.push(part);
-            descriptor = fs::make_dir(&descriptor, part)
-                .map_err(|error| refused(location, &path, &io::Error::from(error).to_string()))?;
+            descriptor = fs::make_dir(&descriptor, part).map_err(|error| refused(location, &path, error))?;
             let stat = check_owner(location, &path, &descriptor)?;
             check_mode(location, &path, &stat)?;
         }
         Ok(Self { path, descriptor, lock: None })
     }
 
-    /// The path of the index.
     pub fn index(&self) -> PathBuf {
         self.path.join(FILE_NAME)
     }
@@ -91,7 +86,7 @@ impl IndexDir {
         let file = match fs::open_lock(&self.descriptor, LOCK) {
             Ok(file) => file,
             Err(error) => {
-                return log::debug!("{}: no lock: {}", self.path.display(), io::Error::from(error));
+                return log::debug!("{}: no lock: {error}", self.path.display());
             }
         };
         let start = Instant::now();
@@ -121,7 +116,7 @@ impl IndexDir {
         let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
         let now = Timestamps { last_access: now, last_modification: now };
         if let Err(error) = rustix::fs::futimens(lock, &now) {
-            log::debug!("{}: can't touch it: {}", path.display(), io::Error::from(error));
+            log::debug!("{}: can't touch it: {error}", path.display());
         }
         log::warn!(
             "{}: lock held by another process for more than {} s; continuing without it",
@@ -143,7 +138,7 @@ impl IndexDir {
         let file = match fs::open_file(&self.descriptor, FILE_NAME, Links::Refuse) {
             Ok(file) => file,
             Err(Unreadable::Failed(error)) => {
-                return Err(Error::io("can't open", &self.index(), error.into()));
+                return Err(Error::io("can't open", &self.index(), error));
             }
             Err(_) => return Ok(None),
         };
@@ -152,7 +147,7 @@ impl IndexDir {
         }
         match file.read(MAX_INDEX) {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(Unreadable::Failed(error)) => Err(Error::io("can't read", &self.index(), error.into())),
+            Err(Unreadable::Failed(error)) => Err(Error::io("can't read", &self.index(), error)),
             Err(_) => Ok(None),
         }
     }
@@ -176,7 +171,7 @@ impl IndexDir {
         match rustix::fs::unlinkat(&self.descriptor, FILE_NAME, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => fs::truncate(&self.descriptor, FILE_NAME)
-                .map_err(|_| Error::io("can't remove", &self.index(), error.into())),
+                .map_err(|_| Error::io("can't remove", &self.index(), error)),
         }
     }
 }
@@ -201,12 +196,11 @@ fn open_base(location: &Location, path: &Path, site: &SiteDir) -> io::Result<Own
 /// Every directory on the way must be ours: another owner means that it was exchanged since the user to
 /// work as was chosen.
 fn check_owner(location: &Location, path: &Path, directory: &OwnedFd) -> Result<Stat> {
-    let stat = rustix::fs::fstat(directory)
-        .map_err(|error| refused(location, path, &io::Error::from(error).to_string()))?;
+    let stat = rustix::fs::fstat(directory).map_err(|error| refused(location, path, error))?;
     if stat.st_uid == nix::unistd::geteuid().as_raw() {
         return Ok(stat);
     }
-    Err(refused(location, path, &format!("belongs to another user ({})", stat.st_uid)))
+    Err(refused(location, path, format!("belongs to another user ({})", stat.st_uid)))
 }
 
 /// Readers trust an index only if no other user can write to its directory.
@@ -217,10 +211,10 @@ fn check_mode(location: &Location, path: &Path, stat: &Stat) -> Result<()> {
     Ok(())
 }
 
-fn refused(location: &Location, path: &Path, why: &str) -> Error {
+fn refused(location: &Location, path: &Path, why: impl ToString) -> Error {
     let hint = match location.hint {
         Some(commands) => commands.to_owned(),
         None => format!("check the owner of {}, then run epcache refresh again", path.display()),
     };
-    Error::Unusable { path: path.to_owned(), why: why.to_owned(), hint: Some(hint) }
+    Error::Unusable { path: path.to_owned(), why: why.to_string(), hint: Some(hint) }
 }

@@ -12,7 +12,7 @@ use crate::sys::root::System;
 /// directory's then, and no sealed index has its mtime, so no reader trusts the index any more. The
 /// directory is not opened.
 pub fn invalidate(site: &Path) -> Result<()> {
-    let failed = |error: rustix::io::Errno| Error::io("can't make its index stale", site, error.into());
+    let failed = |error: rustix::io::Errno| Error::io("can't make its index stale", site, error);
     let stat = rustix::fs::lstat(site).map_err(failed)?;
     let times = Timestamps {
         last_access: Timespec { tv_sec: stat.st_atime as _, tv_nsec: stat.st_atime_nsec as _ },

@@ -10,9 +10,7 @@ use crate::sys::root::{System, User};
 /// A site directory with the rules for its index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// Its canonical path.
     pub site: PathBuf,
-    /// Where its index is written.
     pub location: &'static Location,
     /// The user as which everything that concerns it is done.
     pub run_as: RunAs,
@@ -21,11 +19,9 @@ pub struct Target {
 /// What a command does with site directories and their indexes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
-    /// Reads site directories and indexes.
     Inspect,
     /// Works out what a refresh would do, and writes nothing.
     DryRun,
-    /// Writes indexes.
     Refresh,
     /// Writes start-up files into site directories.
     Enable,
@@ -34,7 +30,6 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Whether it writes or removes files.
     pub fn writes(self) -> bool {
         !matches!(self, Self::Inspect | Self::DryRun)
     }
@@ -55,8 +50,7 @@ impl Target {
 
     /// Chooses location and user for a canonical path, given those of the system-wide site directories.
     pub fn of(site: PathBuf, system_wide: &[PathBuf], operation: Operation, system: &System) -> Result<Self> {
-        let stat =
-            rustix::fs::stat(&site).map_err(|error| Error::io("can't examine", &site, error.into()))?;
+        let stat = rustix::fs::stat(&site).map_err(|error| Error::io("can't examine", &site, error))?;
         let caller = nix::unistd::geteuid().as_raw();
         let system_wide = system_wide.contains(&site);
         let (location, run_as) = match caller {

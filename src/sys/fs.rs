@@ -27,7 +27,6 @@ pub use rustix::fs::CWD;
 
 /// Every user may read what we write, since the programs of every user read the index.
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
-/// The same for directories.
 const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o755);
 
 /// What to do about a symbolic link as the last part of a path.
@@ -76,11 +75,8 @@ pub enum Unreadable {
     Link,
     /// A directory, FIFO, socket or device.
     NotRegular,
-    /// A regular file beyond the limit.
     TooLarge {
-        /// In bytes.
         size: u64,
-        /// The most that is read.
         limit: u64,
     },
     /// Any other error of the kernel.

@@ -12,7 +12,6 @@ pub(crate) const CACHE_USER: &str = "epcache";
 /// The largest user database of another system that is read: some hundred thousand users.
 const MAX_PASSWD: u64 = 16 << 20;
 
-/// The user and group ids that a process can take on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct User {
     pub uid: u32,

@@ -2,7 +2,6 @@
 
 use super::{Needs, Part, State};
 
-/// Does nothing, and reports that.
 pub fn enter(_: &Needs) -> std::io::Result<Part> {
     Ok(Part::new(State::Omitted, "this program was built without it"))
 }

@@ -42,11 +42,8 @@ pub use state::{Confined, Part, State};
 /// What may be done with a path and everything below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// Directories are listed.
     List,
-    /// One regular file is read.
     File,
-    /// Directories are listed and files are read.
     Read,
     /// Files and directories are made, files are replaced and removed: where indexes are.
     Index,
@@ -54,19 +51,15 @@ pub enum Reach {
     Change,
 }
 
-/// A path that a job must reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// The path.
     pub path: PathBuf,
-    /// What may be done there.
     pub reach: Reach,
 }
 
 /// What a job needs beyond computing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Needs {
-    /// The paths that it must reach.
     pub grants: Vec<Grant>,
     /// Directories that are made before the job, so that it needs no right on their parents.
     pub made: Vec<PathBuf>,
@@ -87,7 +80,6 @@ impl Needs {
 /// What a job is confined to, and how strictly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confinement {
-    /// What the job can reach.
     pub needs: Needs,
     /// Whether the job must not begin where the kernel does not support all of it.
     pub required: bool,

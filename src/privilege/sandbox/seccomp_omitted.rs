@@ -2,7 +2,6 @@
 
 use super::{Part, State};
 
-/// Does nothing, and reports that.
 pub fn enter(_: bool) -> std::io::Result<Part> {
     let why = if cfg!(feature = "seccomp") {
         "there is no filter for this architecture"
