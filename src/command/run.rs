@@ -101,8 +101,7 @@ fn refresh(arguments: &Run, before: Vec<PathBuf>) -> Result<()> {
 /// The site directories that a command started here may change: those of active environments, of the
 /// project's environment, and the caller's own.
 fn nearby() -> Vec<PathBuf> {
-    let active = ["VIRTUAL_ENV", "CONDA_PREFIX"].iter().filter_map(std::env::var_os);
-    let mut environments: Vec<PathBuf> = active.map(PathBuf::from).collect();
+    let mut environments: Vec<PathBuf> = discovery::active().collect();
     let name = std::env::var_os("UV_PROJECT_ENVIRONMENT").filter(|name| !name.is_empty());
     for directory in project() {
         environments.push(directory.join(".venv"));

@@ -1,7 +1,5 @@
 //! The stamp of a file, by which a change is recognised.
 
-use std::fmt;
-
 use super::SECOND;
 
 /// mtime, ctime, inode and size of one file or directory.
@@ -60,7 +58,9 @@ impl Stamp {
         Some(Self { mtime, ctime, inode, size: unsigned(text)? })
     }
 
-    /// Appends the stamp as in the index: the same as by `Display`, but faster.
+    /// Appends the stamp as in the index: four numbers with a space between two.
+    ///
+    /// This is faster than `write!`, which counts for thousands of stamps.
     pub(crate) fn spell(&self, text: &mut String) {
         for (number, separator) in [(self.mtime, " "), (self.ctime, " ")] {
             if number < 0 {
@@ -110,12 +110,6 @@ fn spell(text: &mut String, mut number: u64) {
     text.push_str(std::str::from_utf8(&digits[start..]).unwrap_or_default());
 }
 
-impl fmt::Display for Stamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {} {}", self.mtime, self.ctime, self.inode, self.size)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,7 +121,7 @@ mod tests {
                 let stamp = Stamp { mtime, ctime: -mtime.max(-i64::MAX), inode: size / 3, size };
                 let mut text = String::new();
                 stamp.spell(&mut text);
-                assert_eq!(text, stamp.to_string());
+                assert_eq!(text, format!("{mtime} {} {} {size}", stamp.ctime, stamp.inode));
                 assert_eq!(Stamp::parse(&text, ' '), Some(stamp));
                 assert_eq!(Stamp::parse(&text.replace(' ', "\t"), '\t'), Some(stamp));
             }

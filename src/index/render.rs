@@ -67,7 +67,9 @@ pub fn render(index: &Index<'_>) -> Vec<u8> {
         sealed(&mut header, seal);
     }
     for directory in &index.without {
-        let _ = write!(header, "without\t{}\t", directory.stamp);
+        header.push_str("without\t");
+        directory.stamp.spell(&mut header);
+        header.push('\t');
         escape(&mut header, &directory.path);
         header.push('\n');
     }

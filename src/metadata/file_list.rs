@@ -165,7 +165,7 @@ impl<'t> Found<'t> {
         if path.len() <= MAX_NAME && self.last.is_some_and(known) {
             return Ok(true);
         }
-        let mut parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
+        let mut parts = parts(path);
         let too_long = path.len() > MAX_PATH || parts.clone().any(|part| part.len() > MAX_NAME);
         let Some(top) = parts.next() else { return Ok(false) };
         if path.starts_with('/') || too_long {
@@ -185,9 +185,9 @@ impl<'t> Found<'t> {
                 self.missing.insert((top, true));
                 return Ok(true);
             }
-            let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
             self.lookups += 1;
-            let Some(exists) = presence.exists(&parts.join("/"))? else { return Ok(false) };
+            let path = parts(path).collect::<Vec<_>>().join("/");
+            let Some(exists) = presence.exists(&path)? else { return Ok(false) };
             self.directories.insert(top, exists);
             if !exists {
                 return Ok(true);
@@ -246,6 +246,11 @@ impl<'t> Found<'t> {
         }
         TopLevel { kind, names: names.into(), python_names: python_names.into(), missing: missing.into() }
     }
+}
+
+/// The parts of a path as `pathlib` has them.
+fn parts(path: &str) -> impl DoubleEndedIterator<Item = &str> + Clone {
+    path.split('/').filter(|part| !matches!(*part, "" | "."))
 }
 
 /// Whether a path leads up somewhere, even if it leads down again.

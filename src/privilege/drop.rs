@@ -7,7 +7,8 @@ use nix::errno::Errno;
 use nix::unistd::{Gid, Uid};
 
 use super::sandbox::{self, Confined, Confinement};
-use crate::error::{Error, Result};
+use super::step;
+use crate::error::Result;
 use crate::sys::root::User;
 
 /// Becomes `user` without any capability and without a way to get one, verifies that, and confines this
@@ -32,10 +33,6 @@ pub fn to(user: User, confinement: &Confinement) -> Result<Confined> {
 /// Sets `no_new_privs`: what this process executes gains no privileges. Confinement requires it.
 pub fn no_new_privileges() -> Result<()> {
     step("no_new_privs", nix::sys::prctl::set_no_new_privs().map_err(io::Error::from))
-}
-
-fn step(step: &'static str, result: io::Result<()>) -> Result<()> {
-    result.map_err(|source| Error::Privileges { step, source })
 }
 
 /// Empties the bounding set, where this process may (some containers lack CAP_SETPCAP). With

@@ -32,14 +32,10 @@ const MAX_MTIME_LAG: i64 = 2 * SECOND;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SealError {
     NotTracked,
-    /// Something changed in the last seconds, or has a time in the future.
     TooYoung,
     MtimeSet,
-    /// The location is managed, and no package manager's database was found.
     NoDatabase,
-    /// The index file does not have the time that it was given.
     OtherTimes,
-    /// The directory has another time, or other names in it.
     DirectoryChanged,
     PackagesChanged,
 }

@@ -53,10 +53,9 @@ pub fn in_environment(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The environment that is active in the caller's shell, if one is.
-pub fn active() -> Option<PathBuf> {
-    let active = ["VIRTUAL_ENV", "CONDA_PREFIX"].iter().find_map(std::env::var_os);
-    active.map(PathBuf::from).filter(|path| path.is_absolute())
+/// The environments that are active in the caller's shell, the innermost first.
+pub fn active() -> impl Iterator<Item = PathBuf> {
+    ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(std::env::var_os).map(PathBuf::from)
 }
 
 /// The site directories of the calling user, where `pip install --user` installs.

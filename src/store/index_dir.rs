@@ -19,7 +19,7 @@ use crate::freshness::Stamp;
 use crate::freshness::clock::Clock;
 use crate::index::MAX_INDEX;
 use crate::site::SiteDir;
-use crate::sys::fs::{self, CWD, Links, Unreadable};
+use crate::sys::fs::{self, CWD, Links, OpenFile, Unreadable};
 use crate::sys::root::System;
 
 const LOCK: &str = "lock";
@@ -135,17 +135,12 @@ impl IndexDir {
 
     /// The index as it is now. What is no index of ours counts as none.
     pub fn read(&self) -> Result<Option<Vec<u8>>> {
-        let file = match fs::open_file(&self.descriptor, FILE_NAME, Links::Refuse) {
-            Ok(file) => file,
-            Err(Unreadable::Failed(error)) => {
-                return Err(Error::io("can't open", &self.index(), error));
-            }
-            Err(_) => return Ok(None),
+        let is_ours = |file: &OpenFile| file.stat.st_uid == nix::unistd::geteuid().as_raw();
+        let bytes = match fs::open_file(&self.descriptor, FILE_NAME, Links::Refuse) {
+            Ok(file) if !is_ours(&file) => return Ok(None),
+            opened => opened.and_then(|file| file.read(MAX_INDEX)),
         };
-        if file.stat.st_uid != nix::unistd::geteuid().as_raw() {
-            return Ok(None);
-        }
-        match file.read(MAX_INDEX) {
+        match bytes {
             Ok(bytes) => Ok(Some(bytes)),
             Err(Unreadable::Failed(error)) => Err(Error::io("can't read", &self.index(), error)),
             Err(_) => Ok(None),

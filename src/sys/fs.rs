@@ -71,7 +71,6 @@ pub fn make_dir(at: impl AsFd, name: impl Arg + Copy) -> Result<OwnedFd, Errno> 
 pub enum Unreadable {
     /// There is none, or a directory on the way is none.
     Missing,
-    /// A symbolic link, which is not followed.
     Link,
     /// A directory, FIFO, socket or device.
     NotRegular,
@@ -79,7 +78,6 @@ pub enum Unreadable {
         size: u64,
         limit: u64,
     },
-    /// Any other error of the kernel.
     Failed(Errno),
 }
 

@@ -33,6 +33,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
+use super::step;
 use crate::error::{Error, Result};
 use crate::sys::message;
 use crate::sys::signal;
@@ -122,8 +123,4 @@ fn make_in_own_directory(path: &Path) -> std::io::Result<()> {
         rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755))?;
     }
     Ok(())
-}
-
-fn step<T>(step: &'static str, result: std::io::Result<T>) -> Result<T> {
-    result.map_err(|source| Error::Privileges { step, source })
 }
