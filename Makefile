@@ -7,6 +7,8 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 DIST = dist
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST = .cache/venv/bin/python -m pytest -ra
+# A program of the suites.
+SUITE = PYTHONPATH=tests .cache/venv/bin/python -m
 # Nothing tells where it was built, so the same sources give the same bytes everywhere.
 REMAP = --remap-path-prefix=$(CURDIR)=/usr/src/epcache \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/usr/src/cargo
@@ -18,70 +20,70 @@ build:
 
 test: .cache/venv
 	$(CARGO) test --locked
-	$(PYTEST) tests/python
+	$(PYTEST) tests/reader
 
 # CPython's and importlib_metadata's own tests, with acceleration.
 test-upstream: .cache/venv
-	$(PYTEST) tests/upstream
-	.cache/venv/bin/python tests/upstream/run.py
+	$(PYTEST) tests/compat/upstream
+	$(SUITE) compat.upstream.run
 
-# Random histories of site directories: SEED is the first, COUNT how many (docs/testing.md).
+# Random histories of site directories: SEED is the first, COUNT how many (docs/internals/testing.md).
 test-histories: COUNT = 5000
 test-histories: .cache/venv build
-	$(PYTEST) tests/histories
-	.cache/venv/bin/python tests/histories --count $(COUNT) --seed $(or $(SEED),0)
+	$(PYTEST) tests/compat/histories
+	$(SUITE) compat.histories --count $(COUNT) --seed $(or $(SEED),0)
 
-# Installers, the tool and readers interleaved at random on many file systems (docs/reliability.md): COUNT
+# Installers, the tool and readers interleaved at random on many file systems (docs/internals/reliability.md): COUNT
 # reads are checked, from the history SEED on. Needs root.
 test-freshness: COUNT = 50000
 test-freshness: .cache/venv .cache/stevedore build
-	@test "$$(id -u)" = 0 || { echo "tests/freshness: needs root, to mount file systems" >&2; exit 1; }
-	$(PYTEST) tests/freshness
-	.cache/venv/bin/python tests/freshness --count $(COUNT) --seed $(or $(SEED),0)
+	@test "$$(id -u)" = 0 || { echo "tests/system/freshness: needs root, to mount file systems" >&2; exit 1; }
+	$(PYTEST) tests/system/freshness
+	$(SUITE) system.freshness --count $(COUNT) --seed $(or $(SEED),0)
 
-# Both at length; the table in docs/reliability.md is written anew.
+# Both at length; the table in docs/internals/reliability.md is written anew.
 soak: COUNT = 200000
 soak: READS = 1000000
 soak: .cache/venv .cache/stevedore build
-	.cache/venv/bin/python tests/freshness --count $(READS) --seed $(or $(SEED),1000000) --table docs/reliability.md
-	.cache/venv/bin/python tests/histories --count $(COUNT) --seed $(or $(SEED),1000000)
+	$(SUITE) system.freshness --count $(READS) --seed $(or $(SEED),1000000) --table docs/internals/reliability.md
+	$(SUITE) compat.histories --count $(COUNT) --seed $(or $(SEED),1000000)
 
 # Real programs with acceleration and without, in environments with PYTHONS.
 test-programs: PYTHONS = 3.9 3.13
 test-programs: .cache/venv
-	$(PYTEST) tests/programs --pythons "$(PYTHONS)"
+	$(PYTEST) tests/compat/programs --pythons "$(PYTHONS)"
 
 # Real pips with the hook and without, and uv.
 test-hook: .cache/venv
-	$(PYTEST) tests/hook
+	$(PYTEST) tests/compat/hook
 
 # Sealed indexes in images made by buildah, unpacked by umoci and mounted; changed by pip and dpkg.
 test-images: .cache/venv build
-	@test "$$(id -u)" = 0 || { echo "tests/images: needs root, to mount and chroot" >&2; exit 1; }
-	$(PYTEST) tests/images
+	@test "$$(id -u)" = 0 || { echo "tests/system/images: needs root, to mount and chroot" >&2; exit 1; }
+	$(PYTEST) tests/system/images
 
 test-packages: .cache/venv vendor
-	@test "$$(id -u)" = 0 || { echo "tests/packages: needs root, to make chroots" >&2; exit 1; }
-	$(PYTEST) tests/packages tests/filesystems
+	@test "$$(id -u)" = 0 || { echo "tests/system/packages: needs root, to make chroots" >&2; exit 1; }
+	$(PYTEST) tests/system/packages tests/system/filesystems
 
 # A sample of all faults, power cuts, and fifty writers and readers at once; and all of it.
 test-faults: .cache/venv build
-	$(PYTEST) tests/faults
+	$(PYTEST) tests/system/faults
 
 test-faults-full: .cache/venv build
-	$(PYTEST) tests/faults --complete
+	$(PYTEST) tests/system/faults --complete
 
 # Two builds in different places: the same bytes.
 test-reproducible: .cache/venv .cache/maturin
-	$(PYTEST) tests/reproducible
+	$(PYTEST) tests/system/reproducible
 
-# Every parser and the index, with bytes made up (docs/testing.md): SECONDS or RUNS of each target, and then
+# Every parser and the index, with bytes made up (docs/internals/testing.md): SECONDS or RUNS of each target, and then
 # what was of interest is asked of CPython and the reader in Python. FUZZ names targets, and SEED a number
 # by which the same is tried each time.
 fuzz: SECONDS = 60
 fuzz:
 	fuzz/run $(if $(RUNS),-r $(RUNS),-s $(SECONDS)) $(if $(SEED),-d $(SEED)) $(FUZZ)
-	$(CARGO) test --locked --quiet --test parity -- index:: configuration:: of_interest
+	$(CARGO) test --locked --quiet --test rust -- parity::index:: parity::configuration:: of_interest
 
 # Licenses, sources and versions of what is linked, by cargo-deny, which takes minutes to install.
 deny:
@@ -150,8 +152,9 @@ install:
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system packaging/systemd/epcache-refresh.service
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 packaging/man/epcache.8
 	ln -sf epcache.8 $(DESTDIR)$(PREFIX)/share/man/man8/refresh-entrypoints-cache.8
-	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/doc/epcache $(wildcard README.md) docs/index-format.md
-	install -Dm644 -t $(DESTDIR)$(PYTHON_DIR)/epcache python/epcache/*.py python/epcache/py.typed
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/doc/epcache $(wildcard README.md) docs/reference/index-format.md
+	cd python && find epcache epcache_startup -name '*.py' -o -name 'py.typed' | \
+		xargs -I{} install -Dm644 {} $(abspath $(DESTDIR)$(PYTHON_DIR))/{}
 	install -d $(DESTDIR)$(PYTHON_DIR)/epcache-$(VERSION).dist-info
 	printf 'Metadata-Version: 2.1\nName: epcache\nVersion: $(VERSION)\n' \
 		>$(DESTDIR)$(PYTHON_DIR)/epcache-$(VERSION).dist-info/METADATA

@@ -29,7 +29,8 @@ class Site:
         site_directory.make(self.path, contents) if everything else _make_metadata(self.path, contents)
         if everything:
             _make_modules(self.path, contents)
-        shutil.copytree(PACKAGE, self.path / "epcache", ignore=shutil.ignore_patterns("__pycache__"))
+        for package in (PACKAGE, PACKAGE.with_name("epcache_startup")):
+            shutil.copytree(package, self.path / package.name, ignore=shutil.ignore_patterns("__pycache__"))
         # Where byte code of whatever is installed as a single file goes.
         (self.path / "__pycache__").mkdir()
         time.sleep(INSTALLING)

@@ -30,15 +30,14 @@ TIMED = """
 import atexit, contextlib, subprocess, sys, time
 import pip
 start = time.perf_counter()
-import epcache._start
-epcache._start.find_spec("pip._internal")
+import epcache._pip_hook
+epcache._pip_hook.register()
 watching = time.perf_counter() - start
-import epcache._pip
-atexit.unregister(epcache._pip._at_exit)
+atexit.unregister(epcache._pip_hook._at_exit)
 
 def at_exit():
     start = time.perf_counter()
-    epcache._pip._at_exit()
+    epcache._pip_hook._at_exit()
     print((watching + time.perf_counter() - start) * 1000)
 
 atexit.register(at_exit)
@@ -116,7 +115,8 @@ class Environment:
             path.rename(self.site / path.name)
         made.rmdir()
         shutil.copy(epcache, self.program)
-        shutil.copytree(reading.PACKAGE, self.site / "epcache", ignore=shutil.ignore_patterns("__pycache__"))
+        for package in (reading.PACKAGE, reading.PACKAGE.with_name("epcache_startup")):
+            shutil.copytree(package, self.site / package.name, ignore=shutil.ignore_patterns("__pycache__"))
         self.pip_version = self._said(self.python, "-m", "pip", "--version").split()[1]
         self.refresh()
 

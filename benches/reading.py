@@ -71,8 +71,8 @@ def rows(base, epcache, machine):
             yield from _stale(version, machine, environment, site)
             environment.call("enable", "--accelerate", environment.site)
             for what, beside, instead, bound in (
-                ("enabled", False, None, 0.3),
-                ("enabled, beside another .pth", True, None, 0.3),
+                ("enabled", False, None, 0.4),
+                ("enabled, beside another .pth", True, None, 0.4),
                 ("`import sys` in a .pth", False, "import sys\n", None),
             ):
                 pairs = starting.of_enabling(machine, environment, beside, instead)

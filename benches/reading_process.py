@@ -21,7 +21,7 @@ LATER = 5
 OTHERS = [f"ba{syllable}.plugins" for syllable in ("no", "ra", "se")]
 
 library, question, group = sys.argv[1:]
-finder = [finder for finder in sys.meta_path if getattr(finder, "__name__", None) == "EpcacheFinder"]
+finder = [finder for finder in sys.meta_path if getattr(finder, "__name__", None) == "epcache_startup"]
 if library == "accelerated" and not finder:
     sys.exit("acceleration is not enabled")
 if library == "plain":

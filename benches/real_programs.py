@@ -1,6 +1,6 @@
 """How long real programs take with acceleration and without; and a plot of that.
 
-They are those of `tests/programs`, in two copies of the environment that is made there, one of which
+They are those of `tests/compat/programs`, in two copies of the environment that is made there, one of which
 is enabled. Nothing else is done to them.
 """
 
@@ -17,15 +17,15 @@ from processes import Failed, Pairs
 from report import Row
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "tests/programs"))
+sys.path.insert(0, str(ROOT / "tests"))
 
-from environment import CACHE, Environment, variables
-from programs import PROGRAMS
+from compat.programs.environment import CACHE, Environment, variables
+from compat.programs.programs import PROGRAMS
 
 PYTHON = "3.13"
 MANY = 500
 ROUNDS = 5
-PLOT = ROOT / "docs/programs.svg"
+PLOT = ROOT / "docs/internals/programs.svg"
 
 
 def facts():

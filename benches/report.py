@@ -1,4 +1,4 @@
-"""What was measured: as rows of a table, held against the bounds, and as a page of the documentation."""
+"""Measurements as rows of a table, compared with their bounds, and as a page of the documentation."""
 
 import os
 import platform
@@ -32,7 +32,7 @@ class Row:
             "distributions": f"{count:,}",
             "epcache": f"{ours:.1f} ms",
             "floor": f"{floor:.1f} ms",
-            "ratio": f"**{ratio:.2f}**",
+            "ratio": f"**{ratio:.2f}**" + (", missed" if bound and ratio > bound else ""),
             "quartiles": f"{low:.2f} to {high:.2f}",
             "bound": f"≤ {bound}" if bound else "",
             "peak memory": memory,
@@ -50,7 +50,7 @@ class Row:
             "distributions": f"{count:,}",
             "hostile": f"{hostile:.1f} ms",
             "harmless": f"{harmless:.1f} ms",
-            "ratio": f"**{ratio:.2f}**",
+            "ratio": f"**{ratio:.2f}**" + (", missed" if missed else ""),
             "quartiles": f"{low:.2f} to {high:.2f}",
             "bound": f"≤ {bound}",
             "peak memory": f"{pairs.memory:.1f} MiB",
@@ -112,7 +112,7 @@ def by_version(rows, cell):
         cells = found.setdefault(what, {"what": what, **bound})
         text = row.cells[cell]
         if cell == "measured" and row.cells["bound"]:
-            text = f"**{text}**" if not row.missed else f"**{text}, missed**"
+            text = f"**{text}, missed**" if row.missed else f"**{text}**"
         cells[version] = text
     versions = list(dict.fromkeys(row.cells["Python"] for row in rows))
     for cells in found.values():
@@ -146,16 +146,16 @@ def machine(scratch, quick):
 PAGE = """\
 # Benchmarks
 
-This page is written by `make bench`, which runs everything below on the machine at hand, as root (a
-trigger is run by root, and gives that up), in a few minutes, and fails when a bound does not hold.
-It needs a C compiler, strace and, for the reader, whichever of Python 3.9 to 3.13 can be found; the real
-programs are installed from the package index once.
+`make bench` writes this page. It runs everything below on the machine at hand, in a few minutes, and fails
+when a bound does not hold. It needs root (a trigger starts as root and drops its privileges), a C compiler,
+strace and any of Python 3.9 to 3.13. The real programs are installed from the package index once.
 
 {machine}.
 
-Only the ratios mean something: what is compared is run alternately, so whatever else the machine
-does falls on both. A ratio is the median of the ratios of the pairs; the quartiles tell how far they
-lie apart, which they do on a busy machine. The site directories are synthetic and the same each time
+{exceeded}
+Only the ratios mean something. What is compared is run alternately, so that other load on the machine
+affects both. A ratio is the median of the ratios of the pairs. The quartiles show how far the ratios are
+apart, which is far on a busy machine. The site directories are synthetic and the same each time
 (`benches/site_directory.py`).
 
     make bench                                 # everything, and this page
@@ -168,98 +168,109 @@ lie apart, which they do on a busy machine. The site directories are synthetic a
 
 ## Against the floor
 
-The floor (`benches/floor.c`) does the system calls that cannot be done without, and nothing else: it
-parses, compares and verifies nothing.
+The floor (`benches/floor.c`) makes the system calls that cannot be avoided, and nothing else. It parses,
+compares and verifies nothing.
 
-* One change: one listing of the site directory, one `lstat` a distribution (for `refresh`, which
-  finds edited files too, one of each metadata file as well), reading the distribution that changed,
-  reading the old index, writing the new one, rename.
-* Full: one listing, one `lstat` a distribution, opening and reading the metadata and the entry points
-  of each, writing the index, rename. Metadata is read to its end, since only then is it known to be
-  UTF-8, without which `importlib.metadata` refuses it.
+* One change: one listing of the site directory, one `lstat` for each distribution (for `refresh`, which
+  finds edited files too, one more for each metadata file), reading the distribution that changed, reading
+  the old index, writing the new one, rename.
+* Full: one listing, one `lstat` for each distribution, opening and reading the metadata and the entry points
+  of each, writing the index, rename. Metadata is read to its end, because `importlib.metadata` refuses
+  metadata that is not UTF-8, and only the end shows that.
 
-Times are those of whole processes, from before the start until they have been waited for. Before each
-pair of runs with one change, another release of one distribution is installed as dpkg does it, and
-30 ms pass. Each run has to say that it has read what it had to and no more; `epcache verify` has to
-find the index wrong after a change, and right after the run. Triggers and `--system` are run by root
-on a tree with its own user `epcache`, so their times include the fork and giving up all privileges.
-Peak memory is that of the largest process.
+Times are those of whole processes, from before the start to the end of the wait. Before each pair of runs
+with one change, another release of one distribution is installed as dpkg does it, and 30 ms pass. Each run
+must report that it read what it had to and no more. `epcache verify` must find the index wrong after the
+change, and right after the run. Triggers and `--system` run as root on a tree with its own user `epcache`,
+so their times include the fork and dropping all privileges. Peak memory is that of the largest process.
+
+Landlock checks every file that is opened. That is about a sixth of the processor time of a full refresh.
 
 {floor}
 ## On a hostile directory
 
-As many distributions as in the harmless one that it is compared with, in each of which something is wrong
-(`benches/hostile.py`): named pipes, sockets, endless devices, sparse files of 1 TiB, links out of the
-directory, directories 200 deep, noise, and names with control characters, in the place of metadata and
-entry points.
+As many distributions as in the harmless directory beside it, each with something wrong in place of metadata
+and entry points (`benches/hostile.py`): named pipes, sockets, endless devices, sparse files of 1 TiB, links
+out of the directory, directories 200 deep, noise, and names with control characters.
 
 {hostile}
 ## Against importlib.metadata
 
-Every interpreter asks in a virtual environment of its own, in which the same site directory is put: 500
+Every interpreter asks in a virtual environment of its own, with the same site directory in it: 500
 distributions, a third of them with entry points, with all the files that each RECORD names (20 to 200).
-`pytest11`, the group asked for, has {group}. Except for the last rows the index is fresh. All
-libraries have to give the same answer.
+`pytest11`, the group asked for, has {group}. The index is fresh except in the rows that say otherwise. All
+libraries must give the same answer.
 
-A cell tells how many times as fast the reader is as `importlib.metadata` without acceleration, with the
-quartiles; a number in bold has a bound. Times of calls and imports are the processor's; of processes there
-are both, those from before the start until they have been waited for, and the processor's.
+A cell says how many times as fast the reader is as `importlib.metadata` without acceleration, with the
+quartiles. A number in bold has a bound. Calls and imports are measured in processor time. Processes are
+measured in both: from before the start to the end of the wait, and in processor time.
 
-* *`epcache.entry_points`* is this package's function; *accelerated* is `importlib.metadata.entry_points`
-  (on 3.9, which knows no other way, `entry_points()[group]`) where `epcache enable --accelerate` was
-  run.
-* *the same group again*: in a process that has asked for it before. The reader looks whether anything
+* *`epcache.entry_points`* is this package's function. *accelerated* is `importlib.metadata.entry_points`
+  where `epcache enable --accelerate` was run (on 3.9, which has no other way, `entry_points()[group]`).
+* *the same group again*: in a process that has asked for it before. The reader checks whether anything
   has changed, and reads nothing. *another group*: the median of three that were not asked for before.
-* *first call*: of a process, without the import. *import and first call*: with it; where
-  `importlib.metadata` is imported, accelerated or not, that is most of it.
+* *first call*: of a process, without the import. *import and first call*: with it. If
+  `importlib.metadata` is imported, accelerated or not, the import is most of it.
 * *all distributions, as pluggy*: `distributions()` and the `entry_points` of each, as
   `PluginManager.load_setuptools_entrypoints` of pytest, tox and others does it.
-* *{more} distributions* against 500, the group being of the same size: `epcache.entry_points`; here a
-  number tells how many times as long it takes.
+* *{more} distributions* against 500, with a group of the same size: `epcache.entry_points`. Here a
+  number says how many times as long it takes.
 * *process that asks for a group*: `python -c 'import epcache; epcache.entry_points(...)'` against
   `python -c pass`, from start to end, {questions} pairs.
 * *calls that name a path*: how many more the one makes than the other, as `python -c` and as
   `python script.py`, by strace (%file without getcwd and without those that name no path).
-* *stale index*: one distribution of the group was upgraded since. The reader looks at each distribution,
+* *stale index*: one distribution of the group was upgraded since. The reader checks each distribution,
   and reads that one.
 * *start of an interpreter, enabled*: what a starting interpreter does with site directories
-  (`site.main()`, timed by itself: whole processes differ too much) in an environment with the line that
-  `epcache enable --accelerate` puts there, against the same without it, {starts} pairs. Reading the
-  first .pth file of an environment takes an interpreter time whatever is in it (3.13 imports
-  `encodings.utf_8_sig`), so there is another measurement where there is one already, and one of
-  `import sys` in the place of our line, which is about the least that a line can do.
+  (`site.main()`, timed by itself because whole processes vary too much). It compares an environment with
+  the `epcache.pth` of `epcache enable --accelerate` with the same one without it, {starts} pairs. The first
+  .pth file of an environment costs time whatever is in it: 3.13 imports `encodings.utf_8_sig`, for
+  example. So one row measures an environment that has another .pth file already, and one measures
+  `import sys` in place of our line, which is about the least that a line can do.
 
 {reading}
-The times in ms (epcache or accelerated / what it is compared with), medians; of calls that name a path,
-their numbers (epcache / `importlib.metadata`, both more than the bare interpreter's):
+The times in ms (epcache or accelerated / what it is compared with), medians. For calls that name a path,
+their numbers (epcache / `importlib.metadata`, both in addition to the bare interpreter's):
 
 {times}
 ## Real programs
 
-Programs as they are, in an environment of {python} (`tests/programs` makes sure that they say the same):
-the processor's time of whole processes, without acceleration and with it, each first in turn; medians of
-{rounds} pairs. First with what they need alone ({few} distributions), then with more installed beside it
-({many} distributions), none of which has a plugin for them. stevedore keeps a cache of its own, which
-is filled.
+Unmodified programs in an environment of {python} (`tests/compat/programs` compares their output): processor time
+of whole processes, without acceleration and with it, each first in turn; medians of {rounds} pairs. First
+with only what they need ({few} distributions), then with more installed beside it ({many} distributions),
+none of which has a plugin for them. stevedore has a cache of its own, which is filled.
 
 ![Time of real programs with and without acceleration](programs.svg)
 
 {programs}
 ## pip with the hook
 
-pip in two equal environments of 500 distributions, one of them with `epcache enable --pip-hook`: whole
-runs, each first in turn, and by how much the one takes longer, the median of the differences and its
-quartiles; and, held against the bound, how long passes in the hook itself, within pip.
+pip in two equal environments of 500 distributions, one of them with `epcache enable --pip-hook`. Whole runs,
+each first in turn: how much longer the one with the hook takes (the median of the differences and its
+quartiles). The bound is for the time within the hook itself.
 
 {hook}
 """
 
 
+def exceeded(rows):
+    """The bounds that do not hold, as a list of Markdown."""
+    missed = [text for row in rows for text in row.missed]
+    if not missed:
+        return "All bounds hold.\n"
+    return "".join(["**Bounds that do not hold:**\n\n", *(f"* {text}\n" for text in missed)])
+
+
 def write(path, rows, scratch, facts):
-    """Write the page; `facts` are what else it tells."""
+    """Write the page; `facts` are further values that it shows."""
     kinds = ("floor", "hostile", "reading", "programs", "hook")
     of = {kind: [row for row in rows if row.table == kind] for kind in kinds}
     tables = {kind: table(of[kind]) for kind in ("floor", "hostile", "programs", "hook")}
     tables["reading"] = table(by_version(of["reading"], "measured"))
     tables["times"] = table(by_version(of["reading"], "times"))
-    path.write_text(PAGE.format(machine=machine(scratch, Pairs.quick), **tables, **facts).rstrip() + "\n")
+    path.write_text(
+        PAGE.format(
+            machine=machine(scratch, Pairs.quick), exceeded=exceeded(rows), **tables, **facts
+        ).rstrip()
+        + "\n"
+    )

@@ -3,16 +3,14 @@
 //! `/etc/epcache/config.toml` overrides `/usr/lib/epcache/config.toml` key by key; without either, the
 //! same defaults are compiled in.
 
-use std::fs::OpenOptions;
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use crate::encoding::printable;
 use crate::error::{Error, Result};
+use crate::sys::fs::{self, Links, Unreadable};
 use crate::sys::root::System;
 
-/// Files in the order in which they override each other.
+/// The files. A later one overrides an earlier one.
 const FILES: [&str; 2] = ["/usr/lib/epcache/config.toml", "/etc/epcache/config.toml"];
 /// The largest configuration file that is read.
 const MAX_SIZE: u64 = 1 << 20;
@@ -20,12 +18,12 @@ const SITE_DIRECTORIES: &str = "site-directories";
 const REQUIRE_SANDBOX: &str = "require-sandbox";
 const KEYS: [&str; 2] = [SITE_DIRECTORIES, REQUIRE_SANDBOX];
 
-/// What the administrator has settled.
+/// The settings of the administrator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Absolute glob patterns of the system-wide site directories.
     pub site_directories: Vec<String>,
-    /// Whether nothing is done by a process that is not confined in every way this program knows.
+    /// Whether a process does nothing unless it is confined in every way that this program knows.
     pub require_sandbox: bool,
 }
 
@@ -56,10 +54,10 @@ impl Config {
         Ok(config)
     }
 
-    /// Takes over what `text` sets.
+    /// Sets what `text` sets.
     ///
     /// # Errors
-    /// Why it is none, and in which line, from 1.
+    /// What is wrong with it, and in which line, counted from 1.
     pub fn merge(&mut self, text: &str) -> std::result::Result<(), (Option<usize>, String)> {
         let table: toml::Table = toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| line_of(text, span.start));
@@ -82,31 +80,23 @@ impl Config {
 
 /// The text of a configuration file, if there is one.
 fn read(path: &Path) -> Result<Option<String>> {
-    let failed = |error| Error::io("can't read", path, error);
-    // NONBLOCK: a FIFO must not make us wait.
-    let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path) {
-        Ok(file) => file,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(None);
+    let refused = |why: &str| Error::Configuration { path: path.to_owned(), line: None, why: why.to_owned() };
+    let failed = |why| match why {
+        Unreadable::NotRegular | Unreadable::TooLarge { .. } => {
+            refused("not a regular file of at most 1 MiB")
         }
-        Err(error) => return Err(failed(error)),
+        why => Error::io("can't read", path, why.into()),
     };
-    let meta = file.metadata().map_err(failed)?;
-    let refuse = |why: &str| Error::Configuration { path: path.to_owned(), line: None, why: why.to_owned() };
-    if !meta.is_file() || meta.len() > MAX_SIZE {
-        return Err(refuse("not a regular file of at most 1 MiB"));
+    let file = match fs::open_file(fs::CWD, path, Links::Follow) {
+        Err(Unreadable::Missing) => return Ok(None),
+        opened => opened.map_err(failed)?,
+    };
+    let text = file.read(MAX_SIZE).map_err(failed)?;
+    // It controls what root does, so only root may have written it.
+    if nix::unistd::geteuid().is_root() && (file.stat.st_uid != 0 || file.stat.st_mode & 0o022 != 0) {
+        return Err(refused("not owned by root, or writable by others; hint: chown root and chmod go-w"));
     }
-    // What root does is decided here, so nobody else may have written it.
-    if we_are_root() && (meta.uid() != 0 || meta.mode() & 0o022 != 0) {
-        return Err(refuse("not owned by root, or writable by others; hint: chown root and chmod go-w"));
-    }
-    let mut text = String::new();
-    file.take(MAX_SIZE).read_to_string(&mut text).map_err(failed)?;
-    Ok(Some(text))
-}
-
-fn we_are_root() -> bool {
-    nix::unistd::geteuid().is_root()
+    String::from_utf8(text).map(Some).map_err(|_| refused("not UTF-8"))
 }
 
 fn patterns(value: toml::Value) -> std::result::Result<Vec<String>, String> {

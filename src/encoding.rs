@@ -1,16 +1,16 @@
-//! How text and bytes are written: escapes in the index, escapes for a terminal, and the checksum.
+//! Escapes in the index, escapes for terminals and logs, and the checksum of the index.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// The checksum of `bytes`: the number they spell in little-endian, modulo the largest prime below 2^30.
+/// The checksum of `bytes`: their little-endian number modulo the largest prime below 2^30.
 ///
-/// Chosen because Python computes it with built-in integers at the speed of C, where importing
-/// `zlib` or `binascii` would cost more than the whole look-up.
+/// Python computes it with built-in integers at the speed of C. Importing `zlib` or `binascii` there would
+/// take longer than the whole look-up.
 pub fn checksum(bytes: &[u8]) -> u64 {
     const PRIME: u64 = 1_073_741_789;
-    // Horner's rule from the most significant end, a 32-bit digit at a time: the remainder stays below
-    // 2^30, so that there is room for the next digit.
+    // Horner's rule from the most significant end, 32 bits at a time. The remainder stays below 2^30, so there
+    // is room for the next 32 bits.
     let words = bytes.chunks_exact(4);
     let spell = |digits: &[u8]| digits.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
     let mut remainder = spell(words.remainder()) % PRIME;
@@ -20,7 +20,7 @@ pub fn checksum(bytes: &[u8]) -> u64 {
     remainder
 }
 
-/// A directory name with everything that a line of text can't hold written as `%XX`.
+/// Appends a file name to `text`, with `%XX` for every byte that a line of UTF-8 text can't hold.
 pub fn escape(text: &mut String, file_name: &[u8]) {
     for chunk in file_name.utf8_chunks() {
         for c in chunk.valid().chars() {
@@ -36,7 +36,7 @@ pub fn escape(text: &mut String, file_name: &[u8]) {
     }
 }
 
-/// Undoes [`escape`].
+/// Undoes [`escape`]; `None` for malformed text.
 pub fn unescape(text: &str) -> Option<Cow<'_, [u8]>> {
     let mut parts = text.split('%');
     let plain = parts.next()?;
@@ -45,7 +45,7 @@ pub fn unescape(text: &str) -> Option<Cow<'_, [u8]>> {
     }
     let mut bytes = plain.as_bytes().to_vec();
     for part in parts {
-        // Rust would take a `+` for a digit.
+        // Rust's parser accepts a `+` too.
         let digits = part.get(..2).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
         bytes.push(u8::from_str_radix(digits, 16).ok()?);
         bytes.extend_from_slice(&part.as_bytes()[2..]);
@@ -53,8 +53,8 @@ pub fn unescape(text: &str) -> Option<Cow<'_, [u8]>> {
     Some(Cow::Owned(bytes))
 }
 
-/// `text` with everything that could confuse a terminal or a log written as an escape: control
-/// characters, and those that change the direction of text.
+/// `text` with escapes for the characters that could confuse a terminal or a log: control characters, and
+/// those that change the direction of text.
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
     let odd = |c: char| {

@@ -1,11 +1,28 @@
-//! What can go wrong, told so that the reader of the message can act on it.
+//! Errors, with what a user needs to act on them.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// This crate's results.
+use serde::{Deserialize, Serialize};
+
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error as an unprivileged child sends it: text only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The message.
+    pub message: String,
+    /// The command or step that helps.
+    pub hint: Option<String>,
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Self { message: error.to_string(), hint: error.hint() }
+    }
+}
 
 /// An error, with the path that it is about.
 #[derive(Debug)]
@@ -19,11 +36,11 @@ pub enum Error {
     },
     /// A system call on a file failed.
     Io {
-        /// What was attempted, as in "can't open".
+        /// What failed, such as "can't open".
         doing: &'static str,
-        /// On which file.
+        /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The error of the kernel.
         source: io::Error,
     },
     /// The configuration is not usable.
@@ -35,60 +52,54 @@ pub enum Error {
         /// What is wrong there.
         why: String,
     },
-    /// The directory for indexes is not one that we may write to.
+    /// Indexes must not be written to this directory.
     CacheDirectory {
         /// The directory.
         path: PathBuf,
         /// What is wrong with it.
         why: String,
-        /// The command that mends it.
+        /// The command that fixes it.
         hint: String,
     },
-    /// The user that system-wide indexes belong to does not exist.
+    /// The owner of the system-wide indexes does not exist.
     NoUser {
         /// Its name.
         name: &'static str,
-        /// The file in which it was looked for, if it was not asked of the system.
+        /// The user database of another system in which it was looked up; `None` on the running one.
         database: Option<PathBuf>,
     },
     /// Privileges could not be given up.
     Privileges {
         /// Which step failed.
         step: &'static str,
-        /// What the kernel said.
+        /// The error of the kernel.
         source: io::Error,
     },
-    /// Not everything that confines a process is in force here, and the administrator demands it.
+    /// A process is not confined in every way that the administrator requires.
     Unconfined {
         /// What is not, and why.
         lacking: String,
     },
-    /// An interpreter did not tell its site directories.
+    /// An interpreter did not list its site directories.
     Interpreter {
-        /// The program that was asked.
+        /// The program.
         path: PathBuf,
         /// What happened.
         why: String,
     },
-    /// A site directory whose interpreters can't be made to use the index from their start.
+    /// The start-up file of a site directory can't be written.
     Startup {
         /// The file or directory that is in the way.
         path: PathBuf,
         /// What is wrong with it.
         why: String,
-        /// The command that mends it.
+        /// The command that fixes it.
         hint: String,
     },
-    /// What a process without privileges that worked for us has told.
-    Reported {
-        /// The message, complete.
-        message: String,
-    },
-    /// A process without privileges that worked for us ended without an answer.
-    Child {
-        /// How it ended.
-        why: String,
-    },
+    /// Error received from the unprivileged child.
+    Reported(Failure),
+    /// The unprivileged child did not do its job. The message says what it did instead.
+    Child(Failure),
 }
 
 impl Error {
@@ -103,11 +114,19 @@ impl Error {
         Self::Io { doing, path: path.to_owned(), source }
     }
 
+    /// An unprivileged child that did something else than its job.
+    #[must_use]
+    pub fn child(what: impl Into<String>) -> Self {
+        Self::Child(Failure { message: what.into(), hint: None })
+    }
+
     /// The command or step that helps, where one is known.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::CacheDirectory { hint, .. } | Self::Startup { hint, .. } => Some(hint.clone()),
+            Self::Reported(failure) | Self::Child(failure) => failure.hint.clone(),
+            Self::Unconfined { .. } => Some("epcache status --sandbox".to_owned()),
             Self::NoUser { name, database: None } => Some(format!(
                 "systemd-sysusers epcache.conf, or useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin {name}"
             )),
@@ -140,15 +159,11 @@ impl fmt::Display for Error {
                 write!(f, "no user {name} on this system, so no system-wide index is written")
             }
             Self::Privileges { step, source } => write!(f, "can't give up privileges: {step}: {source}"),
-            // Part of what a child says, for which no hint is looked up.
             Self::Unconfined { lacking } => {
-                write!(
-                    f,
-                    "is not confined as require-sandbox demands: {lacking}; hint: epcache status --sandbox"
-                )
+                write!(f, "is not confined as require-sandbox demands: {lacking}")
             }
-            Self::Reported { message } => f.write_str(message),
-            Self::Child { why } => write!(f, "the unprivileged process {why}"),
+            Self::Reported(failure) => f.write_str(&failure.message),
+            Self::Child(failure) => write!(f, "the unprivileged process {}", failure.message),
         }
     }
 }

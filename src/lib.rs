@@ -14,16 +14,16 @@
 
 pub mod command;
 pub mod config;
-pub mod encoding;
+mod encoding;
 pub mod error;
 pub mod freshness;
 pub mod index;
+pub mod interpreter_hook;
 pub mod metadata;
 pub mod package_manager;
 pub mod privilege;
 pub mod refresh;
-pub mod relay;
 pub mod site;
-pub mod startup;
+
 pub mod store;
 pub mod sys;

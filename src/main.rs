@@ -8,7 +8,7 @@ use clap::Parser;
 use epcache::command::{self, args::Cli};
 use epcache::sys::{message, signal};
 
-/// The name of a link to the program that is `epcache refresh`.
+/// A link to the program of this name means `epcache refresh`.
 const REFRESH: &str = "refresh-entrypoints-cache";
 
 fn main() -> ExitCode {
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Ok(cli) => command::run(cli),
         Err(error) => {
             let _ = error.print();
-            // A package transaction must not fail because of us, whatever we are asked.
+            // A package transaction must not fail because of us, whatever the arguments.
             if is_trigger {
                 ExitCode::SUCCESS
             } else {

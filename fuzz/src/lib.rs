@@ -47,6 +47,7 @@ pub fn unknown_distribution() -> Distribution<'static> {
     let stamp = Stamp { mtime: 1, ctime: 2, inode: 3, size: 4 };
     Distribution {
         file_name: Cow::Borrowed(b"foo-1.dist-info"),
+        position: 0,
         key: Some("foo".into()),
         identity: Some(Identity::default()),
         entry_points: Some(Vec::new()),
@@ -63,7 +64,6 @@ pub fn must_fit_an_index(distribution: Distribution<'_>) {
         site: distribution.stamps.itself,
         settled: true,
         distributions: vec![distribution],
-        order: vec![0],
         without: Vec::new(),
         seal: None,
     };

@@ -5,7 +5,7 @@
 //! changes, as somebody would who wants to do harm.
 #![no_main]
 
-#[path = "../../tests/properties/forgery.rs"]
+#[path = "../../tests/rust/support/forgery.rs"]
 mod forgery;
 
 use epcache::index::{parse, render};

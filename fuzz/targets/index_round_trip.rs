@@ -1,7 +1,7 @@
 //! Any set of distributions is read from an index as it was written to it.
 #![no_main]
 
-#[path = "../../tests/properties/any_index.rs"]
+#[path = "../../tests/rust/support/any_index.rs"]
 mod any_index;
 
 use epcache::index::{parse, render};

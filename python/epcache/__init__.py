@@ -85,9 +85,9 @@ _LAZY = {
     "PackageNotFoundError": "_api",
     "StaleIndexWarning": "_warning",
     "TamperedIndexError": "_confirm",
-    "Watcher": "_watcher",
-    "accelerate": "_start",
-    "decelerate": "_start",
+    "Watcher": "watcher",
+    "accelerate": "_import_hook",
+    "decelerate": "_import_hook",
     "distribution": "_api",
     "distributions": "_api",
     "files": "_api",
@@ -300,7 +300,7 @@ class EntryPoints(tuple[EntryPoint, ...]):
         return EntryPoints, (tuple(self),)
 
 
-# --- the index file (docs/index-format.md) ------------------------------------------------------
+# --- the index file (docs/reference/index-format.md) ------------------------------------------------------
 #
 # An index in its place is never written to, only replaced by another file. So everything that is read
 # through one descriptor belongs together, whenever it is read.

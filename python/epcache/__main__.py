@@ -1,4 +1,4 @@
-"""``python -m epcache`` is the program ``epcache``."""
+"""``python -m epcache`` runs the program ``epcache``."""
 
 import os
 import signal
@@ -8,12 +8,12 @@ from . import _binary
 
 
 def main():
-    """Become the program, or say why not."""
+    """Replace this process by the program; the exit status if that fails."""
     program = _binary.find()
     try:
         if program is None:
             raise FileNotFoundError("no such program beside the package or on PATH")
-        # The interpreter ignores these, and what is ignored stays so in the program.
+        # The interpreter ignores these signals, and the program would inherit that.
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         os.execv(program, [_binary.NAME, *sys.argv[1:]])

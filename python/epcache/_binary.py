@@ -1,9 +1,9 @@
-"""Where the program is that belongs to this package.
+"""Finds the program `epcache` that was installed with this package.
 
-Installers put it into the scripts directory of the scheme that they follow (a virtual environment,
-``--user``, ``--prefix``, ``--target``, a distribution's own), and say nowhere which it was. But every
-scheme has it at a fixed place relative to the site directory, so that is asked first: the running
-interpreter's own scripts directory and ``PATH`` may belong to another installation.
+Installers put it into the scripts directory of their scheme (a virtual environment, ``--user``,
+``--prefix``, ``--target``, a system package), and record nowhere which one that was. Every scheme has it
+at a fixed place relative to the site directory, so that place is tried first. The interpreter's own
+scripts directory and ``PATH`` may belong to another installation.
 """
 
 import os
@@ -12,7 +12,7 @@ NAME = "epcache"
 
 
 def find():
-    """The path of the program, or None."""
+    """The path of the program; None if there is none."""
     for directory in directories():
         path = os.path.join(directory, NAME)
         if os.path.isfile(path) and os.access(path, os.X_OK):
@@ -21,7 +21,7 @@ def find():
 
 
 def directories():
-    """The directories in which the program may be, the likeliest first."""
+    """The directories that may hold the program, the most likely first."""
     site = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     parent, name = os.path.split(site)
     if name in ("site-packages", "dist-packages"):
@@ -32,11 +32,11 @@ def directories():
         yield os.path.join(os.path.dirname(parent), "bin")
     # --target
     yield os.path.join(site, "bin")
-    # An editable installation has the package in a checkout.
+    # In an editable installation the package lies in a checkout, and the program in the interpreter's scripts.
     import sysconfig
 
     yield sysconfig.get_path("scripts")
     for directory in os.environ.get("PATH", os.defpath).split(os.pathsep):
-        # An empty or relative one is somewhere below the working directory, where strangers' files lie.
+        # An empty or relative entry means the working directory, which may hold files of untrusted users.
         if os.path.isabs(directory):
             yield directory

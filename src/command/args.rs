@@ -10,10 +10,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(
     version,
     max_term_width = 100,
-    after_help = "Exit status: 0 done, 1 the answer is no, 2 wrong usage, 3 failed. A trigger always exits with 0, run as its command does."
+    after_help = "Exit status: 0 success, 1 stale or different, 2 usage error, 3 error. `trigger` always exits 0; `run` exits with the command's status."
 )]
 pub struct Cli {
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -23,38 +23,38 @@ pub struct Cli {
 pub enum Command {
     /// Bring indexes up to date
     ///
-    /// Without arguments: of the active environment; without one, the system's for root and your own site directories for everybody else.
+    /// Without arguments, those of the active environment. Without one, root refreshes the system's, everybody else their own.
     Refresh(Refresh),
     /// Called by package managers after they have changed files
     Trigger(Trigger),
-    /// List entry points: always the truth, whatever state the index is in
+    /// List entry points (reads the disk where the index is stale)
     List(List),
-    /// Tell of each known site directory whether its index is fresh
+    /// Show whether the index of each site directory is fresh
     Status(Status),
-    /// Compare indexes with everything on disk, read anew
+    /// Compare indexes with a full reading of the disk
     Verify(Verify),
-    /// Let the interpreters of an environment use the index from their start
+    /// Make the interpreters of an environment use the index from their start
     ///
-    /// The Python package must be installed there. Replaces an earlier choice.
+    /// The Python package must be installed there. Calling it again replaces the earlier choice.
     Enable(Enable),
     /// Undo enable
     Disable(Disable),
-    /// Run a command that installs packages, then refresh what it has changed
+    /// Run a command that installs packages, then refresh the indexes of what it changed
     ///
-    /// Unless directories are named: the environments that VIRTUAL_ENV, CONDA_PREFIX and UV_PROJECT_ENVIRONMENT name, the .venv of the project, and your own site directories. Ends as the command ends.
+    /// By default it refreshes the environments that VIRTUAL_ENV, CONDA_PREFIX and UV_PROJECT_ENVIRONMENT name, the .venv of the project, and your own site directories. The exit status is the command's, or 128 and the number of the signal that killed it.
     Run(Run),
 }
 
-/// Which site directories are meant.
+/// Selects site directories.
 #[derive(Debug, Default, Args)]
 pub struct Selection {
     /// A virtual environment
     #[arg(long, value_name = "DIR")]
     pub venv: Vec<PathBuf>,
-    /// The site directories of an interpreter, which is asked as an unprivileged user
+    /// The site directories of an interpreter, which is run as an unprivileged user
     #[arg(long, value_name = "EXE")]
     pub python: Vec<PathBuf>,
-    /// Your own site directories, where pip install --user puts things
+    /// Your own site directories (pip install --user)
     #[arg(long)]
     pub user: bool,
     /// The system-wide site directories of the configuration
@@ -74,22 +74,22 @@ pub struct Refresh {
     /// Site directories
     #[arg(value_name = "SITE-DIR")]
     pub site: Vec<PathBuf>,
-    /// Which others
+    /// Other site directories.
     #[command(flatten)]
     pub selection: Selection,
     /// Read every distribution, changed or not
     #[arg(long)]
     pub full: bool,
-    /// For images: make indexes that are of use in copies of the tree, too; takes 3 s after an installation
+    /// Write indexes that stay valid in copies of the tree (container images); may wait up to 3 s
     #[arg(long, conflicts_with = "no_seal")]
     pub seal: bool,
     /// With --root: do not seal
     #[arg(long)]
     pub no_seal: bool,
-    /// Say what would be done, and write nothing
+    /// Show what would be done, and write nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// One JSON object a site directory
+    /// Print one JSON object for each site directory
     #[arg(long)]
     pub json: bool,
 }
@@ -97,21 +97,21 @@ pub struct Refresh {
 /// `epcache trigger`
 #[derive(Debug, Args)]
 pub struct Trigger {
-    /// Who calls
+    /// The package manager that calls
     pub manager: Manager,
-    /// The names of the triggers, as dpkg gives them
+    /// The names of the activated triggers (dpkg)
     pub names: Vec<String>,
-    /// One JSON object a site directory
+    /// Print one JSON object for each site directory
     #[arg(long)]
     pub json: bool,
 }
 
-/// The package managers that have a trigger.
+/// The package managers that call a trigger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Manager {
-    /// A file trigger of RPM: the changed files on standard input, or nothing
+    /// A file trigger of RPM; reads the changed paths from standard input
     Rpm,
-    /// A trigger of dpkg: heeds DPKG_ROOT
+    /// A trigger of dpkg; honours DPKG_ROOT
     Dpkg,
 }
 
@@ -121,19 +121,19 @@ pub struct List {
     /// Site directories, in the order of sys.path
     #[arg(long, value_name = "DIR")]
     pub site: Vec<PathBuf>,
-    /// Which others
+    /// Other site directories.
     #[command(flatten)]
     pub selection: Selection,
-    /// Only this group
+    /// Show only this group
     #[arg(long, value_name = "GROUP")]
     pub group: Option<String>,
-    /// Only entry points of this name
+    /// Show only entry points of this name
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// Only those of this distribution
+    /// Show only those of this distribution
     #[arg(long, value_name = "DIST")]
     pub dist: Option<String>,
-    /// A JSON array
+    /// Print a JSON array
     #[arg(long)]
     pub json: bool,
 }
@@ -141,16 +141,16 @@ pub struct List {
 /// `epcache status`
 #[derive(Debug, Args)]
 pub struct Status {
-    /// Site directories; by default all that are known
+    /// Site directories (default: all that are known)
     #[arg(value_name = "SITE-DIR")]
     pub site: Vec<PathBuf>,
-    /// Which others
+    /// Other site directories.
     #[command(flatten)]
     pub selection: Selection,
-    /// Say instead how processes that read metadata are confined here
+    /// Show how processes that read metadata are confined on this system
     #[arg(long, conflicts_with_all = ["site", "venv", "python", "user", "system", "all"])]
     pub sandbox: bool,
-    /// A JSON array; with --sandbox, an object
+    /// Print a JSON array; with --sandbox, an object
     #[arg(long)]
     pub json: bool,
 }
@@ -161,7 +161,7 @@ pub struct Verify {
     /// Site directories
     #[arg(value_name = "SITE-DIR")]
     pub site: Vec<PathBuf>,
-    /// Which others
+    /// Other site directories.
     #[command(flatten)]
     pub selection: Selection,
 }
@@ -169,13 +169,13 @@ pub struct Verify {
 /// `epcache enable`
 #[derive(Debug, Args)]
 pub struct Enable {
-    /// Where
+    /// The environments.
     #[command(flatten)]
     pub environments: Environments,
-    /// What is enabled
+    /// What is enabled.
     #[command(flatten)]
     pub setting: Setting,
-    /// One JSON object a site directory
+    /// Print one JSON object for each site directory
     #[arg(long)]
     pub json: bool,
 }
@@ -183,36 +183,36 @@ pub struct Enable {
 /// `epcache disable`
 #[derive(Debug, Args)]
 pub struct Disable {
-    /// Where
+    /// The environments.
     #[command(flatten)]
     pub environments: Environments,
-    /// One JSON object a site directory
+    /// Print one JSON object for each site directory
     #[arg(long)]
     pub json: bool,
 }
 
-/// Whose interpreters are meant.
+/// Selects environments.
 #[derive(Debug, Args)]
 pub struct Environments {
-    /// Site directories; by default those of the environment that VIRTUAL_ENV names
+    /// Site directories (default: those of the environment that VIRTUAL_ENV names)
     #[arg(value_name = "SITE-DIR")]
     pub site: Vec<PathBuf>,
     /// A virtual environment
     #[arg(long, value_name = "DIR")]
     pub venv: Vec<PathBuf>,
-    /// The site directories of an interpreter, which is asked as an unprivileged user
+    /// The site directories of an interpreter, which is run as an unprivileged user
     #[arg(long, value_name = "EXE")]
     pub python: Vec<PathBuf>,
 }
 
-/// What is to happen in an interpreter.
+/// What is enabled in an interpreter.
 #[derive(Debug, Clone, Copy, Args)]
 #[group(required = true, multiple = true)]
 pub struct Setting {
-    /// importlib.metadata and importlib_metadata answer from the index
+    /// Let importlib.metadata and importlib_metadata answer from the index
     #[arg(long)]
     pub accelerate: bool,
-    /// pip refreshes the index when it ends
+    /// Let pip refresh the index when it ends
     #[arg(long)]
     pub pip_hook: bool,
 }
@@ -226,10 +226,10 @@ pub struct Run {
     /// A virtual environment
     #[arg(long, value_name = "DIR")]
     pub venv: Vec<PathBuf>,
-    /// Say on standard error what was refreshed
+    /// Print on standard error what was refreshed
     #[arg(long)]
     pub verbose: bool,
-    /// What to run, after --
+    /// The command to run, after --
     #[arg(value_name = "COMMAND", last = true, required = true)]
     pub command: Vec<OsString>,
 }

@@ -1,27 +1,26 @@
-//! `epcache disable`: undo what `epcache enable` has done.
+//! `epcache disable`: remove what `epcache enable` wrote.
 
 use super::Status;
 use super::args::Disable;
-use super::enable::{Done, find, tell};
+use super::enable::{Done, find, print};
 use crate::error::Result;
-use crate::startup;
-use crate::store::target::Access;
+use crate::interpreter_hook;
+use crate::store::target::Operation;
 
-/// Removes the files that were made, and prints a line a site directory.
+/// Removes the start-up files, and prints a line for each site directory.
 ///
 /// # Errors
 /// When the configuration is not usable.
 pub fn run(arguments: &Disable) -> Result<Status> {
-    // It must be possible where there is no user for a system-wide index any more.
-    let Some(work) = find("disable", &arguments.environments, Access::Read)? else {
+    let Some(work) = find("disable", &arguments.environments, Operation::Disable)? else {
         return Ok(Status::Usage);
     };
-    let mut done = work.in_each(startup::disable);
+    let mut done = work.in_each(interpreter_hook::disable);
     work.refresh_after(&mut done, |target, done| {
-        let index = target.place.index(&target.site, &work.system);
+        let index = target.location.index(&target.site, &work.system);
         done.changed && index.is_some_and(|index| index.symlink_metadata().is_ok())
     });
-    let said =
+    let text =
         |done: &Done| format!("{}: {}", done.site, if done.changed { "disabled" } else { "not enabled" });
-    Ok(tell(work.status, &done, arguments.json, said))
+    Ok(print(work.status, &done, arguments.json, text))
 }

@@ -1,27 +1,25 @@
 //! `epcache list`: the entry points that a Python program would find.
 
 use std::collections::HashSet;
-use std::os::fd::AsFd;
 
 use serde::{Deserialize, Serialize};
 
 use super::args::List;
-use super::needs::Purpose;
 use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work};
 use crate::error::Result;
 use crate::metadata::Distribution;
 use crate::metadata::name::{key_of_any, normalize};
-use crate::refresh::{examine, thorough};
+use crate::refresh::{Request, examine};
 use crate::site::SiteDir;
 use crate::site::distribution::read;
-use crate::site::text::Links;
-use crate::store::target::{Access, Target};
+use crate::store::target::{Operation, Target};
+use crate::sys::fs::Links;
 use crate::sys::message;
 use crate::sys::root::System;
 
-/// One entry point. Serialized, this is an object of `--json`.
+/// One entry point: an object of `--json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Row {
     site: String,
@@ -32,26 +30,26 @@ struct Row {
     value: String,
 }
 
-/// A distribution with its entry points, on the way from the process that read it.
+/// A distribution with its entry points, as the process that read it sends it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Listed {
     key: Option<String>,
     rows: Vec<Row>,
 }
 
-/// Prints the entry points of all site directories named, sorted by site directory (in the order
-/// named), group, name, and then the order in which Python finds them.
+/// Prints the entry points of all site directories that are named. They are sorted by site directory (in
+/// the order given), group, name, and then in the order in which Python finds them.
 ///
-/// Like Python, it takes only the first of several distributions with one name.
+/// Of several distributions with one name only the first counts, as in Python.
 ///
 /// # Errors
 /// When the root or the configuration is not usable, or a site directory can't be read.
 pub fn run(arguments: &List) -> Result<Status> {
-    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, Access::Read)?;
+    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, Operation::Inspect)?;
     let mut status = work.status;
     let mut seen = HashSet::new();
     let mut rows = Vec::new();
-    for (_, listed) in work.for_each(Purpose::Look, listed) {
+    for (_, listed) in work.for_each(listed) {
         match listed {
             Ok(listed) => rows.extend(first_of_each_name(listed, &mut seen)),
             Err(error) => {
@@ -61,27 +59,26 @@ pub fn run(arguments: &List) -> Result<Status> {
         }
     }
     rows.retain(|row| wanted(row, arguments));
-    print(&rows, arguments.json);
+    output::list(&rows, arguments.json, line);
     Ok(status)
 }
 
 /// The distributions of one site directory in the order in which Python finds them.
 fn listed(target: &Target, system: &System) -> Result<Vec<Listed>> {
     let site = SiteDir::open(target.site.clone())?;
-    examine(&site, system, &thorough(), |_, outcome| {
+    examine(&site, system, &Request::thorough(), |_, outcome| {
         let index = outcome.index;
-        let mut listed: Vec<_> = index.order.iter().zip(&index.distributions).collect();
-        listed.sort_unstable_by_key(|(position, _)| **position);
-        listed.into_iter().map(|(_, distribution)| list(&site, distribution)).collect()
+        let mut listed: Vec<_> = index.distributions.iter().collect();
+        listed.sort_unstable_by_key(|distribution| distribution.position);
+        listed.into_iter().map(|distribution| list(&site, distribution)).collect()
     })
 }
 
 fn list(site: &SiteDir, distribution: &Distribution<'_>) -> Listed {
     let opaque = distribution.entry_points.is_none() || distribution.identity.is_none();
-    // What an index must not repeat can be listed all the same, as far as there is a way to read it.
+    // An index does not repeat an opaque distribution, but it can be listed where it can be read.
     let links = if nix::unistd::geteuid().is_root() { Links::Refuse } else { Links::Follow };
-    let reading =
-        if opaque { read(site.as_fd(), &distribution.file_name, None, links).ok().flatten() } else { None };
+    let reading = if opaque { read(site, &distribution.file_name, links).ok().flatten() } else { None };
     let distribution = reading.as_ref().map_or(distribution, |reading| {
         for diagnostic in &reading.diagnostics {
             log::warn!(
@@ -108,7 +105,7 @@ fn list(site: &SiteDir, distribution: &Distribution<'_>) -> Listed {
         })
         .collect();
     rows.sort_by(|one, other| one.group.cmp(&other.group));
-    // Where an index leaves it to the reader's Python, the tables of Rust will do.
+    // For names that are not ASCII an index has no key, since Python versions differ. Rust's tables do here.
     let key = distribution
         .key
         .as_deref()
@@ -117,7 +114,7 @@ fn list(site: &SiteDir, distribution: &Distribution<'_>) -> Listed {
     Listed { key, rows }
 }
 
-/// The rows of those whose name has not been `seen`, sorted for printing.
+/// The rows of the distributions whose name has not been `seen`, sorted for printing.
 fn first_of_each_name(listed: Vec<Listed>, seen: &mut HashSet<String>) -> impl Iterator<Item = Row> + use<> {
     let mut rows = Vec::new();
     for one in listed {
@@ -139,14 +136,8 @@ fn wanted(row: &Row, arguments: &List) -> bool {
         && arguments.dist.as_ref().is_none_or(of)
 }
 
-fn print(rows: &[Row], json: bool) {
-    if json {
-        return output::json_line(&rows);
-    }
-    for row in rows {
-        let distribution = row.distribution.as_deref().unwrap_or("?");
-        let version = row.version.as_deref().unwrap_or("?");
-        let text = format!("{}: {} = {} ({distribution} {version})", row.group, row.name, row.value);
-        output::line(&text);
-    }
+fn line(row: &Row) -> String {
+    let distribution = row.distribution.as_deref().unwrap_or("?");
+    let version = row.version.as_deref().unwrap_or("?");
+    format!("{}: {} = {} ({distribution} {version})", row.group, row.name, row.value)
 }

@@ -1,77 +1,83 @@
-//! What a process must reach that works on a site directory. It is settled before anything is read, by
-//! places alone.
+//! What the sandbox must allow a process that works on site directories. It is computed before anything
+//! is read, from paths alone.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::index::MAX_INDEX;
 use crate::privilege::RunAs;
-use crate::privilege::sandbox::{Needs, Reach};
+use crate::privilege::sandbox::{Confinement, Needs, Reach};
 use crate::site::empty_directories::PYVENV_CFG;
 use crate::site::is_egg;
-use crate::store::location::{PLACES, Place, SIDECAR};
-use crate::store::target::Target;
+use crate::store::location::{LOCATIONS, SYSTEM_CACHE};
+use crate::store::target::{Operation, Target};
 use crate::sys::root::System;
 
-/// What is to be done there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// Look at it and at its index.
-    Look,
-    /// Write its index.
-    Refresh,
-    /// Write files into it with which interpreters start.
-    Enable,
+/// What `operation` on `targets` needs. A process of the caller is not confined, so it needs nothing.
+#[must_use]
+pub fn of<'t>(
+    targets: impl IntoIterator<Item = &'t Target>,
+    run_as: RunAs,
+    operation: Operation,
+    system: &System,
+) -> Needs {
+    let mut needs = Needs::default();
+    if run_as != RunAs::Caller {
+        targets.into_iter().for_each(|target| add(&mut needs, target, operation, system));
+    }
+    needs
 }
 
-/// Adds what must be reached of `target`.
-fn add(needs: &mut Needs, target: &Target, purpose: Purpose, system: &System) {
+/// Adds the cache directory, which [`prune`](crate::store::prune::prune) works on even where no site
+/// directory is left.
+pub fn add_cache_directory(needs: &mut Needs, system: &System) {
+    if let Some(top) = SYSTEM_CACHE.top(system) {
+        needs.add(top, Reach::Index);
+    }
+}
+
+/// A confinement to these needs, for a process that writes indexes at most.
+#[must_use]
+pub fn confinement(needs: Needs, required: bool) -> Confinement {
+    Confinement { needs, required, largest_file: MAX_INDEX }
+}
+
+/// Adds what `operation` needs of one target.
+fn add(needs: &mut Needs, target: &Target, operation: Operation, system: &System) {
     let site = &target.site;
     needs.add(site.clone(), Reach::Read);
-    match purpose {
-        Purpose::Look => {
-            // The first is below the site directory.
-            for place in PLACES.into_iter().filter(|place| *place != Place::Sidecar) {
-                if let Some((base, below)) = place.directory(site, system) {
+    match operation {
+        Operation::Inspect | Operation::DryRun => {
+            // The sidecar is below the site directory.
+            for location in LOCATIONS.into_iter().filter(|location| !location.is_in_site()) {
+                if let Some((base, below)) = location.directory(site, system) {
                     needs.add(base.join(below), Reach::Read);
                 }
             }
         }
-        Purpose::Refresh => {
-            if target.place == Place::Sidecar && !is_egg(site) {
-                let sidecar = site.join(SIDECAR);
-                needs.made.push(sidecar.clone());
-                needs.add(sidecar, Reach::Index);
-            } else if let Some((base, _)) = target.place.directory(site, system) {
-                needs.add(base, Reach::Index);
+        Operation::Refresh => {
+            if let Some((base, below)) = target.location.directory(site, system) {
+                if target.location.is_in_site() && !is_egg(site) {
+                    needs.made.push(base.join(&below));
+                    needs.add(base.join(below), Reach::Index);
+                } else {
+                    needs.add(base, Reach::Index);
+                }
             }
             if !system.is_foreign() {
                 add_interpreter(needs, site);
             }
         }
-        Purpose::Enable => needs.add(site.clone(), Reach::Change),
+        Operation::Enable | Operation::Disable => needs.add(site.clone(), Reach::Change),
     }
 }
 
-/// The same for all of `targets` that are worked on as `run_as`.
-#[must_use]
-pub fn of<'t>(
-    targets: impl IntoIterator<Item = &'t Target>,
-    run_as: RunAs,
-    purpose: Purpose,
-    system: &System,
-) -> Needs {
-    let mut needs = Needs::default();
-    if run_as != RunAs::Caller {
-        targets.into_iter().for_each(|target| add(&mut needs, target, purpose, system));
-    }
-    needs
-}
-
-/// Adds what [`find_empty_directories`](crate::site::empty_directories::find_empty_directories) looks at.
+/// Adds what [`find_empty_directories`](crate::site::empty_directories::find_empty_directories) looks at:
+/// the directories of the interpreter.
 ///
-/// Where an environment's interpreter was installed is said by a file in it, which is not to be read
-/// here: then directories are listed wherever they are, which tells names alone.
+/// In an environment only `pyvenv.cfg` names the place of the interpreter, and root must not read that
+/// here. So the process may list all directories there, which reveals names only.
 fn add_interpreter(needs: &mut Needs, site: &Path) {
     let above = |levels| site.ancestors().nth(levels);
     let (Some(library), Some(prefix)) = (above(1), above(3)) else { return };
@@ -100,12 +106,5 @@ fn add_interpreter(needs: &mut Needs, site: &Path) {
             }
         }
         _ => {}
-    }
-}
-
-/// Adds what [`prune`](crate::store::prune::prune) works on, which it does also when there is no site directory left.
-pub fn add_cache_directory(needs: &mut Needs, system: &System) {
-    if let Some((base, _)) = Place::System.directory(system.root(), system) {
-        needs.add(base, Reach::Index);
     }
 }

@@ -7,24 +7,32 @@ use serde::Serialize;
 use crate::encoding::printable;
 use crate::refresh::report::SiteReport;
 
-impl SiteReport {
-    /// Prints it as a line of text or of JSON. An error has been told already.
-    pub fn print(&self, json: bool) {
-        if json {
-            json_line(&self.to_string());
-        } else if self.error.is_none() {
-            line(&self.to_string());
-        }
+/// Prints the report of a refresh as a line of text or of JSON. An error is in JSON only, since it has been
+/// reported on standard error.
+pub fn site_report(report: &SiteReport, json: bool) {
+    if json {
+        json_line(report);
+    } else if report.error.is_none() {
+        line(&report.to_string());
     }
 }
 
-/// Writes one line to standard output, with what could confuse a terminal escaped. A reader that has gone
-/// away is not our failure.
+/// Prints `items` as one JSON array, or as a line of text each.
+pub fn list<T: Serialize>(items: &[T], json: bool, text: impl Fn(&T) -> String) {
+    if json {
+        json_line(&items);
+    } else {
+        items.iter().for_each(|item| line(&text(item)));
+    }
+}
+
+/// Prints one line. Characters that could confuse a terminal are escaped. That the reader has closed the
+/// pipe is not an error.
 pub fn line(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{}", printable(text));
 }
 
-/// Writes a value as one line of JSON.
+/// Prints a value as one line of JSON.
 pub fn json_line(value: &impl Serialize) {
     match serde_json::to_string(value) {
         Ok(text) => drop(writeln!(std::io::stdout().lock(), "{text}")),

@@ -1,20 +1,21 @@
 //! `epcache refresh`: bring indexes up to date.
 
 use super::args::Refresh;
+use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work};
 use crate::error::Result;
-use crate::refresh::reconcile::{Depth, Sealing};
-use crate::refresh::thorough;
-use crate::store::target::Access;
+use crate::refresh::{Depth, Request, Sealing};
+use crate::store::target::Operation;
 
-/// Refreshes what was named and prints a line a site directory.
+/// Refreshes the indexes that are named, and prints a line for each site directory.
 ///
 /// # Errors
 /// When the root or the configuration is not usable.
 pub fn run(arguments: &Refresh) -> Result<Status> {
-    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, Access::Write)?;
-    let mut request = thorough();
+    let operation = if arguments.dry_run { Operation::DryRun } else { Operation::Refresh };
+    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, operation)?;
+    let mut request = Request::thorough();
     if arguments.full {
         request.depth = Depth::Everything;
     }
@@ -24,11 +25,11 @@ pub fn run(arguments: &Refresh) -> Result<Status> {
         (false, false) => Sealing::No,
     };
     let mut status = work.status;
-    for done in work.refresh(&request, arguments.dry_run) {
-        if done.error.is_some() {
+    for report in work.refresh(&request) {
+        if report.error.is_some() {
             status = Status::Failed;
         }
-        done.print(arguments.json);
+        output::site_report(&report, arguments.json);
     }
     Ok(status)
 }

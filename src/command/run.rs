@@ -1,87 +1,107 @@
 //! `epcache run`: run a command, then refresh the indexes of what it may have changed.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, ExitStatus};
+
+use nix::errno::Errno;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
 
 use super::Work;
 use super::args::{Run, Selection};
 use super::selection::Unnamed;
 use crate::error::Result;
-use crate::privilege::inherited;
-use crate::refresh::thorough;
-use crate::relay::{self, Ended};
+use crate::refresh::Request;
 use crate::site::discovery;
-use crate::store::target::Access;
-use crate::sys::{message, signal};
+use crate::store::target::Operation;
+use crate::sys::message;
+use crate::sys::signal::{self, Forwarding};
 
-/// Exit status when there is no such command, as shells have it.
+/// Exit status when the command does not exist, as shells have it.
 const NOT_FOUND: u8 = 127;
-/// The same for one that can't be executed.
+/// Exit status when the command can't be executed, as shells have it.
 const NOT_EXECUTABLE: u8 = 126;
 
-/// Runs the command, refreshes, and ends as the command has ended.
+/// Runs the command, refreshes, and returns the exit status of the command.
 #[must_use]
 pub fn run(arguments: &Run) -> ExitCode {
-    // The command's output stays the command's.
+    // Standard error is the command's: without --verbose, only errors are added to it.
     log::set_max_level(if arguments.verbose { log::LevelFilter::Info } else { log::LevelFilter::Error });
-    let before = around();
-    let ended = match execute(&arguments.command) {
+    let before = nearby();
+    let [program, words @ ..] = &arguments.command[..] else { return ExitCode::from(NOT_FOUND) };
+    let ended = match run_in_foreground(Command::new(program).args(words)) {
         Ok(ended) => ended,
-        Err(status) => return ExitCode::from(status),
+        Err(error) => return ExitCode::from(report_failed_start(program, &error)),
     };
     signal::set_umask();
     refresh(arguments, before).unwrap_or_else(|error| message::error(&error));
-    match ended {
-        Ended::With(status) => ExitCode::from(status),
-        Ended::By(signal) => {
-            inherited::end_by(signal);
-            // Only the first process of a container gets here.
-            ExitCode::from(u8::try_from(signal).map_or(u8::MAX, |signal| 128 | signal))
-        }
+    ExitCode::from(exit_status(ended))
+}
+
+/// Runs `command` to its end, with the signal handling of system(3).
+fn run_in_foreground(command: &mut Command) -> io::Result<ExitStatus> {
+    signal::restore_sigchld();
+    let forwarding = Forwarding::start();
+    let started = command.spawn().inspect(|child| {
+        let process = Pid::from_raw(child.id() as libc::pid_t);
+        forwarding.set_receiver(process);
+        wait_for_exit(process);
+    });
+    // Before the command is reaped: after that, its process id may belong to another process.
+    forwarding.stop();
+    started?.wait()
+}
+
+/// Waits until a child has ended, without reaping it.
+fn wait_for_exit(process: Pid) {
+    // Another error can mean that it ended by a real-time signal, for which nix has no name.
+    while waitid(Id::Pid(process), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(Errno::EINTR) {}
+}
+
+/// The exit status with which a shell reports how a command ended: its own, or 128 and the signal.
+fn exit_status(ended: ExitStatus) -> u8 {
+    let status = ended.code().or_else(|| Some(128 + ended.signal()?));
+    status.and_then(|status| u8::try_from(status).ok()).unwrap_or(u8::MAX)
+}
+
+/// Reports a command that could not be started, and returns the exit status for it.
+fn report_failed_start(program: &OsStr, error: &io::Error) -> u8 {
+    let program = Path::new(program).display();
+    if error.kind() == io::ErrorKind::NotFound {
+        log::error!("{program}: no such command");
+        NOT_FOUND
+    } else {
+        log::error!("{program}: can't be executed: {error}");
+        NOT_EXECUTABLE
     }
 }
 
-fn execute(words: &[OsString]) -> std::result::Result<Ended, u8> {
-    let [program, arguments @ ..] = words else { return Err(NOT_FOUND) };
-    let mut command = Command::new(program);
-    command.args(arguments);
-    relay::run(command).map(Ended::from).map_err(|error| {
-        let program = Path::new(program).display();
-        if error.kind() == io::ErrorKind::NotFound {
-            log::error!("{program}: no such command");
-            NOT_FOUND
-        } else {
-            log::error!("{program}: can't be executed: {error}");
-            NOT_EXECUTABLE
-        }
-    })
-}
-
-/// Refreshes what is named, and what was or is around here now.
+/// Refreshes the site directories that are named, otherwise those that were nearby `before` or are now.
 ///
-/// All of it, since a refresh is as cheap as finding out whether one is needed: stamps of the
-/// directories do not tell of files that the command has edited in place.
+/// All of them are refreshed. To find out which ones changed would cost as much: stamps of directories
+/// do not show files that the command has edited in place.
 fn refresh(arguments: &Run, before: Vec<PathBuf>) -> Result<()> {
     let mut sites = arguments.site.clone();
     if sites.is_empty() && arguments.venv.is_empty() {
-        sites = discovery::unique(before.into_iter().chain(around()).filter(|site| site.is_dir()));
+        sites = discovery::unique(before.into_iter().chain(nearby()).filter(|site| site.is_dir()));
         if sites.is_empty() {
             return Ok(());
         }
     }
     let selection = Selection { venv: arguments.venv.clone(), ..Selection::default() };
-    let work = Work::find(&sites, &selection, Unnamed::One, Access::Write)?;
-    for done in work.refresh(&thorough(), false).filter(|done| done.error.is_none()) {
-        log::info!("{done}");
+    let work = Work::find(&sites, &selection, Unnamed::One, Operation::Refresh)?;
+    for report in work.refresh(&Request::thorough()).iter().filter(|report| report.error.is_none()) {
+        log::info!("{report}");
     }
     Ok(())
 }
 
-/// The site directories that a command started here works on: those of active environments, of the
-/// project's, and the caller's own.
-fn around() -> Vec<PathBuf> {
+/// The site directories that a command started here may change: those of active environments, of the
+/// project's environment, and the caller's own.
+fn nearby() -> Vec<PathBuf> {
     let active = ["VIRTUAL_ENV", "CONDA_PREFIX"].iter().filter_map(std::env::var_os);
     let mut environments: Vec<PathBuf> = active.map(PathBuf::from).collect();
     let name = std::env::var_os("UV_PROJECT_ENVIRONMENT").filter(|name| !name.is_empty());
@@ -97,8 +117,8 @@ fn around() -> Vec<PathBuf> {
     discovery::unique(found.chain(discovery::of_user()))
 }
 
-/// The directories that may be a project's: the working directory and those above it, to the root of
-/// the repository.
+/// The directories that may be a project's root: the working directory and those above it, up to the
+/// root of the repository.
 fn project() -> Vec<PathBuf> {
     let here = std::env::current_dir().unwrap_or_default();
     let mut above: Vec<PathBuf> = Vec::new();

@@ -1,26 +1,27 @@
-//! `epcache status --sandbox`: how processes are confined, found out by one that is.
+//! `epcache status --sandbox`: how processes are confined here, as a confined process finds it.
 
 use serde::Serialize;
 
 use super::Status;
 use super::args;
+use super::needs;
 use super::output;
 use crate::config::Config;
 use crate::error::Result;
-use crate::privilege::sandbox::{Confined, Confinement, State};
+use crate::privilege::sandbox::{Confined, Needs, State};
 use crate::privilege::{RunAs, child};
 use crate::sys::root::{System, User};
 
-/// Serialized, this is the object of `--json`.
+/// The object of `--json`.
 #[derive(Debug, Serialize)]
 struct Found {
     #[serde(flatten)]
     confined: Confined,
-    /// Whether the configuration demands all of it.
+    /// Whether the configuration requires all of it.
     required: bool,
 }
 
-/// Prints a line a means of confinement.
+/// Prints a line for each means of confinement.
 ///
 /// # Errors
 /// When the root or the configuration is not usable, or a process does not get the confinement that the
@@ -32,11 +33,11 @@ pub fn run(arguments: &args::Status) -> Result<Status> {
         true => RunAs::User(system.cache_user().unwrap_or(User::NOBODY)),
         false => RunAs::Caller,
     };
-    // Not required here, or nothing could be said of it.
-    let confined = child::try_confinement(run_as, &Confinement::default())?;
+    // Not required here: where something is missing, that is the answer.
+    let confined = child::try_confinement(run_as, &needs::confinement(Needs::default(), false))?;
     let full = confined.lacking().is_none();
     print(&Found { confined, required }, arguments.json);
-    Ok(if full { Status::Done } else { Status::No })
+    Ok(if full { Status::Success } else { Status::Different })
 }
 
 fn print(found: &Found, json: bool) {

@@ -1,4 +1,4 @@
-//! From what was named on the command line to site directories with their rules.
+//! Finds the site directories that the command line names, and the rule of each.
 
 use std::path::PathBuf;
 
@@ -6,24 +6,24 @@ use super::args::Selection;
 use crate::config::Config;
 use crate::error::Error;
 use crate::site::discovery;
-use crate::store::target::{Access, Target};
+use crate::store::target::{Operation, Target};
 use crate::sys::root::System;
 
-/// What is meant when nothing is named.
+/// What is selected when nothing is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unnamed {
-    /// The active environment; else the system's for root, and the user's own for others.
+    /// The active environment. Without one, the system's directories for root, and for others their own.
     One,
-    /// Everything known.
+    /// All that are known.
     All,
 }
 
-/// The site directories that a command is about.
+/// The site directories that a command works on.
 #[derive(Debug, Default)]
 pub struct Selected {
-    /// With their rules, each once, in the order in which they were named.
+    /// Each once, in the order in which they were named.
     pub targets: Vec<Target>,
-    /// Why other things that were named are not among them.
+    /// Why something that was named is missing.
     pub errors: Vec<Error>,
 }
 
@@ -33,7 +33,7 @@ pub fn select(
     sites: &[PathBuf],
     selection: &Selection,
     unnamed: Unnamed,
-    access: Access,
+    operation: Operation,
     config: &Config,
     system: &System,
 ) -> Selected {
@@ -41,9 +41,9 @@ pub fn select(
     let mut paths: Vec<PathBuf> = sites.to_vec();
     let discovery::SystemWide { found: system_wide, errors } = discovery::system_wide(config, system);
     let kinds = Kinds::of(sites, selection, unnamed, system);
-    // An index in a directory that is system-wide after all would be believed before that of the
-    // triggers, and kept right by nobody.
-    let doubtful = !errors.is_empty() && access == Access::Write && nix::unistd::geteuid().is_root();
+    // Where the configured directories can't all be found, an unknown one may be system-wide. An index in
+    // it would be trusted before that of the triggers, and nothing would keep it up to date.
+    let doubtful = !errors.is_empty() && operation.needs_index_owner() && nix::unistd::geteuid().is_root();
     if doubtful || kinds.system_wide {
         selected.errors.extend(errors);
     }
@@ -69,10 +69,10 @@ pub fn select(
     }
     for path in paths {
         let seen = system.canonical(&path).and_then(|seen| match doubtful && !system_wide.contains(&seen) {
-            true => Err(Error::site(&seen, "may be system-wide, which can't be told now")),
+            true => Err(Error::site(&seen, "may be system-wide, which can't be determined now")),
             false => Ok(seen),
         });
-        match seen.and_then(|path| Target::of(path, &system_wide, access, system)) {
+        match seen.and_then(|path| Target::of(path, &system_wide, operation, system)) {
             Ok(target) if selected.targets.contains(&target) => {}
             Ok(target) => selected.targets.push(target),
             Err(error) => selected.errors.push(error),
@@ -81,7 +81,7 @@ pub fn select(
     selected
 }
 
-/// Which kinds of site directories are looked for.
+/// The kinds of site directories that are searched.
 struct Kinds {
     active: bool,
     user: bool,
@@ -100,7 +100,7 @@ impl Kinds {
             return Self { active, user: !active && !root, system_wide: !active && root };
         }
         let all = *all || nothing;
-        // Another system has no active environment, and no user who calls.
+        // On another system there is no active environment, and the caller is not a user.
         Self { active: all && !foreign, user: (*user || all) && !foreign, system_wide: *system_wide || all }
     }
 }

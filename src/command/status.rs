@@ -1,20 +1,18 @@
-//! `epcache status`: whether each index is what readers can believe.
+//! `epcache status`: whether each index is fresh.
 
 use serde::{Deserialize, Serialize};
 
-use super::needs::Purpose;
 use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work, args, sandbox};
 use crate::error::Result;
-use crate::refresh::reconcile::{Changes, Outcome};
-use crate::refresh::seal::Why;
-use crate::refresh::{Examined, examine, thorough};
+use crate::refresh::seal::SealError;
+use crate::refresh::{Changes, Examined, Outcome, Request, examine};
 use crate::site::SiteDir;
-use crate::store::target::{Access, Target};
+use crate::store::target::{Operation, Target};
 use crate::sys::root::System;
 
-/// Of one site directory. Serialized, this is an object of `--json`.
+/// The status of one site directory: an object of `--json`.
 #[derive(Debug, Serialize, Deserialize)]
 struct SiteStatus {
     site: String,
@@ -23,22 +21,25 @@ struct SiteStatus {
     index: Option<String>,
     /// Whether the index is sealed, whatever its state.
     sealed: bool,
+    /// The command that helps, if not `refresh`.
+    #[serde(skip)]
+    hint: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum State {
-    /// Proven right by the site directory's stamp.
+    /// Proven by the site directory's stamp.
     Fresh,
-    /// Right, but a reader must look at some distributions to know.
+    /// Right, but readers check some distributions individually.
     Unsettled,
-    /// Readers go to the disk.
+    /// Something changed; readers read the disk.
     Stale,
-    /// There is none.
+    /// There is no index that readers trust.
     Missing,
 }
 
-/// Prints a line a site directory.
+/// Prints a line for each site directory.
 ///
 /// # Errors
 /// When the root or the configuration is not usable.
@@ -46,51 +47,52 @@ pub fn run(arguments: &args::Status) -> Result<Status> {
     if arguments.sandbox {
         return sandbox::run(arguments);
     }
-    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::All, Access::Read)?;
+    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::All, Operation::Inspect)?;
     let mut status = work.status;
     let mut sites = Vec::new();
-    for (target, found) in work.for_each(Purpose::Look, examined) {
+    for (target, found) in work.for_each(examined) {
         let found = found.unwrap_or_else(|error| SiteStatus {
             site: target.site.to_string_lossy().into_owned(),
             state: State::Missing,
             reason: error.to_string(),
             index: None,
             sealed: false,
+            hint: error.hint(),
         });
         if found.state != State::Fresh {
-            status = status.max(Status::No);
+            status = status.max(Status::Different);
         }
         sites.push(found);
     }
-    print(&sites, arguments.json);
+    output::list(&sites, arguments.json, line);
     Ok(status)
 }
 
 fn examined(target: &Target, system: &System) -> Result<SiteStatus> {
     let site = SiteDir::open(target.site.clone())?;
-    examine(&site, system, &thorough(), |examined, outcome| {
+    examine(&site, system, &Request::thorough(), |examined, outcome| {
         let index = examined.as_ref().map(|examined| examined.found.path.to_string_lossy().into_owned());
         let seal = examined.as_ref().and_then(|examined| examined.seal(&outcome, system));
         let (state, reason) = judge(examined, &outcome, seal);
         let site = site.path().to_string_lossy().into_owned();
-        SiteStatus { site, state, reason, index, sealed: seal.is_some() }
+        SiteStatus { site, state, reason, index, sealed: seal.is_some(), hint: None }
     })
 }
 
 fn judge(
     examined: Option<Examined<'_>>,
     outcome: &Outcome<'_>,
-    seal: Option<std::result::Result<(), Why>>,
+    seal: Option<std::result::Result<(), SealError>>,
 ) -> (State, String) {
     let index = match examined.map(|examined| examined.index) {
         None => return (State::Missing, "no index that readers trust".to_owned()),
         Some(Err(why)) => return (State::Stale, why.to_string()),
         Some(Ok(index)) => index,
     };
-    // In a copy of the tree, all stamps are others than those recorded.
+    // In a copy of the tree, all stamps differ from those recorded.
     let sealed = if seal.is_some() { "; sealed" } else { "" };
-    let elsewhere = index.site != outcome.index.site;
-    let changes = if elsewhere && seal == Some(Ok(())) {
+    let is_copy = index.site != outcome.index.site;
+    let changes = if is_copy && seal == Some(Ok(())) {
         outcome.changes.apart_from_stamps(index, &outcome.index)
     } else {
         outcome.changes.clone()
@@ -101,12 +103,15 @@ fn judge(
     if !changes.is_empty() {
         return (State::Stale, describe(&changes));
     }
-    if elsewhere && seal.is_none() {
-        return (State::Stale, "the directory has changed since, but no distribution in it".to_owned());
+    if is_copy && seal.is_none() {
+        return (State::Stale, "the directory has changed, but no distribution in it".to_owned());
     }
     if !index.is_settled() {
         let young = index.distributions.iter().filter(|distribution| !distribution.settled).count();
-        return (State::Unsettled, format!("readers must look at {young} distributions themselves"));
+        return (
+            State::Unsettled,
+            format!("{young} distributions are unsettled; readers check them individually"),
+        );
     }
     (State::Fresh, format!("{} distributions{sealed}", index.distributions.len()))
 }
@@ -123,16 +128,12 @@ fn describe(changes: &Changes) -> String {
     parts.collect::<Vec<_>>().join("; ")
 }
 
-fn print(sites: &[SiteStatus], json: bool) {
-    if json {
-        return output::json_line(&sites);
-    }
-    for site in sites {
-        let state = format!("{:?}", site.state).to_lowercase();
-        let mut text = format!("{}: {state}: {}", site.site, site.reason);
-        if site.state != State::Fresh {
-            text.push_str(&format!("; hint: epcache refresh {}", site.site));
-        }
-        output::line(&text);
+fn line(site: &SiteStatus) -> String {
+    let state = format!("{:?}", site.state).to_lowercase();
+    let text = format!("{}: {state}: {}", site.site, site.reason);
+    match (site.state, &site.hint) {
+        (State::Fresh, _) => text,
+        (_, Some(hint)) => format!("{text}; hint: {hint}"),
+        (_, None) => format!("{text}; hint: epcache refresh {}", site.site),
     }
 }

@@ -1,9 +1,8 @@
-//! `epcache verify`: compare what indexes say with everything on disk, read anew.
+//! `epcache verify`: compare indexes with a full reading of the disk.
 
 use serde::{Deserialize, Serialize};
 
 use super::args::Verify;
-use super::needs::Purpose;
 use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work};
@@ -11,14 +10,13 @@ use crate::error::Result;
 use crate::index::Index;
 use crate::metadata::Distribution;
 use crate::metadata::top_level::Kind;
-use crate::refresh::reconcile::{Depth, Request};
-use crate::refresh::{examine, thorough};
+use crate::refresh::{Depth, Request, examine};
 use crate::site::SiteDir;
-use crate::store::target::{Access, Target};
+use crate::store::target::{Operation, Target};
 use crate::sys::message;
 use crate::sys::root::System;
 
-/// What came of one site directory.
+/// The result for one site directory.
 #[derive(Debug, Serialize, Deserialize)]
 struct Verdict {
     differences: Vec<String>,
@@ -30,9 +28,9 @@ struct Verdict {
 /// # Errors
 /// When the root or the configuration is not usable.
 pub fn run(arguments: &Verify) -> Result<Status> {
-    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, Access::Read)?;
+    let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, Operation::Inspect)?;
     let mut status = work.status;
-    for (target, verdict) in work.for_each(Purpose::Look, verdict) {
+    for (target, verdict) in work.for_each(verdict) {
         let site = target.site.display();
         match verdict {
             Ok(Verdict { differences, distributions }) if differences.is_empty() => {
@@ -43,7 +41,7 @@ pub fn run(arguments: &Verify) -> Result<Status> {
                 for difference in differences {
                     output::line(&format!("{site}: {difference}"));
                 }
-                status = status.max(Status::No);
+                status = status.max(Status::Different);
             }
             Err(error) => {
                 message::error(&error);
@@ -55,10 +53,10 @@ pub fn run(arguments: &Verify) -> Result<Status> {
 }
 
 fn verdict(target: &Target, system: &System) -> Result<Verdict> {
-    let request = Request { depth: Depth::Everything, ..thorough() };
+    let request = Request { depth: Depth::Everything, ..Request::thorough() };
     let site = SiteDir::open(target.site.clone())?;
     examine(&site, system, &request, |examined, outcome| {
-        // In a copy of its tree a sealed index is right although all stamps are others.
+        // In a copy of its tree all stamps differ from those of a sealed index, which is right all the same.
         let proven = examined.as_ref().and_then(|examined| examined.seal(&outcome, system)) == Some(Ok(()));
         let differences = match examined.map(|examined| examined.index) {
             None => vec!["no index that readers trust".to_owned()],
@@ -69,38 +67,35 @@ fn verdict(target: &Target, system: &System) -> Result<Verdict> {
     })
 }
 
-/// What `index` says other than `disk`, distribution by distribution.
-fn differences(index: &Index<'_>, disk: &Index<'_>, other_stamps: bool) -> Vec<String> {
-    let find = |rows: &'_ Index<'_>, name: &[u8]| {
-        rows.distributions.binary_search_by(|row| (*row.file_name).cmp(name)).ok()
-    };
+/// Describes how `index` differs from `disk`, by distribution.
+fn differences(index: &Index<'_>, disk: &Index<'_>, ignore_stamps: bool) -> Vec<String> {
     let mut differences = Vec::new();
     for row in &index.distributions {
         let name = String::from_utf8_lossy(&row.file_name);
-        match find(disk, &row.file_name).map(|found| &disk.distributions[found]) {
+        match disk.find(&row.file_name) {
             None => differences.push(format!("{name}: in the index, not on disk")),
             Some(found) => {
-                differences.extend(compare(row, found, other_stamps).map(|what| format!("{name}: {what}")))
+                differences.extend(compare(row, found, ignore_stamps).map(|what| format!("{name}: {what}")))
             }
         }
     }
-    for row in disk.distributions.iter().filter(|row| find(index, &row.file_name).is_none()) {
+    for row in disk.distributions.iter().filter(|row| index.find(&row.file_name).is_none()) {
         differences.push(format!("{}: on disk, not in the index", String::from_utf8_lossy(&row.file_name)));
     }
     differences
 }
 
-fn compare(row: &Distribution<'_>, found: &Distribution<'_>, other_stamps: bool) -> Option<&'static str> {
+fn compare(row: &Distribution<'_>, found: &Distribution<'_>, ignore_stamps: bool) -> Option<&'static str> {
     if row.identity != found.identity || row.key != found.key {
-        Some("another name or version")
+        Some("name or version differs")
     } else if row.entry_points != found.entry_points {
-        Some("other entry points")
+        Some("entry points differ")
     } else if row.configparser_differs != found.configparser_differs {
-        Some("read otherwise by Python 3.9 than the index says")
+        Some("Python 3.9 reads it differently than the index records")
     } else if row.top_level != found.top_level && row.top_level.kind != Kind::Opaque {
-        Some("other importable names")
-    } else if row.stamps != found.stamps && !other_stamps {
-        Some("the same content in other files (changed since)")
+        Some("importable names differ")
+    } else if row.stamps != found.stamps && !ignore_stamps {
+        Some("content unchanged, files replaced")
     } else {
         None
     }

@@ -1,39 +1,42 @@
-//! Waiting until recorded stamps can't be repeated.
+//! The clock that stamps files, and waiting until it has passed a stamp.
 
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// How long an installer may need between creating a distribution's directory and filling it.
+use super::SECOND;
+
+/// The age at which a complete distribution counts as settled.
 ///
-/// The guard of mlocate and plocate: FAT's 2 s and a second of clock skew.
+/// mlocate and plocate wait as long: the granularity of FAT, 2 s, and a second of clock skew.
 pub const SETTLE_AFTER: Duration = Duration::from_secs(3);
 
-/// The same where something is still missing that it may bring: the metadata, or what it writes last.
-pub const UNFINISHED_AFTER: Duration = Duration::from_secs(60);
+/// The age at which an incomplete distribution counts as settled: one without the metadata, or without the
+/// files that an installer writes last. A minute is longer than an installer needs for one distribution.
+pub(crate) const UNFINISHED_AFTER: Duration = Duration::from_secs(60);
 
-/// The longest wait for a tick of a local file system with fine stamps: a kernel's tick is 10 ms at most.
-const TICK: i64 = 20_000_000;
+/// The longest wait for the next tick of a local clock, in ns. A kernel's tick is 10 ms at most.
+const MAX_TICK: i64 = 20_000_000;
+/// A remote clock may be coarse by 2 s and wrong by a second.
+const REMOTE_UNCERTAINTY: i64 = 3 * SECOND;
 
-const SECOND: i64 = 1_000_000_000;
-
-/// How the clock works that stamps the files of one directory.
+/// The clock that stamps the files of one directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Clock {
-    /// The kernel's own, as it stands at its last tick; stamps are multiples of this many ns.
+pub(crate) enum Clock {
+    /// The kernel's own, which moves in ticks.
     Local {
-        /// 1, or a whole number of seconds.
+        /// Stamps are multiples of this many ns: 1, or a whole number of seconds.
         granule: i64,
     },
-    /// That of another machine, or of a program: nothing is known but that it is roughly right.
+    /// That of another machine or of a program. It is assumed to be roughly right.
     Remote,
 }
 
 impl Clock {
     /// The clock of the file system that `directory` is on, given the ctime of that directory.
     #[must_use]
-    pub fn of(directory: BorrowedFd<'_>, ctime: i64) -> Self {
+    pub(crate) fn of(directory: BorrowedFd<'_>, ctime: i64) -> Self {
         // The numbers are those of statfs(2): NFS, SMB, SMB2, CIFS, FUSE, 9P, AFS, Ceph, Coda, Lustre, GPFS.
         const REMOTE: [u32; 11] = [
             0x6969,
@@ -61,23 +64,23 @@ impl Clock {
         }
     }
 
-    /// The time that local file systems stamp with, for [`Self::has_passed`].
+    /// The present time for [`Self::has_passed`].
     #[must_use]
-    pub fn now(self) -> i64 {
+    pub(crate) fn now(self) -> i64 {
         now()
     }
 
-    /// Whether every change from the moment `at` on gets a later ctime than this one.
+    /// Whether every change from the time `at` on gets a later ctime than this one.
     #[must_use]
-    pub fn has_passed(self, ctime: i64, at: i64) -> bool {
+    pub(crate) fn has_passed(self, ctime: i64, at: i64) -> bool {
         if is_epoch(ctime) {
             return false;
         }
         match self {
-            Self::Remote => ctime < at.saturating_sub(3 * SECOND),
+            Self::Remote => ctime < at.saturating_sub(REMOTE_UNCERTAINTY),
             Self::Local { granule } => {
-                // Of a file system with coarser stamps than a tick, such as exFAT's 10 ms, nothing
-                // shows but that the stamps are round.
+                // A file system may have coarser stamps than a tick, such as exFAT's 10 ms. Only round stamps
+                // show that.
                 let round = [10_000_000, 1_000, 100].into_iter().find(|round| ctime % round == 0);
                 let granule = granule.max(round.unwrap_or(1));
                 ctime < at / granule * granule
@@ -85,12 +88,12 @@ impl Clock {
         }
     }
 
-    /// Waits until every later change gets a later ctime than this one, where that can be expected
-    /// within a tick of the file system; says whether it does.
+    /// Waits until every later change gets a later ctime than this one, but no longer than a tick of the file
+    /// system. Returns whether that is so now.
     #[must_use]
-    pub fn wait_past(self, ctime: i64) -> bool {
+    pub(crate) fn wait_past(self, ctime: i64) -> bool {
         let Self::Local { granule } = self else { return self.has_passed(ctime, now()) };
-        let limit = granule.saturating_add(TICK);
+        let limit = granule.saturating_add(MAX_TICK);
         let start = Instant::now();
         while !self.has_passed(ctime, now()) {
             let waited = i64::try_from(start.elapsed().as_nanos()).unwrap_or(i64::MAX);
@@ -103,21 +106,21 @@ impl Clock {
     }
 }
 
-/// Whether this is no time at all: what a file system without stamps shows, and images in which all
-/// times were set to the beginning.
+/// Whether this is within 2 s of the epoch: on a file system without stamps, or where all times were set to
+/// zero, as in some images.
 #[must_use]
-pub fn is_epoch(ctime: i64) -> bool {
+fn is_epoch(ctime: i64) -> bool {
     ctime < 2 * SECOND
 }
 
-/// Whether `ctime` is at least `age` ago. A time in the future is not, and what is no time is not.
+/// Whether `ctime` is at least `age` ago. A time in the future and the epoch are not.
 #[must_use]
-pub fn is_older_than(ctime: i64, age: Duration) -> bool {
+pub(crate) fn is_older_than(ctime: i64, age: Duration) -> bool {
     !is_epoch(ctime) && i64::try_from(age.as_nanos()).is_ok_and(|age| now().saturating_sub(ctime) >= age)
 }
 
-/// The time that local file systems stamp with: the real time at the last tick, in ns.
-pub fn now() -> i64 {
+/// The time that local file systems use for stamps: the real time at the last tick, in ns.
+pub(crate) fn now() -> i64 {
     let now = clock_gettime(ClockId::RealtimeCoarse);
     now.tv_sec.saturating_mul(SECOND).saturating_add(now.tv_nsec)
 }
@@ -130,14 +133,14 @@ mod tests {
     const NOW: i64 = 1_763_812_000_123_456_789;
 
     #[test]
-    fn a_tick_is_over_when_its_successor_has_begun() {
+    fn a_tick_has_passed_when_the_next_one_has_begun() {
         assert!(LOCAL.has_passed(NOW - 1, NOW));
         assert!(!LOCAL.has_passed(NOW, NOW));
         assert!(!LOCAL.has_passed(NOW + 1, NOW));
     }
 
     #[test]
-    fn round_stamps_are_those_of_a_coarser_clock() {
+    fn round_stamps_are_taken_for_those_of_a_coarser_clock() {
         for round in [100, 1_000, 10_000_000] {
             let stamp = NOW / round * round;
             assert!(stamp < NOW);
@@ -151,13 +154,13 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_of_which_nothing_is_known_may_be_coarse_and_late() {
+    fn a_remote_clock_may_be_coarse_and_late() {
         assert!(!Clock::Remote.has_passed(NOW - 3 * SECOND, NOW));
         assert!(Clock::Remote.has_passed(NOW - 3 * SECOND - 1, NOW));
     }
 
     #[test]
-    fn the_beginning_of_time_never_passes() {
+    fn the_epoch_is_never_passed() {
         for stamp in [0, 1, SECOND, -SECOND] {
             assert!(!LOCAL.has_passed(stamp, NOW), "{stamp}");
             assert!(!LOCAL.wait_past(stamp), "{stamp}");

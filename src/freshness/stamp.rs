@@ -1,35 +1,34 @@
-//! Stamps: what `stat` says of a file, by which a change is recognised.
+//! The stamp of a file, by which a change is recognised.
 
 use std::fmt;
 
+use super::SECOND;
+
 /// mtime, ctime, inode and size of one file or directory.
 ///
-/// Compared for equality, never for order: rpm sets mtimes back, images truncate them. The device
-/// number is left out, since it is not stable on NFS and differs per mount on overlayfs. ctime and
-/// inode are what tells a package rebuilt with clamped mtimes and the same size from its predecessor.
+/// Stamps are compared for equality, never for order: rpm sets mtimes back, images truncate them. The device
+/// number is left out, since it is not stable on NFS and differs between mounts of overlayfs. ctime and inode
+/// differ even where a package was rebuilt with clamped mtimes and the same size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// Modification time in ns since the epoch.
     pub mtime: i64,
     /// Change time in ns since the epoch; only the kernel sets it.
     pub ctime: i64,
-    /// Inode number.
     pub inode: u64,
     /// Size in bytes.
     pub size: u64,
 }
 
 impl Stamp {
-    /// What is recorded where the stamp might be repeated by a later change: no file has it, so
-    /// nothing is ever proven by it.
+    /// Recorded in place of a racy stamp. No file has it, so it proves nothing.
     pub const RACY: Self = Self { mtime: 0, ctime: 0, inode: 0, size: 0 };
 
-    /// Takes the stamp out of what the kernel answered.
     #[must_use]
     #[allow(clippy::cast_possible_wrap, clippy::unnecessary_cast, clippy::cast_sign_loss)]
     pub fn of(stat: &rustix::fs::Stat) -> Self {
         // The fields' types differ between architectures and versions of rustix.
-        let ns = |seconds: i64, ns: i64| seconds.saturating_mul(1_000_000_000).saturating_add(ns);
+        let ns = |seconds: i64, ns: i64| seconds.saturating_mul(SECOND).saturating_add(ns);
         Self {
             mtime: ns(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
             ctime: ns(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
@@ -38,7 +37,13 @@ impl Stamp {
         }
     }
 
-    /// Reads four numbers separated by `separator`, as the index spells a stamp.
+    /// The mtime in whole seconds, rounded down: what is left of it in an image.
+    #[must_use]
+    pub fn mtime_seconds(&self) -> i64 {
+        self.mtime.div_euclid(SECOND)
+    }
+
+    /// Parses four numbers with `separator` between them, as in the index.
     #[must_use]
     pub fn parse(text: &str, separator: char) -> Option<Self> {
         let mut rest = text.as_bytes();
@@ -46,10 +51,10 @@ impl Stamp {
         rest.is_empty().then_some(stamp)
     }
 
-    /// The same of the beginning of a text, which is cut off.
+    /// Takes a stamp from the beginning of `text`.
     ///
-    /// Digit by digit, since an index has thousands of stamps, and splitting it first takes its time.
-    pub fn take(text: &mut &[u8], separator: u8) -> Option<Self> {
+    /// An index has thousands of stamps, and splitting the text first would take more time.
+    pub(crate) fn take(text: &mut &[u8], separator: u8) -> Option<Self> {
         let mtime = signed(text)?;
         skip(text, separator)?;
         let ctime = signed(text)?;
@@ -59,8 +64,8 @@ impl Stamp {
         Some(Self { mtime, ctime, inode, size: unsigned(text)? })
     }
 
-    /// Writes it as the index spells it. The same as by `Display`, and faster.
-    pub fn spell(&self, text: &mut String) {
+    /// Appends the stamp as in the index: the same as by `Display`, but faster.
+    pub(crate) fn spell(&self, text: &mut String) {
         for (number, separator) in [(self.mtime, " "), (self.ctime, " ")] {
             if number < 0 {
                 text.push('-');
@@ -120,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_spelled_is_parsed_to_the_same() {
+    fn a_spelled_stamp_is_parsed_to_the_same_stamp() {
         for mtime in [0, 1, -1, 9, 10, i64::MIN, i64::MAX, 1_763_812_000_123_456_789] {
             for size in [0, 7, 4096, u64::MAX] {
                 let stamp = Stamp { mtime, ctime: -mtime.max(-i64::MAX), inode: size / 3, size };
@@ -134,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_stamp_is_refused() {
+    fn malformed_stamps_are_refused() {
         let numbers = ["", "-", "+1", "1x", "0x1", " 1", "--1", "18446744073709551616", "1.0", "\u{661}"];
         for number in numbers {
             for place in 0..4 {

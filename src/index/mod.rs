@@ -1,6 +1,6 @@
-//! The index file as bytes: the model ([`Index`]), reading it ([`parse()`]) and writing it ([`render()`]).
+//! The index file as bytes: the model ([`Index`]), parsing it ([`parse()`]) and rendering it ([`render()`]).
 //!
-//! `docs/index-format.md` specifies the format. Other programs implement it too, so the specification
+//! `docs/reference/index-format.md` specifies the format. Other programs implement it too, so the specification
 //! decides, not this code.
 
 mod parse;
@@ -14,67 +14,83 @@ use crate::metadata::Distribution;
 pub use parse::{Invalid, parse};
 pub use render::render;
 
-/// First line of every index of this version.
+/// The first line of every index of this version.
 const MAGIC: &str = "epcache-index 1\n";
-/// Last line of every index.
+/// The last line of every index.
 const END: &str = "end\n";
-/// Length of the second line: 12, 10 and 10 digits, two spaces and the end of the line.
-const SIZE_LINE: usize = 12 + 1 + 10 + 1 + 10 + 1;
-/// Length of a line of the segment `order`.
+/// The digits of each number in the second line, the size line: the lengths of file and header, and the
+/// checksum of the header.
+const SIZE_LINE_DIGITS: [usize; 3] = [12, 10, 10];
+/// The length of that line: a space or the end of the line follows each number.
+const SIZE_LINE: usize = SIZE_LINE_DIGITS[0] + 1 + SIZE_LINE_DIGITS[1] + 1 + SIZE_LINE_DIGITS[2] + 1;
+/// The length of a line of the segment `order`: seven digits and the end of the line.
 const ORDER_LINE: usize = 8;
 /// The largest index that is read: some hundred thousand distributions.
-pub const MAX_INDEX: u64 = 256 << 20;
+pub(crate) const MAX_INDEX: u64 = 256 << 20;
 
-/// Everything that an index says about its site directory.
+/// Everything that an index records of its site directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index<'a> {
-    /// The site directory's stamp when it was made.
+    /// The stamp of the site directory from before it was listed.
     pub site: Stamp,
-    /// Whether no later change can leave the site directory with that stamp.
+    /// Whether that stamp is not racy: no later change can leave the site directory with it.
     pub settled: bool,
-    /// All distributions, sorted by file name.
+    /// Sorted by file name, each of which occurs once.
     pub distributions: Vec<Distribution<'a>>,
-    /// Of each distribution, its place in the site directory's own listing.
-    pub order: Vec<u32>,
-    /// Directories of the interpreter without distributions, sorted by path.
+    /// Sorted by path.
     pub without: Vec<EmptyDirectory<'a>>,
-    /// What proves it in a copy of its tree, if it is sealed.
+    /// Present if the index is sealed.
     pub seal: Option<Seal<'a>>,
 }
 
 /// A directory that is on the path of the interpreter and holds no distributions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmptyDirectory<'a> {
-    /// Its path, spelled as the interpreter does.
+    /// As the interpreter spells it.
     pub path: Cow<'a, [u8]>,
-    /// Its stamp, links followed; settled.
+    /// Links followed; not racy.
     pub stamp: Stamp,
 }
 
-impl Index<'_> {
-    /// Whether the site proof can be given by the site directory's stamp alone.
+impl<'a> Index<'a> {
+    /// Whether the site directory's stamp alone proves everything in the index.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.settled && self.distributions.iter().all(|distribution| distribution.settled)
     }
+
+    /// The distribution of this file name.
+    #[must_use]
+    pub fn find(&self, file_name: &[u8]) -> Option<&Distribution<'a>> {
+        let row = self.distributions.binary_search_by(|row| (*row.file_name).cmp(file_name)).ok()?;
+        Some(&self.distributions[row])
+    }
 }
 
-/// What a sealed index has beyond the others.
+/// The additional proof of a sealed index, which holds in a copy of its tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seal<'a> {
-    /// The time of the index file itself, in seconds.
+    /// The mtime of the index file itself, in seconds.
     pub time: i64,
     /// The checksum of all names in the site directory (`Listing::checksum`).
     pub names: u64,
-    /// Files that change when packages do, sorted by path.
+    /// Files that change when packages change, sorted by path.
     pub witnesses: Vec<Witness<'a>>,
 }
 
-/// A file outside of the site directory that is compared as well.
+/// A file outside of the site directory whose state is compared too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Witness<'a> {
-    /// Its path, as the system that it belongs to knows it.
+    /// As the system that it belongs to spells it, without `--root`.
     pub path: Cow<'a, [u8]>,
-    /// Its mtime in seconds and its size, 0 for what is no regular file; `None`: there was none.
+    /// The mtime in seconds and the size (0 if it is no regular file); `None`: it did not exist.
     pub state: Option<(i64, u64)>,
+}
+
+/// Where a segment lies in the body of the file, as the header records it.
+#[derive(Debug, Clone, Copy)]
+struct SegmentRange {
+    offset: usize,
+    length: usize,
+    checksum: u64,
 }

@@ -1,27 +1,29 @@
-//! From the bytes of an index file to an [`Index`] that borrows from them.
+//! Parsing the bytes of an index file to an [`Index`] that borrows from them.
 //!
-//! Nothing is believed: every length, offset, row and check is verified, since whoever can write the
-//! file must not be able to do more than make it useless.
+//! Every length, offset, row and checksum is verified. A user who can write the file must not be able to do
+//! more than make it useless.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{END, EmptyDirectory, Index, MAGIC, ORDER_LINE, SIZE_LINE, Seal, Witness};
+use super::{
+    END, EmptyDirectory, Index, MAGIC, ORDER_LINE, SIZE_LINE, SIZE_LINE_DIGITS, Seal, SegmentRange, Witness,
+};
 use crate::encoding::{checksum, unescape};
 use crate::freshness::Stamp;
 use crate::metadata::name::is_distribution;
 use crate::metadata::top_level::{Kind, TopLevel};
 use crate::metadata::{Distribution, EntryPoint, Identity, Stamps};
 
-/// Why some bytes are no index.
+/// Why bytes are not an intact index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Invalid {
-    /// Of another version, or no index at all.
+    /// Of another version, or not an index at all.
     Version,
-    /// Not as long as it says, or without its end mark: torn.
+    /// Without its end mark, or of another length than it records.
     Truncated,
-    /// A check does not hold, or a line is not as it must be.
+    /// A checksum is wrong, or a line is malformed.
     Corrupt(&'static str),
 }
 
@@ -44,18 +46,18 @@ type Result<T> = std::result::Result<T, Invalid>;
 pub fn parse(bytes: &[u8]) -> Result<Index<'_>> {
     let file = File::open(bytes)?;
     let header = Header::parse(file.header)?;
-    // Otherwise a file could have more groups and lines in each than there is memory for.
-    if header.taken().is_none_or(|taken| taken > file.body.len()) {
+    // Segments that overlap could hold more entry points than there is memory for.
+    if header.total_length().is_none_or(|length| length > file.body.len()) {
         return Err(Invalid::Corrupt("place of a segment"));
     }
     let mut distributions = table(&file, &header)?;
     groups(&file, &header, &mut distributions)?;
-    let order = order(file.segment(header.order)?, distributions.len())?;
+    order(file.segment(header.order)?, &mut distributions)?;
     let Header { site, settled, without, seal, .. } = header;
-    Ok(Index { site, settled, distributions, order, without, seal })
+    Ok(Index { site, settled, distributions, without, seal })
 }
 
-/// The parts of a file whose length and header are right.
+/// A file whose length and header are right.
 struct File<'a> {
     header: &'a str,
     body: &'a [u8],
@@ -64,47 +66,41 @@ struct File<'a> {
 impl<'a> File<'a> {
     fn open(bytes: &'a [u8]) -> Result<Self> {
         let rest = bytes.strip_prefix(MAGIC.as_bytes()).ok_or(Invalid::Version)?;
-        let measures = rest
+        let size_line = rest
             .get(..SIZE_LINE)
             .and_then(|line| std::str::from_utf8(line).ok())
             .ok_or(Invalid::Truncated)?;
-        let (length, header_length, header_check) = measured(measures).ok_or(Invalid::Corrupt("measures"))?;
+        let (length, header_length, header_checksum) =
+            parse_size_line(size_line).ok_or(Invalid::Corrupt("size line"))?;
         if length != bytes.len() || !bytes.ends_with(END.as_bytes()) {
             return Err(Invalid::Truncated);
         }
         let start = MAGIC.len() + SIZE_LINE;
-        let header = bytes.get(start..header_length).ok_or(Invalid::Corrupt("measures"))?;
-        if checksum(header) != header_check || !header.ends_with(b"\n") {
+        let header = bytes.get(start..header_length).ok_or(Invalid::Corrupt("size line"))?;
+        if checksum(header) != header_checksum || !header.ends_with(b"\n") {
             return Err(Invalid::Corrupt("header"));
         }
-        let body = bytes.get(header_length..length - END.len()).ok_or(Invalid::Corrupt("measures"))?;
+        let body = bytes.get(header_length..length - END.len()).ok_or(Invalid::Corrupt("size line"))?;
         Ok(Self { header: std::str::from_utf8(header).map_err(|_| Invalid::Corrupt("header"))?, body })
     }
 
-    fn segment(&self, place: Place) -> Result<&'a str> {
-        let segment = place
+    fn segment(&self, range: SegmentRange) -> Result<&'a str> {
+        let segment = range
             .offset
-            .checked_add(place.length)
-            .and_then(|end| self.body.get(place.offset..end))
+            .checked_add(range.length)
+            .and_then(|end| self.body.get(range.offset..end))
             .ok_or(Invalid::Corrupt("place of a segment"))?;
-        if checksum(segment) != place.check || !matches!(segment, [] | [.., b'\n']) {
+        if checksum(segment) != range.checksum || !matches!(segment, [] | [.., b'\n']) {
             return Err(Invalid::Corrupt("segment"));
         }
         std::str::from_utf8(segment).map_err(|_| Invalid::Corrupt("segment"))
     }
 }
 
-#[derive(Clone, Copy, Default)]
-struct Place {
-    offset: usize,
-    length: usize,
-    check: u64,
-}
-
-impl Place {
+impl SegmentRange {
     fn parse<'a>(fields: &mut impl Iterator<Item = &'a str>) -> Result<Self> {
         let mut next = || fields.next().ok_or(Invalid::Corrupt("place of a segment"));
-        Ok(Self { offset: number(next()?)?, length: number(next()?)?, check: number(next()?)? })
+        Ok(Self { offset: number(next()?)?, length: number(next()?)?, checksum: number(next()?)? })
     }
 }
 
@@ -117,12 +113,12 @@ struct Header<'a> {
     opaque: Vec<usize>,
     without: Vec<EmptyDirectory<'a>>,
     seal: Option<Seal<'a>>,
-    table: Place,
-    order: Place,
-    stamps: Place,
-    top_level: Place,
-    missing: Place,
-    groups: Vec<(&'a str, Place)>,
+    table: SegmentRange,
+    order: SegmentRange,
+    stamps: SegmentRange,
+    top_level: SegmentRange,
+    missing: SegmentRange,
+    groups: Vec<(&'a str, SegmentRange)>,
 }
 
 impl<'a> Header<'a> {
@@ -136,14 +132,14 @@ impl<'a> Header<'a> {
             let (key, value) = line.split_once('\t').ok_or(Invalid::Corrupt("header"))?;
             match key {
                 "segment" => {
-                    let (name, place) = value.split_once('\t').ok_or(Invalid::Corrupt("header"))?;
-                    let mut fields = place.split('\t');
-                    segments.insert(name, Place::parse(&mut fields)?);
+                    let (name, range) = value.split_once('\t').ok_or(Invalid::Corrupt("header"))?;
+                    let mut fields = range.split('\t');
+                    segments.insert(name, SegmentRange::parse(&mut fields)?);
                     if fields.next().is_some() {
                         return Err(Invalid::Corrupt("place of a segment"));
                     }
                 }
-                "without" => without.push(directory(value).ok_or(Invalid::Corrupt("without"))?),
+                "without" => without.push(empty_directory(value).ok_or(Invalid::Corrupt("without"))?),
                 "groups" => {
                     values.insert(key, value);
                     break;
@@ -153,12 +149,12 @@ impl<'a> Header<'a> {
         }
         for line in lines {
             let mut fields = line.split('\t');
-            let place = Place::parse(&mut fields)?;
+            let range = SegmentRange::parse(&mut fields)?;
             let name = fields.next().filter(|_| fields.next().is_none()).ok_or(Invalid::Corrupt("group"))?;
             if groups.last().is_some_and(|(previous, _)| *previous >= name) {
                 return Err(Invalid::Corrupt("order of the groups"));
             }
-            groups.push((name, place));
+            groups.push((name, range));
         }
         let value = |key| values.get(key).copied().ok_or(Invalid::Corrupt("header"));
         let rows = |key| match values.get(key) {
@@ -193,10 +189,10 @@ impl<'a> Header<'a> {
 
 impl Header<'_> {
     /// The length of all segments and groups together.
-    fn taken(&self) -> Option<usize> {
+    fn total_length(&self) -> Option<usize> {
         let segments = [self.table, self.order, self.stamps, self.top_level, self.missing];
-        let groups = self.groups.iter().map(|(_, place)| *place);
-        segments.into_iter().chain(groups).try_fold(0_usize, |taken, place| taken.checked_add(place.length))
+        let groups = self.groups.iter().map(|(_, range)| *range);
+        segments.into_iter().chain(groups).try_fold(0_usize, |total, range| total.checked_add(range.length))
     }
 }
 
@@ -210,7 +206,7 @@ fn table<'a>(file: &File<'a>, header: &Header<'_>) -> Result<Vec<Distribution<'a
         let mut next = || fields.next().ok_or(WRONG);
         let file_name = unescape(next()?).ok_or(WRONG)?;
         let (flags, key, name, version) = (next()?, next()?, next()?, next()?);
-        // Whoever wrote it may not lead us out of the site directory, or to what is no distribution.
+        // A forged name must lead neither out of the site directory nor to anything but a distribution.
         let leads_away = file_name.iter().any(|byte| matches!(byte, b'/' | 0));
         if fields.next().is_some() || leads_away || !is_distribution(&file_name) {
             return Err(WRONG);
@@ -224,6 +220,7 @@ fn table<'a>(file: &File<'a>, header: &Header<'_>) -> Result<Vec<Distribution<'a
         let top_level = top_level_lines.next().and_then(|line| top_level(line, &mut stamps));
         distributions.push(Distribution {
             file_name,
+            position: 0,
             key: (!key.is_empty()).then_some(Cow::Borrowed(key)),
             identity: (!flags.contains('m')).then_some(identity),
             entry_points: (!flags.contains('e')).then(Vec::new),
@@ -244,7 +241,7 @@ fn table<'a>(file: &File<'a>, header: &Header<'_>) -> Result<Vec<Distribution<'a
         let (row, names) = line.split_once('\t').ok_or(Invalid::Corrupt("missing"))?;
         let row = distributions.get_mut(number::<usize>(row)?).ok_or(Invalid::Corrupt("missing"))?;
         row.top_level.missing =
-            spelled(names).filter(|names| !names.contains('\t')).ok_or(Invalid::Corrupt("missing"))?;
+            names_field(names).filter(|names| !names.contains('\t')).ok_or(Invalid::Corrupt("missing"))?;
     }
     let opaque = distributions.iter().enumerate().filter(|(_, row)| row.entry_points.is_none());
     if !opaque.map(|(row, _)| row).eq(header.opaque.iter().copied()) {
@@ -259,8 +256,8 @@ fn table<'a>(file: &File<'a>, header: &Header<'_>) -> Result<Vec<Distribution<'a
 fn groups<'a>(file: &File<'a>, header: &Header<'a>, distributions: &mut [Distribution<'a>]) -> Result<()> {
     const WRONG: Invalid = Invalid::Corrupt("group");
     let mut records = Vec::new();
-    for (group, place) in &header.groups {
-        for line in lines(file.segment(*place)?) {
+    for (group, range) in &header.groups {
+        for line in lines(file.segment(*range)?) {
             let mut fields = line.split('\t');
             let mut next = || fields.next().ok_or(WRONG);
             let (row, position) = (number::<usize>(next()?)?, number::<usize>(next()?)?);
@@ -271,7 +268,7 @@ fn groups<'a>(file: &File<'a>, header: &Header<'a>, distributions: &mut [Distrib
             records.push((row, position, entry));
         }
     }
-    // Back into the order of the files, which the groups have torn apart.
+    // Restores the order of each file, since entries are stored by group.
     records.sort_unstable_by_key(|(row, position, _)| (*row, *position));
     for (row, position, entry) in records {
         let distribution = distributions.get_mut(row).ok_or(WRONG)?;
@@ -284,12 +281,18 @@ fn groups<'a>(file: &File<'a>, header: &Header<'a>, distributions: &mut [Distrib
     Ok(())
 }
 
-fn order(segment: &str, count: usize) -> Result<Vec<u32>> {
-    const WRONG: Result<u32> = Err(Invalid::Corrupt("order"));
-    if Some(segment.len()) != count.checked_mul(ORDER_LINE) {
-        return Err(Invalid::Corrupt("order"));
+fn order(segment: &str, distributions: &mut [Distribution<'_>]) -> Result<()> {
+    const WRONG: Invalid = Invalid::Corrupt("order");
+    if Some(segment.len()) != distributions.len().checked_mul(ORDER_LINE) {
+        return Err(WRONG);
     }
-    lines(segment).map(|line| if line.len() + 1 == ORDER_LINE { number(line) } else { WRONG }).collect()
+    for (line, row) in lines(segment).zip(distributions) {
+        if line.len() + 1 != ORDER_LINE {
+            return Err(WRONG);
+        }
+        row.position = number(line)?;
+    }
+    Ok(())
 }
 
 fn stamps(line: &str) -> Option<Stamps> {
@@ -305,7 +308,7 @@ fn stamps(line: &str) -> Option<Stamps> {
     })
 }
 
-/// A stamp or `-` at the beginning of `rest`, cut off with the tab behind it.
+/// Takes a stamp or `-` from the beginning of `rest`, with the tab behind it.
 fn optional(rest: &mut &[u8]) -> Option<Option<Stamp>> {
     let stamp = match rest.split_first() {
         Some((b'-', behind)) if matches!(behind, [] | [b'\t', ..]) => {
@@ -322,7 +325,7 @@ fn optional(rest: &mut &[u8]) -> Option<Option<Stamp>> {
     Some(stamp)
 }
 
-/// A line of the segment `top-level`. Names are taken as they are spelled there.
+/// Parses a line of the segment `top-level`. The names stay escaped.
 fn top_level<'a>(line: &'a str, stamps: &mut Stamps) -> Option<TopLevel<'a>> {
     let mut rest = line.as_bytes();
     stamps.top_level = optional(&mut rest)?;
@@ -330,24 +333,24 @@ fn top_level<'a>(line: &'a str, stamps: &mut Stamps) -> Option<TopLevel<'a>> {
     let mut fields = line[line.len() - rest.len()..].split('\t');
     let word = fields.next()?;
     let (kind, _) = *Kind::WORDS.iter().find(|(_, of_kind)| *of_kind == word)?;
-    let mut names = || fields.next().and_then(spelled);
+    let mut names = || fields.next().and_then(names_field);
     let names = TopLevel { kind, names: names()?, python_names: names()?, ..TopLevel::NONE };
     fields.next().is_none().then_some(names)
 }
 
-/// A field of names, if all of them are spelled as they must be.
-fn spelled(names: &str) -> Option<Cow<'_, str>> {
+/// A field of escaped names, if all of them are well-formed.
+fn names_field(names: &str) -> Option<Cow<'_, str>> {
     let is_text = |name: &str| unescape(name).is_some_and(|name| std::str::from_utf8(&name).is_ok());
     (!names.contains('%') || names.split(' ').all(is_text)).then_some(Cow::Borrowed(names))
 }
 
-/// The value of a header line `without`.
-fn directory(value: &str) -> Option<EmptyDirectory<'_>> {
+/// Parses the value of a header line `without`.
+fn empty_directory(value: &str) -> Option<EmptyDirectory<'_>> {
     let (stamp, path) = value.split_once('\t')?;
     Some(EmptyDirectory { path: unescaped_path(path)?, stamp: Stamp::parse(stamp, ' ')? })
 }
 
-/// The value of the header line `sealed`.
+/// Parses the value of the header line `sealed`.
 fn seal(value: &str) -> Option<Seal<'_>> {
     let mut fields = value.split('\t');
     let (time, names) = (number(fields.next()?).ok()?, number(fields.next()?).ok()?);
@@ -365,20 +368,20 @@ fn witness(field: &str) -> Option<Witness<'_>> {
     Some(Witness { path: unescaped_path(path)?, state })
 }
 
-/// The lines of a text of which every one ends in `\n`. Never `str::lines`, which eats a `\r` too.
+/// The lines of a text in which every line ends with `\n`. `str::lines` would also remove a `\r`.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.split_terminator('\n')
 }
 
-/// The second line: the lengths of file and header, and the check of the header.
-fn measured(line: &str) -> Option<(usize, usize, u64)> {
+/// The lengths of file and header, and the checksum of the header.
+fn parse_size_line(line: &str) -> Option<(usize, usize, u64)> {
     let mut fields = line.strip_suffix('\n')?.split(' ');
     let mut next = |digits| fields.next().filter(|field| field.len() == digits);
-    let (length, header_length, check) = (next(12)?, next(10)?, next(10)?);
-    Some((number(length).ok()?, number(header_length).ok()?, number(check).ok()?))
+    let [length, header_length, checksum] = SIZE_LINE_DIGITS.map(&mut next);
+    Some((number(length?).ok()?, number(header_length?).ok()?, number(checksum?).ok()?))
 }
 
-/// Digits alone: Rust would take a `+` as well.
+/// Parses digits alone: Rust's own parser accepts a `+` too.
 fn number<T: std::str::FromStr>(text: &str) -> Result<T> {
     const WRONG: Invalid = Invalid::Corrupt("number");
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -387,7 +390,7 @@ fn number<T: std::str::FromStr>(text: &str) -> Result<T> {
     text.parse().map_err(|_| WRONG)
 }
 
-/// The same of the path of a file, which has no NUL.
+/// An escaped path, which holds no NUL.
 fn unescaped_path(text: &str) -> Option<Cow<'_, [u8]>> {
     unescape(text).filter(|path| !path.contains(&0))
 }
@@ -401,8 +404,9 @@ mod tests {
     #[test]
     fn entry_points_come_back_in_the_order_of_their_file() {
         let stamp = Stamp { mtime: 1, ctime: 2, inode: 3, size: 4 };
-        let distribution = |name: &'static str, text: &'static str| Distribution {
+        let distribution = |position, name: &'static str, text: &'static str| Distribution {
             file_name: Cow::Borrowed(name.as_bytes()),
+            position,
             key: Some(Cow::Borrowed(name)),
             identity: Some(Identity::default()),
             entry_points: entry_points::parse(text).ok(),
@@ -421,10 +425,9 @@ mod tests {
             site: stamp,
             settled: true,
             distributions: vec![
-                distribution("one.dist-info", "[z]\nb = m:b\n[a]\nb = m:c\n[z]\na = m:a\na = m:a\n"),
-                distribution("two.dist-info", "[a]\nx = m:x\n[z]\ny = m:y\n"),
+                distribution(1, "one.dist-info", "[z]\nb = m:b\n[a]\nb = m:c\n[z]\na = m:a\na = m:a\n"),
+                distribution(0, "two.dist-info", "[a]\nx = m:x\n[z]\ny = m:y\n"),
             ],
-            order: vec![1, 0],
             without: Vec::new(),
             seal: Some(Seal {
                 time: 1_763_812_000,

@@ -1,29 +1,29 @@
-//! From an [`Index`] to the bytes of its file.
+//! Rendering an [`Index`] to the bytes of its file.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{END, Index, MAGIC, SIZE_LINE, Seal};
+use super::{END, Index, MAGIC, SIZE_LINE, SIZE_LINE_DIGITS, Seal, SegmentRange};
 use crate::encoding::{checksum, escape};
 use crate::freshness::Stamp;
 use crate::metadata::entry_points::is_plainly_a_reference;
 use crate::metadata::{Distribution, Identity};
 
-/// The bytes of the index file. The same distributions give the same bytes, stamps aside.
+/// The bytes of the index file. The same distributions and stamps give the same bytes.
 #[must_use]
 pub fn render(index: &Index<'_>) -> Vec<u8> {
     let groups = groups(&index.distributions);
     let mut body = Body::default();
     let table = body.append(|text| index.distributions.iter().for_each(|row| distribution(text, row)));
-    let group_places: Vec<(&str, Place)> = groups
+    let group_ranges: Vec<(&str, SegmentRange)> = groups
         .iter()
         .map(|(group, records)| {
             (*group, body.append(|text| records.iter().for_each(|record| record.render(text))))
         })
         .collect();
     let order = body.append(|text| {
-        for position in &index.order {
-            let _ = writeln!(text, "{position:07}");
+        for row in &index.distributions {
+            let _ = writeln!(text, "{:07}", row.position);
         }
     });
     let stamps = body.append(|text| {
@@ -72,53 +72,54 @@ pub fn render(index: &Index<'_>) -> Vec<u8> {
         escape(&mut header, &directory.path);
         header.push('\n');
     }
-    for (name, place) in [
+    for (name, range) in [
         ("distributions", table),
         ("order", order),
         ("stamps", stamps),
         ("top-level", top_level),
         ("missing", missing),
     ] {
-        let _ = writeln!(header, "segment\t{name}\t{}\t{}\t{}", place.offset, place.length, place.check);
+        let _ = writeln!(header, "segment\t{name}\t{}\t{}\t{}", range.offset, range.length, range.checksum);
     }
-    let _ = writeln!(header, "groups\t{}", group_places.len());
-    for (group, place) in group_places {
-        let _ = writeln!(header, "{}\t{}\t{}\t{group}", place.offset, place.length, place.check);
+    let _ = writeln!(header, "groups\t{}", group_ranges.len());
+    for (group, range) in group_ranges {
+        let _ = writeln!(header, "{}\t{}\t{}\t{group}", range.offset, range.length, range.checksum);
     }
 
     let header_length = MAGIC.len() + SIZE_LINE + header.len();
     let length = header_length + body.text.len() + END.len();
-    let measures = format!("{length:012} {header_length:010} {:010}\n", checksum(header.as_bytes()));
-    [MAGIC, &measures, &header, &body.text, END].concat().into_bytes()
+    let [a, b, c] = SIZE_LINE_DIGITS;
+    let size_line = format!("{length:0a$} {header_length:0b$} {:0c$}\n", checksum(header.as_bytes()));
+    [MAGIC, &size_line, &header, &body.text, END].concat().into_bytes()
 }
 
-/// An entry point, seen from its group.
+/// An entry point in the list of its group.
 struct Record<'a> {
     row: usize,
-    /// Its place among all entry points of the file.
-    place: usize,
+    /// Its position among all entry points of its file.
+    position: usize,
     name: &'a str,
     value: &'a str,
 }
 
 impl Record<'_> {
     fn render(&self, text: &mut String) {
-        let _ = writeln!(text, "{}\t{}\t{}\t{}", self.row, self.place, self.name, self.value);
+        let _ = writeln!(text, "{}\t{}\t{}\t{}", self.row, self.position, self.name, self.value);
     }
 }
 
 fn groups<'a>(distributions: &'a [Distribution<'_>]) -> BTreeMap<&'a str, Vec<Record<'a>>> {
     let mut groups = BTreeMap::<&str, Vec<Record<'_>>>::new();
     for (row, distribution) in distributions.iter().enumerate() {
-        for (place, entry) in distribution.entry_points.iter().flatten().enumerate() {
-            let record = Record { row, place, name: &entry.name, value: &entry.value };
+        for (position, entry) in distribution.entry_points.iter().flatten().enumerate() {
+            let record = Record { row, position, name: &entry.name, value: &entry.value };
             groups.entry(&entry.group).or_default().push(record);
         }
     }
     groups
 }
 
-/// A table line.
+/// Renders a line of the table.
 fn distribution(text: &mut String, row: &Distribution<'_>) {
     escape(text, &row.file_name);
     text.push('\t');
@@ -143,17 +144,17 @@ fn distribution(text: &mut String, row: &Distribution<'_>) {
     text.push('\n');
 }
 
-/// Rows that another distribution may stand for: of equal keys only the one listed first counts.
+/// Whether another row may have the same name: of those, only the one listed first counts.
 fn is_duplicate<'a>(distributions: &'a [Distribution<'_>]) -> impl Fn(&Distribution<'_>) -> bool + 'a {
     let mut seen = BTreeMap::<&str, usize>::new();
     for key in distributions.iter().filter_map(|row| row.key.as_deref()) {
         *seen.entry(key).or_default() += 1;
     }
-    // Without a key nobody but the reader can tell.
+    // Without a key only the reader knows the name.
     move |row| row.key.as_deref().is_none_or(|key| seen.get(key).is_some_and(|count| *count > 1))
 }
 
-/// A header line with the numbers of all rows that `is` holds for; none without such rows.
+/// Adds a header line with the numbers of all rows for which `is` holds, if there are any.
 fn rows(header: &mut String, name: &str, index: &Index<'_>, is: impl Fn(&Distribution<'_>) -> bool) {
     let mut separator = '\t';
     for (number, _) in index.distributions.iter().enumerate().filter(|(_, row)| is(row)) {
@@ -168,7 +169,7 @@ fn rows(header: &mut String, name: &str, index: &Index<'_>, is: impl Fn(&Distrib
     }
 }
 
-/// The header line of a sealed index.
+/// Adds the header line of a sealed index.
 fn sealed(header: &mut String, seal: &Seal<'_>) {
     let _ = write!(header, "sealed\t{}\t{}", seal.time, seal.names);
     for witness in &seal.witnesses {
@@ -194,18 +195,11 @@ struct Body {
     text: String,
 }
 
-/// Where a segment lies in the body.
-struct Place {
-    offset: usize,
-    length: usize,
-    check: u64,
-}
-
 impl Body {
-    fn append(&mut self, fill: impl FnOnce(&mut String)) -> Place {
+    fn append(&mut self, fill: impl FnOnce(&mut String)) -> SegmentRange {
         let offset = self.text.len();
         fill(&mut self.text);
         let segment = &self.text.as_bytes()[offset..];
-        Place { offset, length: segment.len(), check: checksum(segment) }
+        SegmentRange { offset, length: segment.len(), checksum: checksum(segment) }
     }
 }

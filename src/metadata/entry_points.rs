@@ -1,20 +1,20 @@
-//! `entry_points.txt`, read as `importlib.metadata` of CPython 3.10 to 3.13 reads it.
+//! Parser of `entry_points.txt`, equal to `importlib.metadata` of CPython 3.10 to 3.13.
 //!
-//! Those versions do not use `configparser`: the text is cut into lines, each line is stripped, and
-//! what is left is a comment, a `[group]` or `name = value` (`importlib.metadata.Sectioned`). What
-//! counts as the end of a line and as white space is Python's notion, which differs from Rust's.
+//! Those versions do not use `configparser`. They split the text into lines, strip each, and take it for a
+//! comment, a `[group]` or `name = value` (`importlib.metadata.Sectioned`). Line ends and white space are
+//! Python's, which differ from Rust's.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// One entry point as its file spells it; `value` is not interpreted.
+/// One entry point, spelled as in its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryPoint<'a> {
     /// The text between the brackets of the section.
     pub group: Cow<'a, str>,
-    /// What stands before the first `=`.
+    /// The text before the first `=`.
     pub name: Cow<'a, str>,
-    /// What stands behind it: object reference and extras.
+    /// The text after it, not interpreted: object reference and extras.
     pub value: Cow<'a, str>,
 }
 
@@ -23,9 +23,7 @@ impl<'a> EntryPoint<'a> {
         Self { group: group.into(), name: name.into(), value: value.into() }
     }
 
-    /// The same, no longer tied to the text that it was read from.
-    #[must_use]
-    pub fn into_owned(self) -> EntryPoint<'static> {
+    pub(crate) fn into_owned(self) -> EntryPoint<'static> {
         EntryPoint {
             group: Cow::Owned(self.group.into_owned()),
             name: Cow::Owned(self.name.into_owned()),
@@ -34,12 +32,12 @@ impl<'a> EntryPoint<'a> {
     }
 }
 
-/// Why an index must not repeat the entry points of a file, but leave them to the reader.
+/// Why an index can't hold the entry points of a file, so that readers read the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Diagnostic {
     /// A line without `=`: CPython raises `TypeError` for the whole call.
     NoEqualsSign,
-    /// A tab or NUL inside a field, which an index line can't hold.
+    /// A tab or NUL inside a field, which a line of an index can't hold.
     ControlCharacter,
 }
 
@@ -55,8 +53,7 @@ impl std::fmt::Display for Diagnostic {
 /// Parses a whole file. Entries before the first `[group]` are dropped, as CPython does.
 ///
 /// # Errors
-/// The first diagnostic found. CPython raises on some of them even where the line is not in a group, so
-/// nothing of such a file may be used.
+/// The first diagnostic. CPython raises for the whole file on some of them, so nothing of it may be used.
 pub fn parse(text: &str) -> Result<Vec<EntryPoint<'_>>, Diagnostic> {
     let mut entries = Vec::new();
     let mut group = None;
@@ -81,12 +78,12 @@ pub fn parse(text: &str) -> Result<Vec<EntryPoint<'_>>, Diagnostic> {
     Ok(entries)
 }
 
-/// Whether CPython 3.9, which reads these files by `configparser`, plainly finds the same in a text as
-/// [`parse`]. Where in doubt: no.
+/// Whether CPython 3.9, which uses `configparser`, certainly finds the same in a text as [`parse`]. In doubt
+/// it returns false.
 #[must_use]
 pub fn is_read_alike_by_configparser(text: &str) -> bool {
     let odd = |c: char| !matches!(c, ' ' | '\t' | '\n' | '\r') && (is_space(c) || c.is_control());
-    // What is left of `odd` are line breaks that both know. `%` begins an interpolation.
+    // Of the line breaks, only those remain that both parsers know. `%` begins an interpolation.
     if text.contains(odd) || text.contains('%') {
         return false;
     }
@@ -123,9 +120,10 @@ pub fn is_read_alike_by_configparser(text: &str) -> bool {
     true
 }
 
-/// Whether a value plainly is an object reference (`package.module:object [extra]`). Where in doubt: no.
+/// Whether a value certainly is an object reference (`package.module:object [extra]`). In doubt it returns
+/// false.
 ///
-/// `importlib_metadata` 8.7 to 9 and CPython 3.15 refuse to make an entry point of what is none.
+/// `importlib_metadata` 8.7 to 9 and CPython 3.15 refuse to create an entry point from any other value.
 #[must_use]
 pub fn is_plainly_a_reference(value: &str) -> bool {
     let is_word = |text: &str| {
@@ -147,13 +145,13 @@ pub fn is_plainly_a_reference(value: &str) -> bool {
     }
 }
 
-/// The characters at which `str.splitlines()` cuts. `\r\n` gives an empty line more here, which is
-/// skipped anyway.
+/// The characters at which `str.splitlines()` splits. `\r\n` gives an additional empty line here, which is
+/// skipped.
 pub(super) fn ends_line(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// `str.strip()`: Unicode white space and the four separators that Rust does not count as such.
+/// `str.strip()`: removes Unicode white space, and four separators that are no white space for Rust.
 fn strip(text: &str) -> &str {
     text.trim_matches(is_space)
 }
@@ -168,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_told_from_other_values() {
+    fn object_references_are_distinguished_from_other_values() {
         for value in ["m", "a.b_1:c.d", "m : f", "m:f [x]", "m [x, y]", "m:f[]", "m:f [a-b] [c]"] {
             assert!(is_plainly_a_reference(value), "{value}");
         }

@@ -1,24 +1,24 @@
-//! The importable names that a list of installed files gives.
+//! The importable names that follow from a list of installed files.
 //!
-//! CPython goes by it in two ways: 3.11 takes every `.py` file of the list, 3.12 and later every file
-//! that exists, of whatever kind some interpreter can import. The answer of the latter depends on the
-//! suffixes that an interpreter knows, so what is recorded is what each of them can make its own
-//! answer from (see `docs/index-format.md`).
+//! CPython uses these lists in two ways. 3.11 takes every `.py` file of the list; 3.12 and later take every
+//! file that exists and that the interpreter can import. The latter depends on the suffixes that an
+//! interpreter knows, so the index records what each can derive its own answer from (see
+//! `docs/reference/index-format.md`).
 //!
-//! All here is pure but for [`Presence`], which says what exists.
+//! Nothing here touches the disk: the caller's [`Presence`] finds out what exists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use super::entry_points::ends_line;
-use super::top_level::{Kind, LONGEST_NAMES, TopLevel, spelled, spelled_with_slashes};
+use super::top_level::{Kind, MAX_NAMES_LENGTH, TopLevel, spelled, spelled_with_slashes};
 
-/// What a site directory holds.
+/// Answers what exists in a site directory.
 pub trait Presence {
-    /// What is known of an entry of the site directory itself.
+    /// The entry of this name in the site directory itself.
     fn entry(&self, name: &str) -> Entry;
 
-    /// Whether a path below the site directory leads to something. `None`: it can't be decided.
+    /// Whether a path below the site directory leads to something; `None` where that can't be decided.
     ///
     /// # Errors
     /// Only our own lack of memory or descriptors.
@@ -31,35 +31,31 @@ pub trait Presence {
     fn has_links(&self, path: &str) -> io::Result<bool>;
 }
 
-/// What is known of an entry of the site directory.
+/// An entry of the site directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
-    /// There is none of this name.
     Absent,
-    /// It exists, and is no link.
+    /// Not a link.
     Plain,
-    /// It may be a link.
+    /// Perhaps a link.
     Unknown,
 }
 
-/// The lists of files, in the order in which CPython asks for them.
+/// The lists of files, in the order in which CPython tries them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileList {
     /// Written by every installer of wheels: lines of comma-separated values.
     Record,
     /// Written by old versions of pip: relative to the `.egg-info`.
     InstalledFiles,
-    /// Written by setuptools: the files of the source.
+    /// Written by setuptools: the files of the source distribution.
     Sources,
 }
 
 impl FileList {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::Record, Self::InstalledFiles, Self::Sources];
 
-    /// Its file.
-    #[must_use]
-    pub fn file_name(self) -> &'static str {
+    pub(crate) fn file_name(self) -> &'static str {
         match self {
             Self::Record => "RECORD",
             Self::InstalledFiles => "installed-files.txt",
@@ -68,10 +64,9 @@ impl FileList {
     }
 }
 
-/// The names that a list of files gives, that of the distribution `file_name`.
+/// The names that follow from `text`, the list of files of the distribution `file_name`.
 ///
-/// A list that not every version of CPython reads alike, or that makes one raise, gives
-/// [`Kind::Opaque`].
+/// A list that versions of CPython read differently, or that makes one raise, gives [`Kind::Opaque`].
 ///
 /// # Errors
 /// Those of [`Presence`].
@@ -89,24 +84,15 @@ pub fn infer(
     for line in lines(text) {
         let path = match list {
             FileList::Record => path_in_record(line),
-            // In quotes for the csv module.
+            // A quote has a meaning for the csv module.
             FileList::InstalledFiles | FileList::Sources => (!line.contains('"')).then_some(line),
         };
         let usable = match path {
-            _ if found.is_too_much() => false,
+            _ if found.exceeds_limits() => false,
             Some(line) if list == FileList::InstalledFiles => {
-                found.looks += 1;
-                let own = format!("{file_name}/{line}");
-                // CPython resolves all links before it looks at the name.
-                match line.strip_prefix("../") {
-                    _ if presence.has_links(&own)? => false,
-                    _ if line.is_empty() || line.starts_with('/') => false,
-                    Some(path) => !is_upward(path) && found.take(path, presence)?,
-                    // A file of the `.egg-info` gives no name, because of the dot.
-                    None => !is_upward(line),
-                }
+                found.add_installed_file(line, file_name, presence)?
             }
-            Some(path) => found.take(path, presence)?,
+            Some(path) => found.add(path, presence)?,
             None => false,
         };
         if !usable {
@@ -116,19 +102,22 @@ pub fn infer(
     Ok(found.into_top_level())
 }
 
-/// The longest path that is certainly no longer than what a system call takes, wherever SITE is.
-const LONGEST_PATH: usize = 1024;
-/// The longest name of a file.
-const LONGEST_NAME: usize = 255;
-/// The most files that are looked for. Mostly it is one for each name.
-const MOST_LOOKS: u32 = 10_000;
+/// The longest path that is looked up. The kernel's limit of 4096 includes the path of the site directory
+/// where CPython looks it up, and that differs between copies of the tree.
+const MAX_PATH: usize = 1024;
+/// The kernel's limit for the name of a file.
+const MAX_NAME: usize = 255;
+/// The most files that are looked up in one list. Mostly it is one for each importable name.
+const MAX_LOOKUPS: u32 = 10_000;
 /// The csv module's limit for a field, in characters.
-const LONGEST_FIELD: usize = 131_072;
+const MAX_FIELD: usize = 131_072;
+/// The most digits of a size. Python's `int` raises for too many (4300 by default); real sizes have ten.
+const MAX_SIZE_DIGITS: usize = 18;
 
-/// The path in a plain line of comma-separated values: path, hash and size, of which CPython wants
-/// the last to be a number.
+/// The path in a simple line of comma-separated values: path, hash and size. CPython requires the size to be
+/// a number.
 fn path_in_record(line: &str) -> Option<&str> {
-    if line.len() > LONGEST_FIELD {
+    if line.len() > MAX_FIELD {
         return None;
     }
     let (path, rest) = match line.strip_prefix('"') {
@@ -139,44 +128,65 @@ fn path_in_record(line: &str) -> Option<&str> {
         }
     };
     let (hash, size) = rest.and_then(|rest| rest.split_once(',')).unwrap_or((rest.unwrap_or_default(), ""));
-    let is_number = size.len() <= 18 && size.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = size.len() <= MAX_SIZE_DIGITS && size.bytes().all(|byte| byte.is_ascii_digit());
     (is_number && !path.contains('"') && !hash.contains('"')).then_some(path)
 }
 
-/// What a list of files has given so far. Texts borrow from the list.
+/// What was found in a list of files so far. Texts borrow from the list.
 #[derive(Default)]
 struct Found<'t> {
-    /// Directories, and whether a file of the list has been seen in them.
+    /// Top-level directories, and whether a file of the list exists in them.
     directories: BTreeMap<&'t str, bool>,
     files: BTreeSet<&'t str>,
+    /// Top-level names that do not exist, and whether they are directories in the list.
     missing: BTreeSet<(&'t str, bool)>,
+    /// What CPython 3.11 finds.
     python_names: BTreeSet<&'t str>,
     with_python_names: bool,
-    /// The directory of the last path, if all is known of it.
+    /// The top-level directory of the last path, if another file in it adds nothing.
     last: Option<&'t str>,
-    /// How often it was asked whether a file exists.
-    looks: u32,
+    lookups: u32,
 }
 
 impl<'t> Found<'t> {
-    /// Takes a path of the list; says whether it is one that all versions understand.
-    fn take(&mut self, path: &'t str, presence: &impl Presence) -> io::Result<bool> {
+    /// Adds a line of `installed-files.txt`, which is relative to the `.egg-info`. Returns false like
+    /// [`Self::add`].
+    fn add_installed_file(
+        &mut self,
+        line: &'t str,
+        file_name: &str,
+        presence: &impl Presence,
+    ) -> io::Result<bool> {
+        self.lookups += 1;
+        // CPython resolves all links before it uses the name.
+        if presence.has_links(&format!("{file_name}/{line}"))? || line.is_empty() || line.starts_with('/') {
+            return Ok(false);
+        }
+        match line.strip_prefix("../") {
+            Some(path) => Ok(!is_upward(path) && self.add(path, presence)?),
+            // A file in the `.egg-info` gives no name, because of the dot.
+            None => Ok(!is_upward(line)),
+        }
+    }
+
+    /// Adds a path of the list. Returns false if versions of CPython differ on it.
+    fn add(&mut self, path: &'t str, presence: &impl Presence) -> io::Result<bool> {
         let known = |last: &str| path.strip_prefix(last).is_some_and(|rest| rest.starts_with('/'));
-        if path.len() <= LONGEST_NAME && self.last.is_some_and(known) {
+        if path.len() <= MAX_NAME && self.last.is_some_and(known) {
             return Ok(true);
         }
         let mut parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
-        let too_long = path.len() > LONGEST_PATH || parts.clone().any(|part| part.len() > LONGEST_NAME);
+        let too_long = path.len() > MAX_PATH || parts.clone().any(|part| part.len() > MAX_NAME);
         let Some(top) = parts.next() else { return Ok(false) };
         if path.starts_with('/') || too_long {
             return Ok(false);
         }
         let file = parts.next_back();
-        self.take_python_name(top, file);
-        if file.is_some() { self.take_directory(top, path, presence) } else { self.take_file(top, presence) }
+        self.add_python_name(top, file);
+        if file.is_some() { self.add_directory(top, path, presence) } else { self.add_file(top, presence) }
     }
 
-    fn take_directory(&mut self, top: &'t str, path: &str, presence: &impl Presence) -> io::Result<bool> {
+    fn add_directory(&mut self, top: &'t str, path: &str, presence: &impl Presence) -> io::Result<bool> {
         if top.contains('.') || self.missing.contains(&(top, true)) {
             return Ok(true);
         }
@@ -186,7 +196,7 @@ impl<'t> Found<'t> {
                 return Ok(true);
             }
             let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
-            self.looks += 1;
+            self.lookups += 1;
             let Some(exists) = presence.exists(&parts.join("/"))? else { return Ok(false) };
             self.directories.insert(top, exists);
             if !exists {
@@ -199,14 +209,14 @@ impl<'t> Found<'t> {
         Ok(true)
     }
 
-    fn take_file(&mut self, name: &'t str, presence: &impl Presence) -> io::Result<bool> {
+    fn add_file(&mut self, name: &'t str, presence: &impl Presence) -> io::Result<bool> {
         if !may_be_a_module(name) {
             return Ok(true);
         }
         match presence.entry(name) {
             Entry::Absent => drop(self.missing.insert((name, false))),
             Entry::Plain => drop(self.files.insert(name)),
-            // A link may come to lead somewhere without the site directory moving.
+            // The target of a link can appear later, without a change of the site directory's stamp.
             Entry::Unknown => match presence.exists(name)? {
                 Some(true) => drop(self.files.insert(name)),
                 _ => return Ok(false),
@@ -215,23 +225,23 @@ impl<'t> Found<'t> {
         Ok(true)
     }
 
-    /// `pathlib`'s idea of a suffix: a leading dot does not begin one.
-    fn take_python_name(&mut self, top: &'t str, file: Option<&'t str>) {
+    /// For `pathlib`, a leading dot does not begin a suffix.
+    fn add_python_name(&mut self, top: &'t str, file: Option<&'t str>) {
         let stem = file.unwrap_or(top).strip_suffix(".py").filter(|stem| !stem.is_empty());
         if let Some(stem) = stem.filter(|_| self.with_python_names) {
             self.python_names.insert(if file.is_some() { top } else { stem });
         }
     }
 
-    /// Whether going on would take more time or memory than a list is worth.
-    fn is_too_much(&self) -> bool {
+    /// Whether the list would take too much time or memory.
+    fn exceeds_limits(&self) -> bool {
         let names = self.directories.len() + self.files.len() + self.missing.len() + self.python_names.len();
-        // Each takes a character and a space at least.
-        self.looks > MOST_LOOKS || names > LONGEST_NAMES / 2
+        // Each takes at least a character and a space of the field.
+        self.lookups > MAX_LOOKUPS || names > MAX_NAMES_LENGTH / 2
     }
 
     fn into_top_level(self) -> TopLevel<'static> {
-        // Files may come to be in a directory without the site directory moving.
+        // Files can appear in a directory without a change of the site directory's stamp.
         if self.directories.values().any(|seen| !seen) {
             return TopLevel::OPAQUE;
         }
@@ -241,19 +251,19 @@ impl<'t> Found<'t> {
         let names = spelled_with_slashes(&names);
         let python_names = spelled(self.python_names.iter().copied());
         let missing = spelled_with_slashes(&self.missing);
-        if names.len() + python_names.len() + missing.len() > LONGEST_NAMES {
+        if names.len() + python_names.len() + missing.len() > MAX_NAMES_LENGTH {
             return TopLevel::OPAQUE;
         }
         TopLevel { kind, names: names.into(), python_names: python_names.into(), missing: missing.into() }
     }
 }
 
-/// Whether a path leads out of the directory that it is relative to, and perhaps into it again.
+/// Whether a path leads up somewhere, even if it leads down again.
 fn is_upward(path: &str) -> bool {
     path.split('/').any(|part| part == "..")
 }
 
-/// Whether some interpreter can make a module name without a dot of a file name.
+/// Whether some interpreter can import a file of this name as a module without a dot in its name.
 fn may_be_a_module(name: &str) -> bool {
     match name.find('.').map(|dot| &name[dot..]) {
         None => true,
@@ -287,10 +297,10 @@ mod tests {
 
     use super::*;
 
-    /// A site directory with a directory `pkg` that is empty.
+    /// A site directory with nothing but an empty directory `pkg`.
     #[derive(Default)]
     struct Empty {
-        looks: Cell<u32>,
+        lookups: Cell<u32>,
     }
 
     impl Presence for Empty {
@@ -299,7 +309,7 @@ mod tests {
         }
 
         fn exists(&self, _: &str) -> io::Result<Option<bool>> {
-            self.looks.set(self.looks.get() + 1);
+            self.lookups.set(self.lookups.get() + 1);
             Ok(Some(false))
         }
 
@@ -312,22 +322,22 @@ mod tests {
         let text: String = (0..40_000).map(line).collect();
         let site = Empty::default();
         let found = infer(list, &text, "foo-1.egg-info", &site).map(|found| found.kind);
-        (found.unwrap_or_default(), site.looks.get())
+        (found.unwrap_or_default(), site.lookups.get())
     }
 
     #[test]
-    fn a_list_that_would_take_long_is_left_to_the_reader() {
+    fn a_list_that_would_take_too_long_is_left_to_the_reader() {
         for (list, start) in
             [(FileList::Record, "pkg/"), (FileList::Sources, "pkg/"), (FileList::InstalledFiles, "../pkg/")]
         {
-            let (found, looks) = kind(list, |number| format!("{start}{number}\n"));
+            let (found, lookups) = kind(list, |number| format!("{start}{number}\n"));
             assert_eq!(found, Kind::Opaque, "{list:?}");
-            assert!(looks <= 2 * (MOST_LOOKS + 1), "{list:?}: {looks}");
+            assert!(lookups <= 2 * (MAX_LOOKUPS + 1), "{list:?}: {lookups}");
         }
     }
 
     #[test]
-    fn more_names_than_belong_into_an_index_are_left_to_the_reader() {
+    fn too_many_names_for_an_index_are_left_to_the_reader() {
         let line = |number| format!("m{number}.py\n");
         assert_eq!(kind(FileList::Sources, line), (Kind::Opaque, 0));
         assert_eq!(kind(FileList::Sources, |number| line(number % 2000)), (Kind::Inferred, 0));

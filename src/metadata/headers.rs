@@ -1,42 +1,38 @@
-//! The `Name` and `Version` headers of METADATA and PKG-INFO, as Python's `email` parser sees them.
+//! Parser of the `Name` and `Version` headers of METADATA and PKG-INFO, equal to Python's `email` parser.
 //!
-//! Only the two headers that an index repeats are looked for. Where CPython's versions differ from
-//! each other (folded values), the answer is [`Header::Opaque`] and the reader asks CPython.
+//! An index repeats only these two. Where versions of CPython differ (folded values), the result is
+//! [`Header::Opaque`], and the reader uses its own CPython.
 
-/// What a metadata file says of one header.
+/// One header of a metadata file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Header {
-    /// There is no such header.
     Absent,
-    /// The value of its first occurrence: leading blanks dropped, trailing ones kept.
+    /// The first value, without leading blanks, but with trailing ones.
     Value(String),
-    /// There is one, but not all versions agree on its value, or it can't stand in an index line.
+    /// Versions of CPython differ on the value, or a line of an index can't hold it.
     Opaque,
 }
 
-/// The two headers of interest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Headers {
-    /// `Name`
     pub name: Header,
-    /// `Version`
     pub version: Header,
 }
 
-/// Reads the headers of `text`, which end with the first line that is none.
+/// Parses the headers of `text`, which end with the first line that is not a header.
 #[must_use]
 pub fn parse(text: &str) -> Headers {
     let (headers, seen) = scan(text);
-    // What opening a file in Python's text mode does to the ends of its lines. It does nothing where
-    // there are none but "\n" in all that mattered, which is some lines of many kilobytes.
+    // Python's text mode translates line ends. That matters only if there is another one than "\n" among the
+    // lines that were parsed, which are a few of many kilobytes.
     if text.as_bytes()[..seen].contains(&b'\r') {
         return scan(&text.replace("\r\n", "\n").replace('\r', "\n")).0;
     }
     headers
 }
 
-/// Reads the headers of a text whose lines end with `\n`, until both are found; also says how many
-/// bytes it looked at.
+/// Parses a text whose lines end with `\n`, until both headers are found. Also returns how many bytes it
+/// parsed.
 fn scan(text: &str) -> (Headers, usize) {
     let mut headers = Headers { name: Header::Absent, version: Header::Absent };
     let mut seen = 0;
@@ -78,7 +74,7 @@ fn is_continuation(line: &str) -> bool {
     line.starts_with([' ', '\t'])
 }
 
-/// `email.feedparser.headerRE`: a continuation, an mbox line, or a colon after printable ASCII.
+/// Equal to `email.feedparser.headerRE`: a continuation, an mbox line, or a colon after printable ASCII.
 fn is_header_line(line: &str) -> bool {
     is_continuation(line)
         || line.starts_with("From ")
@@ -94,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_may_end_as_on_any_system() {
+    fn lines_may_end_with_any_of_the_three_line_ends() {
         let foo = Header::Value("foo".to_owned());
         for text in
             ["Name: foo\nVersion: 1\n\nx", "Name: foo\r\nVersion: 1\r\n\r\nx", "Name: foo\rVersion: 1\r\rx"]
@@ -110,14 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn a_fold_of_the_header_found_last_is_seen() {
+    fn a_fold_of_the_last_header_is_noticed() {
         assert_eq!(name_of("Version: 1\nName: foo\n bar\n"), Header::Opaque);
         assert_eq!(name_of("Version: 1\nName: foo\r bar\n"), Header::Opaque);
         assert_eq!(name_of("Version: 1\nName: foo"), Header::Value("foo".to_owned()));
     }
 
     #[test]
-    fn what_stands_in_the_description_does_not_count() {
+    fn headers_in_the_description_do_not_count() {
         let text = "Metadata-Version: 2.1\nVersion: 1\n\nName: foo\n";
         assert_eq!(parse(text), Headers { name: Header::Absent, version: Header::Value("1".to_owned()) });
     }

@@ -1,9 +1,8 @@
 //! The model of a distribution and the parsers of its files. Nothing here opens a file.
 //!
 //! A distribution is a `.dist-info` directory, or an `.egg-info` directory or file: every directory entry
-//! with such a suffix, as for `importlib.metadata`. So the leftovers `~name-1.dist-info` of an interrupted
-//! pip and empty directories are distributions too, since every Python program sees them; the same holds
-//! for two directories with one name.
+//! with such a suffix, as for `importlib.metadata`. Empty directories, the `~name-1.dist-info` that an
+//! interrupted pip leaves, and two directories of one name all count, since every Python program sees them.
 
 pub mod entry_points;
 pub mod file_list;
@@ -17,68 +16,65 @@ use crate::freshness::Stamp;
 pub use entry_points::EntryPoint;
 pub use top_level::TopLevel;
 
-/// One distribution, as the index describes it.
-///
-/// Texts borrow from the old index where they are carried over from it.
+/// One distribution, as the index describes it. Its texts may borrow from an old index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Distribution<'a> {
     /// Name of the directory (or file) in its site directory: any bytes but `/` and NUL.
     pub file_name: Cow<'a, [u8]>,
-    /// What `entry_points()` deduplicates by; `None` where only the reader can tell.
+    /// Its place in the listing of the site directory, in the order in which `importlib.metadata` finds
+    /// distributions.
+    pub position: u32,
+    /// The name by which `entry_points()` recognises duplicates ([`name::key`]); `None` where only the reader
+    /// can find out.
     pub key: Option<Cow<'a, str>>,
-    /// Name and version; `None`: opaque, a reader asks the file itself.
+    /// `None`: opaque, a reader reads the file.
     pub identity: Option<Identity<'a>>,
-    /// All entry points in the file's order; `None`: opaque.
+    /// In the order of the file; `None`: opaque.
     pub entry_points: Option<Vec<EntryPoint<'a>>>,
-    /// CPython 3.9 may read them in another way ([`entry_points::is_read_alike_by_configparser`]).
+    /// CPython 3.9 may parse the entry points differently ([`entry_points::is_read_alike_by_configparser`]).
     pub configparser_differs: bool,
-    /// The importable names.
     pub top_level: TopLevel<'a>,
-    /// The stamps taken before anything was read.
+    /// Taken before anything was read.
     pub stamps: Stamps,
-    /// Whether whoever installs it must have finished.
+    /// Whether its installer has certainly finished.
     pub settled: bool,
 }
 
-/// The two headers of a distribution's metadata that an index repeats.
+/// The two headers of the metadata that an index repeats, as they are written there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity<'a> {
-    /// The `Name` header as written.
     pub name: Option<Cow<'a, str>>,
-    /// The `Version` header as written.
     pub version: Option<Cow<'a, str>>,
 }
 
-/// The stamps by which a change of a distribution is seen.
+/// The stamps that show a change of a distribution; `None` where there is no such file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamps {
-    /// Of the directory (or the `.egg-info` file) itself.
+    /// Of the directory, or of the `.egg-info` file.
     pub itself: Stamp,
-    /// Of its METADATA or PKG-INFO, if there is one.
+    /// Of METADATA or PKG-INFO.
     pub metadata: Option<Stamp>,
-    /// Of its `entry_points.txt`, if there is one.
+    /// Of `entry_points.txt`.
     pub entry_points: Option<Stamp>,
-    /// Of its `top_level.txt`, if there is one.
+    /// Of `top_level.txt`.
     pub top_level: Option<Stamp>,
-    /// Of its list of files ([`file_list::FileList`]), if there is one and it was asked for.
+    /// Of the list of files ([`file_list::FileList`]); also `None` where that was not needed.
     pub files: Option<Stamp>,
 }
 
 impl Stamps {
-    /// Replaces those for which `may_be_repeated` says, of their ctime, that a later change may leave
-    /// the same behind: they must prove nothing.
-    pub fn mark_racy(&mut self, may_be_repeated: impl Fn(i64) -> bool) {
+    /// Replaces the stamps whose ctime `is_racy` by [`Stamp::RACY`], so that they prove nothing.
+    pub(crate) fn mark_racy(&mut self, is_racy: impl Fn(i64) -> bool) {
         let all = [Some(&mut self.itself), self.metadata.as_mut(), self.entry_points.as_mut()];
         for stamp in all.into_iter().chain([self.top_level.as_mut(), self.files.as_mut()]).flatten() {
-            if may_be_repeated(stamp.ctime) {
+            if is_racy(stamp.ctime) {
                 *stamp = Stamp::RACY;
             }
         }
     }
 
-    /// Whether `self` can be the stamps of what has those of `other` now, as far as they tell.
-    #[must_use]
-    pub fn agree_with(&self, other: &Self) -> bool {
+    /// Whether the stamps are equal. A racy one may stand for any other.
+    pub(crate) fn agree_with(&self, other: &Self) -> bool {
         let agree = |one: Option<Stamp>, other: Option<Stamp>| match (one, other) {
             (Some(one), Some(other)) => one == other || [one, other].contains(&Stamp::RACY),
             (one, other) => one == other,
@@ -90,32 +86,20 @@ impl Stamps {
             && agree(self.files, other.files)
     }
 
-    /// All that there are.
-    pub fn all(&self) -> impl Iterator<Item = Stamp> + use<> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = Stamp> + use<> {
         let all = [Some(self.itself), self.metadata, self.entry_points, self.top_level, self.files];
         all.into_iter().flatten()
     }
 
-    /// The time of the latest change that these stamps show, in ns.
-    #[must_use]
-    pub fn newest_ctime(&self) -> i64 {
+    /// The time of the latest change, in ns.
+    pub(crate) fn newest_ctime(&self) -> i64 {
         self.all().map(|stamp| stamp.ctime).fold(i64::MIN, i64::max)
     }
 }
 
 impl Distribution<'_> {
-    /// The name to show a person: that of the metadata, otherwise the directory's.
-    #[must_use]
-    pub fn display_name(&self) -> Cow<'_, str> {
-        match self.identity.as_ref().and_then(|identity| identity.name.as_deref()) {
-            Some(name) => Cow::Borrowed(name),
-            None => String::from_utf8_lossy(&self.file_name),
-        }
-    }
-
-    /// Whether `other` says the same, stamps aside.
-    #[must_use]
-    pub fn same_content_as(&self, other: &Distribution<'_>) -> bool {
+    /// Whether `other` has the same content: everything but the stamps and the position.
+    pub(crate) fn same_content_as(&self, other: &Distribution<'_>) -> bool {
         self.file_name == other.file_name
             && self.key == other.key
             && self.identity == other.identity

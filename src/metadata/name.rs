@@ -1,19 +1,18 @@
-//! Names: which directory entries are distributions, and by what key two of them are the same.
+//! Names of distributions: which directory entries count, and which of them have the same name.
 
 use std::collections::HashMap;
 
 use crate::encoding::escape;
 
-/// Whether `importlib.metadata` takes a directory entry of this name for a distribution: by its
-/// suffix alone, ignoring case.
+/// Whether a directory entry of this name is a distribution for `importlib.metadata`: it goes by the suffix
+/// alone, ignoring case.
 #[must_use]
 pub fn is_distribution(file_name: &[u8]) -> bool {
     has_suffix(file_name, b".dist-info") || has_suffix(file_name, b".egg-info")
 }
 
-/// The name of the metadata file that belongs into a directory of this name.
-#[must_use]
-pub fn metadata_file(file_name: &[u8]) -> &'static str {
+/// The metadata file that belongs into a directory of this name.
+pub(crate) fn metadata_file(file_name: &[u8]) -> &'static str {
     if has_suffix(file_name, b".egg-info") { "PKG-INFO" } else { "METADATA" }
 }
 
@@ -22,9 +21,8 @@ fn has_suffix(file_name: &[u8], suffix: &[u8]) -> bool {
         && file_name[file_name.len() - suffix.len()..].eq_ignore_ascii_case(suffix)
 }
 
-/// Whether this is what an interrupted pip leaves behind: it renames what it is about to remove.
-#[must_use]
-pub fn is_pip_leftover(file_name: &[u8]) -> bool {
+/// Whether an interrupted pip left this behind: it renames a distribution before it removes it.
+pub(crate) fn is_pip_leftover(file_name: &[u8]) -> bool {
     file_name.starts_with(b"~")
 }
 
@@ -45,28 +43,26 @@ pub fn normalize(name: &str) -> String {
     normalized
 }
 
-/// The part of a directory name that `importlib.metadata` takes for the distribution's name, or
-/// nothing where it asks the metadata instead (`PathDistribution._name_from_stem`).
-#[must_use]
-pub fn stem(file_name: &str) -> Option<&str> {
+/// The part of a directory name that is the distribution's name for `importlib.metadata`; `None` where it
+/// uses the metadata instead (`PathDistribution._name_from_stem`).
+fn stem(file_name: &str) -> Option<&str> {
     let base = file_name.strip_suffix(".dist-info").or_else(|| file_name.strip_suffix(".egg-info"))?;
-    // os.path.splitext sees no extension behind leading dots alone.
+    // For os.path.splitext, leading dots do not begin an extension.
     if base.bytes().all(|b| b == b'.') {
         return None;
     }
     base.split('-').next().filter(|stem| !stem.is_empty())
 }
 
-/// Whether the name of the directory is enough to know that of the distribution.
-#[must_use]
-pub fn has_stem(file_name: &[u8]) -> bool {
+/// Whether the directory name gives the name of the distribution.
+pub(crate) fn has_stem(file_name: &[u8]) -> bool {
     stem(&lossless(file_name)).is_some()
 }
 
-/// The key by which `entry_points()` recognises a distribution that it has seen already.
+/// The normalized name by which `entry_points()` recognises duplicates.
 ///
-/// `None`: only the reader can tell, because the name is not ASCII (the Unicode tables of its Python
-/// decide), holds a control character (which an index line has no room for), or is not there at all.
+/// `None` where only the reader can find it out: the name is not ASCII (the Unicode tables of its Python
+/// decide), holds a control character (which a line of an index can't hold), or is missing.
 #[must_use]
 pub fn key(file_name: &[u8], metadata_name: Option<&str>) -> Option<String> {
     let file_name = std::str::from_utf8(file_name).ok()?;
@@ -75,40 +71,40 @@ pub fn key(file_name: &[u8], metadata_name: Option<&str>) -> Option<String> {
     (usual && !name.is_empty()).then(|| normalize(name))
 }
 
-/// The [`key`] for who has no Python at hand to ask: of any name, by Rust's Unicode tables.
+/// Like [`key`], also for names that are not ASCII: Rust's Unicode tables stand in for Python's.
 #[must_use]
 pub fn key_of_any(file_name: &[u8], metadata_name: Option<&str>) -> Option<String> {
     let file_name = lossless(file_name);
     Some(normalize(&stem(&file_name).or(metadata_name)?.to_lowercase()))
 }
 
-/// A name as text, in which bytes that are not UTF-8 keep apart what differs.
+/// A name as text. Bytes that are not UTF-8 are escaped, so that different names stay different.
 fn lossless(file_name: &[u8]) -> String {
     let mut text = String::with_capacity(file_name.len());
     escape(&mut text, file_name);
     text
 }
 
-/// Puts a listing into the order of `importlib.metadata`, which keeps distributions of one name
-/// together, at the place of the first (`Lookup.infos`).
+/// Sorts a listing into the order of `importlib.metadata`, which groups distributions of one name at the
+/// position of the first (`Lookup.infos`).
 ///
-/// The name is that of the directory, normalized, whatever the [`key`]. Where these are the same this
-/// makes no difference, since only the first counts; so it is done only where they may not be.
-pub fn arrange(listing: &mut [Box<[u8]>]) {
+/// That name is always the directory's. Where it equals the [`key`], the order of the group makes no
+/// difference, since only its first member counts. So nothing is sorted unless a name may differ.
+pub(crate) fn arrange(listing: &mut [Box<[u8]>]) {
     let usual = |file_name: &[u8]| std::str::from_utf8(file_name).is_ok_and(|name| stem(name).is_some());
     if listing.iter().all(|file_name| usual(file_name)) {
         return;
     }
-    let found_as = |file_name: &[u8]| {
+    let lookup_name = |file_name: &[u8]| {
         let name = lossless(file_name).to_lowercase();
         let base = name.rsplit_once('.').map_or("", |(base, _)| base);
         normalize(base.split('-').next().unwrap_or_default())
     };
     let mut first = HashMap::new();
-    for (place, file_name) in listing.iter().enumerate() {
-        first.entry(found_as(file_name)).or_insert(place);
+    for (position, file_name) in listing.iter().enumerate() {
+        first.entry(lookup_name(file_name)).or_insert(position);
     }
-    listing.sort_by_cached_key(|file_name| first.get(&found_as(file_name)).copied());
+    listing.sort_by_cached_key(|file_name| first.get(&lookup_name(file_name)).copied());
 }
 
 #[cfg(test)]
@@ -116,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distributions_that_are_looked_up_by_one_name_are_found_together() {
+    fn distributions_with_one_lookup_name_are_listed_together() {
         let arranged = |names: &[&str]| {
             let mut listing: Vec<Box<[u8]>> = names.iter().map(|name| name.as_bytes().into()).collect();
             arrange(&mut listing);
@@ -131,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_comes_from_the_directory_name_and_else_from_the_metadata() {
+    fn the_key_comes_from_the_directory_name_or_else_from_the_metadata() {
         for (file_name, metadata_name, expected) in [
             ("foo-1.dist-info", Some("bar"), Some("foo")),
             ("Foo..Bar_-1.dist-info", None, Some("foo_bar_")),
@@ -151,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_text_keep_names_apart() {
+    fn names_that_differ_in_bytes_that_are_not_text_are_different() {
         assert_eq!(
             key_of_any("FÖ-1.dist-info".as_bytes(), None),
             key_of_any("fö-2.dist-info".as_bytes(), None)
@@ -161,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_suffix_alone_in_any_case_makes_a_distribution() {
+    fn only_the_suffix_in_any_case_makes_a_distribution() {
         for (file_name, expected) in [
             ("foo-1.dist-info", true),
             (".dist-info", true),

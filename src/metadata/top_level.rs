@@ -1,7 +1,7 @@
-//! The importable names of a distribution, as `importlib.metadata.packages_distributions()` finds them.
+//! The importable names of a distribution, equal to `importlib.metadata.packages_distributions()`.
 //!
-//! CPython asks `top_level.txt` first. Where that has no names it goes by the list of installed files
-//! (see [`super::file_list`]).
+//! CPython uses `top_level.txt` first. Where that has no names, it uses the list of installed files (see
+//! [`super::file_list`]).
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -9,16 +9,15 @@ use std::fmt::Write as _;
 
 use super::entry_points::is_space;
 
-/// The importable names of one distribution, spelled as in the index: names separated by a space.
+/// The importable names of one distribution, as in the index: escaped, with a space between two.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TopLevel<'a> {
-    /// Where the names come from.
     pub kind: Kind,
-    /// For CPython 3.12 and later, or for all where they are declared.
+    /// For CPython 3.12 and later; for all versions where they are declared.
     pub names: Cow<'a, str>,
     /// For CPython 3.11, where they are inferred.
     pub python_names: Cow<'a, str>,
-    /// What would be among `names` if there were anything of its name in the site directory.
+    /// What would be among `names` if it existed in the site directory.
     pub missing: Cow<'a, str>,
 }
 
@@ -31,13 +30,13 @@ pub enum Kind {
     Inferred,
     /// There are none.
     None,
-    /// A reader asks the disk.
+    /// Unknown: a reader finds out from the disk.
     #[default]
     Opaque,
 }
 
 impl Kind {
-    /// Each with its word in the index.
+    /// With their words in the index.
     pub(crate) const WORDS: [(Self, &'static str); 4] = [
         (Self::Declared, "declared"),
         (Self::Inferred, "inferred"),
@@ -45,34 +44,30 @@ impl Kind {
         (Self::Opaque, "opaque"),
     ];
 
-    /// Its word in the index.
-    #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         Self::WORDS.iter().find(|(kind, _)| *kind == self).map_or("opaque", |(_, word)| word)
     }
 }
 
 impl TopLevel<'_> {
-    /// Nothing that is known without the disk.
     pub const OPAQUE: Self = Self::empty(Kind::Opaque);
-    /// No names.
     pub const NONE: Self = Self::empty(Kind::None);
 
     const fn empty(kind: Kind) -> Self {
         Self { kind, names: Cow::Borrowed(""), python_names: Cow::Borrowed(""), missing: Cow::Borrowed("") }
     }
 
-    /// Whether the site directory's listing allows the same answer as when this was found out:
-    /// everything that gave a name is still in it, and nothing that was missing is.
+    /// Whether the listing of the site directory still gives these names: whatever gave a name is in it, and
+    /// nothing that was missing is.
     pub fn agrees_with(&self, is_listed: impl Fn(&[u8]) -> bool) -> bool {
         let listed = |name: &str| is_listed(&unescape(name.strip_suffix('/').unwrap_or(name)));
         matches!(self.kind, Kind::Declared | Kind::Opaque)
             || words(&self.names).all(listed) && !words(&self.missing).any(listed)
     }
 
-    /// The directories in which the distribution says that it has files, spelled as in the index, with no
-    /// slash: files come and go there without the site directory's listing showing it. `None`: anywhere.
-    pub fn places(&self) -> Option<impl Iterator<Item = &str>> {
+    /// The top-level directories in which the distribution has files, as in the index, without a slash. Files
+    /// in there come and go without a change of the site directory's listing. `None`: unknown.
+    pub(crate) fn places(&self) -> Option<impl Iterator<Item = &str>> {
         let place = |name| match self.kind {
             Kind::Declared => Some(name),
             _ => str::strip_suffix(name, '/'),
@@ -81,20 +76,20 @@ impl TopLevel<'_> {
     }
 }
 
-/// The most that the index repeats of the names of one distribution, in bytes.
-pub(super) const LONGEST_NAMES: usize = 64 << 10;
+/// The most bytes that an index holds of the names of one distribution.
+pub(super) const MAX_NAMES_LENGTH: usize = 64 << 10;
 
-/// The names in a `top_level.txt`, if there are any: `str.split()`.
+/// The names in a `top_level.txt`, split like `str.split()`, if there are any.
 #[must_use]
 pub fn declared(text: &str) -> Option<TopLevel<'static>> {
     let names = spelled(text.split(is_space).filter(|name| !name.is_empty()));
-    if names.len() > LONGEST_NAMES {
+    if names.len() > MAX_NAMES_LENGTH {
         return Some(TopLevel::OPAQUE);
     }
     (!names.is_empty()).then(|| TopLevel { kind: Kind::Declared, names: names.into(), ..TopLevel::NONE })
 }
 
-/// Names as the index spells them.
+/// Names escaped for the index.
 pub(super) fn spelled<'n>(names: impl Iterator<Item = &'n str>) -> String {
     let mut text = String::new();
     for name in names {
@@ -103,7 +98,7 @@ pub(super) fn spelled<'n>(names: impl Iterator<Item = &'n str>) -> String {
     text
 }
 
-/// The same, with a slash behind those of directories.
+/// The same, with a slash behind the names of directories.
 pub(super) fn spelled_with_slashes(names: &BTreeSet<(&str, bool)>) -> String {
     let mut text = String::new();
     for (name, is_directory) in names {
@@ -131,12 +126,12 @@ fn spell(text: &mut String, name: &str) {
     }
 }
 
-/// The names in a field of the index, as they are spelled there.
+/// The escaped names in a field of the index.
 fn words(field: &str) -> impl Iterator<Item = &str> {
     field.split(' ').filter(|word| !word.is_empty())
 }
 
-/// Undoes [`spell`]. What is not rightly spelled is no name of any file.
+/// Undoes [`spell`]. A malformed word gives the name of no file.
 fn unescape(word: &str) -> Cow<'_, [u8]> {
     crate::encoding::unescape(word).unwrap_or(Cow::Borrowed(b""))
 }
@@ -146,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn more_names_than_belong_into_an_index_are_left_to_the_reader() {
+    fn too_many_names_for_an_index_are_left_to_the_reader() {
         let text = "name\n".repeat(20_000);
         assert_eq!(declared(&text).map(|found| found.kind), Some(Kind::Opaque));
         assert_eq!(declared(&text[..20_000]).map(|found| found.kind), Some(Kind::Declared));

@@ -1,9 +1,14 @@
-//! dpkg: names of triggers and no files; the root of the system in `DPKG_ROOT`.
+//! dpkg. Its trigger gets the names of triggers and no files, and the root of the system in `DPKG_ROOT`.
 
 use std::path::PathBuf;
 
-/// The system whose packages changed, when it is not the running one. This is the only variable
-/// that a trigger heeds: with `--force-script-chrootless`, dpkg runs scripts outside of the tree.
+use super::Database;
+
+/// The status of all packages, which is replaced at the end of each run.
+pub(super) const DATABASES: &[Database] = &[Database::at("/var/lib/dpkg/status")];
+
+/// The system whose packages changed, if it is not the running one. This is the only variable that a
+/// trigger honours: with `--force-script-chrootless`, dpkg runs scripts outside of the tree.
 #[must_use]
 pub fn root() -> Option<PathBuf> {
     std::env::var_os("DPKG_ROOT").map(PathBuf::from).filter(|root| root.is_absolute())

@@ -1,28 +1,47 @@
-//! RPM file triggers: on standard input the paths of changed files, one a line, raw; or nothing.
+//! RPM. Its file triggers get the paths of changed files on standard input, one a line, unescaped; or
+//! nothing.
 //!
-//! `%transfiletriggerin` gets the files of all packages installed in the transaction, or every
-//! matching file of the database when our own package is among them; `%transfiletriggerpostun` gets
-//! nothing. Paths are those of the system, never with the transaction's `--root` before them.
+//! `%transfiletriggerin` gets the files of all packages installed in the transaction, or every matching
+//! file of the database if our own package is among them. `%transfiletriggerpostun` gets nothing. Paths are
+//! those of the system, without the transaction's `--root`.
 
 use std::ffi::OsStr;
 use std::io::{self, BufRead, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::Hints;
+use super::{Database, Hints};
 use crate::metadata::name;
 
-/// The longest list that is taken in. What follows is found by comparing stamps, as everything is.
+/// The databases of all formats, in the directories that distributions of Linux have chosen.
+pub(super) const DATABASES: &[Database] = &[
+    Database { path: "/var/lib/rpm/rpmdb.sqlite", log: Some("/var/lib/rpm/rpmdb.sqlite-wal") },
+    Database::at("/var/lib/rpm/Packages.db"),
+    Database::at("/var/lib/rpm/Packages"),
+    Database {
+        path: "/usr/lib/sysimage/rpm/rpmdb.sqlite",
+        log: Some("/usr/lib/sysimage/rpm/rpmdb.sqlite-wal"),
+    },
+    Database::at("/usr/lib/sysimage/rpm/Packages.db"),
+    Database::at("/usr/lib/sysimage/rpm/Packages"),
+    Database { path: "/usr/share/rpm/rpmdb.sqlite", log: Some("/usr/share/rpm/rpmdb.sqlite-wal") },
+];
+
+/// The longest list that is read. Changes named after that are found by comparing stamps, as all are.
 const MAX_LIST: u64 = 256 << 20;
-/// The longest path that is. No file has one of this length.
+/// The longest path in the list. Linux has none beyond 4096 bytes.
 const MAX_LINE: u64 = 1 << 16;
 
-/// Picks the files of distributions in `sites` out of a list.
+/// Selects from a list the distributions in `sites` whose files it names.
 ///
 /// # Errors
-/// When the list can't be read to its end. What has been read so far is of no use then.
+/// When the list can't be read to its end.
 pub fn hints(list: impl Read, sites: &[PathBuf]) -> io::Result<Hints> {
-    let mut list = io::BufReader::new(list.take(MAX_LIST));
+    hints_up_to(MAX_LIST, list, sites)
+}
+
+fn hints_up_to(limit: u64, list: impl Read, sites: &[PathBuf]) -> io::Result<Hints> {
+    let mut list = io::BufReader::new(list.take(limit));
     let mut hints = Hints::new();
     let mut line = Vec::new();
     loop {
@@ -31,14 +50,14 @@ pub fn hints(list: impl Read, sites: &[PathBuf]) -> io::Result<Hints> {
             return Ok(hints);
         }
         if line.len() as u64 == MAX_LINE && !line.ends_with(b"\n") {
-            // What follows is no path of its own.
+            // The rest of the line is not a path.
             list.skip_until(b'\n')?;
             continue;
         }
         let path = Path::new(OsStr::from_bytes(line.strip_suffix(b"\n").unwrap_or(&line)));
         for site in sites {
             let Ok(below) = path.strip_prefix(site) else { continue };
-            // Deeper down lie the distributions that other packages have bundled.
+            // Only the first part: distributions deeper down are bundled with other packages.
             if let Some(first) = below.iter().next().filter(|first| name::is_distribution(first.as_bytes())) {
                 hints.entry(site.clone()).or_default().insert(first.as_bytes().to_vec());
             }
@@ -66,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_line_without_measure_is_no_path() {
+    fn the_rest_of_a_line_that_is_too_long_is_no_path() {
         let sites = [PathBuf::from("/site")];
         for length in [MAX_LINE - 1, MAX_LINE, MAX_LINE + 1, 3 * MAX_LINE] {
             let junk = "x".repeat(length as usize);
@@ -77,8 +96,11 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_end_ends() {
+    fn an_endless_list_is_read_up_to_the_limit() {
         let sites = [PathBuf::from("/site")];
-        assert!(hints(io::repeat(b'x'), &sites).expect("readable").is_empty());
+        let limit = 16 * MAX_LINE;
+        assert!(hints_up_to(limit, io::repeat(b'x'), &sites).expect("readable").is_empty());
+        let list = b"/site/a.dist-info\n".chain(io::repeat(b'\n'));
+        assert_eq!(hints_up_to(limit, list, &sites).expect("readable")[&sites[0]].len(), 1);
     }
 }

@@ -1,37 +1,38 @@
-//! Doing a job in a process without privileges.
+//! Does a job in an unprivileged child process.
 #![allow(unsafe_code)]
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
+use rustix::fs::{Dir, Mode, OFlags};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::sandbox::{self, Confined, Confinement};
 use super::{RunAs, drop};
-use crate::error::{Error, Result};
+use crate::error::{Error, Failure, Result};
 use crate::sys::{message, signal};
 
 /// The longest answer that is read from a child, which is not trusted.
 const MAX_ANSWER: u64 = 1 << 30;
 
-/// What a child says.
+/// The answer of a child.
 #[derive(Serialize, Deserialize)]
 struct Answer<T> {
-    /// How it was confined, if it came so far.
+    /// How the child was confined, if it came so far.
     confined: Option<Confined>,
-    /// What the job returned, or why there is nothing.
-    outcome: std::result::Result<T, String>,
+    /// The result of the job, or why it was not done.
+    outcome: std::result::Result<T, Failure>,
 }
 
-/// Does `job` as `run_as` and returns what it returns.
+/// Does `job` as `run_as` and returns its result.
 ///
-/// For [`RunAs::Caller`] this is a plain call. Otherwise a child is forked, drops its privileges,
-/// is confined, does the job, and hands over the result as JSON.
+/// For [`RunAs::Caller`] this is a plain call. Otherwise a child is forked, drops its privileges, is
+/// confined, does the job, and sends the result as JSON.
 ///
 /// # Errors
 /// When there is no answer: privileges could not be dropped, or the child was killed.
@@ -41,84 +42,121 @@ pub fn run<T: Serialize + DeserializeOwned>(
     job: impl FnOnce() -> T,
 ) -> Result<T> {
     let RunAs::User(user) = run_as else { return Ok(job()) };
-    let answer = ask(|| drop::to(user, confinement), job)?;
+    let answer = fork_and_run(|| drop::to(user, confinement), job)?;
     if let Some(missing) = answer.confined.as_ref().and_then(Confined::missing) {
-        tell_once(&missing);
+        warn_once(&missing);
     }
-    answer.outcome.map_err(|why| Error::Child { why })
+    answer.outcome.map_err(Error::Child)
 }
 
-/// How a child of `run_as` would be confined here: one tries. The caller's processes are not confined
-/// when they work; it is shown what they could be.
+/// Reports how a child of `run_as` would be confined, by confining one. A child of the caller is confined
+/// for this only.
 ///
 /// # Errors
 /// Those of [`run`].
 pub fn try_confinement(run_as: RunAs, confinement: &Confinement) -> Result<Confined> {
-    let become_confined = || match run_as {
+    let prepare = || match run_as {
         RunAs::User(user) => drop::to(user, confinement),
         RunAs::Caller => drop::no_new_privileges().and_then(|()| sandbox::enter(confinement)),
     };
-    let answer = ask(become_confined, || ())?;
-    let nothing = || Error::Child { why: "did not say how it was confined".to_owned() };
-    answer.outcome.map_err(|why| Error::Child { why })?;
-    answer.confined.ok_or_else(nothing)
+    let answer = fork_and_run(prepare, || ())?;
+    answer.outcome.map_err(Error::Child)?;
+    answer.confined.ok_or_else(|| Error::child("did not report how it was confined"))
 }
 
-/// Has a child become what it should be and do `job`.
-fn ask<T: Serialize + DeserializeOwned>(
-    become_confined: impl FnOnce() -> Result<Confined>,
+/// Forks a child that does `prepare` and then `job`, and waits for its answer.
+fn fork_and_run<T: Serialize + DeserializeOwned>(
+    prepare: impl FnOnce() -> Result<Confined>,
     job: impl FnOnce() -> T,
 ) -> Result<Answer<T>> {
-    let failed = |error: std::io::Error| Error::Child { why: format!("can't be started: {error}") };
-    signal::hear_of_children();
+    let failed = |error: io::Error| Error::child(format!("can't be started: {error}"));
+    check_single_thread().map_err(failed)?;
+    signal::restore_sigchld();
     let (mut ours, mut theirs) = UnixStream::pair().map_err(failed)?;
-    // SAFETY: this process has a single thread, so the child may go on as if nothing had happened.
+    // SAFETY: this process has a single thread, so all its memory is in a consistent state in the child.
     match unsafe { fork() }.map_err(|error| failed(error.into()))? {
         ForkResult::Parent { child } => {
             std::mem::drop(theirs);
             let mut answer = Vec::new();
             let received = Read::take(&mut ours, MAX_ANSWER).read_to_end(&mut answer);
             let ended = wait(child)?;
-            received.map_err(|error| Error::Child { why: format!("can't be heard: {error}") })?;
+            received.map_err(|error| Error::child(format!("sent an answer that can't be read: {error}")))?;
             serde_json::from_slice(&answer)
-                .map_err(|_| Error::Child { why: format!("ended without an answer ({ended})") })
+                .map_err(|_| Error::child(format!("ended without an answer ({ended})")))
         }
         ForkResult::Child => {
             std::mem::drop(ours);
-            signal::reset_signals();
-            let answer = match become_confined() {
+            signal::reset();
+            let answer = match prepare() {
                 Ok(confined) => Answer {
                     confined: Some(confined),
                     outcome: catch_unwind(AssertUnwindSafe(job))
-                        .map_err(|_| "failed by a mistake in epcache".to_owned()),
+                        .map_err(|_| Failure { message: "failed: internal error".to_owned(), hint: None }),
                 },
-                Err(error) => Answer { confined: None, outcome: Err(error.to_string()) },
+                Err(error) => Answer { confined: None, outcome: Err(Failure::from(&error)) },
             };
             let written = serde_json::to_vec(&answer).map(|answer| theirs.write_all(&answer));
-            // SAFETY: _exit only ends the process. Nothing that belongs to the parent, such as its
-            // buffers, is flushed a second time.
+            // SAFETY: _exit only ends the process. Buffers that were filled before the fork are not
+            // flushed a second time.
             unsafe { libc::_exit(i32::from(!matches!(written, Ok(Ok(()))))) }
         }
     }
 }
 
-/// Says that something is missing, however many children there are.
-fn tell_once(missing: &str) {
-    static TOLD: AtomicBool = AtomicBool::new(false);
-    if !TOLD.swap(true, Ordering::Relaxed) {
-        message::aside(&format!(
-            "what reads metadata is not confined by {missing}; hint: epcache status --sandbox"
+/// Fails if this process has several threads. A fork would then be unsafe, and capabilities and
+/// confinement belong to a thread. Nothing here starts one; this guards against a change.
+fn check_single_thread() -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let entries = match rustix::fs::open("/proc/self/task", flags, Mode::empty()) {
+        Ok(directory) => Dir::new(directory)?,
+        // A chroot without /proc.
+        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut threads = 0;
+    for entry in entries {
+        threads += usize::from(!entry?.file_name().to_bytes().starts_with(b"."));
+    }
+    if threads == 1 { Ok(()) } else { Err(io::Error::other(format!("this process has {threads} threads"))) }
+}
+
+/// Warns about missing confinement once, however many children there are.
+fn warn_once(missing: &str) {
+    static WARNED: AtomicBool = AtomicBool::new(false);
+    if !WARNED.swap(true, Ordering::Relaxed) {
+        message::warn_admin(&format!(
+            "processes that read metadata are not confined by {missing}; hint: epcache status --sandbox"
         ));
     }
 }
 
+/// Reaps the child, and describes how it ended.
 fn wait(child: Pid) -> Result<String> {
     loop {
         match waitpid(child, None) {
             Ok(WaitStatus::Exited(_, status)) => return Ok(format!("exit status {status}")),
             Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(format!("killed by {signal}")),
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(error) => return Err(Error::Child { why: format!("was lost: {error}") }),
+            Err(error) => return Err(Error::child(format!("was lost: {error}"))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::privilege::sandbox::Needs;
+    use crate::sys::root::User;
+
+    #[test]
+    fn a_process_with_several_threads_does_not_fork() {
+        let confinement = Confinement { needs: Needs::default(), required: false, largest_file: 1 };
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let other = std::thread::spawn(move || stopped.recv());
+        let answer = run(RunAs::User(User::NOBODY), &confinement, || ());
+        std::mem::drop(stop);
+        let _ = other.join();
+        let error = answer.expect_err("there are two threads").to_string();
+        assert!(error.contains("can't be started: this process has "), "{error}");
     }
 }

@@ -1,27 +1,22 @@
-//! Becoming a user for good.
+//! Drops all privileges, for good.
 
 use std::io;
 
 use caps::{CapSet, Capability};
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid};
-use rustix::fs::{Dir, Mode, OFlags};
 
 use super::sandbox::{self, Confined, Confinement};
 use crate::error::{Error, Result};
 use crate::sys::root::User;
 
-/// Turns this process into one of `user` that has no capability and can't get any, verifies that, and
-/// confines it.
-///
-/// The C library's functions are used, since those of the kernel change the calling thread alone;
-/// the rest is per thread everywhere, so there must be one thread only.
+/// Becomes `user` without any capability and without a way to get one, verifies that, and confines this
+/// process. It must have a single thread: capabilities and confinement belong to a thread.
 ///
 /// # Errors
 /// The step that failed. The process must then do nothing but end.
 pub fn to(user: User, confinement: &Confinement) -> Result<Confined> {
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
-    step("counting threads", one_thread())?;
     step("emptying the bounding set", empty_bounding_set())?;
     step("emptying the ambient set", caps::clear(None, CapSet::Ambient).map_err(io::Error::other))?;
     step("setgroups", nix::unistd::setgroups(&[gid]).map_err(io::Error::from))?;
@@ -35,7 +30,7 @@ pub fn to(user: User, confinement: &Confinement) -> Result<Confined> {
     sandbox::enter(confinement)
 }
 
-/// Keeps this process from getting privileges by what it executes; that lets it confine itself.
+/// Sets `no_new_privs`: what this process executes gains no privileges. Confinement requires it.
 ///
 /// # Errors
 /// When the kernel refuses.
@@ -47,23 +42,8 @@ fn step(step: &'static str, result: io::Result<()>) -> Result<()> {
     result.map_err(|source| Error::Privileges { step, source })
 }
 
-fn one_thread() -> io::Result<()> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let entries = match rustix::fs::open("/proc/self/task", flags, Mode::empty()) {
-        Ok(directory) => Dir::new(directory)?,
-        // A chroot without /proc. Nothing here ever starts a thread; this only guards against a change.
-        Err(rustix::io::Errno::NOENT) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    let mut threads = 0;
-    for entry in entries {
-        threads += usize::from(!entry?.file_name().to_bytes().starts_with(b"."));
-    }
-    if threads == 1 { Ok(()) } else { Err(io::Error::other(format!("there are {threads}"))) }
-}
-
-/// With no_new_privs the bounding set can't matter any more, so it stays where we lack the right to
-/// change it (CAP_SETPCAP, in some containers).
+/// Empties the bounding set, where this process may (some containers lack CAP_SETPCAP). With
+/// `no_new_privs` it has no effect any more.
 fn empty_bounding_set() -> io::Result<()> {
     if !caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP).map_err(io::Error::other)? {
         return Ok(());
@@ -78,35 +58,35 @@ fn empty_bounding_set() -> io::Result<()> {
 }
 
 fn verify(uid: Uid, gid: Gid) -> io::Result<()> {
-    let wrong = |what: &str| Err(io::Error::other(format!("{what} is not as requested")));
+    let wrong = |what: &str| Err(io::Error::other(what.to_owned()));
     let ids = nix::unistd::getresuid()?;
     if [ids.real, ids.effective, ids.saved] != [uid; 3] {
-        return wrong("the user");
+        return wrong("the user is not as requested");
     }
     let ids = nix::unistd::getresgid()?;
     if [ids.real, ids.effective, ids.saved] != [gid; 3] {
-        return wrong("the group");
+        return wrong("the group is not as requested");
     }
     if nix::unistd::getgroups()? != [gid] {
-        return wrong("the list of groups");
+        return wrong("the list of groups is not as requested");
     }
     for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable, CapSet::Ambient] {
         if !caps::read(None, set).map_err(io::Error::other)?.is_empty() {
-            return wrong("a capability set");
+            return wrong("a capability set is not empty");
         }
     }
     if !nix::sys::prctl::get_no_new_privs()? {
-        return wrong("no_new_privs");
+        return wrong("no_new_privs is not set");
     }
     let root = Uid::from_raw(0);
     if uid != root
         && (nix::unistd::setresuid(root, root, root) != Err(Errno::EPERM)
             || nix::unistd::setuid(root) != Err(Errno::EPERM))
     {
-        return wrong("the user, which could become root again,");
+        return wrong("setuid(0) succeeded after dropping privileges");
     }
     if nix::unistd::setgroups(&[Gid::from_raw(0)]) != Err(Errno::EPERM) {
-        return wrong("the list of groups, which could be changed,");
+        return wrong("setgroups() succeeded after dropping privileges");
     }
     Ok(())
 }

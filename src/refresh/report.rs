@@ -1,13 +1,20 @@
 //! What a refresh did to one site directory.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::outcome::Outcome;
 use crate::encoding::printable;
 use crate::error::Error;
+use crate::site::SiteDir;
 use crate::sys::message::error;
+
+/// The most diagnostics that are logged for one site directory: the authors of distributions can cause any
+/// number.
+const MAX_DIAGNOSTICS: usize = 10;
 
 /// What was done about one site directory. Serialized, this is a line of `--json`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -32,29 +39,59 @@ pub struct SiteReport {
     pub sealed: bool,
     /// How long it took.
     pub seconds: f64,
-    /// How much of that the clock of the file system was waited for, so that no later change can leave
-    /// the same stamps.
+    /// How much of that was waiting for the clock of the file system, so that no later change can leave the
+    /// same stamps.
     #[serde(default)]
     pub waited: f64,
     /// Why it could not be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// The old index is still there, and readers may believe it although nobody knows whether it is right.
+    /// The old index is still there although it may be wrong, so the caller must make it stale.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub unrevoked: bool,
+    pub must_invalidate: bool,
 }
 
 impl SiteReport {
-    /// Of a site directory that nothing could be done about: an index that is there may be wrong.
+    /// The report of a failure before anything was done. An index that is there may be wrong.
     #[must_use]
     pub fn failed(site: &Path, why: &Error) -> Self {
         error(why);
         Self {
             site: site.to_string_lossy().into_owned(),
             error: Some(why.to_string()),
-            unrevoked: true,
+            must_invalidate: true,
             ..Self::default()
         }
+    }
+
+    /// Adds what one comparison with the disk has found to what earlier ones have.
+    pub(super) fn add(&mut self, outcome: &Outcome<'_>) {
+        let changes = &outcome.changes;
+        for (names, found) in [
+            (&mut self.added, &changes.added),
+            (&mut self.updated, &changes.updated),
+            (&mut self.removed, &changes.removed),
+            (&mut self.read, &changes.read),
+        ] {
+            names.extend(found.iter().map(|name| String::from_utf8_lossy(name).into_owned()));
+            names.sort();
+            names.dedup();
+        }
+        self.waited += outcome.waited.as_secs_f64();
+        self.carried = outcome.index.distributions.len().saturating_sub(self.read.len());
+        self.settled = outcome.index.is_settled();
+        self.sealed = outcome.index.seal.is_some();
+    }
+}
+
+/// Logs the diagnostics of the distributions that were read.
+pub(super) fn log_diagnostics(site: &SiteDir, diagnostics: &BTreeSet<String>) {
+    let path = site.path().display();
+    for diagnostic in diagnostics.iter().take(MAX_DIAGNOSTICS) {
+        log::warn!("{path}/{diagnostic}");
+    }
+    if let Some(more @ 1..) = diagnostics.len().checked_sub(MAX_DIAGNOSTICS) {
+        log::warn!("{path}: {more} more diagnostics; hint: epcache list --site {path}");
     }
 }
 

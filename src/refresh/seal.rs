@@ -1,13 +1,14 @@
-//! Sealing: what proves an index right in a copy of its tree, such as an image unpacked elsewhere.
+//! Sealing: what proves an index right in a copy of its tree, such as an unpacked image.
 //!
-//! Of the stamps in an index only mtimes survive that, and those in whole seconds. So a sealed index
-//! names further things that a reader compares: the time that its own file was given, which shows
-//! whether times came along at all; all names in the site directory; and for a system-wide index the
-//! databases of the package managers, since those replace files without the site directory moving.
-//! `docs/freshness.md` has the reasons. What is here decides whether an index may be sealed, and gives
-//! the same proof as a reader.
+//! In a copy only mtimes survive, in whole seconds. So a sealed index records more that a reader compares:
+//! the time given to its own file, which shows whether times survived at all; all names in the site
+//! directory; and for a managed location the databases of the package managers ([`Witness`]), because
+//! those replace files without changing the site directory's stamp. `docs/reference/freshness.md` has the reasons.
+//!
+//! [`seal`] decides whether an index may be sealed, and [`prove`] gives the same proof as a reader.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -15,189 +16,183 @@ use std::time::Duration;
 
 use rustix::fs::{FileType, Stat};
 
-use crate::freshness::Stamp;
 use crate::freshness::clock::{SETTLE_AFTER, now};
+use crate::freshness::{SECOND, Stamp};
 use crate::index::{Index, Seal, Witness};
-use crate::store::location::Place;
+use crate::package_manager;
+use crate::store::location::Location;
 use crate::sys::root::System;
 
-const SECOND: i64 = 1_000_000_000;
-/// A time that the kernel gave a file is at most so far from that of the inode: dpkg writes its
-/// database, syncs and renames it. What is further away was set by a program, as a rule by one that
-/// unpacks archives, and such times can be made up: the same for everything.
-const NATURAL: i64 = 2 * SECOND;
+/// How much older than its ctime an mtime from the kernel can be: dpkg writes its database, syncs and
+/// renames it. An older mtime was set by a program, mostly one that unpacks archives, and such times can be
+/// the same for everything.
+const MAX_MTIME_LAG: i64 = 2 * SECOND;
 
-/// The databases of package managers. Each transaction moves at least one of those of its manager.
-const DATABASES: [&str; 11] = [
-    "/var/lib/dpkg/status",
-    "/var/lib/rpm/rpmdb.sqlite",
-    "/var/lib/rpm/Packages.db",
-    "/var/lib/rpm/Packages",
-    "/usr/lib/sysimage/rpm/rpmdb.sqlite",
-    "/usr/lib/sysimage/rpm/Packages.db",
-    "/usr/lib/sysimage/rpm/Packages",
-    "/usr/share/rpm/rpmdb.sqlite",
-    "/lib/apk/db/installed",
-    "/usr/lib/apk/db/installed",
-    "/var/lib/pacman/local",
-];
-
-/// Why an index can't be sealed, or does not give the proof of a sealed one.
+/// Why an index can't be sealed, or is not proven by its seal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
-    /// Of a directory that is somebody else's.
-    Foreign,
-    /// Something changed in the last seconds, or will have by its clock.
-    Young,
-    /// A time may be the same for whatever is packed with it.
-    MadeUp,
-    /// The directory is the system's, and no package manager is known.
+pub enum SealError {
+    /// The location does not allow it.
+    NotTracked,
+    /// Something changed in the last seconds, or has a time in the future.
+    TooYoung,
+    /// An mtime was set by a program.
+    MtimeSet,
+    /// The location is managed, and no package manager's database was found.
     NoDatabase,
     /// The index file does not have the time that it was given.
-    Times,
-    /// Another time, or other names in it.
-    Directory,
-    /// A package manager has been at work.
-    Packages,
+    OtherTimes,
+    /// The directory has another time, or other names in it.
+    DirectoryChanged,
+    /// A package manager's database has changed.
+    PackagesChanged,
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for SealError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Foreign => "nobody would be told of changes to a directory that is somebody else's",
-            Self::Young => "it keeps changing, or has times in the future",
-            Self::MadeUp => "a program has set its time or that of the package database, so that a later change may get the same",
-            Self::NoDatabase => "there is no package database that would tell of later changes",
-            Self::Times => "files have been given other times since it was sealed",
-            Self::Directory => "the directory has changed since it was sealed",
-            Self::Packages => "packages have changed since it was sealed",
+            Self::NotTracked => "the directory belongs to another user, whose changes are not tracked",
+            Self::TooYoung => "it keeps changing, or has times in the future",
+            Self::MtimeSet => {
+                "the mtime of the directory or package database was set explicitly and may recur"
+            }
+            Self::NoDatabase => "there is no package database that would show later changes",
+            Self::OtherTimes => "files have been given other times since it was sealed",
+            Self::DirectoryChanged => "the directory has changed since it was sealed",
+            Self::PackagesChanged => "packages have changed since it was sealed",
         })
     }
 }
 
-/// Whether the kernel gave the time, by its clock, when it changed the file.
+/// Whether the kernel set the mtime when something changed, and no program did afterwards.
 #[must_use]
-pub fn is_natural(stamp: Stamp) -> bool {
-    (0..=NATURAL).contains(&stamp.ctime.saturating_sub(stamp.mtime)) && is_a_time(stamp.mtime / SECOND)
+pub(super) fn is_kernel_mtime(stamp: Stamp) -> bool {
+    (0..=MAX_MTIME_LAG).contains(&stamp.ctime.saturating_sub(stamp.mtime)) && is_time(stamp.mtime / SECOND)
 }
 
 /// How long to wait until nothing in `index` is so young that a later change may get its time.
 #[must_use]
-pub fn wait(index: &Index<'_>, place: Place, system: &System) -> Duration {
+pub(super) fn time_to_wait(index: &Index<'_>, location: &Location, system: &System) -> Duration {
     let young = index.distributions.iter().filter(|row| !row.settled).map(|row| row.stamps.newest_ctime());
-    let databases = databases(place, system).into_iter().filter_map(|(_, stat)| stat);
+    let databases = databases(location, system).into_iter().filter_map(|database| database.stat);
     let newest = young.chain(databases.map(|stat| Stamp::of(&stat).ctime)).fold(index.site.ctime, i64::max);
     let guard = i64::try_from(SETTLE_AFTER.as_nanos()).unwrap_or(i64::MAX);
     let left = newest.saturating_add(guard).saturating_sub(now());
     Duration::from_nanos(u64::try_from(left).unwrap_or(0))
 }
 
-/// The seal of `index`, if it can have one.
+/// The seal of `index`; `names` is the checksum of all names in the site directory.
 ///
 /// # Errors
-/// Why it can't.
-pub fn seal(index: &Index<'_>, names: u64, place: Place, system: &System) -> Result<Seal<'static>, Why> {
-    if place == Place::User {
-        return Err(Why::Foreign);
+/// When it can't have one.
+pub(super) fn seal(
+    index: &Index<'_>,
+    names: u64,
+    location: &Location,
+    system: &System,
+) -> Result<Seal<'static>, SealError> {
+    if !location.may_seal {
+        return Err(SealError::NotTracked);
     }
-    // A distribution that is still without metadata is left to the readers, like any other unsettled one.
-    let named = |row: &&crate::metadata::Distribution<'_>| row.stamps.metadata.is_some();
-    let unfinished = index.distributions.iter().filter(named).any(|row| !row.settled);
-    if !index.settled || unfinished || !wait(index, place, system).is_zero() {
-        return Err(Why::Young);
+    // A distribution that is still without metadata is left to the readers, like any unsettled one.
+    let unfinished = index.distributions.iter().any(|row| row.stamps.metadata.is_some() && !row.settled);
+    if !index.settled || unfinished || !time_to_wait(index, location, system).is_zero() {
+        return Err(SealError::TooYoung);
     }
-    if !is_natural(index.site) {
-        return Err(Why::MadeUp);
+    if !is_kernel_mtime(index.site) {
+        return Err(SealError::MtimeSet);
     }
-    let databases = databases(place, system);
-    if place == Place::System && databases.is_empty() {
-        return Err(Why::NoDatabase);
+    let databases = databases(location, system);
+    if location.managed && databases.is_empty() {
+        return Err(SealError::NoDatabase);
     }
-    // Logs beside a database count for what they hold alone.
-    let is_log = |path: &str| path.ends_with("-wal");
-    if databases
-        .iter()
-        .any(|(path, stat)| !is_log(path) && stat.as_ref().is_none_or(|stat| !is_natural(Stamp::of(stat))))
-    {
-        return Err(Why::MadeUp);
+    let is_kernel_s = |stat: &Stat| is_kernel_mtime(Stamp::of(stat));
+    // The time of a log proves nothing, only its size.
+    if databases.iter().any(|database| !database.is_log && !database.stat.as_ref().is_some_and(is_kernel_s)) {
+        return Err(SealError::MtimeSet);
     }
-    let witnesses = databases
-        .into_iter()
-        .map(|(path, stat)| Witness { path: Cow::Owned(path.into_bytes()), state: stat.as_ref().map(state) });
+    let witnesses = databases.into_iter().map(|database| Witness {
+        path: Cow::Borrowed(database.path.as_bytes()),
+        state: database.stat.as_ref().map(state),
+    });
     Ok(Seal { time: now() / SECOND, names, witnesses: witnesses.collect() })
 }
 
-/// The proof that a reader gives: `modified` is the time of the index file in seconds, `site` the stamp
-/// of the site directory and `names` the check of what is in it.
+/// Proves a sealed index as a reader does. `modified` is the mtime of the index file in seconds, `site` the
+/// stamp of the site directory, and `names` the checksum of all names in it.
 ///
 /// # Errors
-/// What is not as it was.
-pub fn prove(
+/// What has changed.
+pub(super) fn prove(
     index: &Index<'_>,
     seal: &Seal<'_>,
     modified: i64,
     site: Stamp,
     names: u64,
     system: &System,
-) -> Result<(), Why> {
-    // Otherwise it is not a copy, and the directory is as it was.
+) -> Result<(), SealError> {
+    // With the recorded stamp it is not a copy, and the directory is unchanged.
     if index.site != site {
         if !is_same(seal.time, modified) {
-            return Err(Why::Times);
+            return Err(SealError::OtherTimes);
         }
-        let (then, now) = (index.site.mtime.div_euclid(SECOND), site.mtime.div_euclid(SECOND));
-        if !is_same(then, now) || seal.names != names {
-            return Err(Why::Directory);
+        if !is_same(index.site.mtime_seconds(), site.mtime_seconds()) || seal.names != names {
+            return Err(SealError::DirectoryChanged);
         }
     }
-    let moved = seal.witnesses.iter().any(|witness| {
-        let path = Path::new(std::ffi::OsStr::from_bytes(&witness.path));
-        match (witness.state, look(path, system).as_ref().map(state)) {
+    let has_changed = |witness: &Witness<'_>| {
+        let path = Path::new(OsStr::from_bytes(&witness.path));
+        match (witness.state, stat(path, system).as_ref().map(state)) {
             (None, None) => false,
             (Some((time, size)), Some((time_now, size_now))) => !is_same(time, time_now) || size != size_now,
             _ => true,
         }
-    });
-    if moved { Err(Why::Packages) } else { Ok(()) }
+    };
+    if seal.witnesses.iter().any(has_changed) { Err(SealError::PackagesChanged) } else { Ok(()) }
 }
 
-/// Whether one time may be the other, truncated or rounded to a second.
+/// Whether both can be the same time, truncated or rounded to a second.
 fn is_same(recorded: i64, found: i64) -> bool {
-    is_a_time(recorded) && is_a_time(found) && recorded.abs_diff(found) <= 1
+    is_time(recorded) && is_time(found) && recorded.abs_diff(found) <= 1
 }
 
-/// 0 is what OSTree gives all files, 1 what Nix does.
-fn is_a_time(seconds: i64) -> bool {
+/// Whether these seconds are a time: OSTree gives all files 0, and Nix 1.
+fn is_time(seconds: i64) -> bool {
     seconds > 1
 }
 
+/// What a witness records of a file: mtime in seconds and, if it is a regular file, size.
 fn state(stat: &Stat) -> (i64, u64) {
     let stamp = Stamp::of(stat);
     let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-    (stamp.mtime.div_euclid(SECOND).max(0), if is_file { stamp.size } else { 0 })
+    (stamp.mtime_seconds().max(0), if is_file { stamp.size } else { 0 })
 }
 
-/// The databases that are there, and the logs that belong to them, there or not.
-fn databases(place: Place, system: &System) -> Vec<(String, Option<Stat>)> {
+/// A package manager's database as it is now, or the log of one.
+struct Database {
+    path: &'static str,
+    /// `None` for a log that is not there.
+    stat: Option<Stat>,
+    is_log: bool,
+}
+
+/// The databases in the system, and their logs, there or not, sorted by path. None where the location is
+/// not managed.
+fn databases(location: &Location, system: &System) -> Vec<Database> {
     let mut found = Vec::new();
-    if place != Place::System {
+    if !location.managed {
         return found;
     }
-    for path in DATABASES {
-        if let Some(stat) = look(Path::new(path), system) {
-            found.push((path.to_owned(), Some(stat)));
-            if path.ends_with(".sqlite") {
-                let log = format!("{path}-wal");
-                let stat = look(Path::new(&log), system);
-                found.push((log, stat));
-            }
+    for package_manager::Database { path, log } in package_manager::databases() {
+        let Some(seen) = stat(Path::new(path), system) else { continue };
+        found.push(Database { path, stat: Some(seen), is_log: false });
+        if let Some(log) = log {
+            found.push(Database { path: log, stat: stat(Path::new(log), system), is_log: true });
         }
     }
-    found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    found.sort_unstable_by_key(|database| database.path);
     found
 }
 
-fn look(path: &Path, system: &System) -> Option<Stat> {
-    let seen = system.own_file(path).ok()??;
-    rustix::fs::stat(seen).ok()
+fn stat(path: &Path, system: &System) -> Option<Stat> {
+    rustix::fs::stat(system.own_file(path).ok()??).ok()
 }

@@ -1,4 +1,4 @@
-//! Which site directories are meant.
+//! Finding site directories: of the system, an environment, a user or an interpreter.
 
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use super::pattern;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::index::MAX_INDEX;
 use crate::privilege::sandbox::{Confinement, Needs};
 use crate::privilege::{RunAs, child};
 use crate::sys::root::{System, User};
@@ -15,9 +16,9 @@ use crate::sys::root::{System, User};
 /// The system-wide site directories.
 #[derive(Debug, Default)]
 pub struct SystemWide {
-    /// Those that exist, as canonical paths.
+    /// Canonical paths.
     pub found: Vec<PathBuf>,
-    /// Why there may be more.
+    /// What could not be examined, so that there may be more.
     pub errors: Vec<Error>,
 }
 
@@ -30,7 +31,7 @@ pub fn system_wide(config: &Config, system: &System) -> SystemWide {
         for path in pattern::directories(system.root(), pattern, &mut errors) {
             match system.canonical(&system.within(&path)) {
                 Ok(path) => found.push(path),
-                // It has just gone, or a link leads out of the tree.
+                // It has just been removed, or a link leads out of the tree.
                 Err(Error::Site { .. }) => {}
                 Err(error) => errors.push(error),
             }
@@ -42,7 +43,7 @@ pub fn system_wide(config: &Config, system: &System) -> SystemWide {
 /// The site directories of the virtual environment at `path`.
 ///
 /// # Errors
-/// When there is no environment, or nothing in it to index.
+/// When there is no environment, or no site directory in it.
 pub fn in_environment(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Err(Error::site(path, if path.exists() { "is not a directory" } else { "does not exist" }));
@@ -64,7 +65,7 @@ pub fn active() -> Option<PathBuf> {
     active.map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
-/// The caller's own site directories, where `pip install --user` puts things.
+/// The site directories of the calling user, where `pip install --user` installs.
 #[must_use]
 pub fn of_user() -> Vec<PathBuf> {
     let base = std::env::var_os("PYTHONUSERBASE")
@@ -75,29 +76,32 @@ pub fn of_user() -> Vec<PathBuf> {
 
 /// The site directories that the interpreter `program` has on its path.
 ///
-/// It is run isolated, with an empty environment, and never as root: as the owner of the program
-/// (of the link, in a virtual environment), or else as the cache user or nobody. Where those may not
-/// run it, since it lies in somebody's private directory, its place tells where the packages are.
+/// The program is run isolated, with an empty environment, and never as root: as its owner (the owner of the
+/// link, in a virtual environment), as the cache user, or as nobody. These may not be able to run it, where
+/// it lies in a private directory. Then the site directories are derived from its path.
 ///
 /// # Errors
-/// When it does not exist, or neither it nor its place says anything.
+/// When it does not exist, or both ways fail.
 pub fn of_interpreter(program: &Path, config: &Config, system: &System) -> Result<Vec<PathBuf>> {
     let failed = |why: String| Error::Interpreter { path: program.to_owned(), why };
     let program = on_path(program).ok_or_else(|| failed("no such program".to_owned()))?;
-    let confinement =
-        Confinement { needs: Needs { program: true, ..Needs::default() }, required: config.require_sandbox };
+    let confinement = Confinement {
+        needs: Needs { program: true, ..Needs::default() },
+        required: config.require_sandbox,
+        largest_file: MAX_INDEX,
+    };
     let answer = child::run(unprivileged(&program, system)?, &confinement, || ask(&program))?;
     answer.or_else(|why| {
         let found = below_program(&program);
         if found.is_empty() {
-            Err(failed(format!("does not tell its site directories: {why}")))
+            Err(failed(format!("did not report its site directories: {why}")))
         } else {
             Ok(found)
         }
     })
 }
 
-/// As whom an interpreter is run.
+/// The user who runs an interpreter.
 fn unprivileged(program: &Path, system: &System) -> Result<RunAs> {
     if !nix::unistd::geteuid().is_root() {
         return Ok(RunAs::Caller);
@@ -109,7 +113,7 @@ fn unprivileged(program: &Path, system: &System) -> Result<RunAs> {
     }))
 }
 
-/// Runs an interpreter and takes its answer.
+/// Runs an interpreter and returns the paths that it prints.
 fn ask(program: &Path) -> std::result::Result<Vec<PathBuf>, String> {
     const SCRIPT: &str = "import os, site, sys
 paths = dict.fromkeys(site.getsitepackages())
@@ -123,15 +127,15 @@ sys.stdout.write('\\0'.join(p for p in paths if os.path.isdir(p)))";
         .output()
         .map_err(|error| error.to_string())?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("{}: {}", output.status, said.lines().last().unwrap_or("no message")));
+        let message = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{}: {}", output.status, message.lines().last().unwrap_or("no message")));
     }
     let answer = String::from_utf8(output.stdout).map_err(|_| "its answer is not UTF-8".to_owned())?;
     Ok(answer.split('\0').filter(|path| !path.is_empty()).map(PathBuf::from).collect())
 }
 
-/// The site directories of the installation that `program` lies in: by its own place, as for a
-/// virtual environment, otherwise by that of the program that it is a link to.
+/// The site directories of the installation that `program` lies in: first by its own path, which is right for
+/// a virtual environment, then by the path that it is a link to.
 fn below_program(program: &Path) -> Vec<PathBuf> {
     let resolved = std::fs::canonicalize(program).ok();
     let prefixes =
@@ -139,8 +143,8 @@ fn below_program(program: &Path) -> Vec<PathBuf> {
     prefixes.map(below).find(|found| !found.is_empty()).unwrap_or_default()
 }
 
-/// A program as the shell would find it, as an absolute path whose last link is not followed: a
-/// virtual environment is known by where its `python` lies.
+/// The absolute path of a program as the shell would find it. A link as the last part is not followed, since
+/// the path of `python` determines the virtual environment.
 fn on_path(program: &Path) -> Option<PathBuf> {
     let candidates = if program.components().count() > 1 || program.is_absolute() {
         vec![std::path::absolute(program).ok()?]

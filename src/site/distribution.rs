@@ -1,25 +1,25 @@
 //! Reading one distribution from the disk.
 //!
-//! What can't be repeated in an index, because of what it says or because it is not ours to read (see
-//! [`super::text`]), makes the distribution opaque, and the reader sees with its own rights what
-//! `importlib.metadata` makes of it.
+//! Some of it can't be repeated in an index: because of its content, because this process may not read it,
+//! or because it is no regular file (see [`super::text`]). Then the distribution is opaque there: the reader
+//! goes to the disk with its own rights, and does what `importlib.metadata` does.
 
 use std::borrow::Cow;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
 
 use super::presence::Within;
-use super::text::{
-    Content, Links, Text, lstat, may_pass, open_beneath, read_text, read_text_beneath, text_of, unreadable,
-};
+use super::retries::Retries;
+use super::text::{Content, Text, is_transient, lstat, read_text, read_text_beneath, reason, stat, text_of};
+use super::{Listing, SiteDir};
 use crate::freshness::Stamp;
 use crate::metadata::file_list::{FileList, infer};
 use crate::metadata::headers::{self, Header};
 use crate::metadata::{Distribution, EntryPoint, Identity, Stamps, TopLevel, entry_points, name, top_level};
-use crate::site::Listing;
+use crate::sys::fs::{Links, Unreadable, open_dir, open_file_beneath};
 
 /// The largest METADATA or PKG-INFO that is read: long descriptions reach some 100 KiB.
 pub const MAX_METADATA: u64 = 8 << 20;
@@ -30,48 +30,39 @@ pub const MAX_TOP_LEVEL: u64 = 1 << 20;
 /// The largest list of files that is read: real ones reach some MiB.
 pub const MAX_FILES: u64 = 16 << 20;
 
-/// How often a distribution that changes while it is read is read again.
-const ATTEMPTS: usize = 3;
-
-/// What came of reading a distribution.
+/// The result of reading a distribution.
 #[derive(Debug)]
 pub struct Reading {
-    /// The distribution.
     pub distribution: Distribution<'static>,
     /// Why parts of it are opaque: file name and reason, for a message.
     pub diagnostics: Vec<String>,
 }
 
-/// Reads the distribution `file_name` of the site directory `site`; `None` when it is gone. What
-/// `lstat` said of it just now may be given as `seen`, and is not asked for again then. The importable
-/// names are left to the reader.
+/// Reads the distribution `file_name` of `site`; `None` when it is gone. The importable names are left to
+/// the reader.
 ///
-/// The recorded stamps are always those from before the reading, so whatever changes later makes
-/// them wrong. A distribution that does not keep still is recorded as unsettled.
+/// The recorded stamps are always those from before the reading, so a later change makes them wrong. A
+/// distribution that still changes when the retries are used up is recorded as unsettled.
 ///
 /// # Errors
-/// Only what says nothing about the distribution itself, such as a lack of memory or descriptors.
-pub fn read(
-    site: BorrowedFd<'_>,
-    file_name: &[u8],
-    seen: Option<Stat>,
-    links: Links,
-) -> io::Result<Option<Reading>> {
-    read_parts(site, file_name, seen, links, None)
+/// Only what is not about the distribution itself, such as a lack of memory or descriptors.
+pub fn read(site: &SiteDir, file_name: &[u8], links: Links) -> io::Result<Option<Reading>> {
+    read_parts(site.as_fd(), file_name, None, links, None, &Retries::default())
 }
 
 /// The same with the importable names, which depend on what else is in the site directory. Links are
-/// refused.
+/// refused. `seen` is what [`lstat_listed`] said of it just now, if it did.
 ///
 /// # Errors
 /// The same.
 pub fn read_whole(
-    site: BorrowedFd<'_>,
+    site: &SiteDir,
     file_name: &[u8],
     seen: Option<Stat>,
     listing: &Listing,
+    retries: &Retries,
 ) -> io::Result<Option<Reading>> {
-    read_parts(site, file_name, seen, Links::Refuse, Some(listing))
+    read_parts(site.as_fd(), file_name, seen, Links::Refuse, Some(listing), retries)
 }
 
 fn read_parts(
@@ -80,35 +71,59 @@ fn read_parts(
     mut seen: Option<Stat>,
     links: Links,
     listing: Option<&Listing>,
+    retries: &Retries,
 ) -> io::Result<Option<Reading>> {
-    let mut attempts = 0;
+    let mut denied_before = false;
     loop {
         let before = match seen.take() {
             Some(stat) => stat,
-            None => match links.stat_listed(site, file_name)? {
+            None => match stat_listed(site, file_name, links)? {
                 Some(stat) => stat,
                 None => return Ok(None),
             },
         };
         let mut parts = Parts::new(links, listing, Stamp::of(&before));
         parts.read(site, file_name, &before)?;
-        let Some(after) = links.stat_listed(site, file_name)? else { return Ok(None) };
-        attempts += 1;
-        let moved = parts.moved || Stamp::of(&before) != Stamp::of(&after);
-        if !(moved || parts.denied) || attempts == ATTEMPTS {
-            return Ok(Some(parts.into_reading(file_name, !moved)));
+        let Some(after) = stat_listed(site, file_name, links)? else { return Ok(None) };
+        let changed = parts.changed || Stamp::of(&before) != Stamp::of(&after);
+        // Once, whatever is left of the budget: there can be many that we may not read.
+        let denied_at_first = parts.denied && !denied_before;
+        if !(changed && retries.take() || denied_at_first) {
+            return Ok(Some(parts.into_reading(file_name, !changed)));
         }
+        denied_before |= parts.denied;
     }
 }
 
-/// The stamps as they are now of a distribution that shows its `known` one itself, without reading it.
+/// `lstat` of a distribution that was found in the listing of `site`; `None` when it is gone.
+///
+/// # Errors
+/// When the kernel can't answer. That includes a site directory that may be listed, but not searched: what
+/// is in it exists all the same.
+pub fn lstat_listed(site: &SiteDir, file_name: &[u8]) -> io::Result<Option<Stat>> {
+    stat_listed(site.as_fd(), file_name, Links::Refuse)
+}
+
+fn stat_listed(site: BorrowedFd<'_>, file_name: &[u8], links: Links) -> io::Result<Option<Stat>> {
+    if links == Links::Follow {
+        return stat(site, file_name, links);
+    }
+    match rustix::fs::statat(site, file_name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The present stamps of a distribution whose own stamp is the `known` one, without reading it.
 ///
 /// # Errors
 /// When the kernel can't answer.
-pub fn stamps_now(site: BorrowedFd<'_>, known: &Distribution<'_>) -> io::Result<Stamps> {
+pub fn stamps_now(site: &SiteDir, known: &Distribution<'_>) -> io::Result<Stamps> {
+    let site = site.as_fd();
     let mut stamps = stamps(site, &known.file_name, known.stamps.itself)?;
-    // A list that was not there would have moved the directory's own stamp, and one that was not
-    // asked for matters only when there is another `top_level.txt`.
+    // A list that appears changes the directory's own stamp, and one that was not needed matters only
+    // after a change of `top_level.txt`. So it is compared only where it was recorded.
     if known.stamps.files.is_some() {
         for list in FileList::ALL {
             stamps.files = stamp(site, &known.file_name, list.file_name())?;
@@ -120,7 +135,7 @@ pub fn stamps_now(site: BorrowedFd<'_>, known: &Distribution<'_>) -> io::Result<
     Ok(stamps)
 }
 
-/// The stamps of a distribution but for that of its list of files.
+/// The stamps of a distribution without that of its list of files.
 fn stamps(site: BorrowedFd<'_>, file_name: &[u8], itself: Stamp) -> io::Result<Stamps> {
     Ok(Stamps {
         itself,
@@ -144,10 +159,10 @@ const METADATA: &str = "METADATA";
 const ENTRY_POINTS: &str = "entry_points.txt";
 const TOP_LEVEL: &str = "top_level.txt";
 
-/// What has been gathered of a distribution so far.
+/// What has been read of a distribution so far.
 struct Parts<'l> {
     links: Links,
-    /// What is in the site directory; `None`: the importable names are of no interest.
+    /// What is in the site directory; `None` where the importable names are not wanted.
     listing: Option<&'l Listing>,
     identity: Option<Identity<'static>>,
     entry_points: Option<Vec<EntryPoint<'static>>>,
@@ -155,12 +170,12 @@ struct Parts<'l> {
     top_level: TopLevel<'static>,
     stamps: Stamps,
     diagnostics: Vec<String>,
-    moved: bool,
+    changed: bool,
     denied: bool,
 }
 
 impl<'l> Parts<'l> {
-    /// Nothing found, nothing hidden.
+    /// A distribution without any file.
     fn new(links: Links, listing: Option<&'l Listing>, itself: Stamp) -> Self {
         Self {
             links,
@@ -171,7 +186,7 @@ impl<'l> Parts<'l> {
             top_level: if listing.is_some() { TopLevel::NONE } else { TopLevel::OPAQUE },
             stamps: Stamps { itself, metadata: None, entry_points: None, top_level: None, files: None },
             diagnostics: Vec::new(),
-            moved: false,
+            changed: false,
             denied: false,
         }
     }
@@ -179,18 +194,15 @@ impl<'l> Parts<'l> {
     fn read(&mut self, site: BorrowedFd<'_>, file_name: &[u8], stat: &Stat) -> io::Result<()> {
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory if self.links == Links::Refuse && self.read_usual(site, file_name)? => {}
-            FileType::Directory => {
-                let flags = self.links.open_flags() | OFlags::DIRECTORY;
-                match rustix::fs::openat(site, file_name, flags, Mode::empty()) {
-                    Ok(directory) => self.read_directory(site, directory.as_fd(), file_name)?,
-                    Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => self.moved = true,
-                    Err(error) => {
-                        self.moved |= may_pass(error);
-                        self.denied |= error == Errno::ACCESS;
-                        self.hide_all(&unreadable(error)?);
-                    }
+            FileType::Directory => match open_dir(site, file_name, self.links) {
+                Ok(directory) => self.read_directory(site, directory.as_fd(), file_name)?,
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => self.changed = true,
+                Err(error) => {
+                    self.changed |= is_transient(error.into());
+                    self.denied |= error == Errno::ACCESS;
+                    self.hide_all(&reason(error.into())?);
                 }
-            }
+            },
             FileType::RegularFile => {
                 let text = read_text(site, file_name, MAX_METADATA, self.links)?;
                 self.take_identity(None, text);
@@ -205,18 +217,19 @@ impl<'l> Parts<'l> {
         Ok(())
     }
 
-    /// Reads a directory that is as it should be without opening the directory itself; says whether
-    /// it was one. Otherwise nothing has happened.
+    /// Reads a directory with the usual files and without links, by paths from the site directory: that
+    /// saves opening the directory itself. Does nothing and returns false for any other.
     fn read_usual(&mut self, site: BorrowedFd<'_>, file_name: &[u8]) -> io::Result<bool> {
         let name = name::metadata_file(file_name);
-        // What comes first for importlib.metadata must not be there.
-        if name != METADATA && !matches!(open_beneath(site, &path(file_name, METADATA)), Err(Errno::NOENT)) {
+        let open = |name| open_file_beneath(site, path(file_name, name));
+        // importlib.metadata would ask METADATA first, also in an `.egg-info`.
+        if name != METADATA && !matches!(open(METADATA), Err(Unreadable::Missing)) {
             return Ok(false);
         }
-        let Ok(metadata) = open_beneath(site, &path(file_name, name)) else { return Ok(false) };
-        let entry_points = match open_beneath(site, &path(file_name, ENTRY_POINTS)) {
+        let Ok(metadata) = open(name) else { return Ok(false) };
+        let entry_points = match open(ENTRY_POINTS) {
             Ok(file) => Some(file),
-            Err(Errno::NOENT) => None,
+            Err(Unreadable::Missing) => None,
             Err(_) => return Ok(false),
         };
         let text = text_of(&metadata, MAX_METADATA)?;
@@ -234,8 +247,8 @@ impl<'l> Parts<'l> {
         Ok(true)
     }
 
-    /// The files in the order in which `importlib.metadata` asks for them: METADATA, and PKG-INFO
-    /// where that is missing or empty.
+    /// Reads the files in the order of `importlib.metadata`: METADATA, and PKG-INFO where that is missing or
+    /// empty.
     fn read_directory(
         &mut self,
         site: BorrowedFd<'_>,
@@ -257,12 +270,12 @@ impl<'l> Parts<'l> {
         }
         match found {
             Some((name, text)) if name == expected => self.take_identity(Some(name), text),
-            // The stamp that the index records would not be that of the file with the answer.
+            // The index records the stamp of the expected file, not of this one.
             Some((name, _)) => self.hide_identity(Some(name), "an unusual place for metadata"),
             None => {}
         }
         if self.stamps.metadata.is_none() {
-            // Not looked at because the other one was there.
+            // Not read, since the other one was there.
             self.stamps.metadata = lstat(directory, expected.as_bytes())?.as_ref().map(Stamp::of);
         }
         let text = read_text(directory, ENTRY_POINTS.as_bytes(), MAX_ENTRY_POINTS, self.links)?;
@@ -273,7 +286,7 @@ impl<'l> Parts<'l> {
         })
     }
 
-    /// The importable names. `text` reads a file of the distribution.
+    /// Reads the importable names. `text` reads a file of the distribution.
     fn read_top_level(
         &mut self,
         site: BorrowedFd<'_>,
@@ -293,7 +306,7 @@ impl<'l> Parts<'l> {
             self.top_level = declared;
             return Ok(());
         }
-        for (place, list) in FileList::ALL.into_iter().enumerate() {
+        for (index, list) in FileList::ALL.into_iter().enumerate() {
             let files = text(list.file_name(), MAX_FILES)?;
             if files.stamp.is_none() && matches!(files.content, Content::Absent) {
                 continue;
@@ -302,9 +315,9 @@ impl<'l> Parts<'l> {
             self.stamps.files = files.stamp;
             self.top_level = match files.content {
                 Content::Text(text) => {
-                    // Which other list is asked then depends on the version of Python.
+                    // Which other list is used then depends on the version of Python.
                     let others = list != FileList::Record || text.is_empty();
-                    let mut others = FileList::ALL[place + 1..].iter().filter(|_| others);
+                    let mut others = FileList::ALL[index + 1..].iter().filter(|_| others);
                     let another = others.try_fold(false, |found, other| {
                         stamp(site, file_name, other.file_name()).map(|stamp| found || stamp.is_some())
                     })?;
@@ -357,7 +370,7 @@ impl<'l> Parts<'l> {
     }
 
     fn note_attempt(&mut self, text: &Text) {
-        self.moved |= text.moved;
+        self.changed |= text.changed;
         self.denied |= text.denied;
     }
 
@@ -384,13 +397,14 @@ impl<'l> Parts<'l> {
     fn into_reading(mut self, file_name: &[u8], settled: bool) -> Reading {
         let named = self.identity.as_ref().and_then(|identity| identity.name.as_deref());
         let key = name::key(file_name, named).map(Cow::Owned);
-        // Without a usable directory name, CPython needs the metadata to tell duplicates apart, and
-        // fails where that has no Name: leave this to the reader, too.
+        // Without a usable directory name, CPython recognises duplicates by the metadata, and raises where
+        // that has no Name. This is left to the reader.
         if key.is_none() && !name::has_stem(file_name) {
             self.entry_points = None;
         }
         let distribution = Distribution {
             file_name: Cow::Owned(file_name.to_vec()),
+            position: 0,
             key,
             identity: self.identity,
             configparser_differs: self.configparser_differs && self.entry_points.is_some(),

@@ -1,37 +1,36 @@
-//! The other directories on the path of the interpreter that a site directory belongs to: the
-//! standard library, in which there are no distributions.
+//! The directories on the path of an interpreter that hold no distributions: its standard library.
 //!
-//! Noting that spares readers a listing of each. Which directories they are follows from the place of
-//! the site directory alone; no program is asked. One too many does no harm, since what is noted of it
-//! is true.
+//! An index records them, which saves readers a listing of each. They are derived from the path of the site
+//! directory alone, and no program is run. One too many does no harm, since only what was seen there is
+//! recorded.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
-use std::io::Read as _;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, Dir, Mode, OFlags};
+use rustix::fs::Dir;
 
 use super::is_egg;
 use crate::freshness::Stamp;
 use crate::freshness::clock::Clock;
 use crate::index::EmptyDirectory;
 use crate::metadata::name;
+use crate::sys::fs::{CWD, Links, Unreadable, open_dir, read_regular};
 
-/// The most directories that are noted.
-const MOST: usize = 32;
-/// The largest directory that is looked through.
-const LARGEST: usize = 100_000;
-/// What says that a prefix is a virtual environment.
-pub const PYVENV_CFG: &str = "pyvenv.cfg";
-/// The largest `pyvenv.cfg` that is read.
+/// The most directories that are recorded: an interpreter has about three, and Debian's share one site
+/// directory among all versions.
+const MAX_DIRECTORIES: usize = 32;
+/// The largest directory that is listed: a standard library has some hundred entries.
+const MAX_ENTRIES: usize = 100_000;
+/// The file that makes a prefix a virtual environment.
+pub(crate) const PYVENV_CFG: &str = "pyvenv.cfg";
+/// The largest `pyvenv.cfg` that is read: real ones have some 300 bytes.
 const MAX_PYVENV_CFG: u64 = 64 << 10;
 
 /// The directories without distributions on the path of the interpreter of `site`, a canonical path.
-/// Those that show the stamp that `old` has of them are not listed again.
+/// Those with the stamp that `old` recorded are not listed again.
 #[must_use]
 pub fn find_empty_directories(site: &Path, old: &[EmptyDirectory<'_>]) -> Vec<EmptyDirectory<'static>> {
     let mut candidates = candidates(site);
@@ -39,11 +38,11 @@ pub fn find_empty_directories(site: &Path, old: &[EmptyDirectory<'_>]) -> Vec<Em
     candidates.dedup_by(|one, other| one.as_os_str() == other.as_os_str());
     let mut found = Vec::new();
     for path in candidates {
-        if found.len() == MOST {
+        if found.len() == MAX_DIRECTORIES {
             break;
         }
         let known = old.iter().find(|known| *known.path == *path.as_os_str().as_bytes());
-        if let Some(stamp) = stamp_of_one_without(&path, known.map(|known| known.stamp), site) {
+        if let Some(stamp) = stamp_if_empty(&path, known.map(|known| known.stamp), site) {
             found
                 .push(EmptyDirectory { path: Cow::Owned(path.into_os_string().into_encoded_bytes()), stamp });
         }
@@ -51,9 +50,9 @@ pub fn find_empty_directories(site: &Path, old: &[EmptyDirectory<'_>]) -> Vec<Em
     found
 }
 
-/// The stamp of a directory, if it is one without distributions and settled. That it can't be examined
-/// is no error: a reader will have to look itself.
-fn stamp_of_one_without(path: &Path, known: Option<Stamp>, site: &Path) -> Option<Stamp> {
+/// The stamp of a directory, if it holds no distributions and its stamp is not racy. A directory that can't
+/// be examined is no error: readers list it themselves.
+fn stamp_if_empty(path: &Path, known: Option<Stamp>, site: &Path) -> Option<Stamp> {
     if is_egg(path) {
         return None;
     }
@@ -64,13 +63,12 @@ fn stamp_of_one_without(path: &Path, known: Option<Stamp>, site: &Path) -> Optio
     if std::fs::canonicalize(path).ok()? == site {
         return None;
     }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory = rustix::fs::openat(CWD, path, flags, Mode::empty()).ok()?;
+    let directory = open_dir(CWD, path, Links::Follow).ok()?;
     if !Clock::of(directory.as_fd(), now.ctime).wait_past(now.ctime) {
         return None;
     }
     for (number, entry) in Dir::read_from(&directory).ok()?.enumerate() {
-        if number == LARGEST || name::is_distribution(entry.ok()?.file_name().to_bytes()) {
+        if number == MAX_ENTRIES || name::is_distribution(entry.ok()?.file_name().to_bytes()) {
             return None;
         }
     }
@@ -78,7 +76,7 @@ fn stamp_of_one_without(path: &Path, known: Option<Stamp>, site: &Path) -> Optio
     (same(rustix::fs::fstat(&directory)) && same(rustix::fs::stat(path))).then_some(now)
 }
 
-/// Where to look.
+/// The directories that an interpreter of `site` may have on its path.
 fn candidates(site: &Path) -> Vec<PathBuf> {
     // P/lib/python3.12/site-packages
     let above = |levels| site.ancestors().nth(levels);
@@ -128,27 +126,19 @@ fn with_extensions(library: PathBuf) -> [PathBuf; 2] {
 fn versions(lib: &Path) -> Vec<std::ffi::OsString> {
     let entries = std::fs::read_dir(lib).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name());
-    names.filter(|name| name.as_bytes().starts_with(b"python3.")).take(MOST).collect()
+    names.filter(|name| name.as_bytes().starts_with(b"python3.")).take(MAX_DIRECTORIES).collect()
 }
 
-/// The text of an environment's `pyvenv.cfg`, empty where it is none that we read; `None` where there
-/// is none at all.
+/// The text of an environment's `pyvenv.cfg`, empty where it can't be read; `None` where there is none.
 fn pyvenv_cfg(environment: &Path) -> Option<String> {
-    let path = environment.join(PYVENV_CFG);
-    path.symlink_metadata().ok()?;
-    // NONBLOCK: a FIFO must not make us wait.
-    let flags = libc::O_NONBLOCK | libc::O_NOFOLLOW;
-    let read = || {
-        let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(&path).ok()?;
-        let meta = file.metadata().ok().filter(|meta| meta.is_file() && meta.len() <= MAX_PYVENV_CFG)?;
-        let mut text = String::with_capacity(usize::try_from(meta.len()).ok()?);
-        file.take(MAX_PYVENV_CFG).read_to_string(&mut text).ok()?;
-        Some(text)
-    };
-    Some(read().unwrap_or_default())
+    match read_regular(CWD, environment.join(PYVENV_CFG), MAX_PYVENV_CFG) {
+        Ok((text, _)) => Some(String::from_utf8(text).unwrap_or_default()),
+        Err(Unreadable::Missing) => None,
+        Err(_) => Some(String::new()),
+    }
 }
 
-/// The prefix of the interpreter that an environment was made with, as its `pyvenv.cfg` spells it.
+/// The prefix of the interpreter that an environment was created with, as its `pyvenv.cfg` gives it.
 fn base(pyvenv_cfg: &str) -> Option<PathBuf> {
     let mut settings = pyvenv_cfg.lines().filter_map(|line| line.split_once('='));
     let (_, home) = settings.find(|(key, _)| key.trim().eq_ignore_ascii_case("home"))?;

@@ -1,37 +1,38 @@
-//! Whether nothing of a distribution is missing that its installer may still bring.
+//! Whether an installer has finished with a distribution.
 //!
-//! An installer creates `X.dist-info` first and fills it later, and nothing says when it is done. What
-//! pip, uv and those that use pypa/installer write when all other files are there is `INSTALLER` and
-//! `RECORD`. An `INSTALLER` that came with a package or a copy, which its times show, says nothing.
-
-use std::os::fd::BorrowedFd;
+//! An installer creates `X.dist-info` first and fills it later, and gives no sign when it has finished. But
+//! pip, uv and users of pypa/installer write `INSTALLER` and `RECORD` last. That proves nothing where
+//! `INSTALLER` came with a package or a copy, which its times show.
 
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
+use super::SiteDir;
 use super::distribution::path;
 use crate::freshness::Stamp;
 use crate::freshness::clock::SETTLE_AFTER;
 use crate::metadata::Distribution;
 
-/// Whether all is there. Package managers leave that open, but they say when they have finished.
+/// Whether the files that installers write last are there. Package managers write them in any order, but
+/// run a trigger when they have finished.
 #[must_use]
-pub fn is_complete(site: BorrowedFd<'_>, distribution: &Distribution<'_>) -> bool {
+pub fn is_complete(site: &SiteDir, distribution: &Distribution<'_>) -> bool {
     let named = distribution.identity.as_ref().is_none_or(|identity| identity.name.is_some());
     named && has_last_files(site, &distribution.file_name)
 }
 
-/// Whether its metadata has the times of a package or a copy, and not those of being written.
+/// Whether the metadata comes from a package or a copy, as its times show, and was not written in place.
 #[must_use]
 pub fn is_packaged(distribution: &Distribution<'_>) -> bool {
     !was_written_here(distribution.stamps.metadata.unwrap_or(distribution.stamps.itself))
 }
 
+/// An extracted or copied file has an older mtime: only its ctime is the present.
 fn was_written_here(stamp: Stamp) -> bool {
     u128::from(stamp.ctime.abs_diff(stamp.mtime)) < SETTLE_AFTER.as_nanos()
 }
 
-fn has_last_files(site: BorrowedFd<'_>, file_name: &[u8]) -> bool {
+fn has_last_files(site: &SiteDir, file_name: &[u8]) -> bool {
     let find = |name| rustix::fs::statat(site, path(file_name, name), AtFlags::SYMLINK_NOFOLLOW);
     let has_text = |name| find(name).is_ok_and(|stat| stat.st_size > 0);
     match find("INSTALLER") {

@@ -1,15 +1,20 @@
-//! Site directories: opening and listing one ([`SiteDir`]), finding them ([`discovery`], [`pattern`]), reading
-//! the distributions in it ([`distribution`], by means of [`text`] and [`presence`]), whether an installer has
-//! finished with one ([`install_state`]), and the other directories on an interpreter's path
-//! ([`empty_directories`]).
+//! Site directories on disk.
+//!
+//! * [`SiteDir`] is an open site directory, [`Listing`] what is in it.
+//! * [`discovery`] finds site directories, with [`pattern`] for those that the configuration names.
+//! * [`distribution`] reads one distribution, with [`text`] for its files and [`presence`] for the names that
+//!   can be imported.
+//! * [`install_state`] says whether an installer has finished with a distribution.
+//! * [`empty_directories`] finds the other directories on the path of an interpreter.
 
-pub mod discovery;
-pub mod distribution;
+pub(crate) mod discovery;
+pub(crate) mod distribution;
 pub mod empty_directories;
-pub mod install_state;
-pub mod pattern;
-pub mod presence;
-pub mod text;
+pub(crate) mod install_state;
+mod pattern;
+mod presence;
+pub mod retries;
+mod text;
 
 use std::cell::OnceCell;
 use std::ffi::OsStr;
@@ -19,17 +24,18 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Dir, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
+use rustix::fs::{Dir, FileType, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use rustix::io::Errno;
 
 use crate::encoding::checksum;
 use crate::error::{Error, Result};
 use crate::freshness::Stamp;
 use crate::metadata::name;
+use crate::sys::fs::{CWD, Links, open_dir};
 
 /// An open directory that may hold distributions.
 ///
-/// The path is canonical: absolute and free of links, so that it names the place of the index too.
+/// Its path is canonical: absolute and free of links. The location of the index follows from it.
 #[derive(Debug)]
 pub struct SiteDir {
     path: PathBuf,
@@ -40,8 +46,8 @@ impl SiteDir {
     /// Opens the site directory at a canonical path.
     ///
     /// # Errors
-    /// When it can't be opened, is no directory, or is an egg: what is in an egg is found by other
-    /// rules, for which there is no index.
+    /// When it can't be opened, is no directory, or is an egg: Python finds distributions in an egg by
+    /// other rules, for which there is no index.
     pub fn open(path: PathBuf) -> Result<Self> {
         if is_egg(&path) {
             return Err(Error::site(
@@ -49,8 +55,7 @@ impl SiteDir {
                 "an .egg has no index, since distributions are found in it by other rules",
             ));
         }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        match rustix::fs::open(&path, flags, Mode::empty()) {
+        match open_dir(CWD, &path, Links::Follow) {
             Ok(descriptor) => Ok(Self { path, descriptor }),
             Err(Errno::NOENT) => Err(Error::site(&path, "does not exist")),
             Err(Errno::NOTDIR) => Err(Error::site(&path, "is not a directory")),
@@ -60,23 +65,23 @@ impl SiteDir {
 
     /// The canonical path.
     #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The directory's stamp at this moment.
+    /// The present stamp of the directory.
     ///
     /// # Errors
     /// When the kernel can't answer.
-    pub fn stamp(&self) -> io::Result<Stamp> {
+    pub(crate) fn stamp(&self) -> io::Result<Stamp> {
         Ok(Stamp::of(&rustix::fs::fstat(&self.descriptor)?))
     }
 
     /// Gives the directory the present time, by the clock of its file system.
     ///
     /// # Errors
-    /// When it is somebody else's, or the file system is read-only.
-    pub fn touch(&self) -> io::Result<()> {
+    /// When it belongs to another user, or the file system is read-only.
+    pub(crate) fn touch(&self) -> io::Result<()> {
         let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
         let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
         let times = Timestamps { last_access: omit, last_modification: now };
@@ -87,7 +92,7 @@ impl SiteDir {
     ///
     /// # Errors
     /// When the kernel can't answer.
-    pub fn still_is(&self, stamp: Stamp) -> io::Result<bool> {
+    pub(crate) fn still_is(&self, stamp: Stamp) -> io::Result<bool> {
         match rustix::fs::stat(&self.path) {
             Ok(stat) => Ok(Stamp::of(&stat) == stamp),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
@@ -95,11 +100,11 @@ impl SiteDir {
         }
     }
 
-    /// What is in the directory.
+    /// Lists the directory.
     ///
     /// # Errors
     /// When the directory can't be read.
-    pub fn list(&self) -> io::Result<Listing> {
+    pub(crate) fn list(&self) -> io::Result<Listing> {
         let mut listing = Listing::default();
         for entry in Dir::read_from(&self.descriptor)? {
             let entry = entry?;
@@ -119,14 +124,14 @@ impl SiteDir {
 
 /// What is in a site directory.
 #[derive(Debug, Default)]
-pub struct Listing {
+pub(crate) struct Listing {
     /// The file names of all distributions, in the order in which `importlib.metadata` finds them.
     pub distributions: Vec<Box<[u8]>>,
-    /// The names of everything else, one behind the other.
+    /// The names of all other entries, one behind the other.
     names: Vec<u8>,
-    /// Where each lies in `names`, and what the directory says that it is.
+    /// The range of each in `names`, and its type as the directory gives it.
     others: Vec<(Range<usize>, FileType)>,
-    /// `others` by name. Made when it is first asked for, since mostly nobody does.
+    /// `others`, sorted by name. Filled at the first use, since most refreshes do not need it.
     sorted: OnceCell<Vec<(Range<usize>, FileType)>>,
 }
 
@@ -134,18 +139,18 @@ impl Listing {
     /// The checksum of all names, sorted by their bytes, with a NUL between two.
     #[must_use]
     pub fn checksum(&self) -> u64 {
-        let others = self.others.iter().map(|(place, _)| &self.names[place.clone()]);
+        let others = self.others.iter().map(|(range, _)| &self.names[range.clone()]);
         let mut names: Vec<&[u8]> = self.distributions.iter().map(AsRef::as_ref).chain(others).collect();
         names.retain(|name| *name != b"." && *name != b"..");
         names.sort_unstable();
         checksum(&names.join(&0))
     }
 
-    /// What an entry that is no distribution is, as far as the directory says; `None`: there is none
+    /// The type of an entry that is no distribution, as the directory gives it; `None` where there is none
     /// of this name.
     #[must_use]
     pub fn kind(&self, name: &[u8]) -> Option<FileType> {
-        let name_of = |(place, _): &(Range<usize>, FileType)| &self.names[place.clone()];
+        let name_of = |(range, _): &(Range<usize>, FileType)| &self.names[range.clone()];
         let sorted = self.sorted.get_or_init(|| {
             let mut sorted = self.others.clone();
             sorted.sort_unstable_by(|one, other| name_of(one).cmp(name_of(other)));
@@ -162,7 +167,7 @@ impl AsFd for SiteDir {
     }
 }
 
-/// Whether `importlib.metadata` looks into a directory of this name as into an egg.
+/// Whether `importlib.metadata` treats a directory of this name as an egg.
 pub(crate) fn is_egg(path: &Path) -> bool {
     let name = path.file_name().map_or(&[][..], OsStr::as_bytes);
     name.len() >= 4 && name[name.len() - 4..].eq_ignore_ascii_case(b".egg")

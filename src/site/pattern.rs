@@ -1,20 +1,21 @@
 //! The directories that match a pattern of the configuration.
 //!
-//! What can't be looked at is an error here: a site directory that is silently left out would keep an
-//! index that nobody brings up to date.
+//! A directory that can't be examined is an error here. If it were silently left out, its index would stay
+//! and nobody would refresh it.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
-use rustix::fs::{CWD, Dir, FileType, Mode, OFlags};
+use rustix::fs::{Dir, FileType};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
+use crate::sys::fs::{CWD, Links, open_dir};
 
 /// The directories below `root` that match `pattern`, an absolute path with `*`, `?` and `[...]` in its
-/// parts, none of which matches a slash. They are sorted. What can't be looked at is added to `errors`.
+/// parts, none of which matches a slash. They are sorted. What can't be examined is added to `errors`.
 pub fn directories(root: &Path, pattern: &str, errors: &mut Vec<Error>) -> Vec<PathBuf> {
     let mut found = vec![root.to_owned()];
     for part in Path::new(pattern).components() {
@@ -35,7 +36,7 @@ fn matching(directory: PathBuf, part: &OsStr, errors: &mut Vec<Error>) -> Vec<Pa
     }
 }
 
-/// Remembers the error, and goes on as if there were nothing.
+/// Notes the error, and continues as if there were nothing.
 fn note<T: Default>(error: Error, errors: &mut Vec<Error>) -> T {
     errors.push(error);
     T::default()
@@ -43,9 +44,7 @@ fn note<T: Default>(error: Error, errors: &mut Vec<Error>) -> T {
 
 fn listed(directory: &Path, pattern: &Pattern) -> Result<Vec<PathBuf>> {
     let options = MatchOptions::default();
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let opened = rustix::fs::openat(CWD, directory, flags, Mode::empty());
-    let entries = match opened.and_then(Dir::new) {
+    let entries = match open_dir(CWD, directory, Links::Follow).and_then(Dir::new) {
         Ok(entries) => entries,
         Err(error) => return nothing_or(error, "can't list", directory),
     };
@@ -68,7 +67,8 @@ fn is_directory(path: &Path) -> Result<bool> {
     }
 }
 
-/// Nothing is there, or nothing that we may see; whoever may do everything is told the reason.
+/// Nothing, where there is nothing or nothing that this user may see. Root may see everything, so for root
+/// a refusal is an error.
 fn nothing_or<T: Default>(error: Errno, doing: &'static str, path: &Path) -> Result<T> {
     match error {
         Errno::NOENT | Errno::NOTDIR | Errno::LOOP => Ok(T::default()),

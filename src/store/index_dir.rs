@@ -1,34 +1,36 @@
-//! Putting an index in its place, so that a reader sees the old one or the new one and nothing else.
+//! The directory of one index: locking it, and reading, replacing and removing the index.
 //!
-//! All work is done relative to a descriptor of a directory that has been found to belong to us.
-//! `lock` in it saves double work and is only an optimisation: it is waited for a little and then
-//! done without, and never taken where a lock may hang (network file systems).
+//! Everything is done relative to a descriptor of a directory that belongs to us. The lock only saves
+//! double work. A process that waits too long continues without it, and no lock is taken on network file
+//! systems, where locking may hang.
 
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, Dir, FlockOperation, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW};
+use rustix::fs::{AtFlags, FlockOperation, Stat, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 
-use super::location::{FILE_NAME, Place};
+use super::location::{FILE_NAME, Location, Writer};
 use crate::error::{Error, Result};
 use crate::freshness::Stamp;
 use crate::freshness::clock::Clock;
 use crate::index::MAX_INDEX;
 use crate::site::SiteDir;
+use crate::sys::fs::{self, CWD, Links, Unreadable};
 use crate::sys::root::System;
 
+/// The file that is locked.
 const LOCK: &str = "lock";
 /// What the names of temporary files begin with.
 const TEMPORARY: &str = ".index.";
-/// How long we wait for locks that other processes hold, all of them together. A package transaction
-/// waits for us.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How long this process has waited so far, in ms.
+/// How long this process waits for locks in total. A package transaction waits for us.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+/// How long it sleeps between two attempts. A refresh takes some milliseconds.
+const LOCK_POLL: Duration = Duration::from_millis(5);
+/// How long this process has waited for locks so far, in ms.
 static WAITED: AtomicU64 = AtomicU64::new(0);
 
 /// The directory of one index, open and ours.
@@ -43,39 +45,34 @@ pub struct IndexDir {
 #[derive(Debug)]
 struct Lock {
     file: OwnedFd,
-    /// The file's stamp when we got it. Who loses patience moves it.
+    /// Stamp of the lock file on acquisition. A waiter that times out touches the file, so a change means
+    /// that we may not be the only writer.
     stamp: Stamp,
 }
 
 impl IndexDir {
-    /// Opens the directory for the index of `site`, making what is missing of it.
+    /// Opens the directory for the index of `site`, and makes what is missing of it.
     ///
     /// # Errors
-    /// When it can't be made, is a link, or somebody else may write to it.
-    pub fn open(place: Place, site: &SiteDir, system: &System) -> Result<Self> {
-        let no_place =
-            || Error::site(site.path(), "no place for its index: neither XDG_CACHE_HOME nor HOME is set");
-        let (base, below) = place.directory(site.path(), system).ok_or_else(no_place)?;
-        let mut path = base;
-        let mut descriptor = match place {
-            // What the path leads to now may be another directory than the one that is read.
-            Place::Sidecar => site.as_fd().try_clone_to_owned(),
-            Place::System => open_directory(rustix::fs::CWD, &path, OFlags::NOFOLLOW),
-            Place::User => std::fs::create_dir_all(&path)
-                .and_then(|()| open_directory(rustix::fs::CWD, &path, OFlags::NOFOLLOW)),
-        }
-        .map_err(|error| refused(place, &path, error))?;
-        let stat = check_owner(place, &path, descriptor.as_fd())?;
-        if place != Place::Sidecar {
-            check_mode(place, &path, &stat)?;
+    /// When it can't be made, is a link, belongs to another user, or others may write to it.
+    pub fn open(location: &'static Location, site: &SiteDir, system: &System) -> Result<Self> {
+        let homeless =
+            || Error::site(site.path(), "no location for its index: neither XDG_CACHE_HOME nor HOME is set");
+        let (mut path, below) = location.directory(site.path(), system).ok_or_else(homeless)?;
+        let mut descriptor =
+            open_base(location, &path, site).map_err(|error| refused(location, &path, &error.to_string()))?;
+        let stat = check_owner(location, &path, &descriptor)?;
+        // Its owner decides who else may write to a site directory.
+        if !location.is_in_site() {
+            check_mode(location, &path, &stat)?;
         }
         for part in below.components() {
             let Component::Normal(part) = part else { continue };
             path.push(part);
-            descriptor =
-                descend(descriptor.as_fd(), Path::new(part)).map_err(|error| refused(place, &path, error))?;
-            let stat = check_owner(place, &path, descriptor.as_fd())?;
-            check_mode(place, &path, &stat)?;
+            descriptor = fs::make_dir(&descriptor, part)
+                .map_err(|error| refused(location, &path, &io::Error::from(error).to_string()))?;
+            let stat = check_owner(location, &path, &descriptor)?;
+            check_mode(location, &path, &stat)?;
         }
         Ok(Self { path, descriptor, lock: None })
     }
@@ -86,145 +83,111 @@ impl IndexDir {
         self.path.join(FILE_NAME)
     }
 
-    /// Takes the lock if that is possible within a short time, and then clears away what a writer
-    /// that was killed has left.
+    /// Takes the lock if that is possible within a short time, and then removes the temporary files of
+    /// killed writers.
     pub fn lock(&mut self) {
-        let file = match self.open_lock() {
-            Ok(Some(file)) => file,
-            Ok(None) => return,
-            Err(error) => return log::debug!("{}: no lock: {error}", self.path.display()),
+        // flock on NFS may hang whatever its flags say.
+        if Clock::of(self.descriptor.as_fd(), 1) == Clock::Remote {
+            return;
+        }
+        let file = match fs::open_lock(&self.descriptor, LOCK) {
+            Ok(file) => file,
+            Err(error) => {
+                return log::debug!("{}: no lock: {}", self.path.display(), io::Error::from(error));
+            }
         };
         let start = Instant::now();
-        let patience = PATIENCE.saturating_sub(Duration::from_millis(WAITED.load(Ordering::Relaxed)));
+        let waited = Duration::from_millis(WAITED.load(Ordering::Relaxed));
+        let left = LOCK_WAIT.saturating_sub(waited);
         while let Err(error) = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             if error != Errno::WOULDBLOCK && error != Errno::INTR {
                 return;
             }
-            if start.elapsed() > patience {
+            if start.elapsed() > left {
                 count_waiting(start);
-                let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
-                let now = Timestamps { last_access: now, last_modification: now };
-                if let Err(error) = rustix::fs::futimens(&file, &now) {
-                    log::debug!("{}: can't be touched: {error}", self.path.join(LOCK).display());
-                }
-                log::warn!(
-                    "{}: locked by another process for long; going on without",
-                    self.path.join(LOCK).display()
-                );
-                return;
+                return self.continue_without(&file);
             }
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(LOCK_POLL);
         }
         count_waiting(start);
         self.lock = rustix::fs::fstat(&file).ok().map(|stat| Lock { stamp: Stamp::of(&stat), file });
-        if let Err(error) = self.sweep() {
-            log::debug!("{}: can't clear away temporary files: {error}", self.path.display());
+        // No other process is writing, so that all of them have been abandoned.
+        if let Err(error) = fs::sweep(&self.descriptor, TEMPORARY) {
+            log::debug!("{}: can't remove temporary files: {error}", self.path.display());
         }
     }
 
-    fn open_lock(&self) -> io::Result<Option<OwnedFd>> {
-        // flock on NFS may hang whatever its flags say.
-        if Clock::of(self.descriptor.as_fd(), 1) == Clock::Remote {
-            return Ok(None);
+    /// Touches the lock file, so that the process that holds the lock sees that it is not alone.
+    fn continue_without(&self, lock: &OwnedFd) {
+        let path = self.path.join(LOCK);
+        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        let now = Timestamps { last_access: now, last_modification: now };
+        if let Err(error) = rustix::fs::futimens(lock, &now) {
+            log::debug!("{}: can't touch it: {}", path.display(), io::Error::from(error));
         }
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        Ok(Some(rustix::fs::openat(&self.descriptor, LOCK, flags, Mode::from_raw_mode(0o644))?))
+        log::warn!(
+            "{}: lock held by another process for more than {} s; continuing without it",
+            path.display(),
+            LOCK_WAIT.as_secs()
+        );
     }
 
-    /// Removes temporary files. Only for who holds the lock: all of them are forsaken then.
-    fn sweep(&self) -> io::Result<()> {
-        for entry in Dir::read_from(&self.descriptor)? {
-            let entry = entry?;
-            if entry.file_name().to_bytes().starts_with(TEMPORARY.as_bytes()) {
-                rustix::fs::unlinkat(&self.descriptor, entry.file_name(), AtFlags::empty())?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether nobody else can have written here since we asked for the lock: we hold it, and nobody
-    /// has lost patience meanwhile and gone on without.
+    /// Whether no other process can have written here since we took the lock: we hold it, and no other has
+    /// timed out and continued without it.
     #[must_use]
     pub fn is_alone(&self) -> bool {
-        let unmoved =
+        let is_untouched =
             |lock: &Lock| rustix::fs::fstat(&lock.file).is_ok_and(|stat| Stamp::of(&stat) == lock.stamp);
-        self.lock.as_ref().is_some_and(unmoved)
+        self.lock.as_ref().is_some_and(is_untouched)
     }
 
-    /// The index as it is now. That it is ours has been seen to when the directory was opened.
+    /// The index as it is now. What is no index of ours counts as none.
     ///
     /// # Errors
     /// When it can't be read.
     pub fn read(&self) -> Result<Option<Vec<u8>>> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match rustix::fs::openat(&self.descriptor, FILE_NAME, flags, Mode::empty()) {
-            Ok(file) => std::fs::File::from(file),
-            Err(Errno::NOENT | Errno::LOOP) => return Ok(None),
-            Err(error) => return Err(Error::io("can't open", &self.index(), error.into())),
+        let file = match fs::open_file(&self.descriptor, FILE_NAME, Links::Refuse) {
+            Ok(file) => file,
+            Err(Unreadable::Failed(error)) => {
+                return Err(Error::io("can't open", &self.index(), error.into()));
+            }
+            Err(_) => return Ok(None),
         };
-        let failed = |error| Error::io("can't read", &self.index(), error);
-        let meta = file.metadata().map_err(failed)?;
-        if !meta.is_file() || meta.len() > MAX_INDEX || meta.uid() != nix::unistd::geteuid().as_raw() {
+        if file.stat.st_uid != nix::unistd::geteuid().as_raw() {
             return Ok(None);
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1);
-        file.take(MAX_INDEX).read_to_end(&mut bytes).map_err(failed)?;
-        Ok(Some(bytes))
+        match file.read(MAX_INDEX) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Unreadable::Failed(error)) => Err(Error::io("can't read", &self.index(), error.into())),
+            Err(_) => Ok(None),
+        }
     }
 
-    /// When the index was last changed, in seconds.
+    /// The mtime of the index in whole seconds.
     #[must_use]
     pub fn modified(&self) -> Option<i64> {
         let stat = rustix::fs::statat(&self.descriptor, FILE_NAME, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-        Some(Stamp::of(&stat).mtime.div_euclid(1_000_000_000))
+        Some(Stamp::of(&stat).mtime_seconds())
     }
 
-    /// Replaces the index by `bytes`. The new file is given the time `modified`, in seconds, if there is one.
+    /// Replaces the index by `bytes`. Its mtime becomes `modified`, in seconds, if given.
     ///
     /// # Errors
-    /// When they can't be written. The old index is as it was then.
+    /// When they can't be written. The old index stays as it is then.
     pub fn replace(&self, bytes: &[u8], modified: Option<i64>) -> Result<()> {
-        // Another process may have our number, in a container of its own.
-        let moment = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let temporary = format!("{TEMPORARY}{}.{}{:09}", std::process::id(), moment.tv_sec, moment.tv_nsec);
-        let written = self.write(&temporary, bytes, modified).and_then(|()| {
-            Ok(rustix::fs::renameat(&self.descriptor, &temporary, &self.descriptor, FILE_NAME)?)
-        });
-        written.map_err(|error| {
-            let _ = rustix::fs::unlinkat(&self.descriptor, &temporary, AtFlags::empty());
-            Error::io("can't write", &self.index(), error)
-        })
+        fs::replace(&self.descriptor, FILE_NAME, bytes, TEMPORARY, modified)
+            .map_err(|error| Error::io("can't write", &self.index(), error))
     }
 
-    fn write(&self, name: &str, bytes: &[u8], modified: Option<i64>) -> io::Result<()> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::from_raw_mode(0o644);
-        let file = rustix::fs::openat(&self.descriptor, name, flags, mode)?;
-        // Readable by all, whatever the umask.
-        rustix::fs::fchmod(&file, mode)?;
-        let mut file = std::fs::File::from(file);
-        file.write_all(bytes)?;
-        if let Some(seconds) = modified {
-            let time = Timespec { tv_sec: seconds, tv_nsec: 0 };
-            rustix::fs::futimens(&file, &Timestamps { last_access: time, last_modification: time })?;
-        }
-        Ok(())
-    }
-
-    /// Removes the index, or makes it unusable where the directory does not let us.
+    /// Removes the index, or truncates it where the directory does not let us.
     ///
     /// # Errors
     /// When neither is possible.
     pub fn discard(&self) -> Result<()> {
-        let failed = |error: Errno| Error::io("can't remove", &self.index(), error.into());
         match rustix::fs::unlinkat(&self.descriptor, FILE_NAME, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(error) => {
-                let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                rustix::fs::openat(&self.descriptor, FILE_NAME, flags, Mode::empty())
-                    .map(drop)
-                    .map_err(|_| failed(error))
-            }
+            Err(error) => fs::truncate(&self.descriptor, FILE_NAME)
+                .map_err(|_| Error::io("can't remove", &self.index(), error.into())),
         }
     }
 }
@@ -234,53 +197,41 @@ fn count_waiting(start: Instant) {
     WAITED.fetch_add(waited, Ordering::Relaxed);
 }
 
-fn open_directory(base: BorrowedFd<'_>, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
-    Ok(rustix::fs::openat(
-        base,
-        path,
-        flags | OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?)
-}
-
-/// Opens `name` in `directory`, makes it if need be, and never follows it elsewhere.
-fn descend(directory: BorrowedFd<'_>, name: &Path) -> io::Result<OwnedFd> {
-    match open_directory(directory, name, OFlags::NOFOLLOW) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            match rustix::fs::mkdirat(directory, name, Mode::from_raw_mode(0o755)) {
-                Ok(()) | Err(Errno::EXIST) => open_directory(directory, name, OFlags::NOFOLLOW),
-                Err(error) => Err(error.into()),
-            }
-        }
-        opened => opened,
+/// Opens the directory that exists beforehand. Only a user's own cache directory is made.
+fn open_base(location: &Location, path: &Path, site: &SiteDir) -> io::Result<OwnedFd> {
+    if location.is_in_site() {
+        // The path may lead to another directory by now than the one that is read.
+        return site.as_fd().try_clone_to_owned();
     }
+    if location.writer == Writer::Caller {
+        std::fs::create_dir_all(path)?;
+    }
+    Ok(fs::open_dir(CWD, path, Links::Refuse)?)
 }
 
-/// Everything is written by the owner of the directory that it is written to: otherwise somebody has put
-/// another one in its place since it was decided as whom to work.
-fn check_owner(place: Place, path: &Path, directory: BorrowedFd<'_>) -> Result<Stat> {
-    let stat = rustix::fs::fstat(directory).map_err(|error| refused(place, path, error.into()))?;
+/// Every directory on the way must be ours: another owner means that it was exchanged since the user to
+/// work as was chosen.
+fn check_owner(location: &Location, path: &Path, directory: &OwnedFd) -> Result<Stat> {
+    let stat = rustix::fs::fstat(directory)
+        .map_err(|error| refused(location, path, &io::Error::from(error).to_string()))?;
     if stat.st_uid == nix::unistd::geteuid().as_raw() {
         return Ok(stat);
     }
-    Err(refused(place, path, io::Error::other(format!("belongs to another user ({})", stat.st_uid))))
+    Err(refused(location, path, &format!("belongs to another user ({})", stat.st_uid)))
 }
 
-/// An index is only believed when its directory, too, is beyond everybody else's reach.
-fn check_mode(place: Place, path: &Path, stat: &Stat) -> Result<()> {
+/// Readers trust an index only if no other user can write to its directory.
+fn check_mode(location: &Location, path: &Path, stat: &Stat) -> Result<()> {
     if stat.st_mode & 0o022 == 0 {
         return Ok(());
     }
-    Err(refused(place, path, io::Error::other("can be written to by others")))
+    Err(refused(location, path, "can be written to by others"))
 }
 
-fn refused(place: Place, path: &Path, error: io::Error) -> Error {
-    let hint = match place {
-        Place::System => {
-            "systemd-tmpfiles --create epcache.conf, or install -d -o epcache -g epcache /var/cache/epcache"
-                .to_owned()
-        }
-        _ => format!("look at who owns {}, then run epcache refresh again", path.display()),
+fn refused(location: &Location, path: &Path, why: &str) -> Error {
+    let hint = match location.hint {
+        Some(commands) => commands.to_owned(),
+        None => format!("check the owner of {}, then run epcache refresh again", path.display()),
     };
-    Error::CacheDirectory { path: path.to_owned(), why: error.to_string(), hint }
+    Error::CacheDirectory { path: path.to_owned(), why: why.to_owned(), hint }
 }

@@ -4,14 +4,13 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW};
 
-use super::location::FILE_NAME;
 use super::target::Target;
 use crate::error::{Error, Result};
 use crate::sys::root::System;
 
-/// Gives the site directory the present time; its atime is set to what it is. No recorded stamp is
-/// equal to the directory's then, and no sealed index has its mtime, so no reader believes the index
-/// any more. The directory is not opened.
+/// Sets the mtime of the site directory to the present; its atime stays. No recorded stamp equals the
+/// directory's then, and no sealed index has its mtime, so no reader trusts the index any more. The
+/// directory is not opened.
 ///
 /// # Errors
 /// When the caller may not do that, or the file system is read-only.
@@ -25,27 +24,28 @@ pub fn invalidate(site: &Path) -> Result<()> {
     rustix::fs::utimensat(CWD, site, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)
 }
 
-/// Makes sure that no reader believes an index of `target` that could not be dealt with otherwise.
+/// Makes the index of `target` stale if there is one. For an index that could not be refreshed or removed.
 ///
 /// # Errors
-/// When that is not possible either.
+/// Those of [`invalidate`].
 pub fn invalidate_if_present(target: &Target, system: &System) -> Result<()> {
-    if may_be_believed(target, system) {
+    if may_be_present(target, system) {
         invalidate(&target.site)?;
-        log::warn!(
-            "{}: its index could not be refreshed, and is marked as out of date",
-            target.site.display()
-        );
+        log::warn!("{}: its index could not be refreshed, and was made stale", target.site.display());
     }
     Ok(())
 }
 
-/// Whether there is something where the index of `target` belongs, or may be again: a cache directory
-/// that is not there now may be on a file system that is mounted later, with an old index in it.
-fn may_be_believed(target: &Target, system: &System) -> bool {
-    let Some((base, below)) = target.place.directory(&target.site, system) else { return false };
-    match base.join(below).join(FILE_NAME).symlink_metadata() {
+/// Whether `target` has an index, or may have one later: a cache directory that is missing now may be on a
+/// file system that is mounted later, with an old index in it.
+fn may_be_present(target: &Target, system: &System) -> bool {
+    let Some(index) = target.location.index(&target.site, system) else { return false };
+    match index.symlink_metadata() {
         Ok(meta) => meta.len() > 0,
-        Err(error) => error.kind() != std::io::ErrorKind::NotFound || base.symlink_metadata().is_err(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let base = target.location.directory(&target.site, system).map(|(base, _)| base);
+            base.is_some_and(|base| base.symlink_metadata().is_err())
+        }
+        Err(_) => true,
     }
 }

@@ -1,58 +1,140 @@
-//! Where the index of a site directory lies, and whose index is believed.
+//! The locations where an index can lie, and the rules of each.
+//!
+//! A new location is one value in [`LOCATIONS`]. The rules are its fields: no other module asks which of
+//! the locations it has before it.
 
-use std::io::{self, Read};
-use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
-
+use crate::freshness::Stamp;
 use crate::index::MAX_INDEX;
 use crate::site::SiteDir;
+use crate::sys::fs::{CWD, Links, Unreadable, open_file};
 use crate::sys::root::System;
 
-/// Below this directory, the paths of system-wide site directories are repeated.
-pub const SYSTEM_CACHE: &str = "var/cache/epcache";
-/// The directory beside the distributions, made once so that rewriting the index in it never touches
-/// the site directory's own stamp.
-pub const SIDECAR: &str = ".epcache";
-/// The index itself.
+/// The file name of an index.
 pub const FILE_NAME: &str = "index";
 
-/// One of the three places for an index, in the order in which readers try them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// In the site directory.
-    Sidecar,
-    /// In the system's cache directory.
-    System,
-    /// In the cache directory of the user who runs this.
-    User,
+/// A location for indexes, with the rules that apply to every index there.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Location {
+    /// Where the directories of its indexes lie.
+    base: Base,
+    /// Who owns these directories and writes the indexes.
+    pub writer: Writer,
+    /// A package manager fills the site directories, and its trigger runs us after each transaction. So the
+    /// databases of package managers are the witnesses of a sealed index, and there must be one.
+    pub managed: bool,
+    /// Distributions may be recorded as settled. They may not where changes that leave the site
+    /// directory's stamp alone happen without a refresh of this index.
+    pub may_settle: bool,
+    /// An index may be sealed. The same condition applies.
+    pub may_seal: bool,
+    /// The commands that make the directory usable, if they are always the same.
+    pub hint: Option<&'static str>,
 }
 
-/// All of them.
-pub const PLACES: [Place; 3] = [Place::Sidecar, Place::System, Place::User];
+/// Where the directories of a location's indexes lie.
+#[derive(Debug, PartialEq, Eq)]
+enum Base {
+    /// In each site directory, under this name. Made once: rewriting the index in it never changes the
+    /// site directory's own stamp.
+    Site(&'static str),
+    /// Below this directory of the system, which repeats the paths of the site directories.
+    System(&'static str),
+    /// The same below this directory of the user's own cache directory.
+    UserCache(&'static str),
+}
 
-impl Place {
-    /// The directory that exists or is made beforehand, and what follows below it.
-    ///
-    /// `None` where there is no such place: a user without a home directory.
+/// Who writes the indexes of a location.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writer {
+    /// The owner of the site directory.
+    SiteOwner,
+    /// The system's user `epcache`.
+    CacheUser,
+    /// The user who calls.
+    Caller,
+}
+
+/// Of environments, and of any other site directory that its owner refreshes.
+pub static SITE: Location = Location {
+    base: Base::Site(".epcache"),
+    writer: Writer::SiteOwner,
+    managed: false,
+    may_settle: true,
+    may_seal: true,
+    hint: None,
+};
+
+/// Of system-wide site directories.
+pub static SYSTEM_CACHE: Location = Location {
+    base: Base::System("var/cache/epcache"),
+    writer: Writer::CacheUser,
+    managed: true,
+    may_settle: true,
+    may_seal: true,
+    hint: Some(
+        "systemd-tmpfiles --create epcache.conf, or install -d -o epcache -g epcache /var/cache/epcache",
+    ),
+};
+
+/// Of site directories that the caller can only read. Their owner does not refresh this index.
+pub static USER_CACHE: Location = Location {
+    base: Base::UserCache("epcache"),
+    writer: Writer::Caller,
+    managed: false,
+    may_settle: false,
+    may_seal: false,
+    hint: None,
+};
+
+/// All locations, in the order in which readers try them.
+pub static LOCATIONS: [&Location; 3] = [&SITE, &SYSTEM_CACHE, &USER_CACHE];
+
+impl Location {
+    /// Whether the index is part of the site directory, and moves and vanishes with it.
     #[must_use]
-    pub fn directory(self, site: &Path, system: &System) -> Option<(PathBuf, PathBuf)> {
-        let mirrored = || system.within(site).strip_prefix("/").map(Path::to_owned).ok();
-        match self {
-            Self::Sidecar => Some((site.to_owned(), SIDECAR.into())),
-            Self::System => Some((system.root().join(SYSTEM_CACHE), mirrored()?)),
-            Self::User => Some((user_cache()?.join("epcache"), mirrored()?)),
+    pub fn is_in_site(&self) -> bool {
+        matches!(self.base, Base::Site(_))
+    }
+
+    /// The directory below which all indexes of this location lie. `None` where each is in its own site
+    /// directory, and for a user without a home directory.
+    #[must_use]
+    pub fn top(&self, system: &System) -> Option<PathBuf> {
+        match self.base {
+            Base::Site(_) => None,
+            Base::System(path) => Some(system.root().join(path)),
+            Base::UserCache(name) => Some(user_cache()?.join(name)),
         }
     }
 
-    /// The path of the index.
+    /// The directory of the index of `site`, in two parts: what exists beforehand, and what is made below.
+    ///
+    /// `None` for a user without a home directory.
     #[must_use]
-    pub fn index(self, site: &Path, system: &System) -> Option<PathBuf> {
+    pub fn directory(&self, site: &Path, system: &System) -> Option<(PathBuf, PathBuf)> {
+        if let Base::Site(name) = self.base {
+            return Some((site.to_owned(), name.into()));
+        }
+        let below = system.within(site).strip_prefix("/").map(Path::to_owned).ok()?;
+        Some((self.top(system)?, below))
+    }
+
+    /// The path of the index of `site`.
+    #[must_use]
+    pub fn index(&self, site: &Path, system: &System) -> Option<PathBuf> {
         let (base, below) = self.directory(site, system)?;
         Some(base.join(below).join(FILE_NAME))
+    }
+
+    /// Whether readers trust an index here that belongs to `uid`: root, the reader, the owner of the site
+    /// directory, and the user who writes here.
+    fn trusts(&self, uid: u32, site_owner: u32, system: &System) -> bool {
+        uid == 0
+            || uid == nix::unistd::geteuid().as_raw()
+            || uid == site_owner
+            || self.writer == Writer::CacheUser && system.cache_user().is_ok_and(|user| user.uid == uid)
     }
 }
 
@@ -62,7 +144,7 @@ fn user_cache() -> Option<PathBuf> {
     absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))
 }
 
-/// An index file that a reader would believe.
+/// An index file that a reader would trust.
 #[derive(Debug)]
 pub struct Found {
     /// Where it is.
@@ -73,45 +155,35 @@ pub struct Found {
     pub modified: i64,
 }
 
-/// Looks for the index of `site` as a reader does: the first in a trusted file. What is passed over
-/// is told to `passed_over`, with the reason.
-pub fn find(site: &SiteDir, system: &System, mut passed_over: impl FnMut(&Path, String)) -> Option<Found> {
-    let site_owner = rustix::fs::fstat(site.as_fd()).ok()?.st_uid;
-    for place in PLACES {
-        let Some(path) = place.index(site.path(), system) else { continue };
-        match read(&path, |uid| {
-            uid == 0
-                || uid == nix::unistd::geteuid().as_raw()
-                || uid == site_owner
-                || place == Place::System && system.cache_user().is_ok_and(|user| user.uid == uid)
-        }) {
+/// Looks for the index of `site` as a reader does: the first file that is trusted. `skipped` is called with
+/// each other file that is there, and the reason why it is skipped.
+pub fn find(site: &SiteDir, system: &System, mut skipped: impl FnMut(&Path, String)) -> Option<Found> {
+    let site_owner = rustix::fs::fstat(site).ok()?.st_uid;
+    for location in LOCATIONS {
+        let Some(path) = location.index(site.path(), system) else { continue };
+        match read(&path, |uid| location.trusts(uid, site_owner, system)) {
             Ok(Some((bytes, modified))) => return Some(Found { path, bytes, modified }),
             Ok(None) => {}
-            Err(why) => passed_over(&path, why),
+            Err(why) => skipped(&path, why),
         }
     }
     None
 }
 
-/// The content of an index file and its mtime, provided that its owner is trusted and nobody else may write to it.
+/// The content and mtime of an index file that belongs to a trusted user, if no other may write to it.
+/// `None` where there is none.
 fn read(path: &Path, trusts: impl Fn(u32) -> bool) -> Result<Option<(Vec<u8>, i64)>, String> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match rustix::fs::open(path, flags, Mode::empty()) {
-        Ok(file) => std::fs::File::from(file),
-        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
-        Err(error) => return Err(io::Error::from(error).to_string()),
+    let file = match open_file(CWD, path, Links::Refuse) {
+        Ok(file) => file,
+        Err(Unreadable::Missing) => return Ok(None),
+        Err(why) => return Err(why.to_string()),
     };
-    let meta = file.metadata().map_err(|error| error.to_string())?;
-    if !meta.is_file() || meta.mode() & 0o022 != 0 {
-        return Err("not a regular file that only its owner may write to".to_owned());
+    if file.stat.st_mode & 0o022 != 0 {
+        return Err("users other than its owner may write to it".to_owned());
     }
-    if !trusts(meta.uid()) {
-        return Err(format!("owned by the stranger {}", meta.uid()));
+    if !trusts(file.stat.st_uid) {
+        return Err(format!("owned by untrusted uid {}", file.stat.st_uid));
     }
-    if meta.len() > MAX_INDEX {
-        return Err(format!("{} bytes, more than any index", meta.len()));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1);
-    file.take(MAX_INDEX).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    Ok(Some((bytes, meta.mtime())))
+    let bytes = file.read(MAX_INDEX).map_err(|why| why.to_string())?;
+    Ok(Some((bytes, Stamp::of(&file.stat).mtime_seconds())))
 }

@@ -1,8 +1,8 @@
-//! Index files on disk: where they are ([`location`]), who writes which ([`target`]), opening and replacing
+//! Index files on disk: where they lie ([`location`]), who writes which ([`target`]), opening and replacing
 //! one ([`index_dir`]), removing those that no trigger updates ([`prune`]), making one stale ([`invalidate`]).
 
 pub mod index_dir;
-pub mod invalidate;
+pub(crate) mod invalidate;
 pub mod location;
-pub mod prune;
+pub(crate) mod prune;
 pub mod target;

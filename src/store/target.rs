@@ -4,62 +4,85 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 use crate::privilege::RunAs;
-use crate::store::location::Place;
+use crate::store::location::{self, Location};
 use crate::sys::root::{System, User};
 
-/// A site directory with the rule that applies to it.
+/// A site directory with the rules for its index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// Its canonical path.
     pub site: PathBuf,
     /// Where its index is written.
-    pub place: Place,
-    /// As whom everything that concerns it is done.
+    pub location: &'static Location,
+    /// The user as which everything that concerns it is done.
     pub run_as: RunAs,
 }
 
-/// What a command does with an index.
+/// What a command does with site directories and their indexes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Look at it, and at the site directory.
-    Read,
-    /// Write it.
-    Write,
+pub enum Operation {
+    /// Reads site directories and indexes.
+    Inspect,
+    /// Works out what a refresh would do, and writes nothing.
+    DryRun,
+    /// Writes indexes.
+    Refresh,
+    /// Writes start-up files into site directories.
+    Enable,
+    /// Removes start-up files from site directories.
+    Disable,
+}
+
+impl Operation {
+    /// Whether it writes or removes files.
+    #[must_use]
+    pub fn writes(self) -> bool {
+        !matches!(self, Self::Inspect | Self::DryRun)
+    }
+
+    /// Whether it fails where the user who writes system-wide indexes does not exist.
+    ///
+    /// `Disable` does not: what was enabled can be disabled after that user has been removed.
+    #[must_use]
+    pub fn needs_index_owner(self) -> bool {
+        matches!(self, Self::DryRun | Self::Refresh | Self::Enable)
+    }
 }
 
 impl Target {
-    /// A system-wide site directory, for who has become the cache user already.
+    /// A system-wide site directory, for a process that is the cache user already.
     #[must_use]
     pub fn system_wide(site: PathBuf) -> Self {
-        Self { site, place: Place::System, run_as: RunAs::Caller }
+        Self { site, location: &location::SYSTEM_CACHE, run_as: RunAs::Caller }
     }
 
-    /// Finds the rule for a canonical path, given those of the system-wide site directories.
+    /// Chooses location and user for a canonical path, given those of the system-wide site directories.
     ///
     /// # Errors
     /// When the path can't be examined, or the user who would write its index does not exist.
-    pub fn of(site: PathBuf, system_wide: &[PathBuf], access: Access, system: &System) -> Result<Self> {
+    pub fn of(site: PathBuf, system_wide: &[PathBuf], operation: Operation, system: &System) -> Result<Self> {
         let stat =
             rustix::fs::stat(&site).map_err(|error| Error::io("can't examine", &site, error.into()))?;
         let caller = nix::unistd::geteuid().as_raw();
         let system_wide = system_wide.contains(&site);
-        let (place, run_as) = match caller {
-            0 if system_wide => (Place::System, RunAs::User(cache_user(access, system)?)),
-            0 => (Place::Sidecar, RunAs::User(User { uid: stat.st_uid, gid: stat.st_gid })),
+        let (location, run_as) = match caller {
+            0 if system_wide => (&location::SYSTEM_CACHE, RunAs::User(cache_user(operation, system)?)),
+            0 => (&location::SITE, RunAs::User(User { uid: stat.st_uid, gid: stat.st_gid })),
             _ if system_wide && system.cache_user().is_ok_and(|user| user.uid == caller) => {
-                (Place::System, RunAs::Caller)
+                (&location::SYSTEM_CACHE, RunAs::Caller)
             }
-            _ if stat.st_uid == caller => (Place::Sidecar, RunAs::Caller),
-            _ => (Place::User, RunAs::Caller),
+            _ if stat.st_uid == caller => (&location::SITE, RunAs::Caller),
+            _ => (&location::USER_CACHE, RunAs::Caller),
         };
-        Ok(Self { site, place, run_as })
+        Ok(Self { site, location, run_as })
     }
 }
 
-/// As whom root works on a system-wide site directory. To look at it, anybody without rights will do.
-fn cache_user(access: Access, system: &System) -> Result<User> {
+/// The user as which root works on a system-wide site directory. Without a cache user, reading is done as
+/// nobody.
+fn cache_user(operation: Operation, system: &System) -> Result<User> {
     match system.cache_user() {
-        Err(Error::NoUser { .. }) if access == Access::Read => Ok(User::NOBODY),
+        Err(Error::NoUser { .. }) if !operation.needs_index_owner() => Ok(User::NOBODY),
         user => user,
     }
 }

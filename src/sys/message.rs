@@ -1,6 +1,6 @@
-//! What people and programs are told: reports about site directories, and messages.
+//! Messages on standard error and, for triggers, in the journal.
 //!
-//! Names in metadata are chosen by strangers, so whatever is printed goes through [`printable`].
+//! Names in metadata are chosen by untrusted users, so every message goes through [`printable`].
 
 use std::io::Write as _;
 use std::os::unix::net::UnixDatagram;
@@ -10,7 +10,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::encoding::printable;
 use crate::error::Error;
 
-/// Says an error, and what helps against it.
+/// The log target of messages for the administrator.
+const ADMIN: &str = "epcache::admin";
+/// Whether messages go to the journal as well.
+static USES_JOURNAL: AtomicBool = AtomicBool::new(false);
+
+/// Starts logging; with `journal`, to the journal as well.
+pub fn start(journal: bool) {
+    log::set_max_level(log::LevelFilter::Info);
+    // Only tests start it twice. The first start stays.
+    let _ = log::set_logger(&Log);
+    USES_JOURNAL.store(journal, Ordering::Relaxed);
+}
+
+/// Reports an error with its hint.
 pub fn error(error: &Error) {
     match error.hint() {
         Some(hint) => log::error!("{error}; hint: {hint}"),
@@ -18,20 +31,20 @@ pub fn error(error: &Error) {
     }
 }
 
-/// Says something that the administrator should know, but that is no concern of a transaction: a trigger
-/// says it to the journal alone.
-pub fn aside(text: &str) {
-    log::warn!(target: ASIDE, "{text}");
+/// Warns the administrator. In a trigger this goes to the journal only, since it does not concern the
+/// transaction.
+pub fn warn_admin(text: &str) {
+    log::warn!(target: ADMIN, "{text}");
 }
 
-/// Connects with the journal, for a process that can't do that later. No journal is no failure.
-pub fn reach_journal() {
-    if IN_JOURNAL.load(Ordering::Relaxed) {
+/// Connects to the journal, for a process that can't do that later.
+pub fn connect_journal() {
+    if USES_JOURNAL.load(Ordering::Relaxed) {
         let _ = journal();
     }
 }
 
-/// The connection, for as long as this process lives.
+/// The connection to the journal, which is made once. Without a journal there is none.
 fn journal() -> Option<&'static UnixDatagram> {
     static JOURNAL: OnceLock<Option<UnixDatagram>> = OnceLock::new();
     let connect = || {
@@ -43,20 +56,8 @@ fn journal() -> Option<&'static UnixDatagram> {
     JOURNAL.get_or_init(connect).as_ref()
 }
 
-const ASIDE: &str = "epcache::aside";
-/// Whether messages go to the journal as well.
-static IN_JOURNAL: AtomicBool = AtomicBool::new(false);
-
-/// Sends messages to standard error and, for triggers, to the journal as well.
+/// The logger of the `log` crate.
 struct Log;
-
-/// Starts logging.
-pub fn start(journal: bool) {
-    log::set_max_level(log::LevelFilter::Info);
-    // A second start, which only tests do, keeps the first.
-    let _ = log::set_logger(&Log);
-    IN_JOURNAL.store(journal, Ordering::Relaxed);
-}
 
 impl log::Log for Log {
     fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
@@ -74,12 +75,12 @@ impl log::Log for Log {
             log::Level::Warn => ("warning: ", 4),
             _ => ("", 6),
         };
-        let in_journal = IN_JOURNAL.load(Ordering::Relaxed);
-        if !in_journal || record.target() != ASIDE {
+        let uses_journal = USES_JOURNAL.load(Ordering::Relaxed);
+        if !uses_journal || record.target() != ADMIN {
             let _ = writeln!(std::io::stderr().lock(), "epcache: {word}{text}");
         }
-        if in_journal {
-            // syslog(3)'s protocol; facility 3 is "daemon". No journal is no failure.
+        if uses_journal {
+            // The protocol of syslog(3). Facility 3 is "daemon".
             let message = format!("<{}>epcache: {text}", 3 << 3 | priority);
             let _ = journal().map(|socket| socket.send(message.as_bytes()));
         }

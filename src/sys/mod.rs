@@ -1,5 +1,6 @@
-//! The one door to the operating system: signals, the log, and the root of the system that is worked on.
+//! The one door to the operating system: files, signals, the log, and the root of the system that is worked on.
 
+pub mod fs;
 pub mod message;
 pub mod root;
 pub mod signal;

@@ -1,43 +1,40 @@
-//! The system that is worked on: this one, or the tree of another below `--root`.
+//! The system that is worked on: the running one, or the tree of another one below `--root`.
 
-use std::fs::OpenOptions;
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
 
+use super::fs::{CWD, Links, open_file};
 use crate::error::{Error, Result};
 
 /// The user that system-wide indexes belong to.
-pub const CACHE_USER: &str = "epcache";
+pub(crate) const CACHE_USER: &str = "epcache";
 
-/// The largest user database of another system that is read.
+/// The largest user database of another system that is read: some hundred thousand users.
 const MAX_PASSWD: u64 = 16 << 20;
 
-/// Who a process can become.
+/// The user and group ids that a process can take on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct User {
-    /// User id.
     pub uid: u32,
-    /// The one group.
+    /// The only group; there are no supplementary ones.
     pub gid: u32,
 }
 
 impl User {
-    /// Who owns nothing, by the kernel's own convention.
-    pub const NOBODY: Self = Self { uid: 65534, gid: 65534 };
+    /// The kernel's overflow user, who owns no files.
+    pub(crate) const NOBODY: Self = Self { uid: 65534, gid: 65534 };
 }
 
-/// A tree with its own users, configuration and indexes.
+/// A directory tree with its own users, configuration and indexes.
 #[derive(Debug, Clone)]
 pub struct System {
     root: PathBuf,
-    /// The cache user, once it has been found: a process at work can't look it up.
+    /// The cache user after the first look-up: a confined process can't look it up any more.
     cache_user: OnceLock<User>,
 }
 
 impl System {
-    /// The system below `root`; `None` is the running one, which need not be looked for.
+    /// The system below `root`, or the running one for `None`.
     ///
     /// # Errors
     /// When `root` is not a directory.
@@ -52,13 +49,12 @@ impl System {
         }
     }
 
-    /// The system below `root`, an absolute path that has not been looked at.
+    /// The system below `root`, an absolute path that is not examined.
     #[must_use]
     pub fn assumed(root: &Path) -> Self {
         Self { root: root.to_owned(), cache_user: OnceLock::new() }
     }
 
-    /// The root of its tree.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
@@ -66,24 +62,24 @@ impl System {
 
     /// Whether this is the tree of another system.
     #[must_use]
-    pub fn is_foreign(&self) -> bool {
+    pub(crate) fn is_foreign(&self) -> bool {
         self.root != Path::new("/")
     }
 
     /// The path by which the system itself knows `path`.
     #[must_use]
-    pub fn within(&self, path: &Path) -> PathBuf {
+    pub(crate) fn within(&self, path: &Path) -> PathBuf {
         match path.strip_prefix(&self.root) {
             Ok(below) => Path::new("/").join(below),
             Err(_) => path.to_owned(),
         }
     }
 
-    /// Where the system's `path` is seen from here, without links.
+    /// The path of the system's `path` as the running system sees it, without links.
     ///
     /// # Errors
     /// When it does not exist, or a link leads out of the tree.
-    pub fn canonical(&self, path: &Path) -> Result<PathBuf> {
+    pub(crate) fn canonical(&self, path: &Path) -> Result<PathBuf> {
         let seen = if self.is_foreign() {
             let parts =
                 path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
@@ -101,12 +97,12 @@ impl System {
         Ok(canonical)
     }
 
-    /// Where a file of the system itself is seen from here; `None` where there is none. A link in the
-    /// tree of another system must not lead to a file of the running one.
+    /// The path of a file that belongs to the system itself, as the running system sees it; `None` where
+    /// there is none. In the tree of another system, a link must not lead to a file of the running one.
     ///
     /// # Errors
-    /// When it does.
-    pub fn own_file(&self, path: &Path) -> Result<Option<PathBuf>> {
+    /// When a link leads out of the tree.
+    pub(crate) fn own_file(&self, path: &Path) -> Result<Option<PathBuf>> {
         if !self.is_foreign() {
             return Ok(Some(path.to_owned()));
         }
@@ -119,8 +115,8 @@ impl System {
     /// The owner of the system-wide indexes.
     ///
     /// # Errors
-    /// When there is no such user, or it has the rights of root.
-    pub fn cache_user(&self) -> Result<User> {
+    /// When there is no such user, or it is root or in root's group.
+    pub(crate) fn cache_user(&self) -> Result<User> {
         if let Some(user) = self.cache_user.get() {
             return Ok(*user);
         }
@@ -132,18 +128,16 @@ impl System {
         Ok(*self.cache_user.get_or_init(|| user))
     }
 
-    /// Users of another system are looked up in its own file: on the running system the name may be
-    /// another user's, or nobody's.
+    /// Looks the cache user up in another system's own file: on the running system, the same name may belong
+    /// to another user or to none.
     fn look_up_in_passwd(&self) -> Result<User> {
         const PASSWD: &str = "/etc/passwd";
         let Some(path) = self.own_file(Path::new(PASSWD))? else {
             return Err(Error::NoUser { name: CACHE_USER, database: Some(self.root.join(&PASSWD[1..])) });
         };
         let missing = || Error::NoUser { name: CACHE_USER, database: Some(path.clone()) };
-        let mut text = Vec::new();
-        // NONBLOCK: a FIFO must not make us wait.
-        let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path);
-        opened.and_then(|file| file.take(MAX_PASSWD).read_to_end(&mut text)).map_err(|_| missing())?;
+        let opened = open_file(CWD, &path, Links::Follow);
+        let text = opened.and_then(|file| file.read(MAX_PASSWD)).map_err(|_| missing())?;
         let text = String::from_utf8_lossy(&text);
         text.lines().find_map(parse_passwd_line).ok_or_else(missing)
     }

@@ -1,61 +1,145 @@
-//! What a process sets right before it does anything: package managers hand down a hostile state.
+//! Signals, umask and descriptors: the process state that a caller may leave in a bad condition.
 #![allow(unsafe_code)]
 
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+
+use nix::errno::Errno;
+use nix::sys::signal::{
+    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, kill, sigaction, sigprocmask,
+};
 use nix::sys::stat::{Mode, umask};
+use nix::unistd::Pid;
 
-/// The signals that a caller may have blocked or ignored for us. rpm blocks the first two.
-const SIGNALS: [Signal; 5] =
-    [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGTERM, Signal::SIGCHLD];
+/// The signals that end a process. rpm blocks the first two while it runs a trigger.
+const TERMINATION: [Signal; 4] = [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP, Signal::SIGTERM];
 
-/// New directories are readable by all, whatever the caller's umask.
+/// Descriptors below this number are closed one by one on kernels before 5.9, which have no
+/// `close_range`. It is the hard limit that systems of that time gave a process.
+const MAX_DESCRIPTOR: i32 = 4096;
+
+/// Makes new directories readable by all, whatever the caller's umask.
 pub fn set_umask() {
     umask(Mode::from_bits_truncate(0o022));
 }
 
-/// With SIGCHLD ignored, as a caller may have left it, nobody could wait for a child.
-pub fn hear_of_children() {
+/// Resets SIGCHLD. If it was inherited as ignored, `waitpid` would lose the status of a child.
+pub fn restore_sigchld() {
     set_default(Signal::SIGCHLD);
 }
 
-/// A file that grows beyond the limit is an error to be told, no reason to be killed.
-pub fn outlive_large_files() {
+/// Ignores SIGXFSZ, so that a file beyond the size limit is an error and not the end of the process.
+pub fn ignore_sigxfsz() {
     set(Signal::SIGXFSZ, SigHandler::SigIgn);
 }
 
-fn set_default(signal: Signal) {
-    set(signal, SigHandler::SigDfl);
-}
-
-fn set(signal: Signal, handler: SigHandler) {
-    let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
-    // SAFETY: no handler of ours is installed or replaced.
-    let _ = unsafe { sigaction(signal, &action) };
-}
-
-/// Default dispositions and an empty mask.
-pub fn reset_signals() {
-    SIGNALS.into_iter().for_each(set_default);
+/// Sets default dispositions and an empty mask.
+pub fn reset() {
+    TERMINATION.into_iter().for_each(set_default);
+    restore_sigchld();
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }
 
-/// From here on nobody's Ctrl-C ends this process before it has seen how its child fared.
-pub fn outlive_the_child() {
-    reset_signals();
-    let mask: SigSet = SIGNALS.into_iter().filter(|signal| *signal != Signal::SIGCHLD).collect();
+/// Blocks the signals that end a process, so that it lives until its child has been reaped.
+pub fn block_termination() {
+    reset();
+    let mask: SigSet = TERMINATION.into_iter().collect();
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None);
 }
 
-/// Closes every descriptor but the standard three. To be called before anything is opened.
+/// Closes every descriptor but the standard three. Call it before anything is opened.
 pub fn close_inherited_descriptors() {
     // SAFETY: nothing has been opened yet, so no descriptor of ours is closed.
     unsafe {
         if libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) == 0 {
             return;
         }
-        // Linux before 5.9. Descriptors beyond this number are not met in practice.
-        for descriptor in 3..4096 {
+        for descriptor in 3..MAX_DESCRIPTOR {
             libc::close(descriptor);
         }
     }
+}
+
+/// The process that SIGTERM and SIGHUP are passed on to; 0 before it has started and after it has ended.
+static RECEIVER: AtomicI32 = AtomicI32::new(0);
+/// Signals that came before the receiver had started, a bit each.
+static PENDING: AtomicU32 = AtomicU32::new(0);
+
+/// Signal handling while a command runs in the foreground, as system(3) has it.
+///
+/// SIGINT and SIGQUIT do not end this process: a terminal sends them to the command as well. SIGTERM and
+/// SIGHUP are passed on. Signals that the caller ignores are left ignored. The others get a handler, which
+/// exec replaces by the default, so the command starts with the dispositions that this process was given.
+#[derive(Debug)]
+pub struct Forwarding {
+    /// The dispositions before, to be restored.
+    replaced: Vec<(Signal, SigAction)>,
+}
+
+impl Forwarding {
+    /// Installs the handlers.
+    #[must_use]
+    pub fn start() -> Self {
+        let mut replaced = Vec::new();
+        for signal in TERMINATION {
+            let handler = match signal {
+                Signal::SIGTERM | Signal::SIGHUP => pass_on,
+                _ => stay_alive,
+            };
+            let Some(before) = set(signal, SigHandler::Handler(handler)) else { continue };
+            if matches!(before.handler(), SigHandler::SigIgn) {
+                set(signal, SigHandler::SigIgn);
+            } else {
+                replaced.push((signal, before));
+            }
+        }
+        Self { replaced }
+    }
+
+    /// Passes signals on to `process` from now on, and those that came before.
+    pub fn set_receiver(&self, process: Pid) {
+        RECEIVER.store(process.as_raw(), Ordering::SeqCst);
+        let pending = PENDING.swap(0, Ordering::SeqCst);
+        for signal in TERMINATION.into_iter().filter(|signal| pending & bit(*signal as i32) != 0) {
+            let _ = kill(process, signal);
+        }
+    }
+
+    /// Passes nothing on any more, and restores the dispositions.
+    pub fn stop(self) {
+        RECEIVER.store(0, Ordering::SeqCst);
+        for (signal, before) in self.replaced {
+            set(signal, before.handler());
+        }
+    }
+}
+
+extern "C" fn stay_alive(_: libc::c_int) {}
+
+extern "C" fn pass_on(signal: libc::c_int) {
+    let receiver = RECEIVER.load(Ordering::SeqCst);
+    if receiver == 0 {
+        PENDING.fetch_or(bit(signal), Ordering::SeqCst);
+        return;
+    }
+    // The interrupted code may be about to look at errno.
+    let errno = Errno::last_raw();
+    if let Ok(signal) = Signal::try_from(signal) {
+        let _ = kill(Pid::from_raw(receiver), signal);
+    }
+    Errno::set_raw(errno);
+}
+
+fn bit(signal: libc::c_int) -> u32 {
+    1 << signal
+}
+
+fn set_default(signal: Signal) {
+    set(signal, SigHandler::SigDfl);
+}
+
+/// Sets the disposition of a signal, and returns the one before.
+fn set(signal: Signal, handler: SigHandler) -> Option<SigAction> {
+    let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
+    // SAFETY: the handlers in this file use atomics and kill(2) only, which is allowed in a handler.
+    unsafe { sigaction(signal, &action) }.ok()
 }

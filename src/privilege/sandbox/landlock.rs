@@ -1,4 +1,4 @@
-//! Which files a job reaches, by Landlock (Linux 5.13 and newer).
+//! Restricts the files that a job reaches, by Landlock (Linux 5.13 and newer).
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,13 +13,13 @@ use rustix::io::Errno;
 
 use super::{Grant, Needs, Part, Reach, State};
 
-/// What is asked for: that of Linux 6.12. An older kernel gives what it has.
+/// The version that is requested, that of Linux 6.12. An older kernel enforces what it knows.
 const WANTED: ABI = ABI::V6;
 
-/// Lets this process reach what `needs` names and nothing else, and looks whether that is so.
+/// Lets this process reach what `needs` names and nothing else, and verifies that.
 ///
 /// # Errors
-/// When it is not so although the kernel says that it is.
+/// When it is not in force although the kernel reports that it is.
 pub fn enter(needs: &Needs) -> io::Result<Part> {
     let restricted = match restrict(needs) {
         Ok(restricted) => restricted,
@@ -76,25 +76,21 @@ fn restrict(needs: &Needs) -> Result<RestrictionStatus, RulesetError> {
 
 fn rights(reach: Reach) -> BitFlags<AccessFs> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
-    let write = AccessFs::WriteFile
-        | AccessFs::Truncate
-        | AccessFs::MakeReg
-        | AccessFs::MakeDir
-        | AccessFs::RemoveFile;
+    let change = read | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
     match reach {
         Reach::List => AccessFs::ReadDir.into(),
         Reach::File => AccessFs::ReadFile.into(),
         Reach::Read => read,
-        Reach::Index => read | write,
-        Reach::Change => read | write | AccessFs::RemoveDir,
+        Reach::Index => change | AccessFs::MakeDir,
+        Reach::Change => change,
     }
 }
 
-/// What a rule is about, opened as the job opens it: what the job would not follow is not followed.
+/// Opens the path of a rule as the job will open it: a link that the job would not follow is not
+/// followed.
 ///
-/// What can't be opened is not granted; the job then tells why it can't open it either. That must not be
-/// an error that has passed by then, when all that the job could tell is that it was not granted: hence
-/// the second attempt.
+/// What can't be opened is not granted, and the job reports why it can't open it either. A temporary
+/// error is therefore tried again: otherwise the job would only report that access was denied.
 fn open(grant: &Grant) -> Option<OwnedFd> {
     let opened = open_once(grant).or_else(|error| match error {
         Errno::NOENT | Errno::NOTDIR | Errno::LOOP => Err(error),
@@ -104,7 +100,10 @@ fn open(grant: &Grant) -> Option<OwnedFd> {
         Ok(place) if grant.reach != Reach::File || is_file(&place) => Some(place),
         Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS) => None,
         Err(error) => {
-            log::warn!("{}: can't be opened up to the process at work: {error}", grant.path.display());
+            log::warn!(
+                "{}: access can't be granted to the unprivileged process: {error}",
+                grant.path.display()
+            );
             None
         }
     }
@@ -123,8 +122,8 @@ fn is_file(place: &OwnedFd) -> bool {
     rustix::fs::fstat(place).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
 }
 
-/// Tries to open something that was not granted. The first of these that exists decides, since
-/// nobody is refused it otherwise.
+/// Tries to open something that was not granted. The first of these paths that exists decides: without
+/// Landlock every user can open it.
 fn verify(needs: &Needs) -> io::Result<()> {
     let (places, flags): (&[&str], _) = if needs.program {
         (&["/dev/null"], OFlags::WRONLY)

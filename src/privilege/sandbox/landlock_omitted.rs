@@ -1,8 +1,8 @@
-//! Stands in for Landlock where this program is built without it.
+//! Replaces Landlock where this program is built without it.
 
 use super::{Needs, Part, State};
 
-/// Does nothing, and says so.
+/// Does nothing, and reports that.
 ///
 /// # Errors
 /// Never.

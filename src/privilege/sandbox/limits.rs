@@ -1,31 +1,35 @@
-//! Bounds on what a job uses up. docs/privileges.md has the reasons for the numbers.
+//! Resource limits of a job. docs/reference/privileges.md has the reasons for the numbers.
 
 use std::io;
 
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 
 use super::{Part, State};
-use crate::index::MAX_INDEX;
 
-/// What is allowed at most. A lower limit that a caller has set stays.
-///
-/// Memory is that which the process can write to, not its address space: an interpreter that is asked
-/// for its directories may reserve any amount of that.
-const LIMITS: [(Resource, u64); 5] = [
-    (Resource::RLIMIT_DATA, 4 << 30),
-    (Resource::RLIMIT_FSIZE, 4 * MAX_INDEX),
-    (Resource::RLIMIT_NOFILE, 1024),
-    (Resource::RLIMIT_CPU, 600),
-    (Resource::RLIMIT_CORE, 0),
-];
+/// Memory that the process can write to. It is not the address space, of which an interpreter that is
+/// asked for its directories may reserve any amount.
+const MEMORY: u64 = 4 << 30;
+/// How many times the largest file of the job fits into the limit on the size of files.
+const FILE_SIZE_FACTOR: u64 = 4;
+/// The deepest walk of a tree has 70 descriptors open.
+const DESCRIPTORS: u64 = 1024;
+/// Processor time. A directory with 10,000 distributions takes 0.3 s.
+const SECONDS: u64 = 600;
 
-/// Sets all limits, and looks whether they are set.
+/// Sets all limits, and verifies that they are set. A lower limit of the caller stays.
 ///
 /// # Errors
-/// When one is not.
-pub fn enter() -> io::Result<Part> {
+/// When one was set and is not in force.
+pub fn enter(largest_file: u64) -> io::Result<Part> {
+    let limits = [
+        (Resource::RLIMIT_DATA, MEMORY),
+        (Resource::RLIMIT_FSIZE, FILE_SIZE_FACTOR * largest_file),
+        (Resource::RLIMIT_NOFILE, DESCRIPTORS),
+        (Resource::RLIMIT_CPU, SECONDS),
+        (Resource::RLIMIT_CORE, 0),
+    ];
     let mut refused = Vec::new();
-    for (resource, most) in LIMITS {
+    for (resource, most) in limits {
         let wanted = |allowed: rlim_t| allowed.min(rlim_t::try_from(most).unwrap_or(rlim_t::MAX));
         let set = getrlimit(resource).and_then(|(soft, hard)| {
             let (soft, hard) = (wanted(soft), wanted(hard));
@@ -43,7 +47,7 @@ pub fn enter() -> io::Result<Part> {
     }
     Ok(match refused.len() {
         0 => Part::new(State::Enforced, "memory, size of files, descriptors, processor time, no core"),
-        count if count < LIMITS.len() => Part::new(State::Partial, refused.join(", ")),
+        count if count < limits.len() => Part::new(State::Partial, refused.join(", ")),
         _ => Part::new(State::Missing, refused.join(", ")),
     })
 }

@@ -1,37 +1,22 @@
-//! Confinement of a process that has given up its privileges: what is left to it by its user alone is
-//! still more than its job needs.
+//! Confines a process that has given up its privileges, since its user may do more than its job needs.
 //!
-//! [`enter`] is called between the last step of [`super::drop`] and the job. What the job may reach is
-//! decided by who starts it ([`Needs`]); nothing of it comes from what the job is going to read. Three
-//! means complement each other:
+//! [`enter`] runs between the last step of `drop::to` and the job. What the job may reach is
+//! decided by the process that starts it ([`Needs`]), and never by what the job reads. Three means
+//! complement each other:
 //!
-//! * [`limits`]: memory, size of files, descriptors and processor time;
-//! * [`landlock`]: which files can be opened, made and removed; nothing of TCP, of other processes'
-//!   abstract sockets and signals;
-//! * [`seccomp`]: system calls that no job makes, and those that change a file by its path alone, which
-//!   Landlock lets pass: a root without capabilities may still change the mode of all that root owns.
+//! * `limits`: memory, size of files, descriptors and processor time;
+//! * `landlock`: files that can be opened, made and removed; TCP, abstract sockets and signals to other
+//!   processes;
+//! * `seccomp`: system calls that no job makes, and those that change a file by its path alone. Landlock
+//!   allows the latter, and root without capabilities may still change the mode of all that root owns.
 //!
-//! Where the kernel refuses to set one of them up, the others must do, unless the administrator demands
-//! all; [`Confined`] says what came of it. But where the kernel says that it did, and a look shows that
-//! it did not, the job does not begin.
+//! Where the kernel can't set one of them up, the others must do, unless the administrator requires all of
+//! them; [`Confined`] reports the result. Where the kernel claims to have set one up and a test shows that
+//! it is not in force, the job does not begin.
 
-#[cfg(all(
-    feature = "seccomp",
-    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"),
-    target_pointer_width = "64",
-    target_endian = "little"
-))]
-mod denied;
-#[cfg(all(
-    feature = "seccomp",
-    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"),
-    target_pointer_width = "64",
-    target_endian = "little"
-))]
-mod filter;
 #[cfg_attr(not(feature = "landlock"), path = "landlock_omitted.rs")]
-pub mod landlock;
-pub mod limits;
+mod landlock;
+mod limits;
 #[cfg_attr(
     not(all(
         feature = "seccomp",
@@ -41,7 +26,7 @@ pub mod limits;
     )),
     path = "seccomp_omitted.rs"
 )]
-pub mod seccomp;
+mod seccomp;
 mod state;
 
 use std::path::{Path, PathBuf};
@@ -65,7 +50,7 @@ pub enum Reach {
     Read,
     /// Files and directories are made, files are replaced and removed: where indexes are.
     Index,
-    /// The same in a site directory itself, where directories are removed as well.
+    /// Files are made, replaced and removed: the start-up file in a site directory.
     Change,
 }
 
@@ -74,18 +59,18 @@ pub enum Reach {
 pub struct Grant {
     /// The path.
     pub path: PathBuf,
-    /// For what.
+    /// What may be done there.
     pub reach: Reach,
 }
 
 /// What a job needs beyond computing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Needs {
-    /// What it must reach.
+    /// The paths that it must reach.
     pub grants: Vec<Grant>,
-    /// Directories that are made before, so that the job needs no right on those that they are in.
+    /// Directories that are made before the job, so that it needs no right on their parents.
     pub made: Vec<PathBuf>,
-    /// Whether it runs a program, which may then read everything that its user may, and change nothing.
+    /// Whether it runs a program, which may then read all that its user may, and change nothing.
     pub program: bool,
 }
 
@@ -100,12 +85,14 @@ impl Needs {
 }
 
 /// What a job is confined to, and how strictly.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confinement {
-    /// What is left to it.
+    /// What the job can reach.
     pub needs: Needs,
     /// Whether the job must not begin where the kernel does not support all of it.
     pub required: bool,
+    /// The largest file that a job writes, in bytes. The limit is a multiple of it.
+    pub largest_file: u64,
 }
 
 /// Confines this process, for good. It must have `no_new_privs` and a single thread.
@@ -114,17 +101,17 @@ pub struct Confinement {
 /// When a means is not in force although it could be set up, or one is missing that is required. The
 /// process must then do nothing but end.
 pub fn enter(confinement: &Confinement) -> Result<Confined> {
-    let Confinement { needs, required } = confinement;
+    let Confinement { needs, required, largest_file } = confinement;
     for path in &needs.made {
-        // The job meets an error again, and tells it.
-        let _ = make_in_our_own(path);
+        // Where this fails, the job fails too, and reports it.
+        let _ = make_in_own_directory(path);
     }
-    // The messages of the job go where they can't be sent to later.
-    message::reach_journal();
+    // No socket can be connected later.
+    message::connect_journal();
     step("not being traced", nix::sys::prctl::set_dumpable(false).map_err(Into::into))?;
-    signal::outlive_large_files();
+    signal::ignore_sigxfsz();
     let confined = Confined {
-        limits: step("verifying the limits", limits::enter())?,
+        limits: step("verifying the limits", limits::enter(*largest_file))?,
         landlock: step("verifying Landlock", landlock::enter(needs))?,
         seccomp: step("verifying the filter of system calls", seccomp::enter(needs.program))?,
     };
@@ -134,9 +121,9 @@ pub fn enter(confinement: &Confinement) -> Result<Confined> {
     }
 }
 
-/// Makes a directory, if the one that it is to be in is ours: somebody may have put another one in the
-/// place of that since it was decided as whom to work.
-fn make_in_our_own(path: &Path) -> std::io::Result<()> {
+/// Makes a directory, if its parent belongs to this process's user. The parent may have been replaced
+/// since the user was chosen.
+fn make_in_own_directory(path: &Path) -> std::io::Result<()> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let parent = rustix::fs::open(parent, flags, Mode::empty())?;

@@ -1,8 +1,8 @@
-//! Stands in for the filter of system calls where this program is built without one.
+//! Replaces the filter of system calls where this program is built without one.
 
 use super::{Part, State};
 
-/// Does nothing, and says so.
+/// Does nothing, and reports that.
 ///
 /// # Errors
 /// Never.

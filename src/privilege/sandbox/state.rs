@@ -1,4 +1,4 @@
-//! What came of confining a process.
+//! The result of confining a process.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// As intended.
+    /// Completely.
     Enforced,
     /// As far as this kernel can.
     Partial,
-    /// Not at all.
+    /// Not at all: the kernel refuses.
     Missing,
     /// This program was built without it.
     Omitted,
@@ -31,7 +31,7 @@ impl Part {
     }
 }
 
-/// How a process is confined.
+/// How far each means of confinement is in force for a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confined {
     /// Files, TCP, signals.
@@ -49,13 +49,13 @@ impl Confined {
         [("landlock", &self.landlock), ("seccomp", &self.seccomp), ("limits", &self.limits)]
     }
 
-    /// What is not enforced as intended, as text; `None` if everything is.
+    /// Describes what is not completely enforced; `None` if everything is.
     #[must_use]
     pub fn lacking(&self) -> Option<String> {
         self.described(|state| state != State::Enforced)
     }
 
-    /// What the kernel refused altogether, as text.
+    /// Describes what the kernel refused altogether.
     #[must_use]
     pub fn missing(&self) -> Option<String> {
         self.described(|state| state == State::Missing)

@@ -1,0 +1,129 @@
+//! The site directories that a command works on, each as the user that its rule says.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Status;
+use super::args::Selection;
+use super::needs;
+use super::selection::{Selected, Unnamed, select};
+use crate::config::Config;
+use crate::error::{Error, Failure, Result};
+use crate::privilege::{RunAs, child};
+use crate::refresh::report::SiteReport;
+use crate::refresh::{Request, refresh};
+use crate::store::invalidate::invalidate_if_present;
+use crate::store::target::{Operation, Target};
+use crate::sys::message;
+use crate::sys::root::System;
+
+/// Site directories and what is done with them.
+pub(super) struct Work {
+    pub system: System,
+    pub targets: Vec<Target>,
+    /// [`Status::Failed`] if something that was named could not be found.
+    pub status: Status,
+    operation: Operation,
+    /// Whether the configuration requires full confinement.
+    require_sandbox: bool,
+}
+
+impl Work {
+    /// Finds the site directories that are named, and reports those that can't be found.
+    pub fn find(
+        sites: &[PathBuf],
+        selection: &Selection,
+        unnamed: Unnamed,
+        operation: Operation,
+    ) -> Result<Self> {
+        let system = System::new(selection.root.as_deref())?;
+        let config = Config::load(&system)?;
+        let Selected { targets, errors } = select(sites, selection, unnamed, operation, &config, &system);
+        errors.iter().for_each(message::error);
+        let status = if errors.is_empty() { Status::Success } else { Status::Failed };
+        if targets.is_empty() && errors.is_empty() {
+            log::info!("no site directories found");
+        }
+        Ok(Self { system, targets, status, operation, require_sandbox: config.require_sandbox })
+    }
+
+    /// Another operation on other site directories.
+    pub fn about(&self, targets: Vec<Target>, operation: Operation) -> Self {
+        Self { system: self.system.clone(), targets, operation, ..*self }
+    }
+
+    /// The same operation on each site directory as its owner. A system-wide index belongs to another user
+    /// than the directory.
+    pub fn as_owners(&self) -> Self {
+        let as_owner = |target: &Target| {
+            // The job reports a directory that has vanished.
+            Target::of(target.site.clone(), &[], self.operation, &self.system)
+                .unwrap_or_else(|_| target.clone())
+        };
+        self.about(self.targets.iter().map(as_owner).collect(), self.operation)
+    }
+
+    /// Refreshes every index. Where an index may be wrong afterwards, its site directory is touched, so
+    /// that no reader believes it.
+    pub fn refresh(&self, request: &Request) -> Vec<SiteReport> {
+        let refresh_one =
+            |target: &Target, system: &System| Ok(refresh(target, system, request, self.operation));
+        let mut reports = Vec::new();
+        for (target, report) in self.for_each(refresh_one) {
+            let report = report.unwrap_or_else(|error| SiteReport::failed(&target.site, &error));
+            if report.must_invalidate {
+                invalidate_if_present(target, &self.system).unwrap_or_else(|error| message::error(&error));
+            }
+            reports.push(report);
+        }
+        reports
+    }
+
+    /// Does `job` for every target as the user of its rule, in one process for each user. Returns the
+    /// results in the order of the targets.
+    pub fn for_each<T: Serialize + DeserializeOwned>(
+        &self,
+        job: impl Fn(&Target, &System) -> Result<T>,
+    ) -> Vec<(&Target, Result<T>)> {
+        if !self.operation.writes() {
+            // Trust in an index depends on this user, which a confined process can't look up.
+            let _ = self.system.cache_user();
+        }
+        let mut users: Vec<RunAs> = self.targets.iter().map(|target| target.run_as).collect();
+        users.sort_unstable();
+        users.dedup();
+        let mut done = Vec::new();
+        for run_as in users {
+            let of_user = self.targets.iter().enumerate().filter(|(_, target)| target.run_as == run_as);
+            let (positions, targets): (Vec<usize>, Vec<&Target>) = of_user.unzip();
+            let results = self.run_as(run_as, &targets, &job);
+            done.extend(positions.into_iter().zip(targets.into_iter().zip(results)));
+        }
+        done.sort_unstable_by_key(|(position, _)| *position);
+        done.into_iter().map(|(_, done)| done).collect()
+    }
+
+    /// Does `job` for `targets` in one process of `run_as`. Where that fails, it fails for all of them.
+    fn run_as<T: Serialize + DeserializeOwned>(
+        &self,
+        run_as: RunAs,
+        targets: &[&Target],
+        job: impl Fn(&Target, &System) -> Result<T>,
+    ) -> Vec<Result<T>> {
+        let needs = needs::of(targets.iter().copied(), run_as, self.operation, &self.system);
+        let confinement = needs::confinement(needs, self.require_sandbox);
+        let do_one = |target: &&Target| job(target, &self.system).map_err(|error| Failure::from(&error));
+        let answer: Result<Vec<std::result::Result<T, Failure>>> =
+            child::run(run_as, &confinement, || targets.iter().map(do_one).collect());
+        let failure = match answer {
+            Ok(results) if results.len() == targets.len() => {
+                return results.into_iter().map(|result| result.map_err(Error::Reported)).collect();
+            }
+            Ok(_) => Error::child("sent an answer of the wrong length"),
+            Err(error) => error,
+        };
+        targets.iter().map(|_| Err(Error::Reported(Failure::from(&failure)))).collect()
+    }
+}

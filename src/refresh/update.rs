@@ -1,0 +1,143 @@
+//! Writing the index of one site directory, until it describes what is on disk.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::outcome::Outcome;
+use super::reconcile::reconcile;
+use super::report::{SiteReport, log_diagnostics};
+use super::request::{Depth, Request, Sealing};
+use super::seal::{is_kernel_mtime, seal, time_to_wait};
+use crate::error::{Error, Result};
+use crate::index::{Index, Seal, parse, render};
+use crate::site::retries::Retries;
+use crate::site::{SiteDir, empty_directories};
+use crate::store::index_dir::IndexDir;
+use crate::store::location::{Location, Writer};
+use crate::sys::root::System;
+
+/// How long a refresh waits until an index can be sealed. Longer than the 3 s after which everything is old
+/// enough (`SETTLE_AFTER`), since the wait begins again if something else is installed meanwhile.
+const SEAL_WAIT: Duration = Duration::from_millis(4500);
+
+/// What an index is made from and where it is written.
+pub(super) struct Update<'u> {
+    pub site: &'u SiteDir,
+    pub location: &'static Location,
+    pub directory: &'u IndexDir,
+    pub system: &'u System,
+}
+
+impl Update<'_> {
+    /// Writes the index, and repeats that until a comparison finds nothing to add.
+    ///
+    /// The process that holds the lock is mostly alone. Then one comparison is enough, unless the site
+    /// directory changed meanwhile. Otherwise another process may have replaced our index by one that it
+    /// began to make before the last change, or we theirs. The one that wrote last compares again and sees
+    /// it.
+    pub fn run(&self, request: &Request, report: &mut SiteReport) -> Result<()> {
+        let mut request = request.clone();
+        let retries = Retries::default();
+        let mut diagnostics = BTreeSet::new();
+        let start = Instant::now();
+        if request.seal != Sealing::No {
+            self.replace_mtime_that_was_set();
+        }
+        loop {
+            let bytes = self.directory.read()?.unwrap_or_default();
+            let old = parse_old(&bytes, &self.directory.index());
+            let mut outcome = reconcile(self.site, old.as_ref(), &request, &retries)?;
+            self.complete(&mut outcome.index, old.as_ref());
+            if request.seal != Sealing::No {
+                let wait = time_to_wait(&outcome.index, self.location, self.system);
+                let in_time = !wait.is_zero() && start.elapsed() + wait < SEAL_WAIT;
+                if self.location.may_seal && in_time && retries.take() {
+                    report.add(&outcome);
+                    std::thread::sleep(wait);
+                    continue;
+                }
+            }
+            if retries.are_used_up() && !self.directory.is_alone() {
+                // No comparison follows that would notice another writer's change.
+                outcome.index.settled = false;
+            }
+            if request.seal != Sealing::No {
+                outcome.index.seal = self.seal(&outcome, old.as_ref(), request.seal);
+            }
+            let new = render(&outcome.index);
+            report.add(&outcome);
+            diagnostics.append(&mut outcome.diagnostics.drain(..).collect());
+            let is_written = new == bytes;
+            if !is_written {
+                self.directory.replace(&new, outcome.index.seal.as_ref().map(|seal| seal.time))?;
+            }
+            let is_unchanged = self
+                .site
+                .still_is(outcome.index.site)
+                .map_err(|error| Error::io("can't stat", self.site.path(), error))?;
+            let done = is_unchanged && (is_written || self.directory.is_alone());
+            if done || !retries.take() {
+                report.index = Some(self.directory.index().to_string_lossy().into_owned());
+                log_diagnostics(self.site, &diagnostics);
+                return Ok(());
+            }
+            // What has been read need not be read again, unless it has changed.
+            if request.depth == Depth::Everything {
+                request.depth = Depth::Files;
+            }
+            request.hints.clear();
+        }
+    }
+
+    /// Applies the rules of the location to a new index, and adds the directories without distributions.
+    fn complete(&self, index: &mut Index<'_>, old: Option<&Index<'_>>) {
+        if !self.location.may_settle {
+            // Readers must check each distribution.
+            index.distributions.iter_mut().for_each(|distribution| distribution.settled = false);
+        }
+        // The paths of another system are not those of this one.
+        if !self.system.is_foreign() {
+            let known = old.map_or(&[][..], |old| &old.without);
+            index.without = empty_directories::find_empty_directories(self.site.path(), known);
+        }
+    }
+
+    /// Touches the site directory if its mtime was set explicitly (clamped by an archiver): such an mtime
+    /// can recur after a later change.
+    fn replace_mtime_that_was_set(&self) {
+        let was_set = |stamp| !is_kernel_mtime(stamp);
+        if self.location.writer == Writer::SiteOwner && self.site.stamp().is_ok_and(was_set) {
+            if let Err(error) = self.site.touch() {
+                log::debug!("{}: can't touch it: {error}", self.site.path().display());
+            }
+        }
+    }
+
+    /// The seal of the new index, if it can have one.
+    fn seal(&self, outcome: &Outcome<'_>, old: Option<&Index<'_>>, wanted: Sealing) -> Option<Seal<'static>> {
+        match seal(&outcome.index, outcome.names, self.location, self.system) {
+            Ok(mut seal) => {
+                // With the time that the file has already, an unchanged index is not written again.
+                let before = old.and_then(|old| old.seal.as_ref()).map(|seal| seal.time);
+                if let Some(time) = before.filter(|time| self.directory.modified() == Some(*time)) {
+                    seal.time = time;
+                }
+                Some(seal)
+            }
+            Err(why) => {
+                if wanted == Sealing::Wanted {
+                    log::warn!("{}: not sealed: {why}", self.directory.index().display());
+                }
+                None
+            }
+        }
+    }
+}
+
+fn parse_old<'a>(bytes: &'a [u8], path: &Path) -> Option<Index<'a>> {
+    if bytes.is_empty() {
+        return None;
+    }
+    parse(bytes).inspect_err(|why| log::info!("{}: {why}; it is replaced", path.display())).ok()
+}

@@ -1,0 +1,93 @@
+"""The long-lived interpreters that answer, and the conversation with each."""
+
+import json
+import os
+import pathlib
+import select
+import subprocess
+
+from support.interpreters import INTERPRETERS, READER, VERSIONS  # noqa: F401
+
+PATIENCE = 60  # seconds for one reply; a healthy one takes milliseconds
+
+
+class Died(Exception):
+    """A worker that ended, or does not answer; the text says what it left on standard error."""
+
+
+class Worker:
+    """One interpreter in one role (see `worker`)."""
+
+    def __init__(self, version, role, package, errors):
+        variables = {
+            name: value for name, value in os.environ.items() if not name.startswith(("EPCACHE", "PYTHON"))
+        }
+        self.name = f"{role} {version}"
+        self.errors = errors
+        script = pathlib.Path(__file__).with_name("worker.py")
+        self.process = subprocess.Popen(
+            [INTERPRETERS[version], "-S", "-E", "-B", script, role, package],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            bufsize=0,
+            env=variables,
+        )
+        self.unread = b""
+        self.hear()
+
+    def say(self, **request):
+        """Send a request and wait for its reply."""
+        try:
+            self.process.stdin.write(json.dumps(request).encode() + b"\n")
+        except BrokenPipeError:
+            raise Died(self.last_words()) from None
+        return self.hear()
+
+    def hear(self):
+        while b"\n" not in self.unread:
+            ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
+            read = os.read(self.process.stdout.fileno(), 1 << 20) if ready else b""
+            if not read:
+                raise Died(self.last_words())
+            self.unread += read
+        line, _, self.unread = self.unread.partition(b"\n")
+        reply = json.loads(line)
+        if isinstance(reply, dict) and reply.get("ended"):
+            raise Died(self.last_words())
+        return reply
+
+    def last_words(self):
+        self.process.kill()
+        self.process.wait()
+        self.errors.seek(0, os.SEEK_END)
+        self.errors.seek(max(0, self.errors.tell() - 3000))
+        return f"{self.name}: no answer\n" + self.errors.read().decode(errors="replace")
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.stdout.close()  # or it waits for ever, when it is in the middle of a long reply
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Workers:
+    """Those that were needed so far, by version and role."""
+
+    def __init__(self, package, errors):
+        self.package = str(package)
+        self.errors = errors
+        self.running = {}
+
+    def get(self, version, role):
+        worker = self.running.get((version, role))
+        if worker is None or worker.process.poll() is not None:
+            worker = self.running[version, role] = Worker(version, role, self.package, self.errors)
+        return worker
+
+    def close(self):
+        for worker in self.running.values():
+            worker.close()

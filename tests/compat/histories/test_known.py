@@ -1,0 +1,20 @@
+"""Histories that once gave a wrong answer."""
+
+import pathlib
+import subprocess
+
+from support.checkout import module, module_variables
+
+HERE = pathlib.Path(__file__).parent
+
+
+def test_what_once_differed_does_not_differ_any_more():
+    known = sorted(HERE.glob("known/*.json"))
+    assert known
+    # On tmpfs a listing has an order that does not depend on chance.
+    command = [*module("compat.histories"), "--shrink", "0", "--directory", "/dev/shm", "--replay", *known]
+    run = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=module_variables(), timeout=300
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert f"{len(known)} histories" in run.stdout

@@ -1,0 +1,183 @@
+"""Whatever is wrong with the hook, the program or the environment, pip does not notice."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+
+import pytest
+from support import wheels
+from support.interpreters import INTERPRETERS, run
+
+from .twins import READ, Twins
+
+NOBODY = 65534
+
+
+def script(path, text):
+    path.unlink()
+    path.write_text("#!/bin/sh\n" + text)
+    path.chmod(0o755)
+
+
+def is_executable_by_nobody(python):
+    return (
+        subprocess.run(["setpriv", f"--reuid={NOBODY}", "--clear-groups", python, "-c", ""]).returncode == 0
+    )
+
+
+@pytest.mark.parametrize("state", ["missing", "not executable", "not a program", "a directory"])
+def test_a_program_that_cannot_run_is_done_without(newest, state):
+    program = newest.hooked.program
+    if state == "not executable":
+        program.chmod(0o644)
+    elif state == "not a program":
+        program.write_bytes(b"\x7fELF, and nothing else")
+    else:
+        program.unlink()
+        if state == "a directory":
+            program.mkdir()
+    for environment in newest:
+        environment.variables["PATH"] = "/usr/bin:/bin"
+    newest.install(wheels.make(newest.wheels, "probe", "1.0"))
+    assert newest.hooked.state() == "stale"
+    newest.hooked.assert_right()
+
+
+def test_a_package_that_is_gone_is_done_without(twins):
+    wheel = wheels.make(twins.wheels, "probe", "1.0")
+    status, _, complaint = twins.pip("uninstall", "--yes", "epcache")
+    assert (status, complaint) == (0, "")
+    assert not twins.hooked.program.exists()
+    assert (twins.hooked.site / "epcache.pth").exists()
+    twins.install(wheel)
+
+
+def test_pip_does_not_wait_for_a_slow_refresh(twins):
+    done = twins.hooked.directory / "done"
+    script(
+        twins.hooked.program,
+        f'echo "$$ $(cut -d" " -f6 /proc/$$/stat) $*" >{done}.part\nsleep 4\nmv {done}.part {done}\n',
+    )
+    wheel = wheels.make(twins.wheels, "probe", "1.0")
+    # Like the pipe by which a make finds out that its children are gone.
+    receiving, sending = os.pipe()
+    process = twins.hooked.start(
+        twins.hooked.python, "-m", "pip", "install", "--no-index", wheel, pass_fds=[sending]
+    )
+    os.close(sending)
+    assert twins.hooked.finished(process)[0] == 0
+    assert os.read(receiving, 1) == b""
+    # All its streams have come to their end, and the refresh has not.
+    assert not done.exists()
+    os.close(receiving)
+    end = time.monotonic() + 20
+    while not done.exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    number, session, arguments = done.read_text().rstrip("\n").split(" ", 2)
+    assert session == number
+    assert arguments == f"refresh -- {twins.hooked.site}"
+
+
+def test_an_interrupt_while_the_refresh_runs_changes_nothing(twins):
+    script(twins.hooked.program, "kill -INT $PPID\nsleep 0.5\n")
+    twins.install(wheels.make(twins.wheels, "probe", "1.0"))
+    assert twins.hooked.state() == "stale"
+
+
+def test_a_child_that_pip_has_forked_refreshes_nothing(newest):
+    calls = newest.hooked.directory / "calls"
+    script(newest.hooked.program, f"echo once >>{calls}\n")
+    code = """
+import os, pip._internal, sys
+os.mkdir(os.path.join(sys.argv[1], "another-1.0.dist-info"))
+child = os.fork()
+if child == 0:
+    sys.exit(3)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    status, output, complaint = newest.call(
+        lambda environment: [environment.python, "-c", code, environment.site]
+    )
+    assert (status, output, complaint) == (3, "", "")
+    time.sleep(0.5)
+    assert calls.read_text() == "once\n"
+
+
+def test_pip_without_standard_streams_is_not_disturbed(twins):
+    wheel = wheels.make(twins.wheels, "probe", "1.0")
+    shell = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
+    status, _, _ = twins.call(
+        lambda environment: [*shell, environment.python, "-m", "pip", "install", "--no-index", "-qqq", wheel]
+    )
+    for environment in twins:
+        assert (environment.site / "probe").exists() == (environment.site / "probe-1.0.dist-info").exists()
+    assert (twins.hooked.site / "probe").exists()
+    twins.hooked.assert_fresh()
+
+
+def test_a_process_that_ends_at_once_is_not_disturbed(newest):
+    code = "import os, pip._internal; os._exit(7)"
+    assert newest.call(lambda environment: [environment.python, "-c", code]) == (7, "", "")
+
+
+@pytest.fixture
+def others():
+    """Twins that belong to somebody else than the user as whom pip runs, and how it is run so."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to be another user")
+    candidates = [*reversed(INTERPRETERS.values()), "/usr/bin/python3"]
+    candidates = [python for python in candidates if shutil.which(python) and is_executable_by_nobody(python)]
+    if not candidates:
+        pytest.skip("no interpreter that another user may execute")
+    directory = pathlib.Path(tempfile.mkdtemp(dir="/var/tmp"))
+    directory.chmod(0o755)
+    try:
+        twins = Twins(directory, None, None, python=candidates[0])
+        (directory / "own").mkdir()
+        os.chown(directory / "own", NOBODY, NOBODY)
+        for environment in twins:
+            environment.variables.update(
+                HOME=f"{directory}/own", TMPDIR=f"{directory}/own", PATH="/usr/bin:/bin"
+            )
+            environment.variables.update(
+                XDG_CACHE_HOME=f"{directory}/own", PIP_CACHE_DIR=f"{directory}/own/pip"
+            )
+        yield twins, ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    finally:
+        shutil.rmtree(directory)
+
+
+def test_in_an_environment_of_somebody_else_pip_fails_as_before(others):
+    twins, become = others
+    index = twins.hooked.site / ".epcache/index"
+    before = index.stat()
+    wheel = wheels.make(twins.wheels, "probe", "1.0")
+    status, _, complaint = twins.call(
+        lambda environment: [*become, environment.python, "-m", "pip", "install", "--no-index", wheel]
+    )
+    assert status == 1
+    assert "Permission denied" in complaint
+    assert index.stat() == before
+
+
+def test_what_somebody_installs_elsewhere_with_it_is_indexed_as_theirs(others):
+    twins, become = others
+    wheel = wheels.make(twins.wheels, "probe", "1.0")
+    places = {environment: twins.wheels.parent / "own" / environment.directory.name for environment in twins}
+
+    def command(environment):
+        pip = [environment.python, "-m", "pip", "install", "--no-index"]
+        return [*become, *pip, "--target", places[environment], wheel]
+
+    status, _, complaint = twins.call(command)
+    assert status == 0, complaint
+    place = places[twins.hooked]
+    twins.hooked.assert_fresh(place)
+    assert (place / ".epcache/index").stat().st_uid == NOBODY
+    command = [*become, twins.hooked.python, "-IB", "-c", READ, "epcache", "error", place]
+    assert ["probe", "probe", "probe:run", "1.0"] in json.loads(run(*command, env=twins.hooked.variables))

@@ -1,0 +1,163 @@
+"""Two equal environments, one of them with the hook: pip must behave the same in both."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+from support import wheel_build
+from support.environments import uv
+from support.interpreters import INTERPRETERS, run
+
+# Interpreter and version of pip. 9.0 is the oldest that installs anything on 3.9 (8.1 asks `platform`
+# for `linux_distribution`, which is gone since 3.8).
+PIPS = [("3.9", "9.0.0"), ("3.9", None), ("3.13", None)]
+
+# What is installed in the directories that are given, or on sys.path: by the reader, which must not
+# complain, or by importlib.metadata.
+READ = """
+import json, re, sys, warnings
+warnings.simplefilter(sys.argv[2])
+sys.path[:] = sys.argv[3:] + sys.path
+if sys.argv[1] == "epcache":
+    import epcache
+    found = [(ep, ep.dist.version) for ep in epcache.entry_points()]
+else:
+    import importlib.metadata
+    found, seen = [], set()
+    for dist in importlib.metadata.distributions():
+        name = re.sub("[-_.]+", "_", dist.metadata["Name"]).lower()
+        if name not in seen:
+            seen.add(name)
+            found += [(ep, dist.version) for ep in dist.entry_points]
+print(json.dumps(sorted([ep.group, ep.name, ep.value, version] for ep, version in found)))
+"""
+
+
+def variables(directory, **more):
+    """The environment's variables, without what a user may have set for Python or for epcache."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("EPCACHE", "PYTHON"))}
+    kept.pop("VIRTUAL_ENV", None)
+    kept["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
+    # What one pip has downloaded the other would find.
+    kept["PIP_CACHE_DIR"] = kept["XDG_CACHE_HOME"] = f"{directory}/cache"
+    # A new __pycache__ in a site directory is a change of it.
+    kept["PYTHONDONTWRITEBYTECODE"] = "1"
+    # An old pip goes through sets.
+    kept["PYTHONHASHSEED"] = "0"
+    return {**kept, **more}
+
+
+class Environment:
+    """A virtual environment with a pip, the program and the reader."""
+
+    def __init__(self, directory, python, pip):
+        self.directory = directory
+        self.python = directory / "bin/python"
+        self.program = directory / "bin/epcache"
+        self.variables = variables(directory)
+        pip = "pip" if pip is None else f"pip=={pip}"
+        run(python, "-m", "venv", "--without-pip", directory)
+        options = ["--quiet", "--python", self.python]
+        run(uv(), "pip", "install", *options, pip, wheel_build.wheel(), env=self.variables)
+        (self.site,) = directory.glob("lib/python3.*/site-packages")
+        # A copy, as it is needed where it has been removed.
+        self.tool = shutil.copy(self.program, directory / "tool")
+
+    def start(self, *command, **options):
+        """A process in the environment, its output kept."""
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        # Whoever runs the tests in the background may ignore Ctrl-C, which is handed down.
+        heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+        options = {"cwd": self.directory, "env": self.variables, **pipes, **heard, **options}
+        return subprocess.Popen(list(map(str, command)), **options)
+
+    def finished(self, process):
+        """Status and output of a process, without what is of this run or this environment alone."""
+        output = [self._plain(text.decode()) for text in process.communicate(timeout=120)]
+        return process.returncode, *output
+
+    def call(self, *command, **options):
+        """The same of a command."""
+        return self.finished(self.start(*command, **options))
+
+    def _plain(self, text):
+        text = text.replace(str(self.directory), "ENVIRONMENT")
+        text = re.sub(r"/pip-([a-z-]+)-\w{8}", r"/pip-\1-RANDOM", text)
+        text = re.sub(r"sha256=[0-9a-f]{64}", "sha256=DIGEST", text)
+        # How far a download has come, as often as it took.
+        text = re.sub(r"[\r\n] *\d+% \|[^\r\n]*", "", text)
+        text = re.sub(r"\b[0-9.]+ ?[kM]B/s|\b\d+(\.\d+)?m?s\b|\d:\d\d:\d\d", "SPEED", text)
+        return re.sub(r"size=\d+", "size=SIZE", text)
+
+    def state(self, site=None):
+        """What the program says of the index."""
+        done = subprocess.run(
+            [self.tool, "status", "--json", site or self.site],
+            stdout=subprocess.PIPE,
+            env=self.variables,
+        )
+        (status,) = json.loads(done.stdout)
+        return status["state"]
+
+    def installed(self, by, *sites, warnings="error"):
+        """The entry points of everything installed, as the reader or importlib.metadata has them."""
+        answer = run(self.python, "-IB", "-c", READ, by, warnings, *sites, env=self.variables)
+        return json.loads(answer)
+
+    def assert_right(self, *sites, warnings="ignore"):
+        """The reader says what is installed."""
+        truth = self.installed("importlib.metadata", *sites)
+        assert self.installed("epcache", *sites, warnings=warnings) == truth
+
+    def assert_fresh(self, *sites):
+        """The index is right, at once or soon, and the reader uses it."""
+        end = time.monotonic() + 5
+        for site in sites or [self.site]:
+            while (state := self.state(site)) not in ("fresh", "unsettled"):
+                assert time.monotonic() < end, state
+                time.sleep(0.02)
+        self.assert_right(*sites, warnings="error")
+
+
+class Twins:
+    """The two of them; `wheels` is a directory."""
+
+    def __init__(self, directory, version, pip, python=None):
+        python = python or INTERPRETERS[version]
+        self.wheels = directory / "wheels"
+        self.wheels.mkdir()
+        self.hooked = Environment(directory / "hooked", python, pip)
+        self.normal = Environment(directory / "normal", python, pip)
+        for environment in (self.hooked, self.normal):
+            run(environment.program, "refresh", environment.site, env=environment.variables)
+        run(self.hooked.program, "enable", "--pip-hook", self.hooked.site, env=self.hooked.variables)
+
+    def __iter__(self):
+        return iter((self.hooked, self.normal))
+
+    def call(self, command, **options):
+        """Status and output of the command that a function makes of an environment: the same in both."""
+        hooked, normal = [environment.call(*command(environment), **options) for environment in self]
+        assert hooked == normal
+        return hooked
+
+    def pip(self, *arguments, **options):
+        """The same of pip, run as a module."""
+        return self.call(lambda environment: [environment.python, "-m", "pip", *arguments], **options)
+
+    def install(self, *arguments, **options):
+        """The same of `pip install` without an index, which must succeed."""
+        status, output, complaint = self.pip("install", "--no-index", *arguments, **options)
+        assert status == 0, complaint
+        return output
+
+    def assert_refreshed(self):
+        """The hook has done what it is for, and without it the index is stale."""
+        self.hooked.assert_fresh()
+        assert self.normal.state() == "stale"
+        hooked, normal = [environment.installed("importlib.metadata") for environment in self]
+        assert hooked == normal

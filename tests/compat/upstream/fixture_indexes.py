@@ -1,0 +1,156 @@
+"""Indexes for the directories that the suites make, as if a package manager's trigger ran.
+
+The fixtures of the suites make their directories below ``$TMPDIR`` and fill and change them in many
+ways. So each is looked at before every question that a test asks, and when anything in it has
+changed since, the tool brings its index up to date. What is on disk is then described by an index
+whenever a test asks, as it is on a system where every installer runs ``epcache``.
+"""
+
+import contextlib
+import functools
+import os
+import posix
+import stat
+import subprocess
+import tempfile
+
+from . import index_file
+
+
+class Kind:
+    """What is done to an index after the tool has written it, and how it may then be proven."""
+
+    YOUNG = "young"  # nothing: what was just made counts as unsettled, its own stamps are compared
+    SETTLED = "settled"  # what the tool writes some seconds later: one stat proves everything
+    MOVED = "moved"  # SITE's stamp moves once more: every distribution has to be proven for itself
+    OUTDATED = "outdated"  # the same, and every file said something else when the tool read it
+    FOREIGN = "foreign"  # nothing, but SITE and so its index belong to a user who is not trusted with code
+
+
+STRANGER = 65534  # "nobody", on Debian
+
+
+class FixtureIndexes:
+    def __init__(self, tool, kind):
+        self._tool = tool
+        self._kind = kind
+        self._seen = {}
+        self.made = 0
+        # The directories that hold distributions and have had an index since `forget`.
+        self.present = set()
+
+    def forget(self):
+        self.present.clear()
+
+    def refresh(self):
+        """Bring the indexes of all directories of the fixtures up to date."""
+        root = tempfile.gettempdir()
+        for name in posix.listdir(root):
+            site = root + "/" + name
+            if stat.S_ISDIR(posix.lstat(site).st_mode):
+                self._refresh(site)
+
+    def _refresh(self, site):
+        if self._seen.get(site) == contents(site):
+            return
+        if self._kind == Kind.OUTDATED:
+            with other_contents(site):
+                self._index(site)
+        else:
+            self._index(site)
+        self._seen[site] = contents(site)
+
+    def _index(self, site):
+        if self._kind == Kind.FOREIGN:
+            give_away(site)
+        done = subprocess.run(
+            [self._tool, "refresh", site], check=False, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, f"epcache refresh {site}: {done.stderr}"
+        index = site + "/.epcache/index"
+        self.made += 1
+        if self._kind == Kind.SETTLED:
+            index_file.settle(index)
+        elif self._kind in (Kind.MOVED, Kind.OUTDATED):
+            posix.mkdir(site + "/moved")
+            posix.rmdir(site + "/moved")
+        if index_file.count(index):
+            self.present.add(site)
+
+    def ask_first(self, module):
+        """Let whatever asks `module` (one of the two importlib metadata) refresh the indexes first."""
+        for name in ("entry_points", "version", "packages_distributions"):
+            if hasattr(module, name):
+                setattr(module, name, self._before(getattr(module, name)))
+        # All else begins with this method of Distribution.
+        resolvers = module.Distribution._discover_resolvers
+        module.Distribution._discover_resolvers = staticmethod(self._before(resolvers))
+
+    def _before(self, question):
+        @functools.wraps(question)
+        def ask(*arguments, **options):
+            self.refresh()
+            return question(*arguments, **options)
+
+        return ask
+
+
+@contextlib.contextmanager
+def other_contents(site):
+    """Meanwhile every file of a distribution says something else.
+
+    Each is written in place, with as many bytes, and its former mtime is given back: that it has
+    changed is to be seen by its ctime alone.
+    """
+    changed = []
+    for path, status in metadata_files(site):
+        with open(path, "rb") as file:
+            former = file.read()
+        other = former.replace(b"1", b"7").replace(b"main", b"gone").replace(b"mod", b"old")
+        if other == former:
+            other = former.swapcase()
+        overwrite(path, other, status)
+        changed.append((path, former, status))
+    try:
+        yield
+    finally:
+        for path, former, status in changed:
+            overwrite(path, former, status)
+
+
+def overwrite(path, data, status):
+    with open(path, "r+b") as file:
+        file.write(data)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def metadata_files(site):
+    """The regular files of the distributions in a directory, and their status."""
+    for name in posix.listdir(site):
+        if not name.lower().endswith((".dist-info", ".egg-info")):
+            continue
+        top = site + "/" + name
+        directory = stat.S_ISDIR(posix.lstat(top).st_mode)
+        for path in [top + "/" + file for file in posix.listdir(top)] if directory else [top]:
+            status = posix.lstat(path)
+            if stat.S_ISREG(status.st_mode):
+                yield path, status
+
+
+def give_away(directory):
+    """Let a directory and all below it belong to somebody else."""
+    for path in contents(directory):
+        os.chown(path, STRANGER, STRANGER, follow_symlinks=False)
+
+
+def contents(directory):
+    """The stamps of all files below a directory, but for the index."""
+    found = {}
+    pending = [directory]
+    while pending:
+        path = pending.pop()
+        status = posix.lstat(path)
+        found[path] = status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size
+        if stat.S_ISDIR(status.st_mode):
+            pending += [os.path.join(path, name) for name in posix.listdir(path) if name != ".epcache"]
+    return found

@@ -1,0 +1,192 @@
+"""In which ways the suites are run, and the proof that indexes took part in it."""
+
+import importlib
+import os
+import sys
+import tempfile
+from collections import namedtuple
+
+from .fixture_indexes import STRANGER, FixtureIndexes, Kind
+
+# `share`: of the tests that meet an index, so many at least have to get an answer from it; 0 where
+# what the index says is wrong, and no answer may be from it.
+Mode = namedtuple("Mode", "index environment after_import share text")
+
+# The others ask for what is in no index (other metadata, other paths). Where each distribution has to
+# be proven for itself, the index tells no names: those that ask for a distribution alone read the disk.
+MOST = 0.9
+SOME = 0.33
+
+MODES = {
+    "plain": Mode(None, None, False, 0, "none, and nothing of epcache is loaded: the control"),
+    "young": Mode(
+        Kind.YOUNG,
+        None,
+        False,
+        MOST,
+        "as `refresh` leaves them right after an installation: all rows are unsettled, so their own"
+        " stamps are compared",
+    ),
+    "settled": Mode(
+        Kind.SETTLED, None, False, MOST, "as `refresh` leaves them some seconds later: proven by one `stat`"
+    ),
+    "moved": Mode(
+        Kind.MOVED,
+        None,
+        False,
+        SOME,
+        "the directory changes once more after its index was made, so each distribution has to be proven"
+        " for itself",
+    ),
+    "outdated": Mode(
+        Kind.OUTDATED,
+        None,
+        False,
+        0,
+        "the same, and every file of every distribution is changed in place after its index was made, with"
+        " the same size and mtime",
+    ),
+    "strict": Mode(Kind.SETTLED, "strict", False, SOME, "settled, with `EPCACHE=strict`"),
+    "foreign": Mode(
+        Kind.FOREIGN,
+        None,
+        False,
+        MOST,
+        "as in `young`, but directories and indexes belong to another user than the reader, so what is taken"
+        " from an index is confirmed before it is used",
+    ),
+    "late": Mode(
+        Kind.SETTLED, None, True, MOST, "settled, accelerated after `importlib_metadata` was imported"
+    ),
+}
+
+
+class Unwatched:
+    """What is to be seen of the control: nothing."""
+
+    def begin(self):
+        pass
+
+    def end(self):
+        return {}
+
+    def summary(self):
+        return {}
+
+
+class Watch:
+    """For each test, the directories with an index, and those of which an index was believed."""
+
+    def __init__(self, indexes):
+        self._indexes = indexes
+        self._believed = set()
+        self.canary = {}
+        from epcache._view import View
+
+        row = View.row
+        indexed = View.__dict__["indexed"].__func__
+
+        def row_of(view, *arguments):
+            found = row(view, *arguments)
+            if found is not None:
+                self._believed.add(view.entry)
+            return found
+
+        def indexed_view(kind, entry, index):
+            # All of the index is proven, so even a name that is not in it is an answer from it.
+            self._believed.add(entry)
+            return indexed(kind, entry, index)
+
+        View.row = row_of
+        View.indexed = classmethod(indexed_view)
+
+    def begin(self):
+        self._indexes.forget()
+        self._believed.clear()
+
+    def end(self):
+        present = self._indexes.present
+        return {"could": bool(present), "used": bool(present & self._believed)}
+
+    def summary(self):
+        return {"made": self._indexes.made, "canary": self.canary}
+
+
+def begin(name, tool, backport):
+    """Set up this process for a mode; what watches over its tests."""
+    mode = MODES[name]
+    metadata = [importlib.import_module("importlib.metadata")]
+    if mode.index is None:
+        return Unwatched()
+    if mode.after_import and backport:
+        importlib.import_module("importlib_metadata")
+    if mode.environment:
+        os.environ["EPCACHE"] = mode.environment
+    import epcache
+
+    epcache.accelerate()
+    if backport:
+        metadata.append(importlib.import_module("importlib_metadata"))
+    indexes = FixtureIndexes(tool, mode.index)
+    watch = Watch(indexes)
+    for module in metadata:
+        watch.canary[module.__name__] = canary(module, tool, mode)
+        indexes.ask_first(module)
+    return watch
+
+
+def canary(module, tool, mode):
+    """Which questions are answered with what only the index says."""
+    from .index_file import forge
+
+    with tempfile.TemporaryDirectory() as root:
+        os.chmod(root, 0o755)
+        site = os.path.join(root, "site")
+        info = os.path.join(site, "canary_bird-1.0.dist-info")
+        os.makedirs(info)
+        for file, text in [
+            ("METADATA", "Metadata-Version: 2.1\nName: canary-bird\nVersion: 1.0\n"),
+            ("entry_points.txt", "[canary.songs]\nsong = canary:main\n"),
+            ("top_level.txt", "canary_mod\n"),
+        ]:
+            with open(os.path.join(info, file), "w") as opened:
+                opened.write(text)
+        former, tempfile.tempdir = tempfile.tempdir, root
+        FixtureIndexes(tool, mode.index).refresh()
+        tempfile.tempdir = former
+        index = os.path.join(site, ".epcache", "index")
+        # What an outdated index says already.
+        for said, other in [(b"\t1.0\n", b"\t7.0\n"), (b":main", b":gone"), (b"canary_mod", b"canary_old")]:
+            if mode.index != Kind.OUTDATED:
+                forge(index, said, other)
+        if mode.index == Kind.FOREIGN:
+            os.chown(index, STRANGER, STRANGER)
+        sys.path.insert(0, site)
+        try:
+            birds = [dist for dist in module.distributions() if "canary_bird" in str(dist._path)]
+            answers = {
+                "entry_points": is_forged(module.entry_points),
+                "version": module.version("canary-bird") == "7.0",
+                "distributions": is_forged(lambda: birds[0].entry_points),
+            }
+            if hasattr(module, "packages_distributions"):
+                answers["packages_distributions"] = "canary_old" in module.packages_distributions()
+            return answers
+        finally:
+            sys.path.remove(site)
+
+
+def is_forged(ask):
+    """Whether the entry point is what the index says; where that has to be confirmed, it is noticed."""
+    from epcache import TamperedIndexError
+
+    try:
+        (entry,) = [each for each in flat(ask()) if each.group == "canary.songs"]
+        return entry.value == "canary:gone"
+    except TamperedIndexError:
+        return True
+
+
+def flat(found):
+    """All entry points, of what 3.9 to 3.11 arrange by group."""
+    return [entry for entries in found.values() for entry in entries] if hasattr(found, "values") else found

@@ -1,0 +1,288 @@
+"""`epcache.accelerate()`: what programs get from importlib.metadata and importlib_metadata then."""
+
+import subprocess
+
+import pytest
+from support import index_writer
+from support.environments import add
+from support.interpreters import READER
+
+# Counts what is read of distributions, and asks the question that all of the code here asks.
+ASK = """
+import sys
+read = []
+sys.addaudithook(lambda event, arguments: event == 'open' and '-info/' in str(arguments[0]) and read.append(arguments[0]))
+
+def ask(module, group='g'):
+    if hasattr(module, 'EntryPoints'):
+        return module.entry_points(group=group)
+    return module.entry_points().get(group, ())
+"""
+
+
+@pytest.fixture
+def site(tmp_path):
+    site = tmp_path / "site"
+    add(site, "foo-1.dist-info", "[g]\na = os.path:join\nb = os:sep\n[h]\nc = m:f\n")
+    add(site, "bar_baz-2.dist-info", "[g]\nd = os:getcwd [x, y]\n")
+    add(site, "old-3.egg-info")
+    (site / "foo-1.dist-info" / "top_level.txt").write_text("foo\n_foo\n")
+    (site / ".epcache").mkdir()
+    index_writer.write(str(site))
+    return site
+
+
+@pytest.fixture
+def run(python, site):
+    """Runs code, with `site` in front of a `sys.path` that holds the standard library besides."""
+
+    def run(code, *flags, **environment):
+        paths = f"import sys; sys.path[:0] = [{str(site)!r}, {str(READER)!r}]\n"
+        command = [python, "-S", "-E", "-W", "error", *flags, "-c", paths + ASK + code]
+        done = subprocess.run(command, capture_output=True, text=True, env={"HOME": str(site), **environment})
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        return done.stdout
+
+    return run
+
+
+USE = """
+found = list(ask(M))
+assert [(ep.name, ep.value, ep.group) for ep in found] in (
+    [('a', 'os.path:join', 'g'), ('b', 'os:sep', 'g'), ('d', 'os:getcwd [x, y]', 'g')],
+    [('d', 'os:getcwd [x, y]', 'g'), ('a', 'os.path:join', 'g'), ('b', 'os:sep', 'g')],
+), found
+assert {type(ep) for ep in found} == {M.EntryPoint}
+assert M.version('bar-baz') == '2'
+assert {dist.version for dist in M.distributions()} >= {'1', '2', '3'}
+if sys.version_info >= (3, 10):
+    provided = M.packages_distributions()
+    assert (provided['foo'], provided['_foo']) == (['foo'], ['foo'])
+"""
+
+
+def test_it_answers_from_the_index_whichever_comes_first(run):
+    run("import epcache; epcache.accelerate(); import importlib.metadata as M\n" + USE + "assert read == []")
+    run("import importlib.metadata as M, epcache; epcache.accelerate()\n" + USE + "assert read == []")
+    # Shows that what is read is seen.
+    run("import importlib.metadata as M\n" + USE + "assert read != []")
+
+
+def test_names_imported_from_the_module_are_the_fast_ones(run):
+    run(
+        """
+import epcache; epcache.accelerate()
+from importlib.metadata import entry_points, version, distributions
+entry_points(); version('foo'); [dist.entry_points for dist in distributions()]
+assert read == []
+"""
+    )
+
+
+def test_nothing_is_imported_until_somebody_asks(run):
+    run(
+        """
+before = set(sys.modules)
+import epcache; epcache.accelerate(); epcache.accelerate()
+assert set(sys.modules) - before == {'epcache', 'epcache._import_hook'}, set(sys.modules) - before
+"""
+    )
+
+
+def test_it_is_undone_without_a_trace(run):
+    run(
+        """
+import importlib.metadata as M
+finder = M.MetadataPathFinder
+before = dict(vars(M)), dict(vars(finder)), list(sys.meta_path)
+import epcache
+epcache.accelerate()
+kept = M.entry_points, M.version
+assert kept[0] is not before[0]['entry_points']
+epcache.decelerate()
+assert (dict(vars(M)), dict(vars(finder)), list(sys.meta_path)) == before
+ask(M)
+assert len(read) > 0
+# What was taken from the module meanwhile does what it would have done.
+del read[:]
+assert kept[1]('foo') == '1' and len(read) > 0
+epcache.accelerate()
+del read[:]
+ask(M)
+assert read == []
+"""
+    )
+
+
+def test_a_module_that_is_loaded_again_is_fast_again(run):
+    run(
+        """
+import epcache; epcache.accelerate()
+import importlib, importlib.metadata as M
+importlib.reload(M)
+ask(M)
+assert read == []
+epcache.decelerate()
+ask(M)
+assert read != []
+"""
+    )
+
+
+def test_the_module_looks_as_it_is(run):
+    run(
+        """
+import inspect, importlib.metadata as M
+before = {name: (inspect.signature(getattr(M, name)), getattr(M, name).__doc__, getattr(M, name).__module__)
+          for name in ('entry_points', 'version', 'distributions')}
+spec = M.__spec__, M.__loader__, inspect.getsource(M.Distribution)
+import epcache; epcache.accelerate()
+for name, looks in before.items():
+    function = getattr(M, name)
+    assert (inspect.signature(function), function.__doc__, function.__module__) == looks
+assert inspect.signature(M.MetadataPathFinder.find_distributions).parameters.keys() == {'context'}
+del sys.modules['importlib.metadata']
+import importlib.metadata as N
+assert N is not M
+assert type(N.__loader__) is type(M.__loader__) and N.__spec__.loader is N.__loader__
+assert inspect.getsource(N.Distribution) == spec[2]
+"""
+    )
+
+
+def test_distributions_are_those_of_the_module(run):
+    run(
+        """
+import pathlib, pickle
+import epcache; epcache.accelerate()
+import importlib.metadata as M
+dist = M.distribution('Foo')
+assert isinstance(dist, M.PathDistribution) and isinstance(dist, M.Distribution)
+assert type(dist).__name__ == 'PathDistribution' and type(dist).__module__ == 'importlib.metadata'
+assert pathlib.Path(dist._path).name == 'foo-1.dist-info'
+assert dist.metadata['Name'] == 'foo' and dist.requires is None and dist.files is None
+assert dist.read_text('top_level.txt').split() == ['foo', '_foo'] and dist.read_text('none') is None
+assert dist.locate_file('x') == pathlib.Path(sys.path[0], 'x')
+assert {ep.name for ep in dist.entry_points} == {'a', 'b', 'c'}
+again = pickle.loads(pickle.dumps(dist))
+assert type(again) is M.PathDistribution and again.version == '1'
+for ep in ask(M):
+    assert pickle.loads(pickle.dumps(ep)) == ep
+    assert ep.load() is not None
+    if sys.version_info >= (3, 10):
+        assert ep.dist.version in ('1', '2') and type(ep.dist).__name__ == 'PathDistribution'
+        assert list(ep.dist.entry_points)[0].dist is ep.dist
+assert type(ask(M)) is getattr(M, 'EntryPoints', tuple)
+try:
+    M.version('none')
+except M.PackageNotFoundError as error:
+    assert error.name == 'none' or error.args == ('none',)
+"""
+    )
+
+
+FAKE = """
+import epcache; epcache.accelerate()
+import importlib.metadata as M
+
+class Fake(M.Distribution):
+    def read_text(self, name):
+        return {'METADATA': 'Name: fake\\nVersion: 9\\n', 'entry_points.txt': '[g]\\nfake = f:f\\n'}.get(name)
+    def locate_file(self, path):
+        return path
+"""
+
+
+def test_what_others_replace_is_used(run):
+    run(
+        FAKE
+        + """
+
+real = M.distributions
+M.distributions = lambda **kwargs: [Fake()]
+assert [ep.name for ep in ask(M)] == ['fake']
+M.distributions = real
+assert len(ask(M)) == 3
+discover = M.Distribution.discover
+M.Distribution.discover = classmethod(lambda cls, **kwargs: iter([Fake()]))
+assert [ep.name for ep in ask(M)] == ['fake']
+assert sys.version_info < (3, 11) or M.version('any') == '9'
+"""
+    )
+
+
+def test_entry_points_are_made_as_the_class_makes_them_now(run):
+    run(
+        FAKE
+        + """
+if not issubclass(M.EntryPoint, tuple):
+    for part, group in (('__init__', 'g'), ('_for', 'h')):
+        (found,) = M.distribution('bar-baz').entry_points
+        assert list(vars(found)) == ['name', 'value', 'group', 'dist'], vars(found)
+        assert vars(found)['dist'].version == '2'
+        original = getattr(M.EntryPoint, part)
+        seen = []
+
+        def replaced(self, *arguments, **named):
+            seen.append(self)
+            return original(self, *arguments, **named)
+
+        setattr(M.EntryPoint, part, replaced)
+        assert list(ask(M, group)) == seen
+        setattr(M.EntryPoint, part, original)
+"""
+    )
+
+
+def test_other_finders_are_asked_too(run):
+    run(
+        FAKE
+        + """
+
+class Finder(M.DistributionFinder):
+    def find_distributions(self, context=M.DistributionFinder.Context()):
+        return [Fake()] if context.name in (None, 'fake') else []
+    def find_module(self, name, path=None):
+        return None
+    def find_spec(self, *args):
+        return None
+
+sys.meta_path.append(Finder())
+assert sorted(ep.name for ep in ask(M)) == ['a', 'b', 'd', 'fake']
+assert M.version('fake') == '9' and M.version('foo') == '1'
+sys.meta_path.insert(0, sys.meta_path.pop())
+assert ask(M)[0].name == 'fake' if not hasattr(M, 'EntryPoints') else list(ask(M))[0].name == 'fake'
+assert len(epcache.entry_points(group='g')) == 4
+"""
+    )
+
+
+def test_a_stale_index_is_not_spoken_of_unless_asked(run, site):
+    add(site, "new-1.dist-info", "[g]\nn = os:name\n")
+    code = "import epcache; epcache.accelerate(); import importlib.metadata as M\nassert len(ask(M)) == 4\n"
+    code += "assert {path.split('/')[-2] for path in map(str, read)} == {'new-1.dist-info'}, read"
+    run(code)
+    with pytest.raises(AssertionError, match="StaleIndexWarning"):
+        run(code.replace("import epcache", "import os; os.environ['EPCACHE'] = 'warn'; import epcache"))
+
+
+def test_it_can_be_switched_off_by_the_environment(run):
+    code = "import os; os.environ['EPCACHE'] = 'off'\nimport epcache; epcache.accelerate()\n"
+    run(code + "import importlib.metadata as M\n" + USE + "assert read != []")
+
+
+def test_a_module_that_is_made_in_another_way_is_left_alone(run):
+    run(
+        """
+import importlib.metadata as M
+M.PathDistribution, kept = None, M.PathDistribution
+before = dict(vars(M)), dict(vars(M.MetadataPathFinder))
+import epcache; epcache.accelerate()
+assert (dict(vars(M)), dict(vars(M.MetadataPathFinder))) == before
+M.PathDistribution = kept
+epcache.accelerate()
+ask(M)
+assert read == []
+"""
+    )

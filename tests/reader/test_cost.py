@@ -1,0 +1,187 @@
+"""What an answer costs: the calls to the kernel, counted."""
+
+import os
+import posix
+import sys
+import time
+import warnings
+
+import epcache
+import pytest
+from epcache import _scan, _view
+from support import index_writer
+from support.environments import add
+
+
+class Recorder:
+    """Stands for the module `posix` and remembers what was asked of it."""
+
+    def __init__(self, module):
+        self.calls = []
+        self._module = module
+
+    def __getattr__(self, name):
+        found = getattr(self._module, name)
+        if not callable(found):
+            return found
+
+        def call(*arguments, **options):
+            self.calls.append(name)
+            return found(*arguments, **options)
+
+        return call
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    recorder = Recorder(posix)
+    for module in (epcache, _scan, _view):
+        monkeypatch.setattr(module, "posix", recorder)
+    return recorder.calls
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    program = tmp_path / "program"
+    program.mkdir()
+    old = time.time_ns() - 10_000_000_000
+    os.utime(program, ns=(old, old))
+    monkeypatch.setattr(epcache, "SETTLE_AFTER", -(10**18))
+    site = tmp_path / "site"
+    for number in range(500):
+        group = f"group{number % 20}"
+        points = (
+            f"[console_scripts]\ntool{number} = p{number}:main\n[{group}]\np{number} = p{number}:Plugin\n"
+        )
+        add(site, f"p{number}-1.dist-info", points if number % 3 == 0 else None)
+    (site / ".epcache").mkdir()
+    index_writer.write(str(site))
+    # Where the program is, a zip file that is not there, and the site directory.
+    monkeypatch.setattr(sys, "path", [str(program), str(tmp_path / "no.zip"), str(site)])
+    return site
+
+
+LOOK = ["open", "fstat", "stat", "stat"]  # at the three path entries
+READ = ["open", "fstat", "pread", "pread"]  # the header, and the mark at the end
+PROGRAM = ["listdir", "close"]
+AGAIN = ["stat", "stat", "stat", "lstat"]
+
+
+def test_a_group_that_is_not_there_costs_reading_the_header(site, calls):
+    assert epcache.entry_points(group="none") == ()
+    assert calls == [*LOOK, *READ, *PROGRAM, "close"]
+
+
+def test_a_group_costs_its_own_segment_and_the_order(site, calls):
+    assert len(epcache.entry_points(group="group3")) == 9
+    assert calls == [*LOOK, *READ, *PROGRAM, "pread", "pread", "close"]
+
+
+def test_a_group_of_one_distribution_costs_its_own_segment(site, calls):
+    add(site, "single-1.dist-info", "[single]\na = m:f\nb = m:g\n")
+    index_writer.write(str(site))
+    assert len(epcache.entry_points(group="single")) == 2
+    assert calls == [*LOOK, *READ, *PROGRAM, "pread", "close"]
+
+
+def test_another_group_costs_reading_the_file_once(site, calls):
+    epcache.entry_points(group="group3")
+    calls.clear()
+    assert len(epcache.entry_points(group="group6")) == 9
+    assert calls == [*AGAIN, "open", "fstat", "pread", "close"]
+    calls.clear()
+    assert len(epcache.entry_points(group="group9")) == 9
+    assert calls == AGAIN
+
+
+def test_directories_that_the_index_knows_to_have_no_distributions_are_not_listed(
+    site, calls, tmp_path, monkeypatch
+):
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "module.py").touch()
+    index_writer.write(str(site), without=[str(library)])
+    monkeypatch.setattr(sys, "path", [*sys.path[:2], str(library), str(site)])
+    assert len(epcache.entry_points(group="group3")) == 9
+    assert calls.count("listdir") == 1 and calls.count("stat") == 3
+    add(library, "new-1.dist-info", "[group3]\nnew = m:f\n")
+    assert len(epcache.entry_points(group="group3")) == 10
+
+
+def test_an_answer_that_was_given_before_costs_a_look_at_each_path_entry_and_the_index(site, calls):
+    first = epcache.entry_points(group="group3")
+    calls.clear()
+    assert epcache.entry_points(group="group3") == first
+    assert calls == AGAIN
+    assert epcache.entry_points(group="group3", name="p3") == (first["p3"],)
+
+
+def test_an_answer_is_forgotten_when_the_index_is_replaced(site, calls):
+    first = epcache.entry_points(group="group3")
+    (site / "p3-1.dist-info" / "entry_points.txt").write_text("[group3]\np3 = other:f\n")
+    index_writer.write(str(site))
+    calls.clear()
+    second = epcache.entry_points(group="group3")
+    assert second["p3"].value == "other:f" != first["p3"].value
+    assert calls[: len(AGAIN)] == AGAIN and calls.count("pread") == 4
+
+
+def test_answers_from_two_site_directories_are_remembered_too(site, calls, tmp_path, monkeypatch):
+    second = tmp_path / "second"
+    add(second, "p3-2.dist-info", "[group3]\nhidden = m:f\n")
+    add(second, "q-1.dist-info", "[group3]\nq = m:f\n")
+    (second / ".epcache").mkdir()
+    index_writer.write(str(second))
+    alone = epcache.entry_points(group="group3")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(second)])
+    for _ in range(2):
+        both = epcache.entry_points(group="group3")
+        assert tuple(both)[:-1] == tuple(alone)
+        assert tuple(both)[-1].name == "q"
+    calls.clear()
+    assert epcache.entry_points(group="group3") == both
+    # The plain case is looked for, and given up, before the remembered answer is.
+    assert calls.count("pread") <= 4 and "listdir" not in calls[-6:]
+    assert sorted(calls[-6:]) == ["lstat", "lstat", "stat", "stat", "stat", "stat"]
+
+
+def test_one_changed_distribution_costs_a_look_at_each_and_reading_that_one(site, calls):
+    change = site / "p3-1.dist-info" / "entry_points.txt"
+    change.write_text("[group3]\np3 = other:f\n")
+    (site / "moved").touch()
+    with warnings.catch_warnings(record=True):
+        found = epcache.entry_points(group="group3")
+    assert len(found) == 9 and found["p3"].value == "other:f"
+    # One for each distribution: its entry points, or else itself.
+    assert calls.count("lstat") == 500
+
+
+def test_what_was_proven_of_a_stale_index_costs_nothing_more_while_nothing_moves(site, calls, monkeypatch):
+    monkeypatch.setattr(epcache, "SETTLE_AFTER", -(10**18))
+    (site / "p3-1.dist-info" / "entry_points.txt").write_text("[group3]\np3 = other:f\n")
+    (site / "moved").touch()
+    with warnings.catch_warnings(record=True):
+        first = epcache.entry_points(group="group3")
+        calls.clear()
+        assert epcache.entry_points(group="group3") == first
+        assert calls.count("lstat") == 1 and "listdir" not in calls[-8:]
+        # What could not be proven is looked at each time, and so is all of it once something moves.
+        (site / "p3-1.dist-info" / "entry_points.txt").write_text("[group3]\np3 = third:f\n")
+        assert epcache.entry_points(group="group3")["p3"].value == "third:f"
+        (site / "p6-1.dist-info" / "entry_points.txt").write_text("[group6]\np6 = other:f\n")
+        (site / "moved again").touch()
+        assert epcache.entry_points(group="group6")["p6"].value == "other:f"
+        index_writer.write(str(site))
+        calls.clear()
+        assert epcache.entry_points(group="group3")["p3"].value == "third:f"
+        assert calls.count("lstat") < 5
+
+
+def test_a_stale_index_of_a_directory_that_has_just_changed_is_proven_each_time(site, calls, monkeypatch):
+    monkeypatch.setattr(epcache, "SETTLE_AFTER", 3_000_000_000)
+    (site / "moved").touch()
+    with warnings.catch_warnings(record=True):
+        epcache.entry_points(group="group3")
+        calls.clear()
+        epcache.entry_points(group="group3")
+    assert calls.count("lstat") == 500

@@ -1,0 +1,398 @@
+"""An index that is present and no good is never believed, and the warning says why."""
+
+import os
+import pathlib
+import posix
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+
+import epcache
+import pytest
+from epcache import _warning
+from support import index_writer
+from support.environments import add
+from support.interpreters import READER, run
+
+from . import warned
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A small site directory with an index, alone on sys.path, with every kind of row."""
+    site = tmp_path / "site"
+    add(site, "foo-1.dist-info", "[g]\na = foo:a\n[h]\nc = foo:c\n")
+    add(site, "foo-2.egg-info", "[g]\nhidden = foo:two\n")
+    add(site, "bar-1.dist-info", "[h]\nz = bar:z\n[g]\nb = bar:b [x]\n")
+    add(site, "tab-1.dist-info", "[g]\nta\tb = tab:t\n")
+    add(site, "empty-1.dist-info")
+    (site / ".epcache").mkdir()
+    index_writer.write(str(site))
+    monkeypatch.setattr(sys, "path", [str(site)])
+    return site
+
+
+def answer(**params):
+    """The answer as plain tuples, and the text of the warnings."""
+    found, told = warned.entry_points(**params)
+    return [ep._key() for ep in found], told
+
+
+QUERIES = [{}, {"group": "g"}, {"group": "h"}, {"group": "none"}, {"name": "b"}]
+
+
+@pytest.fixture
+def truth(site):
+    right = [answer(**query) for query in QUERIES]
+    assert all(told == [] for _, told in right)
+    assert len(right[0][0]) == 4 + 1
+    return [keys for keys, _ in right]
+
+
+def put(site, data):
+    index_writer.replace(str(site / ".epcache" / "index"), data)
+
+
+def test_truncated_at_every_length(site, truth):
+    whole = (site / ".epcache" / "index").read_bytes()
+    for length in range(len(whole)):
+        put(site, whole[:length])
+        for query, right in zip(QUERIES, truth):
+            found, told = answer(**query)
+            assert found == right, length
+            assert len(told) == 1 and f"{site}: the index {site}/.epcache/index is " in told[0], length
+    put(site, whole)
+    assert answer() == (truth[0], [])
+
+
+@pytest.mark.parametrize("extra", [b"x", b"\n", b"end\n", b"\0" * 100])
+def test_with_something_behind_the_end(site, truth, extra):
+    put(site, (site / ".epcache" / "index").read_bytes() + extra)
+    assert answer(group="g")[0] == truth[1]
+    assert len(answer(group="g")[1]) == 1
+
+
+def test_holes_as_a_crash_leaves_them(site, truth):
+    whole = (site / ".epcache" / "index").read_bytes()
+    for start in range(0, len(whole), 64):
+        put(site, whole[:start] + b"\0" * 64 + whole[start + 64 :])
+        found, told = answer()
+        assert found == truth[0] and len(told) == 1, start
+
+
+# Each bit of each byte would be eight times as long and tell no more.
+CHANGES = {
+    "one_bit": lambda place, byte: byte ^ (1 << place % 8),
+    "all_bits": lambda place, byte: byte ^ 0xFF,
+    "the_next_digit": lambda place, byte: byte ^ 0x01,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_corrupted_at_each_byte(site, truth, change):
+    whole = (site / ".epcache" / "index").read_bytes()
+    unnoticed = 0
+    for place, byte in enumerate(whole):
+        put(site, whole[:place] + bytes([CHANGES[change](place, byte)]) + whole[place + 1 :])
+        for query, right in zip(QUERIES, truth):
+            found, told = answer(**query)
+            assert found == right, (place, query)
+            if "group" not in query:
+                assert len(told) == 1 and "epcache refresh" in told[0], place
+            elif not told:
+                unnoticed += 1
+    # A query for one group does not read all of the file: if it did, the reader would be too slow.
+    assert unnoticed > 0
+
+
+def test_two_neighbouring_bytes_exchanged(site, truth):
+    whole = bytearray((site / ".epcache" / "index").read_bytes())
+    for place in range(len(whole) - 1):
+        if whole[place] != whole[place + 1]:
+            data = bytearray(whole)
+            data[place : place + 2] = whole[place + 1], whole[place]
+            put(site, bytes(data))
+            found, told = answer()
+            assert found == truth[0] and len(told) == 1, place
+
+
+@pytest.mark.parametrize("version", [b"2", b"10", b"1.1", b"01", b"", b"1 "])
+def test_of_another_version(site, truth, version):
+    index_writer.write(str(site), version=version)
+    found, told = answer()
+    assert found == truth[0]
+    (message,) = told
+    assert "is of a version that this reader does not know" in message
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff\xfe", b"epcache-index", b"\0" * 5000])
+def test_something_else_altogether(site, truth, content):
+    put(site, content)
+    found, told = answer()
+    assert found == truth[0]
+    assert len(told) == 1
+
+
+def with_header(data, old, new):
+    """An index whose header says something else, with right checks."""
+    length = int(data[29:39])
+    header = data[51:length]
+    assert header.count(old) == 1
+    header = header.replace(old, new)
+    rest = data[length:]
+    lengths = b"%012d %010d %010d\n" % (
+        51 + len(header) + len(rest),
+        51 + len(header),
+        index_writer.check(header),
+    )
+    return data[:16] + lengths + header + rest
+
+
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        (b"count\t5", b"count\t4"),
+        (b"count\t5", b"count\tfive"),
+        (b"count\t5", b"count\t-1"),
+        (b"settled\tyes", b"settled\tno"),
+        (b"settled\tyes", b"settled\t"),
+        (b"settled\tyes\n", b""),
+        (b"duplicates\t2 3", b"duplicates\t2 99"),
+        (b"opaque\t4", b"opaque\t5"),
+        (b"segment\torder", b"segment\tother"),
+        (b"segment\tdistributions\t0", b"segment\tdistributions\t-9"),
+        (b"segment\tdistributions\t0", b"segment\tdistributions\t99999999999999999999999"),
+        (b"groups\t2", b"grouping\t2"),
+        (b"\th\n", b"\th"),
+    ],
+)
+def test_a_header_that_makes_no_sense_but_has_the_right_check(site, truth, old, new):
+    data = (site / ".epcache" / "index").read_bytes()
+    assert with_header(data, old, old) == data
+    put(site, with_header(data, old, new))
+    for query, right in zip(QUERIES, truth):
+        found, told = answer(**query)
+        assert found == right, query
+    assert len(answer()[1]) == 1
+
+
+def test_groups_that_share_their_lines(site, truth):
+    # A few thousand lines in a few thousand groups would be more than there is memory for.
+    data = (site / ".epcache" / "index").read_bytes()
+    (place,) = (line[:-2] for line in data.split(b"\n") if line.endswith(b"\tg"))
+    shared = b"".join(b"%b\tg%03d\n" % (place, number) for number in range(300))
+    put(site, with_header(data, b"groups\t2\n", b"groups\t302\n" + shared))
+    found, told = answer()
+    assert found == truth[0] and len(told) == 1 and "is damaged" in told[0]
+
+
+def test_header_lines_and_segments_of_later_writers_are_ignored(site, truth):
+    data = (site / ".epcache" / "index").read_bytes()
+    put(site, with_header(data, b"count\t5\n", b"count\t5\nnovelty\t1 2 3\nsegment\tnew\t0\t0\t0\n"))
+    assert [answer(**query) for query in QUERIES] == [(right, []) for right in truth]
+
+
+@pytest.mark.parametrize("mode", [0o664, 0o646, 0o666, 0o777])
+def test_writable_by_others(site, truth, mode):
+    (site / ".epcache" / "index").chmod(mode)
+    found, told = answer(group="g")
+    assert found == truth[1]
+    assert "may be written by others" in told[0]
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+@needs_root
+def test_owned_by_a_stranger(site, truth):
+    os.chown(site / ".epcache" / "index", 12345, 12345)
+    found, told = answer(group="g")
+    assert found == truth[1]
+    assert "belongs to user 12345, who is not trusted here" in told[0]
+
+
+@needs_root
+def test_owned_by_the_owner_of_the_site_directory(site, truth):
+    os.chown(site, 12345, 12345)
+    index_writer.write(str(site))
+    os.chown(site / ".epcache" / "index", 12345, 12345)
+    assert answer(group="g") == (truth[1], [])
+
+
+@needs_root
+def test_only_in_the_system_cache_the_user_epcache_is_trusted(site, truth, tmp_path, monkeypatch):
+    import pwd
+
+    import epcache
+
+    cache = tmp_path / "var"
+    monkeypatch.setattr(epcache, "SYSTEM_CACHE", str(cache))
+    monkeypatch.setattr(epcache, "SYSTEM_USER", "nobody")
+    nobody = pwd.getpwnam("nobody").pw_uid
+    sidecar = site / ".epcache" / "index"
+    os.chown(sidecar, nobody, -1)
+    found, told = answer(group="g")
+    assert found == truth[1] and f"belongs to user {nobody}" in told[0]
+
+    sidecar.unlink()
+    system = index_writer.write(str(site), f"{cache}{site}/index")
+    os.chown(system, nobody, -1)
+    assert answer(group="g") == (truth[1], [])
+    os.chown(system, 12345, -1)
+    found, told = answer(group="g")
+    assert found == truth[1] and "belongs to user 12345" in told[0]
+
+
+@pytest.fixture
+def as_stranger():
+    """Runs code as a user who owns nothing, in a Python that this user may run; what it printed."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="epcache-"))
+    directory.chmod(0o755)
+    user = ["setpriv", "--reuid", "4242", "--regid", "4242", "--clear-groups"]
+    for python in (sys.executable, "/usr/bin/python3"):
+        probe = [*user, python, "-S", "-E", "-c", "import importlib.metadata, warnings"]
+        if subprocess.run(probe, capture_output=True, cwd="/").returncode == 0:
+            break
+    else:
+        pytest.skip("no interpreter that another user may run")
+    run("cp", "-r", READER, directory / "reader")
+
+    def call(path, code):
+        code = f"import sys; sys.path[:0] = [{str(path)!r}, {str(directory / 'reader')!r}]\n{code}"
+        command = [*user, python, "-S", "-E", "-B", "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, cwd="/", env={"HOME": "/nonexistent"})
+        assert done.returncode == 0, done.stderr
+        return done.stdout, done.stderr
+
+    call.directory = directory
+    yield call
+    shutil.rmtree(directory)
+
+
+@needs_root
+def test_an_unprivileged_reader_does_not_trust_another_user(as_stranger):
+    site = as_stranger.directory / "site"
+    add(site, "foo-1.dist-info", "[g]\na = foo:a\n")
+    (site / ".epcache").mkdir()
+    index = pathlib.Path(index_writer.write(str(site)))
+    code = "import epcache; print(len(epcache.entry_points(group='g')), 'epcache._parse' in sys.modules)"
+    assert as_stranger(site, code) == ("1 False\n", "")  # root's index
+    os.chown(index, 4242, -1)
+    assert as_stranger(site, code) == ("1 False\n", "")  # its own
+    os.chown(index, 4243, -1)
+    said, told = as_stranger(site, code)
+    assert said == "1 True\n" and "belongs to user 4243" in told
+    os.chown(index, 0, 0)
+    index.chmod(0o600)
+    said, told = as_stranger(site, code)
+    assert said == "1 True\n" and "can't be read by this user" in told
+    # What is behind a closed door need not be an index.
+    index.parent.chmod(0o700)
+    assert as_stranger(site, code) == ("1 True\n", "")
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "directory", "socket", "dangling"])
+def test_not_a_regular_file(site, truth, tmp_path, kind):
+    index = site / ".epcache" / "index"
+    real = tmp_path / "elsewhere"
+    os.rename(index, real)
+    if kind == "link":
+        index.symlink_to(real)
+    elif kind == "dangling":
+        index.symlink_to("nowhere")
+    elif kind == "fifo":
+        os.mkfifo(index)
+    elif kind == "directory":
+        index.mkdir()
+    else:
+        import socket
+
+        sock = socket.socket(socket.AF_UNIX)
+        old = os.getcwd()
+        os.chdir(index.parent)
+        sock.bind("index")
+        os.chdir(old)
+    found, told = answer(group="g")
+    assert found == truth[1]
+    assert len(told) == 1 and str(index) in told[0]
+
+
+def test_the_next_place_is_tried_when_an_index_is_no_good(site, truth, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    index_writer.write(str(site), f"{tmp_path}/xdg/epcache{site}/index")
+    reads = []
+    # The first entry is where programs are, and may be listed in any case.
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "nothing"), str(site)])
+    monkeypatch.setattr(posix, "listdir", lambda path: reads.append(path) or [], raising=True)
+    put(site, b"no index")
+    found, told = answer(group="g")
+    assert found == truth[1] and len(told) == 1 and reads == []
+    # A stale one is passed over in silence if another is fresh.
+    rows, order = index_writer.rows_of(site)
+    monkeypatch.undo()
+    monkeypatch.setattr(sys, "path", [str(site)])
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    put(site, index_writer.render((1, 2, 3, 4), rows, order))
+    assert answer(group="g") == (truth[1], [])
+
+
+def test_the_warning_comes_once_and_names_the_caller(site):
+    put(site, b"no index")
+    _warning._warned.clear()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            epcache.entry_points(group="g")
+    (warning,) = caught
+    assert pathlib.Path(warning.filename) == pathlib.Path(__file__)
+    assert str(warning.message).splitlines()[1] == f"hint: epcache refresh {site}"
+
+
+def test_the_hint_can_be_pasted_into_a_shell(tmp_path, monkeypatch):
+    site = tmp_path / "it's a $HOME; site"
+    add(site, "foo-1.dist-info", "[g]\na = m:f\n")
+    index_writer.write(str(site))
+    monkeypatch.setattr(sys, "path", [str(site)])
+    put(site, b"")
+    _, (message,) = answer()
+    hint = message.splitlines()[1].replace("hint: epcache refresh", "printf %s")
+    assert run("sh", "-c", hint) == str(site)
+
+
+def test_no_descriptor_is_left_open(site, truth):
+    def descriptors():
+        return sorted(os.listdir("/proc/self/fd"))
+
+    whole = (site / ".epcache" / "index").read_bytes()
+    before = descriptors()
+    damaged = [
+        whole,
+        whole[:-9],
+        b"",
+        with_header(whole, b"opaque\t4", b"opaque\t9"),
+        whole[:-20] + b"x" + whole[-19:],
+    ]
+    for data in damaged:
+        put(site, data)
+        for query in QUERIES:
+            answer(**query)
+        assert list(epcache.entry_points())[0].dist is not None
+    assert descriptors() == before
+
+
+def test_damage_that_only_a_later_site_directory_brings_to_light(site, truth, tmp_path, monkeypatch):
+    # The table of the first is needed to know what it hides of the second.
+    first = tmp_path / "first"
+    add(first, "bar-0.dist-info")
+    (first / ".epcache").mkdir()
+    index = pathlib.Path(index_writer.write(str(first)))
+    data = index.read_bytes()
+    monkeypatch.setattr(sys, "path", [str(first), str(site)])
+    right = answer(group="g")
+    assert right == ([key for key in truth[1] if key[0] != "b"], [])
+    index_writer.replace(str(index), data.replace(b"bar\tbar\t0", b"baz\tbaz\t0"))
+    found, told = answer(group="g")
+    assert found == right[0]
+    assert len(told) == 1 and told[0].startswith(f"{first}: the index {index} is damaged")

@@ -1,0 +1,226 @@
+"""``epcache enable`` in virtual environments of every interpreter: what starts, and what is left."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+from support.environments import add
+from support.interpreters import READER, run
+
+FINDERS = """
+import sys
+print([getattr(finder, "__name__", "") for finder in sys.meta_path].count("epcache_startup"))
+"""
+LOADED = "print([name for name in sys.modules if name.partition('.')[0] == 'epcache'])"
+ENTRY_POINTS = """
+import sys, importlib.metadata
+points = importlib.metadata.entry_points()
+points = points.select(group="g") if hasattr(points, "select") else points["g"]
+print([(point.name, point.value) for point in points])
+"""
+
+
+class Environment:
+    """A virtual environment with the package in it, as pip leaves it, and another distribution."""
+
+    def __init__(self, directory):
+        self.python = directory / "bin" / "python"
+        (self.site,) = directory.glob("lib/python3.*/site-packages")
+        self.package = self.site / "epcache"
+        self.startup = self.site / "epcache_startup"
+        for package in (self.package, self.startup):
+            shutil.copytree(READER / package.name, package, ignore=shutil.ignore_patterns("__pycache__"))
+        add(self.site, "foo-1.dist-info", "[g]\nfoo = m:f\n")
+        # An interpreter takes a while to read its first .pth file, whatever is in it.
+        (self.site / "other.pth").write_text("# nothing\n")
+
+    def starts(self, code):
+        """What a program prints, which must have nothing to complain about."""
+        command = [str(self.python), "-I", "-B", "-c", code]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        return done.stdout.strip()
+
+    def content(self):
+        """Every file and link below the site directory, but those of the index."""
+        found = {}
+        for directory, names, files in os.walk(self.site):
+            names[:] = [name for name in names if name != ".epcache"]
+            for name in names + files:
+                path = os.path.join(directory, name)
+                content = None
+                if os.path.isfile(path):
+                    with open(path, "rb") as file:
+                        content = file.read()
+                found[path] = os.lstat(path).st_mode, content
+        return found
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory, python):
+    directory = tmp_path_factory.mktemp("bare") / "venv"
+    run(python, "-m", "venv", "--without-pip", directory)
+    return directory
+
+
+@pytest.fixture
+def environment(tmp_path, bare):
+    # The names of the packages in the path of the environment must not matter.
+    directory = tmp_path / "epcache_startup" / "epcache"
+    shutil.copytree(bare, directory, symlinks=True)
+    return Environment(directory)
+
+
+def test_two_site_directories_share_one_finder(environment, epcache, tmp_path):
+    # The user's own directory stands for that of the system: the same function adds both.
+    (environment.python.parent.parent / "pyvenv.cfg").write_text("include-system-site-packages = true\n")
+    base = tmp_path / "base"
+    own = base / environment.site.relative_to(environment.python.parent.parent)
+    shutil.copytree(environment.site, own)
+    epcache("enable", environment.site, "--pip-hook")
+    epcache("enable", own, "--accelerate")
+    done = subprocess.run(
+        [str(environment.python), "-B", "-c", FINDERS + ENTRY_POINTS + LOADED],
+        env={**os.environ, "PYTHONUSERBASE": str(base)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    finders, answer, loaded = done.stdout.splitlines()
+    assert (finders, done.stderr) == ("1", "")
+    assert "('foo', 'm:f')" in answer and "epcache._import_hook" in loaded
+
+
+def test_a_start_adds_one_finder_and_loads_one_module(environment, epcache):
+    modules = "import sys; print(sorted(set(sys.modules) - {'epcache_startup'}))"
+    before = environment.starts(modules)
+    assert environment.starts(FINDERS) == "0"
+    epcache("enable", environment.site, "--accelerate", "--pip-hook")
+    assert environment.starts(FINDERS) == "1"
+    assert environment.starts(modules) == before
+
+
+def test_a_program_that_asks_for_metadata_is_accelerated(environment, epcache):
+    plain = environment.starts(ENTRY_POINTS)
+    assert plain == "[('foo', 'm:f')]"
+    epcache("enable", environment.site, "--accelerate")
+    answer, loaded = environment.starts(ENTRY_POINTS + LOADED).splitlines()
+    assert answer == plain
+    assert "epcache._import_hook" in loaded
+
+
+def test_the_hook_alone_accelerates_nothing(environment, epcache):
+    epcache("enable", environment.site, "--pip-hook")
+    assert environment.starts(ENTRY_POINTS + LOADED).splitlines() == ["[('foo', 'm:f')]", "[]"]
+
+
+def test_another_choice_replaces_the_first(environment, epcache):
+    epcache("enable", environment.site, "--accelerate")
+    epcache("enable", environment.site, "--pip-hook")
+    assert environment.starts(FINDERS) == "1"
+    assert environment.starts(ENTRY_POINTS + LOADED).splitlines()[1] == "[]"
+
+
+def test_without_the_package_every_program_starts_as_before(environment, epcache):
+    epcache("enable", environment.site, "--accelerate", "--pip-hook")
+    shutil.rmtree(environment.package)
+    assert environment.starts(ENTRY_POINTS) == "[('foo', 'm:f')]"
+    shutil.rmtree(environment.startup)
+    assert environment.starts(FINDERS + ENTRY_POINTS).splitlines() == ["0", "[('foo', 'm:f')]"]
+
+
+def test_while_an_installer_replaces_the_package_programs_run_as_before(environment, epcache):
+    epcache("enable", environment.site, "--accelerate", "--pip-hook")
+    for name in ("_import_hook.py", "_pip_hook.py"):
+        (environment.package / name).unlink()
+    (environment.site / "pip/_internal").mkdir(parents=True)
+    (environment.site / "pip/_internal/__init__.py").touch()
+    assert environment.starts(ENTRY_POINTS + "import pip._internal") == "[('foo', 'm:f')]"
+
+
+@pytest.mark.parametrize("left", ["the file", "both packages"])
+def test_only_the_packages_beside_the_file_are_imported(environment, epcache, tmp_path, left):
+    epcache("enable", environment.site, "--accelerate")
+    elsewhere = tmp_path / "elsewhere"
+    for package in (environment.package, environment.startup):
+        (elsewhere / package.name).mkdir(parents=True)
+        (elsewhere / package.name / "__init__.py").write_text("raise SystemExit(7)\n")
+        if left == "the file":
+            shutil.rmtree(package)
+    done = subprocess.run(
+        [str(environment.python), "-B", "-c", ENTRY_POINTS],
+        env={**os.environ, "PYTHONPATH": str(elsewhere)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[('foo', 'm:f')]\n", "")
+
+
+def test_sys_path_is_as_before(environment, epcache):
+    before = environment.starts("import sys; print(sys.path)")
+    epcache("enable", environment.site, "--accelerate", "--pip-hook")
+    assert environment.starts("import sys; print(sys.path)") == before
+
+
+@pytest.mark.parametrize("name", ["epcache.py", "epcache/__init__.py"])
+def test_a_program_with_another_module_of_that_name_is_left_alone(environment, epcache, tmp_path, name):
+    epcache("enable", environment.site, "--accelerate")
+    other = tmp_path / "project" / name
+    other.parent.mkdir(parents=True)
+    other.write_text("is_other = True\n")
+    front = f"import sys; sys.path.insert(0, {str(tmp_path / 'project')!r})\n"
+    asking = ENTRY_POINTS + "import epcache; print(epcache.is_other)"
+    assert environment.starts(front + asking).splitlines() == ["[('foo', 'm:f')]", "True"]
+
+
+def test_a_directory_of_that_name_without_a_package_is_not_in_the_way(environment, epcache, tmp_path):
+    # As where the sources of the project are in a directory below the current one.
+    epcache("enable", environment.site, "--accelerate")
+    (tmp_path / "project" / "epcache").mkdir(parents=True)
+    front = f"import sys; sys.path.insert(0, {str(tmp_path / 'project')!r})\n"
+    answer, loaded = environment.starts(front + ENTRY_POINTS + LOADED).splitlines()
+    assert answer == "[('foo', 'm:f')]" and "epcache._import_hook" in loaded
+
+
+def test_the_package_may_go_while_a_program_runs(environment, epcache):
+    epcache("enable", environment.site, "--accelerate")
+    removal = f"import shutil; shutil.rmtree({str(environment.package)!r})\n"
+    assert environment.starts(removal + ENTRY_POINTS) == "[('foo', 'm:f')]"
+
+
+def test_a_program_without_the_site_directory_on_its_path_is_left_alone(environment, epcache):
+    # So does the sitecustomize of pip's isolated builds.
+    epcache("enable", environment.site, "--accelerate")
+    removal = f"import sys; sys.path.remove({str(environment.site)!r})\n"
+    asking = "import importlib.metadata; print(list(importlib.metadata.distributions()))\n"
+    assert environment.starts(removal + asking + LOADED).splitlines() == ["[]", "[]"]
+
+
+def test_disabling_leaves_every_byte_as_it_was(environment, epcache):
+    before = environment.content()
+    for choice in (["--accelerate"], ["--pip-hook"], ["--accelerate", "--pip-hook"]):
+        epcache("enable", environment.site, *choice)
+        assert environment.content() != before
+        environment.starts(ENTRY_POINTS)
+        epcache("disable", environment.site)
+        assert environment.content() == before
+    assert environment.starts(FINDERS) == "0"
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="no strace on this machine")
+def test_a_start_names_files_a_bounded_number_of_times_more(environment, epcache, tmp_path):
+    run(environment.python, "-m", "compileall", "-q", environment.startup)
+
+    def calls():
+        trace = tmp_path / "trace"
+        run("strace", "-f", "-o", trace, "-e", "trace=%file", environment.python, "-I", "-B", "-c", "pass")
+        # With an empty path, it is a descriptor that is asked about.
+        return [line for line in trace.read_text().splitlines() if "AT_EMPTY_PATH" not in line]
+
+    before = calls()
+    epcache("enable", environment.site, "--accelerate", "--pip-hook")
+    after = calls()
+    # The file and the guard, twice in a virtual environment; the package and its byte code, once.
+    assert 2 <= len(after) - len(before) <= 18, "\n".join(line for line in after if "epcache" in line)

@@ -1,0 +1,80 @@
+"""Answering from a fresh index imports nothing that a bare interpreter has not got already."""
+
+import json
+import os
+import subprocess
+
+import pytest
+from support import index_writer
+from support.environments import add
+from support.interpreters import READER
+
+QUERIES = """
+assert [ep.value for ep in epcache.entry_points(group='g')] == ['m:f', 'm:h'], epcache.entry_points()
+assert len(epcache.entry_points(name='a')) == 1
+assert len(epcache.entry_points()) == 3
+assert epcache.entry_points(group='g')['b'].group == 'g'
+assert repr(epcache.entry_points(group='h')).startswith('(EntryPoint(')
+"""
+
+
+@pytest.fixture
+def site(tmp_path):
+    site = tmp_path / "site"
+    # A duplicate, so that the table of distributions is read as well.
+    add(site, "foo-1.dist-info", "[g]\na = m:f\nb = m:h\n[h]\nc = m:f\n")
+    add(site, "foo_bar-1.dist-info")
+    add(site, "foo.bar-2.egg-info")
+    (site / ".epcache").mkdir()
+    index_writer.write(str(site))
+    return site
+
+
+def loaded(python, flags, code, **environment):
+    variables = {name: value for name, value in os.environ.items() if name != "EPCACHE"}
+    done = subprocess.run(
+        [python, *flags, "-c", code], capture_output=True, text=True, env={**variables, **environment}
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return set(json.loads(done.stdout))
+
+
+# Printed without json, which is among the modules that must not be loaded.
+SHOW = "import sys; print('[' + ', '.join('\"%s\"' % name for name in sys.modules) + ']')"
+
+
+@pytest.mark.parametrize("flags", [["-S", "-E"], ["-S", "-I"], ["-S", "-s", "-E", "-B"]], ids=" ".join)
+def test_nothing_is_imported_that_a_bare_interpreter_lacks(python, site, flags):
+    bare = loaded(python, flags, SHOW)
+    assert not bare & {"os", "re", "collections", "functools", "warnings", "json", "importlib.metadata"}
+    add_paths = f"import sys; sys.path[:0] = [{str(site)!r}, {str(READER)!r}]\nimport epcache\n"
+    used = loaded(python, flags, f"{add_paths}{QUERIES}\n{SHOW}")
+    assert {name for name in used - bare if name.partition(".")[0] != "epcache"} == set()
+    assert "epcache._parse" not in used
+
+
+def test_what_changed_is_read_without_more_than_the_warning_takes(python, site):
+    add(site, "new-1.dist-info", "[g]\nn = m:n\n")
+    add_paths = f"import sys; sys.path[:0] = [{str(site)!r}, {str(READER)!r}]\nimport warnings, epcache\n"
+    query = (
+        "warnings.simplefilter('ignore')\n"
+        "assert sorted(epcache.entry_points(group='g').names) == ['a', 'b', 'n']\n"
+        "assert 'importlib.metadata' not in sys.modules\n"
+        "assert epcache.entry_points(group='g')['n'].dist.version == '1'\n"
+    )
+    assert "importlib.metadata" in loaded(python, ["-S", "-E"], f"{add_paths}{query}{SHOW}")
+
+
+def test_what_reads_the_disk_is_imported_where_there_is_no_index(python, site):
+    # Shows that the test above can fail.
+    add_paths = f"import sys; sys.path[:0] = [{str(site)!r}, {str(READER)!r}]\nimport epcache\n"
+    used = loaded(python, ["-S", "-E"], f"{add_paths}{QUERIES}\n{SHOW}", EPCACHE="off")
+    assert "epcache._parse" in used
+
+
+def test_works_in_an_ordinary_isolated_interpreter(python, site):
+    add_paths = f"import sys; sys.path[:0] = [{str(site)!r}, {str(READER)!r}]\nimport epcache\n"
+    # Its own site directory, with pip in it, takes part too.
+    query = "assert len(epcache.entry_points(group='g')) == 2 and 'pip' in epcache.entry_points().names"
+    assert "epcache._parse" in loaded(python, ["-I"], f"{add_paths}{query}\n{SHOW}")

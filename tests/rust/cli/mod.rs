@@ -1,0 +1,17 @@
+//! The program from outside: exit statuses, messages, bad input, hostile surroundings, privileges.
+
+mod attacks;
+mod configuration;
+mod dry_run;
+mod enable;
+mod index_place;
+mod manual;
+mod metadata;
+mod names;
+mod privileges;
+mod run;
+mod run_signals;
+mod streams;
+mod terminal;
+mod trigger;
+mod usage;

@@ -1,0 +1,341 @@
+//! `epcache trigger` never fails a package transaction.
+
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use crate::support::program::{Ended, Place, run, skipped_without_root, wait};
+use crate::support::tree::{CACHE_USER, Tree, everything_below, indexed, install, names};
+
+fn trigger(place: &Place, tree: &Tree) -> Ended {
+    let ended = run(place.epcache(["trigger", "dpkg", "--json"]).env("DPKG_ROOT", &tree.root));
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    ended
+}
+
+#[test]
+fn the_exit_status_is_0_whatever_is_asked() {
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    for arguments in [
+        &[][..],
+        &["pacman"],
+        &["rpm", "--nonsense"],
+        &["dpkg", "--full"],
+        &["--help"],
+        &["rpm", "--json=3"],
+        &["", ""],
+        &["dpkg", "/usr/lib/python3/dist-packages", "--json"],
+    ] {
+        let ended = run(place.epcache(["trigger"]).args(arguments).env("DPKG_ROOT", &tree.root));
+        assert_eq!(ended.status, Some(0), "{arguments:?}: {ended:?}");
+    }
+}
+
+#[test]
+fn without_root_nothing_is_done() {
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    let before = everything_below(&tree.root);
+    for arguments in [&["rpm"][..], &["dpkg", "x"], &["nonsense"]] {
+        let ended = run(place.epcache_as_stranger(["trigger"]).args(arguments).env("DPKG_ROOT", &tree.root));
+        assert_eq!(ended.status, Some(0), "{arguments:?}: {ended:?}");
+        assert!(!ended.err.is_empty(), "{arguments:?}: {ended:?}");
+    }
+    assert_eq!(everything_below(&tree.root), before);
+}
+
+#[test]
+fn without_a_usable_user_nothing_is_written() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    let line = |ids: &str| format!("root:x:0:0::/:\nepcache:x:{ids}::/:\n");
+    for (passwd, why) in [
+        (Some("root:x:0:0::/:\n".to_owned()), "no user epcache"),
+        (Some(line("0:0")), "has the rights of root"),
+        (Some(line("7:0")), "has the rights of root"),
+        (Some(line("x:y")), "no user epcache"),
+        (Some("epcache\n".to_owned()), "no user epcache"),
+        (None, "no user epcache"),
+    ] {
+        let path = tree.root.join("etc/passwd");
+        match passwd {
+            Some(text) => fs::write(path, text).expect("room"),
+            None => fs::remove_file(path).expect("ours"),
+        }
+        let before = everything_below(&tree.root);
+        let ended = trigger(&place, &tree);
+        assert!(ended.err.contains(why), "{ended:?}");
+        assert_eq!(everything_below(&tree.root), before);
+        let ended = run(place.epcache(["refresh", "--system", "--root"]).arg(&tree.root));
+        assert!(ended.status == Some(3) && ended.err.contains(why), "{ended:?}");
+        assert_eq!(everything_below(&tree.root), before);
+        // To list what is there, no user of our own is needed.
+        let ended = run(place.epcache(["list", "--json", "--system", "--root"]).arg(&tree.root));
+        let listed = ended.out.contains("\"distribution\":\"foo\"");
+        assert!(listed == (why == "no user epcache"), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_system_that_is_not_there_or_broken_is_no_failure() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    let place = Place::new();
+    let ended = run(place.epcache(["trigger", "dpkg"]).env("DPKG_ROOT", place.path().join("missing")));
+    assert!(ended.status == Some(0) && ended.err.contains("missing"), "{ended:?}");
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    tree.configure("nonsense = [\n");
+    let ended = trigger(&place, &tree);
+    assert!(
+        ended.err.contains("config.toml:") && ended.err.contains("the defaults are used instead"),
+        "{ended:?}"
+    );
+    assert_eq!(indexed(&tree.index), ["foo-1.dist-info"]);
+}
+
+#[test]
+fn only_what_changed_is_read_and_the_index_is_the_cache_user_s() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    ["a", "b", "c"].iter().for_each(|name| drop(install(&tree.site, name)));
+    let ended = trigger(&place, &tree);
+    assert_eq!(names(&ended.out, "added").len(), 3, "{ended:?}");
+    assert_eq!(names(&trigger(&place, &tree).out, "read"), Vec::<String>::new());
+    // As a release-only upgrade does: a new file over the old one, and nothing else.
+    let file = tree.site.join("b-1.dist-info/entry_points.txt");
+    fs::write(file.with_extension("dpkg-new"), "[g]\nb = m:g\n").expect("room");
+    fs::rename(file.with_extension("dpkg-new"), &file).expect("a rename");
+    let ended = trigger(&place, &tree);
+    assert_eq!(names(&ended.out, "read"), ["b-1.dist-info"], "{ended:?}");
+    assert_eq!(names(&ended.out, "updated"), ["b-1.dist-info"], "{ended:?}");
+    let meta = fs::metadata(&tree.index).expect("an index");
+    assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o7777), (CACHE_USER, CACHE_USER, 0o644));
+    let directory = fs::metadata(tree.index.parent().expect("a directory")).expect("it is there");
+    assert_eq!((directory.uid(), directory.mode() & 0o7777), (CACHE_USER, 0o755));
+    assert!(ended.out.contains("\"settled\":true"), "{ended:?}");
+}
+
+#[test]
+fn a_refresh_right_after_it_leaves_the_index_settled() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    trigger(&place, &tree);
+    let index = fs::read(&tree.index).expect("an index");
+    let ended = run(place.epcache(["refresh", "--json", "--system", "--root"]).arg(&tree.root));
+    assert!(ended.out.contains("\"settled\":true"), "{ended:?}");
+    assert_eq!(fs::read(&tree.index).expect("an index"), index);
+}
+
+#[test]
+fn an_index_that_can_not_be_brought_up_to_date_is_not_believed() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    type Break = fn(&Tree);
+    let ways: [(&str, Break); 4] = [
+        ("the cache directory is root's", |tree| {
+            std::os::unix::fs::chown(tree.root.join("var/cache/epcache"), Some(0), Some(0))
+                .expect("root may");
+        }),
+        ("the directory of the index may be written by others", |tree| {
+            let directory = tree.index.parent().expect("a directory");
+            fs::set_permissions(directory, Permissions::from_mode(0o777)).expect("root may");
+        }),
+        ("the user is gone", |tree| {
+            fs::write(tree.root.join("etc/passwd"), "root:x:0:0::/:\n").expect("room")
+        }),
+        ("the site directory may not be read", |tree| {
+            fs::set_permissions(&tree.site, Permissions::from_mode(0o700)).expect("root may");
+        }),
+    ];
+    for (way, break_it) in ways {
+        let place = Place::new();
+        let tree = Tree::new(&place);
+        install(&tree.site, "foo");
+        assert_eq!(names(&trigger(&place, &tree).out, "added"), ["foo-1.dist-info"]);
+        // In such a way that the site directory's own stamp stays the same.
+        let file = tree.site.join("foo-1.dist-info/entry_points.txt");
+        fs::write(&file, "[g]\nfoo = m:other\n").expect("room");
+        break_it(&tree);
+        let ended = trigger(&place, &tree);
+        assert!(ended.err.contains("error: "), "{way}: {ended:?}");
+        let Ok(bytes) = fs::read(&tree.index) else { continue };
+        let Ok(index) = epcache::index::parse(&bytes) else { continue };
+        let meta = fs::metadata(&tree.site).expect("it is there");
+        let now = meta.ctime() * 1_000_000_000 + meta.ctime_nsec();
+        assert_ne!(index.site.ctime, now, "{way}: readers would believe the old index");
+    }
+}
+
+#[test]
+fn the_index_of_a_directory_that_is_configured_no_more_is_removed() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    let other = place.directory("tree/opt/index/site-packages");
+    install(&other, "bar");
+    let index = tree.root.join("var/cache/epcache/opt/index/site-packages/index");
+    let usual = "\"/usr/lib/python3/dist-packages\"";
+    tree.configure(&format!("site-directories = [{usual}, \"/opt/*/site-packages\"]\n"));
+    trigger(&place, &tree);
+    assert_eq!(indexed(&index), ["bar-1.dist-info"]);
+    tree.configure(&format!("site-directories = [{usual}]\n"));
+    // From now on nobody would tell of a package that is rebuilt there.
+    trigger(&place, &tree);
+    assert!(!index.exists());
+    assert_eq!(indexed(&tree.index), ["foo-1.dist-info"]);
+}
+
+#[test]
+fn when_the_last_site_directory_is_gone_its_index_goes_too() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    trigger(&place, &tree);
+    assert_eq!(indexed(&tree.index), ["foo-1.dist-info"]);
+    fs::remove_dir_all(&tree.site).unwrap();
+    let ended = trigger(&place, &tree);
+    assert_eq!((ended.out.as_str(), ended.err.as_str()), ("", ""));
+    assert!(!tree.index.exists());
+}
+
+#[test]
+fn a_directory_that_can_only_be_listed_is_not_taken_for_an_empty_one() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    trigger(&place, &tree);
+    fs::set_permissions(&tree.site, Permissions::from_mode(0o744)).expect("ours");
+    let ended = trigger(&place, &tree);
+    assert!(ended.err.contains("Permission denied"), "{ended:?}");
+    assert!(!tree.index.exists());
+    fs::set_permissions(&tree.site, Permissions::from_mode(0o755)).expect("ours");
+    trigger(&place, &tree);
+    assert_eq!(indexed(&tree.index), ["foo-1.dist-info"]);
+}
+
+#[test]
+fn a_link_out_of_the_tree_is_not_followed() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    let outside = place.directory("outside");
+    install(&outside, "foo");
+    fs::remove_dir(&tree.site).expect("ours");
+    symlink(&outside, &tree.site).expect("a link");
+    let before = everything_below(place.path());
+    trigger(&place, &tree);
+    let ended = run(place.epcache(["refresh", "/usr/lib/python3/dist-packages", "--root"]).arg(&tree.root));
+    assert!(ended.status == Some(3) && ended.err.contains("leads out of"), "{ended:?}");
+    assert_eq!(everything_below(place.path()), before);
+}
+
+#[test]
+fn the_user_and_the_configuration_of_a_tree_are_not_those_behind_a_link() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    let outside = place.directory("outside");
+    let passwd = tree.root.join("etc/passwd");
+    fs::rename(&passwd, outside.join("passwd")).expect("ours");
+    symlink(outside.join("passwd"), &passwd).expect("a link");
+    let ended = trigger(&place, &tree);
+    assert!(ended.status == Some(0) && ended.err.contains("leads out of"), "{ended:?}");
+    assert!(!tree.index.exists());
+
+    fs::remove_file(&passwd).expect("ours");
+    fs::rename(outside.join("passwd"), &passwd).expect("ours");
+    let configuration = tree.configure("");
+    fs::write(outside.join("config.toml"), "site-directories = []").expect("room");
+    fs::remove_file(&configuration).expect("ours");
+    symlink(outside.join("config.toml"), &configuration).expect("a link");
+    let ended = run(place.epcache(["refresh", "--system", "--root"]).arg(&tree.root));
+    assert!(ended.status == Some(3) && ended.err.contains("leads out of"), "{ended:?}");
+}
+
+#[test]
+fn a_system_wide_directory_may_be_configured_by_a_link_to_it() {
+    if skipped_without_root("write a system-wide index") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    symlink("python3/dist-packages", tree.root.join("usr/lib/packages")).expect("a link");
+    tree.configure("site-directories = ['/usr/lib/pack*']");
+    let ended = run(place.epcache(["refresh", "--system", "--root"]).arg(&tree.root));
+    assert!(ended.status == Some(0) && tree.index.exists(), "{ended:?}");
+}
+
+#[test]
+fn a_hostile_start_changes_nothing() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    let script = "umask 077; exec 7<\"$0\"; exec env --block-signal=INT,TERM --ignore-signal=HUP,QUIT,CHLD \
+                  PATH=/nowhere LD_LIBRARY_PATH=/nowhere PYTHONPATH=/nowhere HOME= TMPDIR=/nowhere \
+                  RUST_BACKTRACE=full XDG_CACHE_HOME=/nowhere \"$0\" trigger dpkg --json x";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_epcache")]).env("DPKG_ROOT", &tree.root);
+    let ended = run(shell);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert_eq!(names(&ended.out, "added"), ["foo-1.dist-info"], "{ended:?}");
+    let mode = |path: &std::path::Path| fs::metadata(path).expect("it is there").mode() & 0o7777;
+    assert_eq!(mode(&tree.index), 0o644);
+    for directory in tree.index.ancestors().skip(1).take(4) {
+        assert_eq!(mode(directory), 0o755, "{}", directory.display());
+    }
+}
+
+#[test]
+fn any_list_of_files_is_taken() {
+    // Not as root: this must not touch the system that the tests run on.
+    let place = Place::new();
+    for list in [&b""[..], b"\n\n", b"\xff\xfe\0", &[b'x'; 1 << 18]] {
+        let start = Instant::now();
+        let mut child = place
+            .epcache_as_stranger(["trigger", "rpm"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("epcache starts");
+        // It may be gone before it has read everything.
+        let _ = child.stdin.take().expect("a pipe").write_all(list);
+        assert_eq!(wait(child, start).status, Some(0));
+    }
+}

@@ -1,0 +1,172 @@
+//! What is said of the confinement, and what follows where it is demanded.
+#![allow(unsafe_code)]
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::kernel::has_everything;
+use super::mask::Mask;
+use crate::support::program::{Ended, Place, give_away, run, skipped_without_root};
+use crate::support::tree::{Tree, indexed, install, text};
+
+const EVERY_MASK: [(Mask, [&str; 2]); 4] = [
+    (Mask::Nothing, ["enforced", "enforced"]),
+    (Mask::Landlock, ["missing", "enforced"]),
+    (Mask::Seccomp, ["enforced", "missing"]),
+    (Mask::Both, ["missing", "missing"]),
+];
+
+/// Runs the program on such a kernel.
+fn on(mask: Mask, mut command: Command) -> Ended {
+    // SAFETY: nothing of the parent is touched; memory is allocated, which the C library allows.
+    unsafe { command.pre_exec(move || mask.put_on()) };
+    run(command)
+}
+
+fn trigger(place: &Place, tree: &Tree) -> Command {
+    let mut command = place.epcache(["trigger", "dpkg"]);
+    command.env("DPKG_ROOT", &tree.root);
+    command
+}
+
+#[test]
+fn status_tells_how_processes_are_confined() {
+    if skipped_without_root("mask what the kernel has") || !has_everything() {
+        return;
+    }
+    let place = Place::new();
+    for (mask, [landlock, seccomp]) in EVERY_MASK {
+        let ended = on(mask, place.epcache(["status", "--sandbox", "--json"]));
+        let said: Value = serde_json::from_str(&ended.out).expect("JSON");
+        assert_eq!(ended.status, Some(i32::from(mask != Mask::Nothing)), "{ended:?}");
+        let states =
+            ["landlock", "seccomp", "limits"].map(|part| said[part]["state"].as_str().expect("a text"));
+        assert_eq!(states, [landlock, seccomp, "enforced"], "{ended:?}");
+        assert_eq!(said["required"], false);
+        let ended = on(mask, place.epcache(["status", "--sandbox"]));
+        let lines: Vec<_> = ended.out.lines().collect();
+        let word = |state: &str| if state == "missing" { "not enforced" } else { "enforced" }.to_owned();
+        assert_eq!(lines.len(), 3, "{ended:?}");
+        assert!(lines[0].starts_with(&format!("landlock: {}: ", word(landlock))), "{ended:?}");
+        assert!(lines[1].starts_with(&format!("seccomp: {}: ", word(seccomp))), "{ended:?}");
+        assert_eq!(ended.err, "");
+    }
+}
+
+#[test]
+fn a_caller_without_rights_is_shown_the_same() {
+    if !has_everything() {
+        return;
+    }
+    let place = Place::new();
+    let ended = run(place.epcache_as_stranger(["status", "--sandbox"]));
+    assert_eq!((ended.status, ended.out.lines().count()), (Some(0), 3), "{ended:?}");
+}
+
+#[test]
+fn a_kernel_that_only_says_that_it_confines_gets_no_job() {
+    if skipped_without_root("mask what the kernel has") || !has_everything() {
+        return;
+    }
+    for mask in [Mask::LyingLandlock, Mask::LyingSeccomp] {
+        let place = Place::new();
+        let tree = Tree::new(&place);
+        install(&tree.site, "foo");
+        let root = ["--root", text(&tree.root)];
+        let ended = on(mask, place.epcache(["refresh", "--system"].iter().chain(&root)));
+        assert_eq!(ended.status, Some(3), "{ended:?}");
+        assert!(ended.err.contains("can't give up privileges: verifying"), "{ended:?}");
+        assert!(!tree.index.exists());
+        let ended = on(mask, place.epcache(["status", "--sandbox"]));
+        assert!(ended.status == Some(3) && ended.err.contains("verifying"), "{ended:?}");
+    }
+}
+
+#[test]
+fn where_confinement_is_demanded_nothing_is_indexed_without() {
+    if skipped_without_root("mask what the kernel has") || !has_everything() {
+        return;
+    }
+    for (mask, _) in EVERY_MASK {
+        let place = Place::new();
+        let tree = Tree::new(&place);
+        install(&tree.site, "foo");
+        let ended = on(mask, trigger(&place, &tree));
+        assert_eq!((ended.status, ended.err.as_str()), (Some(0), ""), "{ended:?}");
+        assert_eq!(indexed(&tree.index), ["foo-1.dist-info"]);
+        tree.configure("require-sandbox = true\n");
+        install(&tree.site, "bar");
+        let before = fs::metadata(&tree.site).expect("it is there").modified().expect("a time");
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        let ended = on(mask, trigger(&place, &tree));
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        let after = fs::metadata(&tree.site).expect("it is there").modified().expect("a time");
+        let root = ["--root", text(&tree.root)];
+        if mask == Mask::Nothing {
+            assert_eq!(indexed(&tree.index), ["bar-1.dist-info", "foo-1.dist-info"]);
+            continue;
+        }
+        let message = "is not confined as require-sandbox demands: ";
+        assert!(
+            ended.err.contains(message) && ended.err.contains("hint: epcache status --sandbox"),
+            "{ended:?}"
+        );
+        // The old index is there, and its directory has another time than it says.
+        assert_eq!(indexed(&tree.index), ["foo-1.dist-info"]);
+        assert!(after > before, "{ended:?}");
+        for command in ["refresh", "status", "list", "verify"] {
+            let ended = on(mask, place.epcache([command, "--system"].iter().chain(&root)));
+            assert!(ended.status == Some(if command == "status" { 1 } else { 3 }), "{command}: {ended:?}");
+            let said = ended.err + &ended.out;
+            // The child's error is printed once, with its hint.
+            let hint = "; hint: epcache status --sandbox\n";
+            assert!(said.matches(message).count() == 1 && said.contains(hint), "{command}: {said}");
+        }
+        let ended = on(mask, place.epcache(["status", "--sandbox"].iter().chain(&root)));
+        assert!(ended.out.contains("required: nothing is indexed"), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_configuration_that_can_t_be_read_is_taken_for_one_that_demands_it() {
+    if skipped_without_root("mask what the kernel has") || !has_everything() {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    tree.configure("require-sandbox = true\nsite-directorys = []\n");
+    let ended = on(Mask::Landlock, trigger(&place, &tree));
+    assert!(ended.status == Some(0) && ended.err.contains("is not confined as"), "{ended:?}");
+    assert!(!tree.index.exists());
+    on(Mask::Nothing, trigger(&place, &tree));
+    assert_eq!(indexed(&tree.index), ["foo-1.dist-info"]);
+}
+
+#[test]
+fn what_is_missing_is_said_once_but_not_to_a_package_manager() {
+    if skipped_without_root("mask what the kernel has") || !has_everything() {
+        return;
+    }
+    let place = Place::new();
+    let sites = ["one", "two"].map(|name| {
+        let site = place.directory(name);
+        install(&site, "foo");
+        site
+    });
+    give_away(&sites[0]);
+    give_away(&sites[0].join("foo-1.dist-info"));
+    let ended =
+        on(Mask::Both, place.epcache(["refresh".as_ref(), sites[0].as_os_str(), sites[1].as_os_str()]));
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    let said: Vec<_> = ended.err.lines().filter(|line| line.contains("not confined by landlock: ")).collect();
+    assert!(said.len() == 1 && said[0].contains("; seccomp: "), "{ended:?}");
+    assert!(said[0].starts_with("epcache: warning: ") && said[0].ends_with("hint: epcache status --sandbox"));
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    let ended = on(Mask::Both, trigger(&place, &tree));
+    assert_eq!((ended.status, ended.err.as_str()), (Some(0), ""), "{ended:?}");
+}

@@ -1,0 +1,80 @@
+//! What a process at work does reach.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use crate::support::program::{Place, STRANGER, give_away, run, skipped_without_root};
+use crate::support::tree::{everything_below, install, text};
+
+/// The directories in which there are no distributions, as the index of a site directory tells them.
+fn noted(site: &Path) -> Vec<String> {
+    let bytes = fs::read(site.join(".epcache/index")).expect("an index");
+    let index = epcache::index::parse(&bytes).expect("an intact index");
+    index.without.iter().map(|without| String::from_utf8_lossy(&without.path).into_owned()).collect()
+}
+
+#[test]
+fn the_standard_library_beside_an_environment_or_far_from_it_is_looked_at() {
+    if skipped_without_root("work as somebody else") {
+        return;
+    }
+    for owner in [STRANGER, 0] {
+        let place = Place::new();
+        let base = place.directory("far/away");
+        let environment = place.directory("venv");
+        for prefix in [&base, &environment] {
+            fs::create_dir_all(prefix.join("lib/python3.13/lib-dynload")).expect("room");
+        }
+        let site = place.directory("venv/lib/python3.13/site-packages");
+        install(&site, "foo");
+        if owner != 0 {
+            everything_below(&environment).into_keys().for_each(|path| give_away(&path));
+        }
+        let refresh = || assert_eq!(run(place.epcache(["refresh", text(&site)])).status, Some(0));
+        let both =
+            |prefix: &Path| ["lib/python3.13", "lib/python3.13/lib-dynload"].map(|end| prefix.join(end));
+        refresh();
+        assert_eq!(noted(&site), both(&environment).map(|path| text(&path).to_owned()), "as {owner}");
+        fs::write(environment.join("pyvenv.cfg"), format!("home = {}/bin\n", base.display())).expect("room");
+        install(&site, "bar");
+        refresh();
+        assert_eq!(noted(&site), both(&base).map(|path| text(&path).to_owned()), "as {owner}");
+    }
+}
+
+#[test]
+fn a_link_out_of_a_site_directory_leads_nowhere_when_root_lists_it() {
+    if skipped_without_root("work as somebody else") || !super::kernel::has_everything() {
+        return;
+    }
+    let place = Place::new();
+    let site = place.directory("site");
+    let directory = install(&site, "foo");
+    install(&site, "bar");
+    fs::remove_file(directory.join("entry_points.txt")).expect("it is there");
+    fs::write(place.path().join("outside"), "[g]\nsecret = m:f\n").expect("room");
+    symlink(place.path().join("outside"), directory.join("entry_points.txt")).expect("room");
+    everything_below(&site).into_keys().for_each(|path| give_away(&path));
+    let ended = run(place.epcache(["list", "--site", text(&site)]));
+    assert_eq!((ended.status, ended.out.as_str()), (Some(0), "g: bar = m:f (bar 1)\n"), "{ended:?}");
+    assert!(ended.err.contains("foo-1.dist-info: entry_points.txt: Permission denied"), "{ended:?}");
+    // Whom it belongs to sees what he may.
+    let ended = run(place.epcache_as_stranger(["list", "--site", text(&site)]));
+    assert!(ended.out.contains("g: secret = m:f (foo 1)"), "{ended:?}");
+}
+
+#[test]
+fn a_link_in_the_place_of_the_directory_of_an_index_is_not_followed() {
+    if skipped_without_root("work as somebody else") {
+        return;
+    }
+    let place = Place::new();
+    let site = place.directory("site");
+    install(&site, "foo");
+    let elsewhere = place.directory("elsewhere");
+    symlink(&elsewhere, site.join(".epcache")).expect("room");
+    let ended = run(place.epcache(["refresh", text(&site)]));
+    assert!(ended.status == Some(3) && ended.err.contains(".epcache"), "{ended:?}");
+    assert_eq!(fs::read_dir(&elsewhere).expect("a listing").count(), 0);
+}

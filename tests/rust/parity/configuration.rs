@@ -1,0 +1,34 @@
+//! The configuration, against Python's own parser of TOML.
+
+use epcache::config::Config;
+
+use super::corpus::corpus;
+use super::oracle::{Answer, ask};
+
+/// Python knows version 1.0 of TOML, and a later one allows more: what both take for TOML is compared. How a
+/// line ends within a text is left to parsers by TOML: Python makes CR LF into LF.
+#[test]
+fn what_fuzzing_has_found_of_interest_is_understood_alike() {
+    let texts = corpus("configuration");
+    let mut compared = 0;
+    for (version, answers) in ask::<Option<Vec<String>>>(&["3.12", "3.13"], "configuration", &texts) {
+        for (text, theirs) in texts.iter().zip(answers) {
+            let Ok(text) = std::str::from_utf8(text) else { continue };
+            let mut config = Config::default();
+            if let (Ok(()), Answer::Gives(theirs)) = (config.merge(text), theirs) {
+                let theirs = theirs.unwrap_or_else(|| Config::default().site_directories);
+                assert_eq!(
+                    lines_ended(&config.site_directories),
+                    lines_ended(&theirs),
+                    "{version}: {text:?}"
+                );
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared >= 2 * 4, "{compared}");
+}
+
+fn lines_ended(values: &[String]) -> Vec<String> {
+    values.iter().map(|value| value.replace("\r\n", "\n")).collect()
+}

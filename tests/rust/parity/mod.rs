@@ -1,0 +1,15 @@
+//! The parsers, and what is taken for a distribution, against the CPythons on this machine.
+//!
+//! The rule: where epcache gives an answer, it is that of `importlib.metadata` in every version; where
+//! it gives none (opaque), there must be a reason; and ordinary files are never opaque.
+
+mod configuration;
+mod corpus;
+mod discovery;
+mod entry_points;
+mod index;
+mod metadata;
+mod oracle;
+mod random;
+mod sites;
+mod top_level;

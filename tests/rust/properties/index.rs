@@ -1,0 +1,189 @@
+//! The index file: what is written is read back, and nothing else is ever believed.
+
+use std::borrow::Cow;
+
+use arbtest::arbitrary::{Result, Unstructured};
+use arbtest::arbtest;
+use epcache::freshness::Stamp;
+use epcache::index::{EmptyDirectory, Index, Invalid, parse, render};
+use epcache::index::{Seal, Witness};
+use epcache::metadata::top_level::Kind;
+use epcache::metadata::{Distribution, EntryPoint, Identity, Stamps, TopLevel};
+
+use crate::support::any_index::any_index;
+use crate::support::forgery::with_right_checks;
+
+#[test]
+fn what_is_rendered_is_parsed_to_the_same() {
+    arbtest(|u| {
+        let index = any_index(u)?;
+        let bytes = render(&index);
+        assert_eq!(parse(&bytes).as_ref(), Ok(&index), "{}", String::from_utf8_lossy(&bytes));
+        assert_eq!(render(&index), bytes);
+        Ok(())
+    })
+    .budget_ms(3_000);
+}
+
+#[test]
+fn an_index_with_any_byte_changed_or_cut_off_is_refused() {
+    let index = small_index();
+    let bytes = render(&index);
+    assert_eq!(parse(&bytes).as_ref(), Ok(&index));
+    for at in 0..bytes.len() {
+        assert!(parse(&bytes[..at]).is_err(), "cut off at {at}");
+        for change in 1..=255 {
+            let mut changed = bytes.clone();
+            changed[at] ^= change;
+            assert!(parse(&changed).is_err(), "byte {at} changed by {change}");
+        }
+    }
+    for garbage in [&b""[..], b"{}", b"[]", b"\xff\xfe", b"epcache-index 1\n", b"epcache-index 2\n", b"end\n"]
+    {
+        assert!(parse(garbage).is_err(), "{garbage:?}");
+    }
+}
+
+#[test]
+fn a_damaged_index_is_never_taken_for_another() {
+    arbtest(|u| {
+        let index = any_index(u)?;
+        let bytes = render(&index);
+        let damaged = damage(u, &bytes)?;
+        if damaged != bytes {
+            assert!(parse(&damaged).is_err(), "{}", String::from_utf8_lossy(&damaged));
+        }
+        Ok(())
+    })
+    .budget_ms(3_000);
+}
+
+/// Who can write the file can also make its checks right.
+#[test]
+fn a_forged_index_is_refused_or_read_without_harm() {
+    let mut accepted = 0_u32;
+    arbtest(|u| {
+        let bytes = render(&any_index(u)?);
+        let second_line = bytes.iter().position(|byte| *byte == b'\n').expect("a first line") + 1;
+        let mut forged = bytes[..second_line].to_vec();
+        forged.extend(damage(u, &bytes[second_line..])?);
+        if let Ok(index) = parse(&with_right_checks(&forged).unwrap_or(forged)) {
+            accepted += 1;
+            let _ = render(&index);
+        }
+        Ok(())
+    })
+    .budget_ms(3_000);
+    assert!(accepted > 0, "no forgery was accepted, so this shows nothing");
+}
+
+/// Not all memory there is would be enough for it.
+#[test]
+fn groups_that_share_their_lines_are_refused() {
+    let mut index = small_index();
+    let entries = |group: &str| {
+        (0..100)
+            .map(|number| EntryPoint {
+                group: group.to_owned().into(),
+                name: format!("n{number}").into(),
+                value: "m".into(),
+            })
+            .collect::<Vec<_>>()
+    };
+    index.distributions.truncate(1);
+    index.distributions[0].entry_points =
+        Some((0..50).flat_map(|group| entries(&format!("g{group:02}"))).collect());
+    let text = String::from_utf8(render(&index)).expect("an index is text");
+    assert!(parse(text.as_bytes()).is_ok());
+    let place = |group: &str| {
+        let line = text.lines().find(|line| line.ends_with(&format!("\t{group}"))).expect("a line a group");
+        line[..line.len() - group.len()].to_owned()
+    };
+    let last = place("g49");
+    let shared = (0..49).map(|group| format!("g{group:02}")).fold(text.clone(), |text, group| {
+        text.replace(&format!("{}{group}", place(&group)), &format!("{last}{group}"))
+    });
+    let forged = with_right_checks(shared.as_bytes()).expect("text");
+    assert_eq!(parse(&forged), Err(Invalid::Corrupt("place of a segment")));
+}
+
+/// Who reads what is at such a path reads what is none of an index's business.
+#[test]
+fn names_that_lead_out_of_the_site_directory_are_refused() {
+    let names: [&[u8]; 5] =
+        [b"../x.dist-info", b"a/b.dist-info", b"/etc/x.egg-info", b"a\0.dist-info", b"shadow"];
+    for name in names {
+        let mut index = small_index();
+        index.distributions.truncate(1);
+        index.distributions[0].file_name = Cow::Borrowed(name);
+        assert_eq!(parse(&render(&index)), Err(Invalid::Corrupt("table of distributions")), "{name:?}");
+    }
+}
+
+/// One or two of: a byte changed, cut off, put in, taken out, two stretches exchanged.
+fn damage(u: &mut Unstructured<'_>, bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut bytes = bytes.to_vec();
+    for _ in 0..u.int_in_range(1..=2)? {
+        let at = u.choose_index(bytes.len().max(1))?;
+        match u.int_in_range(0..=5)? {
+            _ if bytes.is_empty() => {}
+            0 => bytes[at] = u.arbitrary()?,
+            1 => bytes[at] = *u.choose(b"\t\n 0123456789-%+emnv")?,
+            2 => bytes.truncate(at),
+            3 => bytes.insert(at, u.arbitrary()?),
+            4 => drop(bytes.remove(at)),
+            _ => {
+                let other = u.choose_index(bytes.len())?;
+                let length = u.choose_index(bytes.len() - at.max(other))? + 1;
+                let (from, to) = (at.min(other), at.max(other));
+                for step in 0..length.min((to - from).max(1)) {
+                    bytes.swap(from + step, to + step);
+                }
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+fn small_index() -> Index<'static> {
+    let stamp = Stamp { mtime: 1_763_812_000_123_456_789, ctime: 2, inode: 3, size: 4096 };
+    let distribution =
+        |position, name: &'static str, entry_points: Option<Vec<EntryPoint<'static>>>| Distribution {
+            file_name: Cow::Borrowed(name.as_bytes()),
+            position,
+            key: Some("foo".into()),
+            identity: Some(Identity { name: Some("foo".into()), version: None }),
+            configparser_differs: entry_points.is_some(),
+            entry_points,
+            top_level: TopLevel {
+                kind: Kind::Inferred,
+                names: "a/ b.py".into(),
+                python_names: "a".into(),
+                missing: "c.py".into(),
+            },
+            stamps: Stamps {
+                itself: stamp,
+                metadata: Some(stamp),
+                entry_points: None,
+                top_level: Some(stamp),
+                files: None,
+            },
+            settled: false,
+        };
+    let entry =
+        |group: &'static str| EntryPoint { group: group.into(), name: "a".into(), value: "m:f".into() };
+    let distributions = vec![
+        distribution(2, "foo%-1.dist-info", Some(vec![entry("h"), entry("g"), entry("h")])),
+        distribution(0, "foo\n-2.dist-info", None),
+        distribution(1, "foo-3.dist-info", Some(vec![])),
+    ];
+    let without = vec![EmptyDirectory { path: (b"/usr/lib/\xff\n").into(), stamp }];
+    let witnesses = vec![
+        Witness { path: (b"/var/lib/a b").into(), state: Some((5, 7)) },
+        Witness { path: (b"/var/lib/\xff\t").into(), state: None },
+    ];
+    let seal = Some(Seal { time: 9, names: 11, witnesses });
+    let mut index = Index { site: stamp, settled: true, distributions, without, seal };
+    index.distributions.sort_by(|one, other| one.file_name.cmp(&other.file_name));
+    index
+}

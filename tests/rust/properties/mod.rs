@@ -1,0 +1,10 @@
+//! Properties that hold for any input, and a model of a site directory under change.
+
+mod history;
+mod importable;
+mod index;
+mod inputs;
+mod race;
+mod site;
+mod without;
+mod writers;

@@ -1,0 +1,6 @@
+//! What several modules of tests need: the program, trees of files, and indexes of any content.
+
+pub mod any_index;
+pub mod forgery;
+pub mod program;
+pub mod tree;

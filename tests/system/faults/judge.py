@@ -1,0 +1,75 @@
+"""What readers say of a site directory, against plain `importlib.metadata`.
+
+The Python reader is asked in a fork of a long-lived process, so that nothing that one question
+taught it helps it with the next, and `epcache list` and `epcache status` by running them.
+"""
+
+import json
+import pathlib
+import subprocess
+
+from support.checkout import release_program
+from support.interpreters import INTERPRETERS, READER
+
+from . import machine
+
+
+class Judge:
+    """A process that reads site directories when it is told to."""
+
+    def __init__(self, version="3.13"):
+        script = pathlib.Path(__file__).with_name("judging.py")
+        self.process = subprocess.Popen(
+            [INTERPRETERS[version], "-S", "-E", "-B", script, READER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=machine.environment(XDG_CACHE_HOME="/nonexistent"),
+        )
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(30)
+
+    def look(self, site):
+        """What both say of `site`: ``ours``, ``expected``, and ``warned``."""
+        self.process.stdin.write(json.dumps(str(site)) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        assert line, "the process that judges has died"
+        return json.loads(line)
+
+    def wrong(self, site):
+        """What is wrong with the answers of any reader; None if nothing is."""
+        found = self.look(site)
+        if found["ours"] != found["expected"]:
+            return {
+                "python": found["ours"],
+                "importlib.metadata": found["expected"],
+                "warned": found["warned"],
+            }
+        return self.wrong_list(site, found["expected"]["entry_points"])
+
+    def wrong_list(self, site, expected):
+        """What is wrong with what `epcache list` says; None if nothing is."""
+        said = run_json("list", "--json", "--site", site)
+        listed = sorted([row["group"], row["name"], row["value"]] for row in said)
+        if listed != expected:
+            return {"epcache list": listed, "importlib.metadata": expected}
+        return None
+
+
+def states(*sites):
+    """For each of `sites` the word of `epcache status`, and its reason."""
+    return [(row["state"], row["reason"]) for row in run_json("status", "--json", *sites)]
+
+
+def run_json(*arguments, **variables):
+    command = [release_program(), *map(str, arguments)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=machine.environment(**variables), timeout=60
+    )
+    try:
+        return json.loads(done.stdout)
+    except ValueError:
+        raise AssertionError(f"{command}: status {done.returncode}: {done.stdout}{done.stderr}") from None

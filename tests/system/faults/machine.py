@@ -1,0 +1,55 @@
+"""A machine of one's own for a process: its system-wide site directories, its cache and its user `epcache`.
+
+A private mount namespace hides `/etc` and `/var/cache` behind copies that nobody else sees, and that
+end with the process. So the commands run as they do on a real system, with no `--root`.
+"""
+
+import os
+import pathlib
+import subprocess
+
+from support import private_mounts
+
+CACHE = pathlib.Path("/var/cache/epcache")
+CACHE_USER = 43210
+OWNER = 54321
+
+
+def begin(directory):
+    """Make this process's view of the machine; `directory` is where the copies are kept."""
+    private_mounts.begin()
+    kept = pathlib.Path(directory)
+    kept.mkdir(parents=True)
+    mount("-t", "tmpfs", "tmpfs", kept)
+    for name in ("upper", "work"):
+        (kept / name).mkdir()
+    layers = f"lowerdir=/etc,upperdir={kept}/upper,workdir={kept}/work"
+    mount("-t", "overlay", "-o", layers, "overlay", "/etc")
+    for file, line in (
+        ("passwd", f"epcache:x:{CACHE_USER}:{CACHE_USER}::/nonexistent:/usr/sbin/nologin\n"),
+        ("group", f"epcache:x:{CACHE_USER}:\n"),
+    ):
+        path = pathlib.Path("/etc", file)
+        kept_lines = [kept for kept in path.read_text().splitlines(True) if not kept.startswith("epcache:")]
+        path.write_text("".join(kept_lines) + line)
+    pathlib.Path("/etc/epcache").mkdir(exist_ok=True)
+    mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", "/var/cache")
+    CACHE.mkdir()
+    os.chown(CACHE, CACHE_USER, CACHE_USER)
+
+
+def mount(*arguments):
+    subprocess.run(["mount", *map(str, arguments)], check=True)
+
+
+def configure(patterns, root="/"):
+    """Make the directories that match `patterns` the system-wide ones of the system at `root`."""
+    listed = ", ".join(f'"{pattern}"' for pattern in patterns)
+    place = pathlib.Path(root, "etc/epcache")
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "config.toml").write_text(f"site-directories = [{listed}]\n")
+
+
+def environment(**more):
+    """The variables of a command, none of which leads to a real user's files."""
+    return {"PATH": os.defpath, "HOME": "/nonexistent", "LC_ALL": "C", **more}

@@ -1,0 +1,35 @@
+"""Fifty writers and fifty readers at once: no wrong answer, no lost update, nobody who waits for ever."""
+
+import pytest
+
+from .campaign import Campaign, worker
+from .crowd import Crowd
+
+SECONDS = {False: 15, True: 60}
+
+
+@pytest.fixture(scope="module")
+def campaign():
+    made = Campaign()
+    yield made
+    made.close()
+
+
+def happen(seconds, seed):
+    crowd = Crowd(worker().directory / "crowd", seed)
+    crowd.happen(seconds)
+    looked, exact, wrong = crowd.judged()
+    return crowd.counts, crowd.troubles, looked, exact, wrong, crowd.left()
+
+
+def test_fifty_writers_and_fifty_readers(campaign, request, complete, tell):
+    seconds = request.config.option.seconds or SECONDS[complete]
+    seed = request.config.option.seed
+    counts, troubles, looked, exact, wrong, left = campaign.call(happen, seconds, seed)
+    tell(f"{seconds} s of {counts}: {looked} answers, {exact} of them while nothing was being changed")
+    assert not troubles, "\n".join(troubles[:10])
+    assert not wrong, f"{len(wrong)} of {looked}\n" + "\n".join(wrong[:20])
+    assert not left, "\n".join(left)
+    # Otherwise there was nothing to see.
+    assert min(counts.values()) > 0 and counts["written"] > 10 * seconds
+    assert looked > 50 * seconds and exact > looked / 20

@@ -1,0 +1,116 @@
+"""Mistakes that the histories have to find: each is made in a copy of the reader, or of the tool.
+
+A fault is what to play, random histories or one that is known to tell, and the edits: file, text,
+other text.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+from support import checkout
+from support.checkout import CHECKOUT, READER
+
+KNOWN = pathlib.Path(__file__).parent / "known"
+
+OF_THE_READER = {
+    "the site proof goes by the mtime alone": (
+        ["--on", "tmpfs"],
+        [
+            (
+                "__init__.py",
+                "return info.st_mtime_ns, info.st_ctime_ns, info.st_ino, info.st_size",
+                "return info.st_mtime_ns, 0, 0, 0",
+            ),
+            (
+                "__init__.py",
+                'self.site = tuple(map(int, rows[b"site"].split(b"\\t")))',
+                'self.site = (int(rows[b"site"].split(b"\\t")[0]), 0, 0, 0)',
+            ),
+        ],
+    ),
+    "an index is always taken for settled": (
+        ["--replay", KNOWN / "upgraded_where_there_are_no_stamps.json"],
+        [
+            ("__init__.py", "index.settled and not (index.unsettled or index", "not (index"),
+            ("_scan.py", "index.settled and stamp_of(info) == index.site", "stamp_of(info) == index.site"),
+            ("_view.py", "row not in self._unsettled", "row not in ()"),
+        ],
+    ),
+    "distributions that were young are taken for settled": (
+        ["--on", "ext4"],
+        [
+            ("__init__.py", "not (index.unsettled or index.opaque", "not (index.opaque"),
+            ("_view.py", "row not in self._unsettled", "row not in ()"),
+        ],
+    ),
+    "entry_points.txt itself is not looked at": (
+        ["--on", "xfs"],
+        [
+            ("_view.py", 'if file != b"-":', "if not file:"),
+            ("_view.py", 'return recorded == b"-" or', "return True or"),
+        ],
+    ),
+    "directories without stamps are remembered to be empty": (
+        ["--replay", KNOWN / "nothing_was_installed_where_there_are_no_stamps.json"],
+        [("__init__.py", "return ctime < EPOCH_ENDS or time", "return time")],
+    ),
+}
+
+OF_THE_TOOL = {
+    "the clock of the file system is not waited for": (
+        ["--replay", KNOWN / "edited_within_a_second_on_ext3.json"],
+        [("src/freshness/settle.rs", "ctime < at / granule * granule", "ctime <= at")],
+    ),
+    "stamps that may be repeated are recorded": (
+        ["--replay", KNOWN / "edited_within_one_step_of_a_coarse_remote_clock.json"],
+        [
+            (
+                "src/distribution/mod.rs",
+                "if may_be_repeated(stamp.ctime)",
+                "if false && may_be_repeated(stamp.ctime)",
+            )
+        ],
+    ),
+}
+
+
+def edited(directory, edits):
+    """Make the edits; raises if the place of one is not to be found."""
+    for name, old, new in edits:
+        path = directory / name
+        text = path.read_text()
+        assert old in text, f"{name} has no {old!r} any more: the fault needs a new place"
+        path.write_text(text.replace(old, new))
+
+
+def faulty_reader(edits, copy):
+    """Make a copy of the package with these edits; its directory."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(READER / "epcache", copy / "epcache", ignore=ignored)
+    edited(copy / "epcache", edits)
+    return copy
+
+
+def faulty_tool(edits, copy):
+    """Build the tool with these edits; the binary."""
+    for name in ("src", "Cargo.toml", "Cargo.lock"):
+        if (CHECKOUT / name).is_dir():
+            shutil.copytree(CHECKOUT / name, copy / name)
+        else:
+            shutil.copy(CHECKOUT / name, copy / name)
+    edited(copy, edits)
+    faulty = checkout.target() / "faulty"
+    command = [
+        "cargo",
+        "build",
+        "--quiet",
+        "--locked",
+        "--bin",
+        "epcache",
+        "--manifest-path",
+        copy / "Cargo.toml",
+    ]
+    subprocess.run(command, check=True, env={**os.environ, "CARGO_TARGET_DIR": str(faulty)})
+    return faulty / "debug" / "epcache"

@@ -1,0 +1,161 @@
+"""Operations that stop before each of their system calls, and start again when they are told to.
+
+An operation runs in a thread of its own, but never at the same time as anything else: whoever advances
+it waits until it stops again. It stops where the interpreter tells of a call that changes or looks at
+files (`sys.addaudithook`), and where `Unbuffered` files are written and closed, of which it does not tell.
+"""
+
+import builtins
+import sys
+import threading
+
+CALLS = frozenset(
+    ["open", *(f"os.{name}" for name in (
+        "mkdir", "remove", "rename", "rmdir", "link", "symlink", "utime", "truncate", "chmod", "chown",
+        "listdir", "scandir",
+    ))]
+)  # fmt: skip
+PATIENCE = 60
+
+_running = threading.local()
+_main = threading.get_ident()
+_readers = []  # those in the middle of a read, the innermost last
+
+
+class Killed(BaseException):
+    """Thrown where an operation stands that is to end there."""
+
+
+class Operation:
+    """A function in steps of single system calls."""
+
+    def __init__(self, function):
+        self.function = function
+        self.over = False
+        self.begun = False
+        self.error = None
+        self._left = 0
+        self._killed = False
+        self._go = threading.Semaphore(0)
+        self._stopped = threading.Semaphore(0)
+
+    def advance(self, calls):
+        """Let it make so many system calls more, or all that are left if it is None."""
+        if self.over:
+            return
+        self._left = calls
+        if not self.begun:
+            self.begun = True
+            threading.Thread(target=self._run, daemon=True).start()
+        else:
+            self._go.release()
+        if not self._stopped.acquire(timeout=PATIENCE):
+            raise RuntimeError("an operation does not come to its next call")
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+
+    def kill(self):
+        """End it where it stands."""
+        if self.begun and not self.over:
+            self._killed = True
+            self.advance(None)
+        self.over = True
+
+    def _run(self):
+        _running.operation = self
+        try:
+            self.stop()
+            self.function()
+        except Killed:
+            pass
+        except OSError as error:
+            # An installer that stumbles over what another one or a person did ends there.
+            self.stumbled = error
+        except BaseException as error:
+            self.error = error
+        self.over = True
+        _running.operation = None
+        self._stopped.release()
+
+    stumbled = None
+
+    def stop(self):
+        """Called in front of each system call."""
+        if self._killed:
+            raise Killed
+        if self._left is None:
+            return
+        if self._left > 0:
+            self._left -= 1
+            return
+        self._stopped.release()
+        self._go.acquire()
+        if self._killed:
+            raise Killed
+        if self._left is not None:
+            self._left -= 1
+
+
+class Unbuffered:
+    """A file for writing whose every call can be stopped at."""
+
+    def __init__(self, path, mode):
+        self.file = builtins.open(path, mode, buffering=0)
+
+    def write(self, data):
+        stop()
+        return self.file.write(data)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+
+
+def stoppable_open(path, mode="r", **options):
+    """`open` for the modules with the operations."""
+    if mode == "wb" and getattr(_running, "operation", None):
+        return Unbuffered(path, mode)
+    return builtins.open(path, mode, **options)
+
+
+def stop():
+    operation = getattr(_running, "operation", None)
+    if operation is not None:
+        operation.stop()
+    elif _readers and _readers[-1] is not None and threading.get_ident() == _main:
+        _readers[-1].tick()
+
+
+def during(reader):
+    """While this is entered, calls made outside of operations are those of `reader` (None: of nobody)."""
+    return _During(reader)
+
+
+class _During:
+    def __init__(self, reader):
+        self.reader = reader
+
+    def __enter__(self):
+        _readers.append(self.reader)
+
+    def __exit__(self, *_):
+        _readers.pop()
+
+
+def _heard(event, _arguments):
+    if event in CALLS:
+        stop()
+
+
+def listen():
+    """Begin to notice system calls; there is no way back in this process."""
+    global _main
+    _main = threading.get_ident()
+    sys.addaudithook(_heard)
+    from support.simulation import edits, meddling
+
+    for module in (edits, meddling):
+        module.open = stoppable_open

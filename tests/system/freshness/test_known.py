@@ -1,0 +1,20 @@
+"""Histories that once were answered wrongly, and what each of them is about."""
+
+import pathlib
+import subprocess
+
+import pytest
+from support.checkout import module, module_variables
+
+HERE = pathlib.Path(__file__).parent
+KNOWN = sorted((HERE / "known").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", KNOWN, ids=[path.stem for path in KNOWN])
+def test_it_is_answered_rightly(path, epcache):
+    command = [*module("system.freshness"), "--replay", path, "--epcache", epcache]
+    run = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=module_variables(), timeout=120
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "\n0 reads" not in run.stdout or "not on this machine" in run.stdout, run.stdout

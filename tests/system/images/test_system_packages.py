@@ -1,0 +1,175 @@
+"""A system in an image, with packages of dpkg, whose sealed index lies in the system's cache.
+
+dpkg replaces the files of a package that was rebuilt without the site directory moving. Where epcache's
+trigger is in the image, it sees to that; where it is not, the package database tells.
+"""
+
+import os
+import subprocess
+import time
+
+import pytest
+
+from .inside import is_proven, right
+from .mounts import overlaid
+from .trees import EPCACHE, System
+
+
+def rebuild(system):
+    """A package of the same version, with other entry points."""
+    before = os.stat(system.site).st_mtime_ns
+    system.dpkg("alpha-1", value="started")
+    assert os.stat(system.site).st_mtime_ns == before
+
+
+def rebuild_alike(system):
+    """The same, with all sizes and times as before: a change that buildah's own comparison misses."""
+    before = os.stat(system.site).st_mtime_ns
+    system.dpkg("alpha-1", value="ran")
+    assert os.stat(system.site).st_mtime_ns == before
+
+
+def upgrade(system):
+    system.dpkg("alpha-2")
+
+
+def add(system):
+    system.dpkg("delta-1")
+
+
+def remove(system):
+    system.remove("beta")
+
+
+CHANGES = [rebuild, upgrade, add, remove]
+
+
+def test_it_is_proven_in_the_unpacked_image(store, system_sealed, tmp_path):
+    with store.unpacked(system_sealed) as root:
+        system = System(root)
+        assert is_proven(system, tmp_path)
+        assert sorted(right(system)["group"]) == [["alpha", "alpha:run"], ["beta", "beta:run"]]
+        status = system.status()
+        assert (status["state"], status["sealed"]) == ("fresh", True)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_a_change_in_a_later_layer_is_seen_without_a_trigger(store, system_sealed, tmp_path, change):
+    with store.unpacked(system_sealed) as root:
+        before = right(System(root))
+    with store.change(system_sealed, "later-system") as root:
+        change(System(root))
+    with store.unpacked("later-system") as root:
+        system = System(root)
+        assert not is_proven(system, tmp_path)
+        assert right(system) != before
+        assert system.status()["state"] == "stale"
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_with_the_trigger_there_is_a_new_index(store, system_sealed, tmp_path, change):
+    with store.change(system_sealed, "triggered") as root:
+        system = System(root)
+        system.install_trigger()
+        change(system)
+        status = system.status()
+        assert (status["state"], status["sealed"]) == ("fresh", False)
+        right(system)
+    with store.unpacked("triggered") as root:
+        assert not is_proven(System(root), tmp_path)
+        right(System(root))
+
+
+def test_it_is_sealed_again_in_the_step_that_installs_something(store, system_sealed, tmp_path):
+    with store.change(system_sealed, "sealed-again") as root:
+        # Whose times these are can't be told when they come from an archive.
+        assert System(root).refresh("--seal")["sealed"] is False
+        System(root).dpkg("gamma-1")
+        assert System(root).refresh()["sealed"]
+    with store.unpacked("sealed-again") as root:
+        assert is_proven(System(root), tmp_path)
+        right(System(root))
+
+
+@pytest.mark.parametrize("change", [rebuild_alike, *CHANGES], ids=lambda change: change.__name__)
+def test_a_layer_over_the_very_tree_in_which_it_was_sealed(place, change):
+    """As Docker stores layers: inodes and change times stay, and so does the site directory's stamp."""
+    lower = place / "lower"
+    lower.mkdir()
+    system = System.make(lower)
+    system.dpkg("alpha-1", "beta-1")
+    assert system.refresh()["sealed"]
+    with overlaid([lower], place) as root:
+        system = System(root)
+        before = right(system)
+        assert is_proven(system, place, listed=False)
+        change(system)
+        assert right(system) != before
+        assert system.status()["state"] == "stale"
+
+
+@pytest.mark.parametrize("change", [rebuild_alike, add], ids=lambda change: change.__name__)
+def test_a_change_in_the_very_tree_is_seen_without_a_trigger(place, change):
+    root = place / "tree"
+    root.mkdir()
+    system = System.make(root)
+    system.dpkg("alpha-1", "beta-1")
+    assert system.refresh()["sealed"]
+    before = right(system)
+    assert is_proven(system, place, listed=False)
+    change(system)
+    assert right(system) != before
+    assert system.status()["state"] == "stale"
+
+
+def test_another_size_of_the_package_database_is_seen_whatever_its_time(store, system_sealed, tmp_path):
+    with store.unpacked(system_sealed) as root:
+        system = System(root)
+        before = os.stat(system.database).st_mtime_ns
+        with system.database.open("a") as file:
+            file.write("\n")
+        os.utime(system.database, ns=(before, before))
+        assert not is_proven(system, tmp_path)
+        assert system.status()["state"] == "stale"
+        right(system)
+
+
+def test_an_image_whose_package_database_was_removed_is_read_from_the_disk(store, system_sealed, tmp_path):
+    with store.change(system_sealed, "slim") as root:
+        System(root).database.unlink()
+    with store.unpacked("slim") as root:
+        assert not is_proven(System(root), tmp_path)
+        right(System(root))
+
+
+def test_an_index_that_a_trigger_can_not_replace_is_not_believed(place):
+    root = place / "tree"
+    root.mkdir()
+    system = System.make(root)
+    system.dpkg("alpha-1")
+    assert system.refresh()["sealed"]
+    before = right(system)
+    # Neither may the trigger write where the index is, nor remove it.
+    os.chown(system.index.parent, 0, 0)
+    system.index.chmod(0o444)
+    then = os.stat(system.site).st_mtime_ns
+    variables = {"DPKG_ROOT": str(root), "PATH": os.environ["PATH"]}
+    (system.site / "alpha-1.dist-info/entry_points.txt").write_text("[probe]\nalpha = alpha:ran\n")
+    assert subprocess.run([EPCACHE, "trigger", "dpkg", system.PLACE], env=variables).returncode == 0
+    assert os.stat(system.site).st_mtime_ns > then
+    assert right(system) != before
+
+
+def test_without_a_package_database_it_is_not_sealed(place):
+    root = place / "tree"
+    root.mkdir()
+    system = System.make(root)
+    system.dpkg("alpha-1")
+    time.sleep(3.1)
+    system.database.unlink()
+    done = subprocess.run(
+        [EPCACHE, "refresh", "--system", "--root", root, "--seal"], capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "not sealed: there is no package database" in done.stderr
+    assert system.status()["sealed"] is False
+    right(system)

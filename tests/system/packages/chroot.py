@@ -1,0 +1,231 @@
+"""Debian chroots in which the package tests run real package managers.
+
+A suite is made once by mmdebstrap, kept as a tar archive below `.cache/` of the
+checkout, and unpacked afresh for each use. Every command runs in mount and process
+namespaces of its own: /proc, /dev and the other mounts exist for that command
+alone, so that nothing is left mounted or running however it ends, and removing the
+tree can never reach through a mount into the machine.
+
+    with chroot.unpacked("trixie", include=["python3"]) as system:
+        system.apt("install", "python3-pluggy")
+        print(system.run("python3", "-c", "import pluggy").stdout)
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from support.checkout import CHECKOUT
+
+CACHE = CHECKOUT / ".cache"
+ARCHIVES = "/var/cache/apt/archives"
+
+# Runs as the first process of the namespaces: $1 is the tree, then the mounts, one
+# "type source target" per argument, up to "--", then the command.
+ENTER = r"""
+set -eu
+root=$1; shift
+mount -t proc proc "$root/proc"
+mount -t tmpfs -o mode=755 dev "$root/dev"
+for node in null zero full random urandom tty; do
+    : >"$root/dev/$node"
+    mount --bind "/dev/$node" "$root/dev/$node"
+done
+mkdir "$root/dev/shm" "$root/dev/pts"
+chmod 1777 "$root/dev/shm"
+mount -t devpts -o newinstance,ptmxmode=666 devpts "$root/dev/pts"
+ln -s pts/ptmx "$root/dev/ptmx"
+ln -s /proc/self/fd "$root/dev/fd"
+ln -s fd/0 "$root/dev/stdin"; ln -s fd/1 "$root/dev/stdout"; ln -s fd/2 "$root/dev/stderr"
+while [ "$1" != -- ]; do
+    kind=$1 from=$2 to=$root$3; shift 3
+    mkdir -p "$to" 2>/dev/null || :
+    case $kind in
+        bind) mount --bind "$from" "$to" ;;
+        read-only) mount --bind "$to" "$to"; mount -o remount,bind,ro "$to" ;;
+        tmpfs) mount -t tmpfs -o "$from" tmpfs "$to" ;;
+    esac
+done
+shift
+cd "$root"
+exec chroot "$root" "$@"
+"""
+
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+    "DEBIAN_FRONTEND": "noninteractive",
+}
+
+
+class CommandFailed(AssertionError):
+    """A command in the chroot ended with another status than 0."""
+
+
+class Chroot:
+    """An unpacked system; `root` is where it lies on the machine."""
+
+    def __init__(self, root, suite):
+        self.root = Path(root)
+        self.suite = suite
+
+    def path(self, inside):
+        """Where the absolute path `inside` the chroot lies on the machine."""
+        return self.root / str(inside).lstrip("/")
+
+    def run(self, *argv, network=False, mounts=(), env=None, input=None, cwd=None, check=True, timeout=1200):
+        """Run `argv` as root in the chroot, without network unless asked for.
+
+        `mounts` are ("bind", path on the machine, path inside), ("read-only", "",
+        path inside) or ("tmpfs", options, path inside), and last for this command.
+        Returns subprocess.CompletedProcess with text in `stdout` and `stderr`.
+        """
+        namespaces = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
+        if not network:
+            namespaces.append("--net")
+        flat = [str(part) for mount in mounts for part in mount]
+        variables = [f"{name}={value}" for name, value in {**ENVIRONMENT, **(env or {})}.items()]
+        inner = [str(part) for part in argv]
+        if cwd:
+            inner = ["sh", "-c", 'cd "$0" && exec "$@"', cwd, *inner]
+        result = subprocess.run(
+            [
+                *namespaces,
+                "sh",
+                "-c",
+                ENTER,
+                "enter",
+                str(self.root),
+                *flat,
+                "--",
+                "env",
+                "-i",
+                *variables,
+                *inner,
+            ],
+            input=input,
+            stdin=None if input is not None else subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=timeout,
+        )
+        if check and result.returncode:
+            raise CommandFailed(
+                f"{' '.join(inner)}: exit status {result.returncode}\n{result.stdout[-6000:]}\n{result.stderr[-6000:]}"
+            )
+        return result
+
+    def apt(self, *arguments, mounts=(), trace=(), **options):
+        """apt-get with `arguments`; downloads are kept in `.cache/apt/SUITE`.
+
+        `trace` is a command put in front of apt-get, such as strace.
+        """
+        archives = CACHE / "apt" / self.suite
+        (archives / "partial").mkdir(parents=True, exist_ok=True)
+        command = [*trace, "apt-get", "-y", "-q", "-o", "APT::Sandbox::User=root", *arguments]
+        with locked(CACHE / "apt" / f"{self.suite}.lock"):
+            return self.run(*command, network=True, mounts=[("bind", archives, ARCHIVES), *mounts], **options)
+
+
+@contextlib.contextmanager
+def locked(path):
+    """Hold an exclusive lock on the file `path`, which is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def archive(suite, include=()):
+    """The tar archive of a minimal system of `suite` with the packages `include`."""
+    key = hashlib.sha256(repr((4, suite, sorted(include))).encode()).hexdigest()[:12]
+    path = CACHE / "chroots" / f"{suite}-{key}.tar"
+    with locked(path.with_suffix(".lock")):
+        if not path.exists():
+            partial = path.with_suffix(".partial.tar")
+            subprocess.run(
+                [
+                    "mmdebstrap",
+                    "--mode=root",
+                    "--variant=apt",
+                    "--quiet",
+                    # The tests throw the tree away: its survival of a power cut is not worth the time.
+                    "--dpkgopt=force-unsafe-io",
+                    '--aptopt=Acquire::Languages "none"',
+                    '--aptopt=APT::Install-Recommends "false"',
+                    # A mirror may be a snapshot older than sid's week; signatures are still checked.
+                    '--aptopt=Acquire::Check-Valid-Until "false"',
+                    f"--include={','.join(['ca-certificates', *include])}",
+                    suite,
+                    str(partial),
+                ],
+                check=True,
+                stdin=subprocess.DEVNULL,
+            )
+            os.replace(partial, path)
+    return path
+
+
+@contextlib.contextmanager
+def unpacked(suite, include=(), update=True):
+    """A fresh system of `suite` with the packages `include`, removed at the end.
+
+    With `update`, apt's package lists are brought up to date first.
+    """
+    source = archive(suite, include)
+    place = Path(tempfile.mkdtemp(prefix=f"epcache-{suite}-"))
+    try:
+        # Names made for another user must be reachable for that user.
+        place.chmod(0o755)
+        root = place / "root"
+        root.mkdir()
+        subprocess.run(
+            ["tar", "-xpf", str(source), "--numeric-owner", "--xattrs-include=*", "-C", str(root)], check=True
+        )
+        shutil.copyfile("/etc/resolv.conf", root / "etc/resolv.conf")
+        system = Chroot(root, suite)
+        if update:
+            system.apt("update")
+        yield system
+    finally:
+        shutil.rmtree(place)
+
+
+def source_files():
+    """The names of the checkout's files, committed or not, but none that git ignores."""
+    names = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=CHECKOUT,
+        check=True,
+        capture_output=True,
+    ).stdout.split(b"\0")
+    return [name for name in sorted(set(map(os.fsdecode, names))) if name and (CHECKOUT / name).is_file()]
+
+
+def source_digest():
+    """A digest of all that goes into a package, by which finished builds can be kept."""
+    digest = hashlib.sha256()
+    for name in source_files():
+        if not name.startswith(("tests/", "benches/", ".ci/", ".gitignore")):
+            source = CHECKOUT / name
+            digest.update(f"{name}\0{source.stat().st_mode}\0".encode() + source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def source_tree(destination):
+    """Copy the checkout's files and the vendored crates to `destination`; returns `source_digest()`."""
+    for name in source_files():
+        target = Path(destination) / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(CHECKOUT / name, target)
+    with locked(CACHE / "vendor.lock"):
+        subprocess.run(["make", "-s", "vendor"], cwd=CHECKOUT, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["cp", "-a", str(CHECKOUT / "vendor"), str(destination)], check=True)
+    return source_digest()

@@ -1,0 +1,15 @@
+"""The package tests install packages into chroots, which only root can do."""
+
+import os
+
+import pytest
+
+from .rpm_steps import bare, machine, own_mounts, ready  # noqa: F401 - fixtures of test_rpm*.py
+
+
+def pytest_collection_modifyitems(items):
+    if os.geteuid() != 0:
+        for item in items:
+            item.add_marker(
+                pytest.mark.skip(reason="needs root, to make chroots; run `sudo make test-packages`")
+            )

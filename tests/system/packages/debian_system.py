@@ -1,0 +1,122 @@
+"""A Debian system under test: what it must hold after each step, and the steps."""
+
+import json
+import stat
+from pathlib import Path
+
+from support import index_reader
+
+from . import trace
+
+HERE = Path(__file__).parent
+SITE = "/usr/lib/python3/dist-packages"
+CACHE = "/var/cache/epcache"
+INDEX = f"{CACHE}{SITE}/index"
+PROGRAM = "/usr/bin/epcache"
+REPOSITORY = "/srv/repository"
+# `bash` and `strace` are what trace.py needs inside.
+BASE = ["python3", "strace"]
+
+
+def truth(system, site=SITE):
+    """What importlib.metadata of the system's own Python says; see oracle.py."""
+    script = (HERE / "oracle.py").read_text()
+    return json.loads(system.run("python3", "-I", "-", site, input=script).stdout)
+
+
+def answers(system, **options):
+    """What the Python reader says, beside importlib.metadata; see reader_check.py."""
+    script = (HERE / "reader_check.py").read_text()
+    return json.loads(system.run("python3", "-I", "-", SITE, input=script, **options).stdout)
+
+
+def account(system):
+    """The user and group number of `epcache` in the system's passwd, or None."""
+    for line in system.path("/etc/passwd").read_text().splitlines():
+        name, _, uid, gid, *_ = line.split(":")
+        if name == "epcache":
+            return int(uid), int(gid)
+    return None
+
+
+def assert_reader_is_right(found):
+    """The reader's answers are those of importlib.metadata, from an index or not."""
+    assert found["found"] == found["expected"]
+    assert found["one_by_one"] == found["expected"]
+    assert found["whole_path"] == found["expected_whole_path"]
+
+
+def assert_index_right(system):
+    """The index is there, is epcache's, and says what importlib.metadata says.
+
+    It is read in three ways: as the file that it is, through `epcache list` and through
+    the Python reader. Returns what importlib.metadata says of every distribution.
+    """
+    said = assert_file_right(system)
+    listed = json.loads(system.run(PROGRAM, "list", "--site", SITE, "--json").stdout)
+    keys = ["site", "distribution", "version", "group", "name", "value"]
+    assert sorted([row[key] for key in keys] for row in listed) == sorted(said["found"])
+
+    reader = answers(system, env={"PYTHONWARNINGS": "error"})
+    assert reader["warnings"] == []
+    assert reader["from_index"]
+    assert_reader_is_right(reader)
+
+    system.run(PROGRAM, "verify", SITE)
+    return said["distributions"]
+
+
+def assert_file_right(system):
+    """The part of `assert_index_right` that runs nothing of epcache's."""
+    said = truth(system)
+    file = system.path(INDEX)
+    found = file.lstat()
+    assert stat.S_ISREG(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o644
+    assert (found.st_uid, found.st_gid) == account(system)
+    _assert_file_says(index_reader.parse(file.read_bytes()), said["distributions"])
+    return said
+
+
+def _assert_file_says(index, said):
+    assert index.settled and not index.unsettled
+    assert list(index.distributions) == [distribution["directory"] for distribution in said]
+    repeated = 0
+    for expected in said:
+        row = index.distributions[expected["directory"]]
+        if "m" not in row.flags:
+            assert (row.name, row.version) == (expected["name"], expected["version"]), expected["directory"]
+        if "e" not in row.flags:
+            assert row.entry_points == expected["entry_points"], expected["directory"]
+            repeated += 1
+    # An index that leaves everything to the disk would be right and useless.
+    assert repeated >= 0.97 * len(said)
+
+
+def traced(system, *arguments, **options):
+    """apt-get with `arguments`, every process traced.
+
+    Returns what it printed and the runs of epcache, having checked that none of them
+    opened anything of a site directory or the cache before it had given up root.
+    """
+    place = f"/trace/{len(list(system.path('/trace').glob('*')))}"
+    result = system.apt(*arguments, trace=trace.command(place), **options)
+    runs = trace.runs(system.path(place), PROGRAM)
+    assert runs, "epcache was not run"
+    for run in runs:
+        assert run.privileged_accesses([SITE, CACHE]) == []
+    return result, runs
+
+
+def read(runs):
+    """The names of the distributions that any of `runs` read."""
+    return {
+        name.split("/")[0]
+        for run in runs
+        for name in run.opened(SITE)
+        if name.split("/")[0].endswith((".dist-info", ".egg-info"))
+    }
+
+
+def written(runs):
+    """Whether any of `runs` put a new index in place."""
+    return any(run.replaced(INDEX) for run in runs)

@@ -1,0 +1,218 @@
+"""A Debian system that is run by rpm: its own database, our packages, and payloads.
+
+rpm works on the chroot's own `/`, with a new database; what our packages need of the
+system is provided by a package without files, `ground`, which says what is really there.
+"""
+
+import contextlib
+import json
+import shutil
+import uuid
+from dataclasses import dataclass
+
+from support import index_reader
+from support.private_mounts import mounted
+
+from . import chroot, rpm_build, rpm_payload, trace
+
+CACHE = "/var/cache/epcache"
+EPCACHE = "/usr/bin/epcache"
+PYTHON = "3.13"
+SITE = f"/usr/lib/python{PYTHON}/site-packages"
+SITE64 = f"/usr/lib64/python{PYTHON}/site-packages"
+PACKAGES = ["busybox-static", "passwd", "python3", "rpm", "strace"]
+ONLY_SID = ["createrepo-c", "dnf5"]
+
+# A trigger inherits what the caller of rpm has in its environment: nothing of it may count.
+HOSTILE = {
+    "EPCACHE": "off",
+    "DPKG_ROOT": "/nonexistent",
+    "HOME": "/root",
+    "LANG": "tlh_KX.KOI8-R",
+    "PATH": "/hostile:/usr/sbin:/usr/bin:/sbin:/bin",
+    "PYTHONHOME": "/nonexistent",
+    "PYTHONPATH": "/hostile",
+    "XDG_CACHE_HOME": "/hostile/cache",
+}
+
+TRUTH = """
+import importlib.metadata, json, sys
+found = []
+for distribution in importlib.metadata.distributions(path=sys.argv[1:]):
+    metadata = distribution.metadata or {}
+    points = [[e.group, e.name, e.value] for e in distribution.entry_points]
+    found.append([distribution._path.name, metadata.get("Name"), metadata.get("Version"), points])
+json.dump(found, sys.stdout)
+"""
+
+# Any warning of the reader is an error here; `searched` tells whether it opened anything of
+# a distribution in the site directory, as it must where it cannot rely on the index. Values come later:
+# since root can't take the word of the user epcache, the distributions confirm them.
+READER = """
+import json, sys
+modules, site = sys.argv[1:]
+sys.path.insert(0, modules)
+import epcache
+sys.path[:] = [entry for entry in sys.path[1:] if not entry.endswith("-packages")] + [site]
+opened = []
+def watch(event, arguments):
+    if event == "open" and isinstance(arguments[0], (str, bytes)):
+        opened.append(arguments[0] if isinstance(arguments[0], str) else arguments[0].decode("utf-8", "replace"))
+sys.addaudithook(watch)
+points = [(e.group, e.name, e) for e in epcache.entry_points()]
+searched = any(path.startswith(site + "/") and "-info" in path for path in opened)
+answer = [[group, name, e.value] for group, name, e in points]
+json.dump({"answer": answer, "searched": searched}, sys.stdout)
+"""
+
+
+@dataclass
+class Transaction:
+    """What one call of a package manager did."""
+
+    status: int
+    output: str
+    runs: list  # trace.Run of every epcache that it started
+
+    def read(self, site):
+        """The directory names of the distributions below `site` of which a file was opened."""
+        return {path.split("/")[0] for run in self.runs for path in run.opened(site)}
+
+    def replaced(self, site):
+        """Whether a trigger put a new index of `site` in place."""
+        index = f"{CACHE}{site}/index"
+        return any(run.argv[1:] == ["trigger", "rpm"] and run.replaced(index) for run in self.runs)
+
+
+class Machine:
+    def __init__(self, system):
+        self.system = system
+        hostile = system.path("/hostile/epcache")
+        hostile.parent.mkdir()
+        hostile.write_text("#!/bin/sh\n: >/hostile/was-run\n")
+        hostile.chmod(0o755)
+
+    def transact(self, *command, mounts=(), env=HOSTILE):
+        """Run a package manager, traced; its exit status is for the caller to judge."""
+        place = f"/trace/{uuid.uuid4().hex}"
+        result = self.system.run(*trace.command(place), *command, mounts=mounts, env=env, check=False)
+        runs = trace.runs(self.system.path(place), EPCACHE, str(self.system.root))
+        shutil.rmtree(self.system.path(place))
+        return Transaction(result.returncode, result.stdout + result.stderr, runs)
+
+    def rpm(self, *arguments, **options):
+        return self.transact("rpm", *arguments, **options)
+
+    def ground(self):
+        """The package that stands for the Debian system below."""
+        programs = ["/bin/sh", "/usr/bin/find", "/usr/bin/setpriv", "/usr/bin/getent"]
+        programs += ["/usr/sbin/groupadd", "/usr/sbin/useradd"]
+        missing = [program for program in programs if not self.system.path(program).exists()]
+        assert not missing, f"not in the chroot: {missing}"
+        libraries = ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"]
+        files = "".join(f"/usr/lib/x86_64-linux-gnu/{name}\n" for name in libraries)
+        symbols = self.system.run("/usr/lib/rpm/elfdeps", "--provides", input=files).stdout.split("\n")
+        provides = [*programs, *filter(None, symbols), "rtld(GNU_HASH)"]
+        provides += [f"python(abi) = {version}" for version in ("3.11", "3.13")]
+        return rpm_payload.Payload("ground", provides=tuple(dict.fromkeys(provides)))
+
+    def clear(self):
+        """Erase every package but `ground`, and what erasing leaves behind on purpose."""
+        installed = set(self.system.run("rpm", "-qa", "--qf", "%{NAME}\\n").stdout.split()) - {"ground"}
+        if installed:
+            self.system.run("rpm", "-e", *installed)
+        for site in (SITE, SITE64):
+            shutil.rmtree(self.system.path(site), ignore_errors=True)
+        for name in ("passwd", "group", "shadow", "gshadow"):
+            file = self.system.path(f"/etc/{name}")
+            lines = file.read_text().splitlines(True)
+            file.write_text("".join(line for line in lines if not line.startswith("epcache:")))
+
+    def truth(self, site, root=""):
+        """What the system's own importlib.metadata says: (directory, Name, Version, entry points)."""
+        said = self.system.run("python3", "-c", TRUTH, root + site)
+        return json.loads(said.stdout)
+
+    def reader(self, site, strict=True):
+        """What the installed Python reader answers, and whether it had to search the disk."""
+        modules = next(self.system.root.glob("usr/lib/python3*/site-packages/epcache")).parent
+        warnings = ["-W", "error"] if strict else ["-W", "ignore"]
+        where = "/" + str(modules.relative_to(self.system.root))
+        said = self.system.run("python3", "-I", *warnings, "-c", READER, where, site)
+        return json.loads(said.stdout)
+
+    def listed(self, site):
+        said = self.system.run(EPCACHE, "list", "--site", site, "--json")
+        return json.loads(said.stdout)
+
+    def account(self):
+        """The user and group numbers of `epcache` in the chroot."""
+        for line in self.system.path("/etc/passwd").read_text().splitlines():
+            name, _, uid, gid, *_ = line.split(":")
+            if name == "epcache":
+                return int(uid), int(gid)
+        raise AssertionError("the user epcache was not made")
+
+    def index(self, site):
+        return self.system.path(f"{CACHE}{site}/index")
+
+    def assert_truthful(self, site):
+        """Whoever asks is told the truth, be there an index or not."""
+        truth = sorted(
+            [group, name, value] for *_, points in self.truth(site) for group, name, value in points
+        )
+        assert sorted([e["group"], e["name"], e["value"]] for e in self.listed(site)) == truth
+        assert sorted(self.reader(site, strict=False)["answer"]) == truth
+
+    def assert_right(self, *sites):
+        """The index of each site directory is there, fresh, the cache user's, and true."""
+        owner = self.account()
+        for site in sites:
+            place = self.index(site)
+            assert place.is_file(), f"{site}: no index"
+            index = index_reader.parse(place.read_bytes())
+            assert index.settled and not index.unsettled, f"{site}: not settled"
+            assert described(index) == expected(self.truth(site))
+            while place != self.system.path(CACHE).parent:
+                found = place.lstat()
+                assert (found.st_uid, found.st_gid) == owner, f"{place}: belongs to {found.st_uid}"
+                assert not found.st_mode & 0o022, f"{place}: others can write"
+                place = place.parent
+            self.assert_truthful(site)
+            assert not self.reader(site)["searched"], f"{site}: the reader did not use the index"
+        states = json.loads(self.system.run(EPCACHE, "status", "--json", check=False).stdout)
+        assert {s["site"]: s["state"] for s in states if s["site"] in sites} == dict.fromkeys(sites, "fresh")
+        assert not self.system.path("/hostile/was-run").exists()
+        assert not self.system.path("/hostile/cache").exists()
+
+
+def described(index):
+    """The distributions in an index: (directory, Name, Version, entry points)."""
+    return sorted(
+        (
+            (row.directory, row.name, row.version, sorted(row.entry_points))
+            for row in index.distributions.values()
+        ),
+        key=repr,
+    )
+
+
+def expected(truth):
+    """The same, of what importlib.metadata says."""
+    return sorted(((*found[:3], sorted(found[3])) for found in truth), key=repr)
+
+
+@contextlib.contextmanager
+def running(suite, payloads):
+    """A machine of `suite` with `ground` installed, our packages below /ours and those
+    of `payloads` below /payloads; nothing of ours is installed yet."""
+    packages = rpm_build.packages("bookworm" if suite == "bookworm" else "trixie")
+    include = PACKAGES + (ONLY_SID if suite == "sid" else [])
+    # rpm's plugin `unshare` gives scripts a file system of their own; `/` has to be a mount for that.
+    with chroot.unpacked(suite, include, update=False) as system, mounted("--bind", system.root, system.root):
+        machine = Machine(system)
+        shutil.copytree(packages, system.path("/ours"))
+        ground = machine.ground()
+        where = rpm_payload.build(system, [ground, *payloads])
+        system.run("rpm", "-U", where / ground.filename)
+        yield machine

@@ -1,0 +1,118 @@
+"""Nothing that keeps an index from being written fails the transaction, or leaves a wrong answer.
+
+And nothing that could still be root is led astray while one is written.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+from support import index_reader
+
+from . import rpm_faults, rpm_machine, trace
+from .rpm_machine import CACHE, EPCACHE, SITE
+from .rpm_steps import ALPHA, BETA, BETA_REBUILT, CANARY, GUARDED, install
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        rpm_faults.read_only,
+        rpm_faults.full,
+        rpm_faults.without_user,
+        rpm_faults.broken_configuration,
+        rpm_faults.program_that_cannot_run,
+        rpm_faults.foreign_cache,
+        rpm_faults.no_cache_directory,
+    ],
+    ids=lambda fault: fault.__name__,
+)
+def test_fault_neither_fails_the_transaction_nor_leaves_a_wrong_answer(ready, fault):
+    """The change is the one that is hardest to see, see BETA_REBUILT."""
+    install(ready, BETA, options=["-U", "--oldpackage", "--replacepkgs"])
+    ready.assert_right(SITE)
+    with fault(ready):
+        install(ready, BETA_REBUILT)
+        assert answers(ready) == "two"
+    # What is left from before must not count again when the fault is gone.
+    assert answers(ready) == "two"
+    ready.assert_truthful(SITE)
+    install(ready, ALPHA, options=["-U", "--replacepkgs"])
+    ready.assert_right(SITE)
+
+
+def answers(machine):
+    """Which build of `beta` the Python reader believes to be there. `epcache list` must
+    agree, or say that it cannot tell."""
+    read = {value for _, name, value in machine.reader(SITE, strict=False)["answer"] if name == "beta"}
+    assert len(read) == 1
+    said = machine.system.run(EPCACHE, "list", "--site", SITE, "--name", "beta", "--json", check=False)
+    if said.returncode == 0:
+        assert {entry["value"] for entry in json.loads(said.stdout)} == read
+    else:
+        assert "beta" not in said.stdout and said.stderr
+    return read.pop().partition(":")[2]
+
+
+def test_failing_trigger_fails_the_transaction_from_rpm_6_on(bare):
+    """That the other tests see status 0 means something."""
+    version = bare.system.run("rpm", "--version").stdout.split()[-1]
+    assert (int(version.split(".")[0]) >= 6) == (bare.system.suite == "sid")
+    assert bare.rpm("-U", f"/payloads/{CANARY.filename}").status == 0
+    assert bare.rpm("-U", f"/payloads/{ALPHA.filename}").status == (1 if bare.system.suite == "sid" else 0)
+    bare.rpm("-e", "--noscripts", "--notriggers", "canary")
+
+
+def test_tree_without_proc_and_null_device(machine):
+    """An image is made with `rpm --root`: the trigger runs in a bare tree."""
+    libraries = ["libc.so.6", "libm.so.6", "libgcc_s.so.1"]
+    script = f"""
+        set -eu
+        rm -rf /tree
+        mkdir -p /tree/bin /tree/etc /tree/lib64 /tree/lib/x86_64-linux-gnu /tree/usr/bin /tree/var/tmp
+        cp /bin/busybox /tree/bin/busybox
+        for applet in sh find; do ln -s busybox /tree/bin/$applet; done
+        cp -L /lib64/ld-linux-x86-64.so.2 /tree/lib64/
+        for library in {" ".join(libraries)}; do cp -L /lib/x86_64-linux-gnu/$library /tree/lib/x86_64-linux-gnu/; done
+        echo root:x:0:0::/root:/bin/sh >/tree/etc/passwd
+        echo epcache:x:970:970::/nonexistent:/usr/sbin/nologin >>/tree/etc/passwd
+        echo root:x:0: >/tree/etc/group
+        echo epcache:x:970: >>/tree/etc/group
+        rpm --root /tree -U /payloads/ground-1-1.rpm
+    """
+    machine.system.run("sh", "-c", script)
+    tree = machine.system.path("/tree")
+    for payload in ([], [ALPHA], [BETA], [BETA_REBUILT]):
+        files = [f"/payloads/{found.filename}" for found in payload] or ["/ours/first/epcache.rpm"]
+        done = machine.rpm("--root", "/tree", "-U", *files)
+        assert done.status == 0, done.output
+        assert not (tree / "proc").exists() and not os.path.lexists(tree / "dev/null")
+    index = tree / f"{CACHE}{SITE}/index".lstrip("/")
+    found = index_reader.parse(index.read_bytes())
+    assert rpm_machine.described(found) == rpm_machine.expected(machine.truth(SITE, "/tree"))
+    assert index.stat().st_uid == 970
+    shown = subprocess.run(
+        ["chroot", tree, EPCACHE, "list", "--site", SITE], check=True, capture_output=True, text=True
+    )
+    assert "beta:two" in shown.stdout
+
+
+def test_trace_would_show_a_process_that_could_still_be_root(ready):
+    """Every step of giving up root counts: without any of them the trace is not clean."""
+    ready.system.run(*trace.command("/trace/whole"), EPCACHE, "trigger", "rpm")
+    place = ready.system.path("/trace/whole")
+
+    def accesses():
+        return [access for run in trace.runs(place, EPCACHE) for access in run.privileged_accesses(GUARDED)]
+
+    assert accesses() == []
+    whole = {file: file.read_text() for file in place.iterdir()}
+    for step in ("setgroups(", "setresgid(", "setresuid(", "capset(", "prctl(PR_SET_NO_NEW_PRIVS"):
+        lines = {file: text.splitlines(True) for file, text in whole.items()}
+        assert any(line.startswith(step) for text in lines.values() for line in text)
+        for file, text in lines.items():
+            file.write_text("".join(line for line in text if not line.startswith(step)))
+        assert accesses(), step
+    shutil.rmtree(place)
