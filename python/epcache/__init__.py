@@ -49,10 +49,10 @@ if TYPE_CHECKING:
         requires,
     )
     from ._confirm import TamperedIndexError
+    from ._import_hook import accelerate, decelerate
     from ._light import version
-    from ._start import accelerate, decelerate
     from ._warning import StaleIndexWarning
-    from ._watcher import Watcher
+    from .watcher import Watcher
 
 
 def entry_points(**params: "Any") -> "EntryPoints":
