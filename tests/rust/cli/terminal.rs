@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::OpenptFlags;
 
-use crate::support::program::Place;
+use crate::support::program::{Place, restore_signals};
 
 /// The longest that is waited for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -136,7 +136,8 @@ impl Terminal {
         let slave = rustix::fs::open(&*name, slave, Mode::empty()).expect("a terminal");
         let stream = || Stdio::from(slave.try_clone().expect("a descriptor"));
         // It makes the terminal that of its session, and becomes the command.
-        let leader = Command::new("setsid")
+        let mut leader = Command::new("setsid");
+        leader
             .arg("--ctty")
             .args(words)
             .env_clear()
@@ -145,9 +146,9 @@ impl Terminal {
             .current_dir(place.path())
             .stdin(stream())
             .stdout(stream())
-            .stderr(stream())
-            .spawn()
-            .expect("setsid of util-linux");
+            .stderr(stream());
+        restore_signals(&mut leader);
+        let leader = leader.spawn().expect("setsid of util-linux");
         rustix::fs::fcntl_setfl(&master, OFlags::NONBLOCK).expect("a descriptor");
         let plug = Arc::new(Mutex::new(Some(File::from(master))));
         let screen = Arc::new(Mutex::new(String::new()));
