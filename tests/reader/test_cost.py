@@ -67,7 +67,7 @@ PROGRAM = ["listdir", "close"]
 AGAIN = ["stat", "stat", "stat", "lstat"]
 
 
-def test_a_group_that_is_not_there_costs_reading_the_header(site, calls):
+def test_an_absent_group_costs_reading_the_header(site, calls):
     assert epcache.entry_points(group="none") == ()
     assert calls == [*LOOK, *READ, *PROGRAM, "close"]
 
@@ -94,7 +94,7 @@ def test_another_group_costs_reading_the_file_once(site, calls):
     assert calls == AGAIN
 
 
-def test_directories_that_the_index_knows_to_have_no_distributions_are_not_listed(
+def test_directories_recorded_as_empty_are_not_listed(
     site, calls, tmp_path, monkeypatch
 ):
     library = tmp_path / "library"
@@ -108,7 +108,7 @@ def test_directories_that_the_index_knows_to_have_no_distributions_are_not_liste
     assert len(epcache.entry_points(group="group3")) == 10
 
 
-def test_an_answer_that_was_given_before_costs_a_look_at_each_path_entry_and_the_index(site, calls):
+def test_a_repeated_answer_costs_one_call_for_each_path_entry_and_the_index(site, calls):
     first = epcache.entry_points(group="group3")
     calls.clear()
     assert epcache.entry_points(group="group3") == first
@@ -145,7 +145,7 @@ def test_answers_from_two_site_directories_are_remembered_too(site, calls, tmp_p
     assert sorted(calls[-6:]) == ["lstat", "lstat", "stat", "stat", "stat", "stat"]
 
 
-def test_one_changed_distribution_costs_a_look_at_each_and_reading_that_one(site, calls):
+def test_one_changed_distribution_costs_a_stat_of_each_and_reading_that_one(site, calls):
     change = site / "p3-1.dist-info" / "entry_points.txt"
     change.write_text("[group3]\np3 = other:f\n")
     (site / "moved").touch()
@@ -156,7 +156,7 @@ def test_one_changed_distribution_costs_a_look_at_each_and_reading_that_one(site
     assert calls.count("lstat") == 500
 
 
-def test_what_was_proven_of_a_stale_index_costs_nothing_more_while_nothing_moves(site, calls, monkeypatch):
+def test_proven_rows_of_a_stale_index_cost_nothing_while_nothing_changes(site, calls, monkeypatch):
     monkeypatch.setattr(epcache, "SETTLE_AFTER", -(10**18))
     (site / "p3-1.dist-info" / "entry_points.txt").write_text("[group3]\np3 = other:f\n")
     (site / "moved").touch()

@@ -68,7 +68,7 @@ def test_truncated_at_every_length(site, truth):
 
 
 @pytest.mark.parametrize("extra", [b"x", b"\n", b"end\n", b"\0" * 100])
-def test_with_something_behind_the_end(site, truth, extra):
+def test_with_bytes_after_the_end(site, truth, extra):
     put(site, (site / ".epcache" / "index").read_bytes() + extra)
     assert answer(group="g")[0] == truth[1]
     assert len(answer(group="g")[1]) == 1
@@ -107,7 +107,7 @@ def test_corrupted_at_each_byte(site, truth, change):
     assert unnoticed > 0
 
 
-def test_two_neighbouring_bytes_exchanged(site, truth):
+def test_two_adjacent_bytes_exchanged(site, truth):
     whole = bytearray((site / ".epcache" / "index").read_bytes())
     for place in range(len(whole) - 1):
         if whole[place] != whole[place + 1]:
@@ -119,7 +119,7 @@ def test_two_neighbouring_bytes_exchanged(site, truth):
 
 
 @pytest.mark.parametrize("version", [b"2", b"10", b"1.1", b"01", b"", b"1 "])
-def test_of_another_version(site, truth, version):
+def test_another_format_version(site, truth, version):
     index_writer.write(str(site), version=version)
     found, told = answer()
     assert found == truth[0]
@@ -128,7 +128,7 @@ def test_of_another_version(site, truth, version):
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff\xfe", b"epcache-index", b"\0" * 5000])
-def test_something_else_altogether(site, truth, content):
+def test_not_an_index(site, truth, content):
     put(site, content)
     found, told = answer()
     assert found == truth[0]
@@ -168,7 +168,7 @@ def with_header(data, old, new):
         (b"\th\n", b"\th"),
     ],
 )
-def test_a_header_that_makes_no_sense_but_has_the_right_check(site, truth, old, new):
+def test_an_invalid_header_with_a_correct_checksum(site, truth, old, new):
     data = (site / ".epcache" / "index").read_bytes()
     assert with_header(data, old, old) == data
     put(site, with_header(data, old, new))
@@ -206,7 +206,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give fi
 
 
 @needs_root
-def test_owned_by_a_stranger(site, truth):
+def test_owned_by_an_untrusted_user(site, truth):
     os.chown(site / ".epcache" / "index", 12345, 12345)
     found, told = answer(group="g")
     assert found == truth[1]
@@ -246,7 +246,7 @@ def test_only_in_the_system_cache_the_user_epcache_is_trusted(site, truth, tmp_p
 
 
 @pytest.fixture
-def as_stranger():
+def as_untrusted_user():
     """Runs code as a user who owns nothing, in a Python that this user may run; what it printed."""
     directory = pathlib.Path(tempfile.mkdtemp(prefix="epcache-"))
     directory.chmod(0o755)
@@ -272,25 +272,25 @@ def as_stranger():
 
 
 @needs_root
-def test_an_unprivileged_reader_does_not_trust_another_user(as_stranger):
-    site = as_stranger.directory / "site"
+def test_an_unprivileged_reader_does_not_trust_another_user(as_untrusted_user):
+    site = as_untrusted_user.directory / "site"
     add(site, "foo-1.dist-info", "[g]\na = foo:a\n")
     (site / ".epcache").mkdir()
     index = pathlib.Path(index_writer.write(str(site)))
     code = "import epcache; print(len(epcache.entry_points(group='g')), 'epcache._parse' in sys.modules)"
-    assert as_stranger(site, code) == ("1 False\n", "")  # root's index
+    assert as_untrusted_user(site, code) == ("1 False\n", "")  # root's index
     os.chown(index, 4242, -1)
-    assert as_stranger(site, code) == ("1 False\n", "")  # its own
+    assert as_untrusted_user(site, code) == ("1 False\n", "")  # its own
     os.chown(index, 4243, -1)
-    said, told = as_stranger(site, code)
+    said, told = as_untrusted_user(site, code)
     assert said == "1 True\n" and "belongs to user 4243" in told
     os.chown(index, 0, 0)
     index.chmod(0o600)
-    said, told = as_stranger(site, code)
+    said, told = as_untrusted_user(site, code)
     assert said == "1 True\n" and "can't be read by this user" in told
     # What is behind a closed door need not be an index.
     index.parent.chmod(0o700)
-    assert as_stranger(site, code) == ("1 True\n", "")
+    assert as_untrusted_user(site, code) == ("1 True\n", "")
 
 
 @pytest.mark.parametrize("kind", ["link", "fifo", "directory", "socket", "dangling"])
@@ -319,7 +319,7 @@ def test_not_a_regular_file(site, truth, tmp_path, kind):
     assert len(told) == 1 and str(index) in told[0]
 
 
-def test_the_next_place_is_tried_when_an_index_is_no_good(site, truth, tmp_path, monkeypatch):
+def test_the_next_location_is_tried_when_an_index_is_invalid(site, truth, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     index_writer.write(str(site), f"{tmp_path}/xdg/epcache{site}/index")
     reads = []
@@ -382,7 +382,7 @@ def test_no_descriptor_is_left_open(site, truth):
     assert descriptors() == before
 
 
-def test_damage_that_only_a_later_site_directory_brings_to_light(site, truth, tmp_path, monkeypatch):
+def test_damage_that_only_a_later_site_directory_reveals(site, truth, tmp_path, monkeypatch):
     # The table of the first is needed to know what it hides of the second.
     first = tmp_path / "first"
     add(first, "bar-0.dist-info")

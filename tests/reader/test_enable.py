@@ -175,7 +175,7 @@ def test_a_program_with_another_module_of_that_name_is_left_alone(environment, e
     assert environment.starts(front + asking).splitlines() == ["[('foo', 'm:f')]", "True"]
 
 
-def test_a_directory_of_that_name_without_a_package_is_not_in_the_way(environment, epcache, tmp_path):
+def test_a_directory_of_that_name_without_a_package_is_ignored(environment, epcache, tmp_path):
     # As where the sources of the project are in a directory below the current one.
     epcache("enable", environment.site, "--accelerate")
     (tmp_path / "project" / "epcache").mkdir(parents=True)
@@ -184,7 +184,7 @@ def test_a_directory_of_that_name_without_a_package_is_not_in_the_way(environmen
     assert answer == "[('foo', 'm:f')]" and "epcache._import_hook" in loaded
 
 
-def test_the_package_may_go_while_a_program_runs(environment, epcache):
+def test_the_package_may_be_removed_while_a_program_runs(environment, epcache):
     epcache("enable", environment.site, "--accelerate")
     removal = f"import shutil; shutil.rmtree({str(environment.package)!r})\n"
     assert environment.starts(removal + ENTRY_POINTS) == "[('foo', 'm:f')]"
@@ -210,7 +210,7 @@ def test_disabling_leaves_every_byte_as_it_was(environment, epcache):
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="no strace on this machine")
-def test_a_start_names_files_a_bounded_number_of_times_more(environment, epcache, tmp_path):
+def test_a_start_makes_a_bounded_number_of_additional_calls(environment, epcache, tmp_path):
     run(environment.python, "-m", "compileall", "-q", environment.startup)
 
     def calls():

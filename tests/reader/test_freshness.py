@@ -51,11 +51,11 @@ def assert_stale(values, *words):
         assert word in told[0]
 
 
-def test_fresh(site):
+def test_a_fresh_index_is_used(site):
     assert answer(group="g") == (["foo:a"], [])
 
 
-def test_making_the_index_again_does_not_move_the_site_directory(site):
+def test_rewriting_the_index_does_not_change_the_site_directory(site):
     before = stamp(site)
     index_writer.write(str(site))
     assert stamp(site) == before
@@ -81,7 +81,7 @@ def test_a_change_of_the_listing_is_seen(site, change):
 
 
 @pytest.mark.parametrize("mtime", [None, 0, 1, 1_700_000_000 * 10**9, 4_102_444_800 * 10**9], ids=str)
-def test_an_mtime_set_back_does_not_make_it_fresh(site, mtime):
+def test_a_restored_mtime_does_not_make_the_index_fresh(site, mtime):
     # As rpm does with a directory that a package owns, and images with all of them.
     if mtime is not None:
         os.utime(site, ns=(mtime, mtime))
@@ -120,7 +120,7 @@ def test_a_moved_directory_keeps_its_index(site, tmp_path, monkeypatch):
     assert bool(told) == (stamp(tmp_path / "moved") != before)
 
 
-def test_what_is_not_settled_is_not_believed(site):
+def test_an_unsettled_index_is_not_proven_by_its_stamp(site):
     index_writer.write(str(site), settled=False)
     assert_stale(["foo:a"], "was still changing")
 
@@ -175,7 +175,7 @@ def test_every_change_of_an_unsettled_distribution_is_seen(site, change):
     assert found == {change_added_file: [], change_metadata: ["foo:a"]}.get(change, ["foo:z"])
 
 
-def test_a_change_of_another_distribution_is_not_that_of_an_unsettled_one(site):
+def test_a_change_of_a_settled_distribution_is_left_to_the_trigger(site):
     index_writer.write(str(site), unsettled=[ROWS["bar-1.dist-info"]])
     time.sleep(0.02)
     change_in_place(site / "foo-1.dist-info")
@@ -184,7 +184,7 @@ def test_a_change_of_another_distribution_is_not_that_of_an_unsettled_one(site):
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_moves_no_directory_is_left_to_the_trigger(site, epcache, change):
+def test_a_change_that_leaves_directories_unchanged_is_left_to_the_trigger(site, epcache, change):
     # A rebuilt package of the same version (rpm, dpkg), or an edit by hand.
     before = stamp(site)
     epcache("refresh", site)
@@ -216,7 +216,7 @@ def test_an_installer_that_fills_a_directory_later_is_seen(site, epcache):
     assert sorted(found) == ["foo:a", "new:n"] and told == []
 
 
-def test_the_directory_and_its_index_change_between_two_looks(site, monkeypatch):
+def test_the_directory_and_its_index_change_between_two_checks(site, monkeypatch):
     real = os.stat
     changes = []
 
@@ -233,7 +233,7 @@ def test_the_directory_and_its_index_change_between_two_looks(site, monkeypatch)
     assert changes and sorted(found) == ["foo:a", "new:n"] and told == []
 
 
-def test_only_the_index_changes_between_two_looks(site, monkeypatch):
+def test_only_the_index_changes_between_two_checks(site, monkeypatch):
     index_writer.write(str(site), unsettled=[ROWS["foo-1.dist-info"]])
     real = os.lstat
     changes = []
@@ -251,7 +251,7 @@ def test_only_the_index_changes_between_two_looks(site, monkeypatch):
     assert changes
 
 
-def test_an_index_that_is_replaced_all_the_time_is_always_whole(site):
+def test_a_constantly_replaced_index_is_always_complete(site):
     stop = threading.Event()
     rows, order = index_writer.rows_of(str(site))
     versions = [
@@ -291,7 +291,7 @@ def test_trusting_the_mtime_alone_would_not_pass_these_tests(site, monkeypatch):
     assert answer(group="g") == (["foo:a"], [])
 
 
-def test_what_was_young_is_settled_for_a_process_once_it_is_old(site, monkeypatch):
+def test_young_stamps_settle_for_a_process_once_they_are_old(site, monkeypatch):
     index_writer.write(str(site), unsettled=[ROWS["foo-1.dist-info"]])
     looks = []
     real = os.lstat
@@ -316,7 +316,7 @@ def test_what_was_young_is_settled_for_a_process_once_it_is_old(site, monkeypatc
         assert len(answer(group="g")[0]) == 1 and len(looks) > 2
 
 
-def test_in_a_cache_of_ones_own_nothing_is_settled(site, tmp_path, monkeypatch):
+def test_an_index_in_the_user_cache_is_never_settled(site, tmp_path, monkeypatch):
     monkeypatch.setattr(_view, "SETTLE_AFTER", -(10**18))
     monkeypatch.setattr(_view, "UNFINISHED_AFTER", -(10**18))
     (site / ".epcache" / "index").unlink()

@@ -84,7 +84,7 @@ def project(tmp_path, epcache):
     return Project(tmp_path, epcache)
 
 
-def test_uv_makes_fills_and_empties_an_environment(project, tmp_path):
+def test_uv_creates_fills_and_empties_an_environment(project, tmp_path):
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     old, new, other = wheel(wheels, "foo", "1"), wheel(wheels, "foo", "2"), wheel(wheels, "bar", "1")
@@ -102,7 +102,7 @@ def test_uv_makes_fills_and_empties_an_environment(project, tmp_path):
     assert project.state() == ["bar:v1"]
 
 
-def test_pip_does_as_well_and_time_settles_what_is_young(project, tmp_path):
+def test_the_index_is_right_after_pip_and_settles_with_time(project, tmp_path):
     made = wheel(tmp_path, "foo", "1")
     project.does(sys.executable, "-m", "venv", ".venv")
     project.does(".venv/bin/pip", "install", "--quiet", "--no-index", "--disable-pip-version-check", made)

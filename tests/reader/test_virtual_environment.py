@@ -115,7 +115,7 @@ def test_nothing_is_read_when_nothing_has_changed(environment):
     assert report["settled"] is True
 
 
-def test_pip_installs_behind_the_back_of_the_index(environment):
+def test_pip_installs_without_a_refresh(environment):
     environment.pip("install", "--quiet", "--no-deps", "pytest-timeout")
     environment.assert_reads(warns=True)
     environment.assert_lists()  # the tool tells the truth, whatever the index says

@@ -50,7 +50,7 @@ def test_changes_are_yielded_as_they_come(site):
     assert (names(first.added), names(second.updated)) == (["one"], ["one"])
 
 
-def test_what_came_since_the_watcher_was_made_is_yielded_at_once(site):
+def test_changes_since_creation_are_yielded_at_once(site):
     async def main():
         watcher = Watcher([site])
         run(pip_install(site, "one", "1"))
@@ -59,7 +59,7 @@ def test_what_came_since_the_watcher_was_made_is_yielded_at_once(site):
     assert names(asyncio.run(main()).added) == ["one"]
 
 
-def test_a_cancelled_task_has_missed_nothing(site):
+def test_a_cancelled_task_loses_no_changes(site):
     async def follow(watcher, found):
         async for changes in watcher.watch(interval=0.001):
             found += names(changes.added)
@@ -83,7 +83,7 @@ def test_a_cancelled_task_has_missed_nothing(site):
     assert sorted(found) == expected
 
 
-def test_asyncio_is_not_imported_by_who_only_polls():
+def test_polling_does_not_import_asyncio():
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from epcache.watcher import Watcher; Watcher().poll()"
     )

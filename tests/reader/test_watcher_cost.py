@@ -52,7 +52,7 @@ def stats(look):
 
 
 @pytest.mark.parametrize("version", ["3.9", "3.13"])
-def test_a_look_is_one_stat_a_directory_while_nothing_changes(version, tmp_path):
+def test_a_poll_is_one_stat_a_directory_while_nothing_changes(version, tmp_path):
     entries = [tmp_path / name for name in ("one", "two", "none")]
     for entry in entries[:2]:
         entry.mkdir()
@@ -80,7 +80,7 @@ def test_metadata_that_is_missing_costs_one_more_a_distribution(tmp_path):
     assert [stats(look) for look in found] == [[str(site), f"{site}/empty-1.dist-info"]] * 3
 
 
-def test_the_trace_shows_what_else_a_look_could_do(tmp_path):
+def test_the_trace_shows_additional_calls_of_a_poll(tmp_path):
     """Guards the others: within the guard, a look lists the directory."""
     site = tmp_path / "site"
     site.mkdir()

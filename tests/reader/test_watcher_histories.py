@@ -188,7 +188,7 @@ def clock(monkeypatch):
     return clock
 
 
-def test_reports_add_up_to_what_is_installed_after_any_history(tmp_path, clock):
+def test_reports_add_up_to_the_installed_distributions_after_any_history(tmp_path, clock):
     for seed in range(HISTORIES):
         site = tmp_path / f"site{seed}"
         site.mkdir()
@@ -203,7 +203,7 @@ def test_reports_add_up_to_what_is_installed_after_any_history(tmp_path, clock):
 
 
 @pytest.mark.parametrize("kind", INSTALLERS)
-def test_a_look_after_each_step_gives_one_report_an_operation(kind, tmp_path, clock):
+def test_a_poll_after_each_step_gives_one_report_an_operation(kind, tmp_path, clock):
     install, upgrade, uninstall = INSTALLERS[kind]
     site = tmp_path / "site"
     site.mkdir()

@@ -88,7 +88,7 @@ print(json.dumps(found))
 """
 
 
-def test_only_the_changed_directory_is_looked_at_anew_by_import(python, tmp_path):
+def test_import_lists_only_the_changed_directory_again(python, tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     (first / "space").mkdir(parents=True)
     second.mkdir()
@@ -104,7 +104,7 @@ def test_only_the_changed_directory_is_looked_at_anew_by_import(python, tmp_path
     assert found["appeared"] is True
 
 
-def test_the_importlib_metadata_of_the_package_index_is_told_as_well(python, real_site, tmp_path):
+def test_importlib_metadata_from_the_package_index_is_invalidated_as_well(python, real_site, tmp_path):
     code = """
 import sys, os
 sys.path[:0] = sys.argv[1:3]

@@ -116,7 +116,7 @@ class TestTheWheel:
         assert program == 0o755
         assert set(modes.values()) == {0o644}
 
-    def test_has_a_record_that_is_right(self):
+    def test_has_a_correct_record(self):
         with zipfile.ZipFile(wheel_build.wheel()) as archive:
             record = archive.read(f"epcache-{VERSION}.dist-info/RECORD").decode()
             rows = list(csv.reader(io.StringIO(record)))
@@ -143,7 +143,7 @@ class TestTheWheel:
         assert tags
         assert all(re.fullmatch(r"py3-none-(many|musl)?linux_\w+", tag) for tag in tags)
 
-    def test_does_not_tell_where_it_was_built(self):
+    def test_contains_no_build_paths(self):
         with zipfile.ZipFile(wheel_build.wheel()) as archive:
             for name in archive.namelist():
                 for place in (CHECKOUT, pathlib.Path.home() / ".cargo"):
@@ -178,7 +178,7 @@ class TestInstalled:
         assert run(interpreter, "-m", "epcache", "--version") == f"epcache {VERSION}\n"
         assert run(interpreter, "-IB", "-m", "epcache", "--version") == f"epcache {VERSION}\n"
 
-    def test_pip_finds_nothing_amiss(self, environment):
+    def test_pip_check_passes(self, environment):
         assert run(environment[0], "-m", "pip", "check") == "No broken requirements found.\n"
 
     def test_the_index_that_the_program_makes_is_used_by_the_reader(self, environment):
@@ -262,7 +262,7 @@ class TestTheProgramOfThePackage:
             variables = {**rival, "PYTHONPATH": str(site)}
             assert program_of(*command, env=variables) == str(root / "usr/bin/epcache")
 
-    def test_is_that_on_path_where_the_package_has_none(self, rival, tmp_path):
+    def test_is_found_on_path_where_the_package_has_none(self, rival, tmp_path):
         command = [INTERPRETERS["3.12"], "-m", "epcache"]
         variables = {**rival, "PYTHONPATH": str(CHECKOUT / "python")}
         assert run(*command, env=variables) == "rival\n"

@@ -8,7 +8,7 @@ from support.checkout import module, module_variables
 HERE = pathlib.Path(__file__).parent
 
 
-def test_what_once_differed_does_not_differ_any_more():
+def test_known_histories_are_answered_correctly():
     known = sorted(HERE.glob("known/*.json"))
     assert known
     # On tmpfs a listing has an order that does not depend on chance.

@@ -79,7 +79,7 @@ def test_a_wheel_with_broken_metadata_fails_as_before(twins):
     twins.hooked.assert_fresh()
 
 
-def test_what_a_failed_installation_has_left_is_indexed(twins):
+def test_files_left_by_a_failed_installation_are_indexed(twins):
     # Newer pips install in the reverse order of the names.
     wheels = [wheels.make(twins.wheels, name, "1.0") for name in ("first", "very_last")]
     wheels.insert(1, wheels.make(twins.wheels, "middle", "1.0", **{"in_the_way.py": ""}))
@@ -97,7 +97,7 @@ def test_what_a_failed_installation_has_left_is_indexed(twins):
     [["python", "-m", "pip"], ["python", "-I", "-m", "pip"], ["pip"], ["python", "bin/pip"]],
     ids=" ".join,
 )
-def test_pip_is_recognised_by_whatever_name(twins, command):
+def test_pip_is_recognised_under_every_command_name(twins, command):
     wheel = wheels.make(twins.wheels, "probe", "1.0")
     program, *rest = command
     status, _, complaint = twins.call(
@@ -107,7 +107,7 @@ def test_pip_is_recognised_by_whatever_name(twins, command):
     twins.assert_refreshed()
 
 
-def test_commands_that_only_look_change_nothing(twins):
+def test_read_only_commands_change_nothing(twins):
     index = twins.hooked.site / ".epcache/index"
     before = index.stat()
     for command in ("list", "freeze", "check", "--version", "help"):

@@ -4,7 +4,7 @@ from support import wheels
 from support.environments import uv
 
 
-def test_what_uv_changes_is_indexed(newest):
+def test_changes_by_uv_are_indexed(newest):
     def step(*arguments):
         def command(environment):
             wrapper = [environment.program, "run", environment.site, "--"]

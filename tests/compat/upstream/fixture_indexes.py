@@ -27,7 +27,7 @@ class Kind:
     FOREIGN = "foreign"  # nothing, but SITE and so its index belong to a user who is not trusted with code
 
 
-STRANGER = 65534  # "nobody", on Debian
+UNTRUSTED_UID = 65534  # "nobody", on Debian
 
 
 class FixtureIndexes:
@@ -140,7 +140,7 @@ def metadata_files(site):
 def give_away(directory):
     """Let a directory and all below it belong to somebody else."""
     for path in contents(directory):
-        os.chown(path, STRANGER, STRANGER, follow_symlinks=False)
+        os.chown(path, UNTRUSTED_UID, UNTRUSTED_UID, follow_symlinks=False)
 
 
 def contents(directory):

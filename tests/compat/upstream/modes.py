@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections import namedtuple
 
-from .fixture_indexes import STRANGER, FixtureIndexes, Kind
+from .fixture_indexes import UNTRUSTED_UID, FixtureIndexes, Kind
 
 # `share`: of the tests that meet an index, so many at least have to get an answer from it; 0 where
 # what the index says is wrong, and no answer may be from it.
@@ -160,7 +160,7 @@ def canary(module, tool, mode):
             if mode.index != Kind.OUTDATED:
                 forge(index, said, other)
         if mode.index == Kind.FOREIGN:
-            os.chown(index, STRANGER, STRANGER)
+            os.chown(index, UNTRUSTED_UID, UNTRUSTED_UID)
         sys.path.insert(0, site)
         try:
             birds = [dist for dist in module.distributions() if "canary_bird" in str(dist._path)]

@@ -20,7 +20,7 @@ def a_test_is_listed(monkeypatch):
     monkeypatch.setattr(expected, "EXPECTED", [listed])
 
 
-def test_what_passes_with_an_index_is_in_order():
+def test_a_passing_test_with_an_index_is_accepted():
     assert run.judge(THIS, result()) == []
 
 
@@ -81,7 +81,7 @@ def test_an_index_that_is_written_again_has_the_same_bytes(tmp_path):
         assert file.read() == written
 
 
-def test_an_index_is_settled_by_what_its_header_says(tmp_path):
+def test_settling_an_index_changes_its_header(tmp_path):
     path = an_index(tmp_path)
     header, body = index_file.parts(path)
     assert b"settled\tno\n" in header or b"unsettled\t0\n" in header

@@ -73,7 +73,7 @@ def paths(tmp_path_factory):
 
 
 @pytest.mark.parametrize("version", suites.wanted())
-def test_distributions_without_metadata_and_of_providers_have_the_place_that_they_had(version, paths):
+def test_distributions_without_metadata_and_of_providers_keep_their_place(version, paths):
     python, _ = suites.environment(version)
     variables = {
         name: value for name, value in os.environ.items() if not name.startswith(("EPCACHE", "PYTHON"))

@@ -18,7 +18,7 @@ fn is_clean(text: &str) -> bool {
 }
 
 #[test]
-fn odd_names_are_escaped_wherever_they_are_told() {
+fn unusual_names_are_escaped_in_all_output() {
     let place = Place::new();
     let site = place.directory(&format!("site {ODD}"));
     let directory = install(&site, ODD);
@@ -60,7 +60,7 @@ fn odd_names_are_escaped_wherever_they_are_told() {
 }
 
 #[test]
-fn an_index_of_odd_names_is_read_again() {
+fn an_index_with_unusual_names_is_read_back() {
     let place = Place::new();
     let site = place.directory("site");
     let odd = format!("{ODD}-1.dist-info");

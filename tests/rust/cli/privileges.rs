@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use rustix::fs::FlockOperation;
 
-use crate::support::program::{Place, STRANGER, give_away, skipped_without_root, wait};
+use crate::support::program::{Place, UNTRUSTED_UID, give_away, skipped_without_root, wait};
 use crate::support::tree::{CACHE_USER, Tree, everything_below, install};
 
 /// What `/proc` says of the process that does the work. It is kept waiting by the lock meanwhile.
@@ -84,7 +84,7 @@ const HOSTILE: &str = "umask 077; exec 7>/dev/full; \
                        exec env --block-signal=INT,QUIT,TERM --ignore-signal=HUP,QUIT,CHLD \"$0\"";
 
 #[test]
-fn a_trigger_works_as_the_cache_user_and_nothing_more() {
+fn a_trigger_works_as_the_cache_user_without_further_privileges() {
     if skipped_without_root("give privileges up") {
         return;
     }
@@ -106,11 +106,11 @@ fn prepare(tree: &Tree) -> PathBuf {
 }
 
 #[test]
-fn an_environment_is_worked_on_as_its_owner() {
+fn an_environment_is_refreshed_as_its_owner() {
     if skipped_without_root("give privileges up") {
         return;
     }
-    for owner in [STRANGER, 0] {
+    for owner in [UNTRUSTED_UID, 0] {
         let place = Place::new();
         let site = place.directory("site");
         install(&site, "foo");

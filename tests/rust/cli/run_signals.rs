@@ -40,7 +40,7 @@ fn by_way_of_us(words: &[String]) -> Vec<String> {
 }
 
 #[test]
-fn termination_is_passed_on_and_the_keys_signals_are_not() {
+fn termination_signals_are_forwarded_and_keyboard_signals_are_not() {
     let place = Place::new();
     let (listener, words) = Listener::new(&place, "heard", &[]);
     let child = start(&place, &words);
@@ -79,7 +79,7 @@ fn an_interrupt_of_the_group_reaches_the_command_once_and_the_index_is_refreshed
 }
 
 #[test]
-fn what_the_caller_ignores_is_not_passed_on_and_stays_ignored() {
+fn signals_that_the_caller_ignores_are_not_forwarded_and_stay_ignored() {
     let place = Place::new();
     let (listener, mut words) = Listener::new(&place, "heard", &[1, 15]);
     words.splice(
@@ -149,7 +149,7 @@ fn a_signal_that_comes_at_the_very_start_is_not_lost() {
 }
 
 #[test]
-fn keys_reach_the_command_once_whether_we_lead_the_session_or_not() {
+fn keyboard_signals_reach_the_command_once_with_or_without_session_leadership() {
     let place = Place::new();
     for leads in [true, false] {
         let (listener, words) = Listener::new(&place, &format!("heard{leads}"), &[]);
@@ -174,7 +174,7 @@ fn keys_reach_the_command_once_whether_we_lead_the_session_or_not() {
 }
 
 #[test]
-fn a_terminal_that_hangs_up_tells_the_command_even_where_only_we_are_told() {
+fn a_terminal_hangup_reaches_the_command_even_if_only_epcache_is_signalled() {
     let place = Place::new();
     let (listener, words) = Listener::new(&place, "heard", &[]);
     let terminal = Terminal::run(&place, &by_way_of_us(&words));
@@ -195,7 +195,7 @@ fn typed_at_a_shell(place: &Place, words: &[String]) -> Terminal {
 }
 
 #[test]
-fn the_whole_job_stops_and_goes_on_at_the_shell_s_command() {
+fn job_control_stops_and_continues_the_whole_job() {
     let place = Place::new();
     let (listener, words) = Listener::new(&place, "heard", &[18, 20]);
     let terminal = typed_at_a_shell(&place, &by_way_of_us(&words));
@@ -229,7 +229,7 @@ fn the_whole_job_stops_and_goes_on_at_the_shell_s_command() {
 }
 
 #[test]
-fn the_first_process_of_a_container_passes_signals_on_and_ends_all_the_same() {
+fn as_pid_1_of_a_container_signals_are_forwarded_and_the_process_ends() {
     if crate::support::program::skipped_without_root("make a container") {
         return;
     }
@@ -261,7 +261,7 @@ fn the_first_process_of_a_container_passes_signals_on_and_ends_all_the_same() {
 }
 
 #[test]
-fn in_the_background_of_a_script_the_keys_signals_stay_ignored() {
+fn keyboard_signals_stay_ignored_in_the_background_of_a_script() {
     let place = Place::new();
     let (listener, mut words) = Listener::new(&place, "heard", &[2, 3]);
     // Python would install a handler of its own.

@@ -9,7 +9,7 @@ use crate::support::program::{Place, run, wait};
 use crate::support::tree::{indexed, install};
 
 #[test]
-fn a_closed_stream_is_no_failure() {
+fn a_closed_stream_is_not_a_failure() {
     let place = Place::new();
     let site = place.directory("site");
     install(&site, "foo");
@@ -33,7 +33,7 @@ fn a_closed_stream_is_no_failure() {
 }
 
 #[test]
-fn a_reader_that_has_gone_away_is_no_failure() {
+fn a_closed_pipe_is_not_a_failure() {
     let place = Place::new();
     let site = place.directory("site");
     (0..300).for_each(|number| drop(install(&site, &format!("some-name-{number}"))));

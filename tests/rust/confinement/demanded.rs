@@ -33,7 +33,7 @@ fn trigger(place: &Place, tree: &Tree) -> Command {
 }
 
 #[test]
-fn status_tells_how_processes_are_confined() {
+fn status_reports_how_processes_are_confined() {
     if skipped_without_root("mask what the kernel has") || !has_everything() {
         return;
     }
@@ -57,17 +57,17 @@ fn status_tells_how_processes_are_confined() {
 }
 
 #[test]
-fn a_caller_without_rights_is_shown_the_same() {
+fn an_unprivileged_caller_sees_the_same_status() {
     if !has_everything() {
         return;
     }
     let place = Place::new();
-    let ended = run(place.epcache_as_stranger(["status", "--sandbox"]));
+    let ended = run(place.epcache_as_untrusted_user(["status", "--sandbox"]));
     assert_eq!((ended.status, ended.out.lines().count()), (Some(0), 3), "{ended:?}");
 }
 
 #[test]
-fn a_kernel_that_only_says_that_it_confines_gets_no_job() {
+fn nothing_is_indexed_on_a_kernel_whose_confinement_has_no_effect() {
     if skipped_without_root("mask what the kernel has") || !has_everything() {
         return;
     }
@@ -86,7 +86,7 @@ fn a_kernel_that_only_says_that_it_confines_gets_no_job() {
 }
 
 #[test]
-fn where_confinement_is_demanded_nothing_is_indexed_without() {
+fn without_required_confinement_nothing_is_indexed() {
     if skipped_without_root("mask what the kernel has") || !has_everything() {
         return;
     }
@@ -131,7 +131,7 @@ fn where_confinement_is_demanded_nothing_is_indexed_without() {
 }
 
 #[test]
-fn a_configuration_that_can_t_be_read_is_taken_for_one_that_demands_it() {
+fn an_unreadable_configuration_counts_as_requiring_confinement() {
     if skipped_without_root("mask what the kernel has") || !has_everything() {
         return;
     }
@@ -147,7 +147,7 @@ fn a_configuration_that_can_t_be_read_is_taken_for_one_that_demands_it() {
 }
 
 #[test]
-fn what_is_missing_is_said_once_but_not_to_a_package_manager() {
+fn missing_confinement_is_reported_once_but_not_by_a_trigger() {
     if skipped_without_root("mask what the kernel has") || !has_everything() {
         return;
     }

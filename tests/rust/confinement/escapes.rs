@@ -10,7 +10,7 @@ use super::actions::Surroundings;
 use super::kernel::has_everything;
 use super::mask::Mask;
 use super::taken_over::{Results, Victim, attempt_all};
-use crate::support::program::{Place, STRANGER, skipped_without_root};
+use crate::support::program::{Place, UNTRUSTED_UID, skipped_without_root};
 use crate::support::tree::{CACHE_USER, Tree, install};
 
 /// What a user without capabilities may do, whatever else confines the process: root, and others.
@@ -168,11 +168,11 @@ fn needed(results: &Results, who: &Victim) {
 }
 
 #[test]
-fn whoever_takes_over_a_process_at_work_gets_nothing_out_of_it() {
+fn a_compromised_worker_is_confined() {
     if skipped_without_root("give privileges up") || !has_everything() {
         return;
     }
-    for user in [CACHE_USER, STRANGER, 0] {
+    for user in [CACHE_USER, UNTRUSTED_UID, 0] {
         let scene = Scene::new(user, Mask::Nothing);
         let results = attempt_all(&scene.victim);
         needed(&results, &scene.victim);
@@ -197,11 +197,11 @@ fn untouched(place: &Place) {
 }
 
 #[test]
-fn without_landlock_and_seccomp_a_process_at_work_has_the_rights_of_its_user_and_no_more() {
+fn without_landlock_and_seccomp_a_worker_has_only_the_rights_of_its_user() {
     if skipped_without_root("give privileges up") {
         return;
     }
-    for user in [CACHE_USER, STRANGER, 0] {
+    for user in [CACHE_USER, UNTRUSTED_UID, 0] {
         let scene = Scene::new(user, Mask::Both);
         let results = attempt_all(&scene.victim);
         needed(&results, &scene.victim);
@@ -219,7 +219,7 @@ fn without_landlock_and_seccomp_a_process_at_work_has_the_rights_of_its_user_and
 }
 
 #[test]
-fn what_one_of_landlock_and_seccomp_refuses_does_not_depend_on_the_other() {
+fn landlock_and_seccomp_refuse_independently_of_each_other() {
     if skipped_without_root("give privileges up") || !has_everything() {
         return;
     }
@@ -242,11 +242,11 @@ fn what_one_of_landlock_and_seccomp_refuses_does_not_depend_on_the_other() {
 }
 
 #[test]
-fn an_interpreter_that_is_asked_changes_nothing() {
+fn the_process_that_runs_an_interpreter_is_confined() {
     if skipped_without_root("give privileges up") || !has_everything() {
         return;
     }
-    let mut scene = Scene::new(STRANGER, Mask::Nothing);
+    let mut scene = Scene::new(UNTRUSTED_UID, Mask::Nothing);
     scene.victim.site = None;
     let results = attempt_all(&scene.victim);
     for name in ["fork", "execute a program", "read a file of one's own", "start a thread"] {

@@ -97,7 +97,7 @@ const CASES: [(&str, Expected<'_>); 69] = [
 ];
 
 #[test]
-fn texts_at_which_parsers_differ() {
+fn texts_on_which_parsers_differ() {
     for (text, expected) in CASES {
         match (parse(text), expected) {
             (Ok(entries), Entries(expected)) => {
@@ -161,7 +161,7 @@ fn files_of_arbitrary_bytes() {
 }
 
 #[test]
-fn what_fuzzing_has_found_of_interest() {
+fn inputs_found_by_fuzzing() {
     let texts = corpus("entry_points");
     assert!(compare("entry-points", &texts) < texts.len(), "every text was opaque");
 }
@@ -177,7 +177,7 @@ fn ordinary_files_are_never_opaque() {
 /// CPython 3.9 reads these files by another parser. Whatever is not flagged in the index must come
 /// out the same there.
 #[test]
-fn texts_that_3_9_reads_alike() {
+fn texts_that_3_9_reads_identically() {
     let mut random = Random::new();
     let mut texts: Vec<String> = CASES.iter().map(|(text, _)| (*text).to_owned()).collect();
     texts.extend(ORDINARY.map(str::to_owned));
@@ -205,7 +205,7 @@ fn triples(text: &str) -> Vec<Triple> {
 }
 
 #[test]
-fn ordinary_files_are_read_alike_by_3_9() {
+fn ordinary_files_are_read_identically_by_3_9() {
     let mut random = Random::new();
     let flagged: Vec<_> = ORDINARY.iter().filter(|text| !is_read_alike_by_configparser(text)).collect();
     assert_eq!(flagged, [&ORDINARY[7]], "the one with a comment of configparser's");

@@ -21,7 +21,7 @@ use crate::support::forgery::with_right_checks;
 use arbtest::arbitrary::Unstructured;
 
 #[test]
-fn indexes_that_were_written_are_read_alike() {
+fn both_readers_read_written_indexes_alike() {
     let mut random = Random::new();
     let files: Vec<_> = (0..1_500).map(|_| written(&mut random)).collect();
     let accepted = compare(&files);
@@ -29,7 +29,7 @@ fn indexes_that_were_written_are_read_alike() {
 }
 
 #[test]
-fn indexes_with_a_few_bytes_changed_and_the_checks_made_right() {
+fn both_readers_read_forged_indexes_alike() {
     let mut random = Random::new();
     let mut originals = corpus("index");
     originals.extend((0..300).map(|_| written(&mut random)));
@@ -39,7 +39,7 @@ fn indexes_with_a_few_bytes_changed_and_the_checks_made_right() {
 }
 
 #[test]
-fn what_fuzzing_has_found_of_interest_is_read_alike() {
+fn both_readers_read_inputs_found_by_fuzzing_alike() {
     let files = corpus("index");
     assert!(compare(&files) >= 3);
 }

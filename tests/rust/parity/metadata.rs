@@ -70,7 +70,7 @@ const CASES: [(&str, Expected, Expected); 44] = [
 ];
 
 #[test]
-fn texts_at_which_parsers_differ() {
+fn texts_on_which_parsers_differ() {
     for (text, name, version) in CASES {
         let headers = parse(text);
         assert_eq!((expected(&headers.name), expected(&headers.version)), (name, version), "{text:?}");
@@ -94,7 +94,7 @@ fn random_texts() {
 }
 
 #[test]
-fn what_fuzzing_has_found_of_interest() {
+fn inputs_found_by_fuzzing() {
     let mut texts = corpus("metadata");
     texts.retain(|text| std::str::from_utf8(text).is_ok());
     assert!(compare(&texts) < texts.len(), "every text was opaque");

@@ -41,7 +41,7 @@ struct Tally {
 }
 
 #[test]
-fn site_directories_as_installers_make_them() {
+fn ordinary_site_directories_match_cpython() {
     let mut random = Random::new();
     let below = tempfile::tempdir().expect("a temporary directory");
     let sites: Vec<_> =
@@ -95,7 +95,7 @@ fn listing(below: &Path, number: usize, list: &str, text: &str) -> PathBuf {
 /// Lists at which a reading by other means than CPython's could go wrong, and what the index says of
 /// each: the names, what is missing, and the names for 3.11.
 #[test]
-fn lists_that_are_odd() {
+fn unusual_file_lists() {
     const OPAQUE: Option<[&str; 3]> = None;
     let cases: [(&str, &str, Option<[&str; 3]>); 48] = [
         ("RECORD", "", Some(["", "", ""])),

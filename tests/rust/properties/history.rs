@@ -17,7 +17,7 @@ const NAMES: [&str; 5] =
     ["foo-1.dist-info", "foo-2.dist-info", "bar-1.egg-info", "~oo-1.dist-info", "other.py"];
 
 #[test]
-fn every_history_ends_in_the_truth() {
+fn a_refresh_after_any_history_equals_a_full_read() {
     let mut refreshes = [0_u32; 3];
     arbtest(|u| history(u, &mut refreshes)).budget_ms(20_000);
     assert!(refreshes.iter().all(|count| *count > 10), "too few to show anything: {refreshes:?}");

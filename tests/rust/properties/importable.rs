@@ -32,7 +32,7 @@ fn names(site: &Path) -> String {
 }
 
 #[test]
-fn a_module_that_comes_is_seen_although_no_stamp_of_the_distribution_moves() {
+fn a_new_module_is_seen_although_no_stamp_of_the_distribution_changes() {
     let below = tempfile::tempdir().expect("a temporary directory");
     let site = site(below.path());
     epcache(&["refresh"], &site);
@@ -51,7 +51,7 @@ fn a_module_that_comes_is_seen_although_no_stamp_of_the_distribution_moves() {
 }
 
 #[test]
-fn a_file_that_another_distribution_took_along_is_missed() {
+fn removal_of_a_shared_file_by_another_distribution_is_seen() {
     let below = tempfile::tempdir().expect("a temporary directory");
     let site = site(below.path());
     fs::write(site.join("foo-1.dist-info/RECORD"), "pkg/foo.py,,\n").expect("room");
@@ -72,7 +72,7 @@ fn a_file_that_another_distribution_took_along_is_missed() {
 }
 
 #[test]
-fn a_list_that_is_edited_in_place_is_seen() {
+fn a_file_list_edited_in_place_is_seen() {
     let below = tempfile::tempdir().expect("a temporary directory");
     let site = site(below.path());
     epcache(&["refresh"], &site);
@@ -84,7 +84,7 @@ fn a_list_that_is_edited_in_place_is_seen() {
 }
 
 #[test]
-fn a_distribution_indexed_while_it_was_installed_is_read_again() {
+fn a_distribution_indexed_during_its_installation_is_read_again() {
     let below = tempfile::tempdir().expect("a temporary directory");
     let site = site(below.path());
     fs::remove_file(site.join("pkg/__init__.py")).expect("a file");
@@ -99,7 +99,7 @@ fn a_distribution_indexed_while_it_was_installed_is_read_again() {
 }
 
 #[test]
-fn a_file_that_3_9_may_read_otherwise_is_flagged() {
+fn a_file_that_3_9_may_read_differently_is_flagged() {
     let below = tempfile::tempdir().expect("a temporary directory");
     let site = site(below.path());
     let flags = |text: &str| {

@@ -14,7 +14,7 @@ use crate::support::any_index::any_index;
 use crate::support::forgery::with_right_checks;
 
 #[test]
-fn what_is_rendered_is_parsed_to_the_same() {
+fn a_rendered_index_parses_to_the_same_index() {
     arbtest(|u| {
         let index = any_index(u)?;
         let bytes = render(&index);
@@ -45,7 +45,7 @@ fn an_index_with_any_byte_changed_or_cut_off_is_refused() {
 }
 
 #[test]
-fn a_damaged_index_is_never_taken_for_another() {
+fn a_damaged_index_is_never_read_as_a_different_one() {
     arbtest(|u| {
         let index = any_index(u)?;
         let bytes = render(&index);
@@ -60,7 +60,7 @@ fn a_damaged_index_is_never_taken_for_another() {
 
 /// Who can write the file can also make its checks right.
 #[test]
-fn a_forged_index_is_refused_or_read_without_harm() {
+fn a_forged_index_is_refused_or_read_safely() {
     let mut accepted = 0_u32;
     arbtest(|u| {
         let bytes = render(&any_index(u)?);

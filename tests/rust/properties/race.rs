@@ -16,7 +16,7 @@ use super::site::Site;
 const NAMES: [&str; 3] = ["foo-1.dist-info", "bar-1.dist-info", "baz-1.dist-info"];
 
 #[test]
-fn distributions_with_unchanged_stamps_are_as_recorded() {
+fn distributions_with_unchanged_stamps_match_the_index() {
     let mut site = Site::new();
     NAMES.iter().for_each(|name| site.install(name));
     let path = site.path().to_owned();
@@ -96,7 +96,7 @@ fn a_directory_that_changes_in_every_pass_is_recorded_as_unsettled() {
 /// Kernels since 6.13 give files on ext4, xfs, btrfs and tmpfs a stamp of their own after each look at
 /// them. On ramfs, as on all file systems of older kernels, a tick of 4 or 10 ms has one stamp.
 #[test]
-fn the_same_where_many_changes_share_a_stamp() {
+fn distributions_match_the_index_where_many_changes_share_a_stamp() {
     let below = tempfile::tempdir().expect("a temporary directory");
     let output = Command::new("unshare")
         .args([
@@ -108,7 +108,7 @@ fn the_same_where_many_changes_share_a_stamp() {
         ])
         .arg(below.path())
         .arg(std::env::current_exe().expect("this program"))
-        .arg("properties::race::distributions_with_unchanged_stamps_are_as_recorded")
+        .arg("properties::race::distributions_with_unchanged_stamps_match_the_index")
         .arg("properties::race::a_file_edited_right_after_it_was_read_has_another_stamp")
         .output();
     match output {

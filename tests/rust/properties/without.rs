@@ -61,7 +61,7 @@ fn an_installation_has_its_standard_library() {
 }
 
 #[test]
-fn an_environment_has_that_of_the_interpreter_it_was_made_with() {
+fn an_environment_has_the_standard_library_of_its_base_interpreter() {
     let tree = Tree::new(&[LIBRARY[1], "usr/bin"]);
     symlink(tree.path("usr"), tree.path("link")).expect("a link");
     let home = |name: &str| tree.path(name).to_str().expect("text").to_owned();
@@ -80,7 +80,7 @@ fn an_environment_has_that_of_the_interpreter_it_was_made_with() {
 }
 
 #[test]
-fn a_hostile_pyvenv_cfg_leads_nowhere() {
+fn a_hostile_pyvenv_cfg_is_ignored() {
     let tree = Tree::new(&[LIBRARY[1], "usr/bin", "env/lib/python3.12/lib-dynload"]);
     let home = tree.path("usr/bin").to_str().expect("text").to_owned();
     let padding = "#".repeat(70_000);
@@ -116,7 +116,7 @@ fn a_hostile_pyvenv_cfg_leads_nowhere() {
 }
 
 #[test]
-fn debian_has_those_of_all_its_interpreters() {
+fn debian_has_the_standard_libraries_of_all_its_interpreters() {
     let local = ["usr/local/lib/python3.12", "usr/local/lib/python3.12/dist-packages"];
     let tree = Tree::new(&[LIBRARY[1], "usr/lib/python3.13", "usr/lib/python3/dist-packages", local[1]]);
     tree.make("usr/lib/python2.7");
@@ -148,7 +148,7 @@ fn only_directories_without_distributions_are_found() {
 }
 
 #[test]
-fn a_known_stamp_is_carried_over_and_another_is_not() {
+fn a_recorded_stamp_is_reused_only_if_unchanged() {
     let tree = Tree::new(&["usr/lib/python3.12/site-packages"]);
     let site = tree.path("usr/lib/python3.12/site-packages");
     let first = find_empty_directories(&site, &[]);
@@ -165,7 +165,7 @@ fn a_known_stamp_is_carried_over_and_another_is_not() {
 }
 
 #[test]
-fn a_refresh_writes_them_when_they_changed_and_never_for_another_system() {
+fn empty_directories_are_written_when_they_changed_and_never_for_another_system() {
     let tree = Tree::new(&["usr/lib/python3.12/site-packages", "usr/local/lib/python3.12/site-packages"]);
     let site = tree.path("usr/local/lib/python3.12/site-packages");
     let refresh = |root: bool| {

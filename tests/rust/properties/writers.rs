@@ -15,7 +15,7 @@ use epcache::sys::root::System;
 use super::site::Site;
 
 #[test]
-fn whoever_began_before_a_change_does_not_hide_it() {
+fn a_writer_that_began_before_a_change_does_not_hide_it() {
     let mut site = Site::new();
     // Enough to keep a refresh busy for a while.
     (0..100).for_each(|number| site.install(&format!("other{number}-1.dist-info")));
@@ -50,7 +50,7 @@ fn whoever_began_before_a_change_does_not_hide_it() {
 }
 
 #[test]
-fn whoever_is_slow_with_the_lock_learns_that_another_went_on_without() {
+fn a_slow_lock_holder_notices_that_another_writer_continued() {
     let mut site = Site::new();
     site.install("foo-1.dist-info");
     let target = Target { site: site.path().to_owned(), location: &location::SITE, run_as: RunAs::Caller };

@@ -140,7 +140,7 @@ fn an_import_of_a_higher_layer_is_found() {
 }
 
 #[test]
-fn an_import_of_a_lower_layer_and_what_is_no_import_are_accepted() {
+fn an_import_of_a_lower_layer_and_words_in_comments_are_accepted() {
     for source in [
         "use crate::error::Error;",
         "use super::store::Place;",

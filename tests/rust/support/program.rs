@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{SigHandler, Signal};
 
 /// A user without rights, who owns nothing on this machine.
-pub const STRANGER: u32 = 54321;
+pub const UNTRUSTED_UID: u32 = 54321;
 
 /// The longest that anything may take: a multiple of the longest wait for a lock.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -55,7 +55,7 @@ impl Place {
     }
 
     /// The same as somebody without rights, who we may be already.
-    pub fn epcache_as_stranger<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+    pub fn epcache_as_untrusted_user<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let program = self.path.join("epcache");
         if !program.exists() {
             // By another process: what is started by another test meanwhile would inherit the file
@@ -67,7 +67,7 @@ impl Place {
         restore_signals(&mut command);
         command.args(arguments).env_clear().env("HOME", self.path.join("home")).current_dir("/");
         if is_root() {
-            command.uid(STRANGER).gid(STRANGER);
+            command.uid(UNTRUSTED_UID).gid(UNTRUSTED_UID);
         }
         command
     }
@@ -103,7 +103,7 @@ pub fn skipped_without_root(why: &str) -> bool {
 /// Gives something to the stranger, if it isn't theirs already.
 pub fn give_away(path: &Path) {
     if is_root() {
-        std::os::unix::fs::lchown(path, Some(STRANGER), Some(STRANGER)).expect("root may do that");
+        std::os::unix::fs::lchown(path, Some(UNTRUSTED_UID), Some(UNTRUSTED_UID)).expect("root may do that");
     }
 }
 

@@ -77,7 +77,7 @@ def mend(scene, site, index):
 
 @pytest.mark.parametrize("kind", [LargeEnvironment, LargeTrigger], ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("count", [6, 60], ids=["small", "large"])
-def test_whatever_a_power_cut_leaves_is_noticed(campaign, kind, count, rng, complete, tell):
+def test_every_state_left_by_a_power_cut_is_noticed(campaign, kind, count, rng, complete, tell):
     wrong, looked, size = campaign.call(look, kind, count, rng, complete)
     tell(f"{kind.__name__}: {looked} states of an index of {size} bytes")
     assert looked > 20
@@ -107,7 +107,7 @@ def stay_old(kind, rng):
 
 
 @pytest.mark.parametrize("kind", [LargeEnvironment, LargeTrigger], ids=lambda kind: kind.__name__)
-def test_an_old_index_is_noticed_or_made_up_for_at_boot(campaign, kind, rng):
+def test_an_old_index_is_noticed_or_replaced_at_boot(campaign, kind, rng):
     """After a rebuild of a package nothing but the refresh at boot can tell that it is old. Once an
     installer has changed the directory, readers can."""
     campaign.call(stay_old, kind, rng)

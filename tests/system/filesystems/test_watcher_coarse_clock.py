@@ -53,7 +53,7 @@ def two_in_a_second(on_ext3, version, trusted):
 
 
 @pytest.mark.parametrize("version", ["3.9", "3.11", "3.13"])
-def test_a_second_package_of_the_same_second_is_importable_after_a_look(version, on_ext3):
+def test_a_second_package_of_the_same_second_is_importable_after_a_poll(version, on_ext3):
     found = two_in_a_second(on_ext3, version, "guard")
     mtime, ctime, _, _ = found["stamp"]
     assert mtime % 1_000_000_000 == ctime % 1_000_000_000 == 0

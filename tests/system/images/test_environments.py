@@ -107,7 +107,7 @@ def test_a_sealed_index_is_proven_where_times_are_rounded(original, tree, tmp_pa
 
 
 @pytest.mark.parametrize("constant", [0, 1, 1_600_000_000], ids=["ostree", "nix", "clamped"])
-def test_times_that_are_all_the_same_prove_nothing(original, tree, tmp_path, constant):
+def test_identical_times_prove_nothing(original, tree, tmp_path, constant):
     run("cp", "-a", original, tree)
     set_times(tree, lambda now: constant * SECOND)
     environment = Environment(tree)
@@ -145,7 +145,7 @@ def test_one_time_for_everything_proves_nothing_even_if_it_is_the_right_one(orig
 
 
 @pytest.mark.parametrize("constant", [0, 1], ids=["ostree", "nix"])
-def test_a_seal_of_times_that_are_all_the_same_is_not_believed(original, tree, tmp_path, constant):
+def test_a_seal_of_identical_times_is_not_accepted(original, tree, tmp_path, constant):
     run("cp", "-a", original, tree)
     environment = Environment(tree)
     set_times(tree, lambda now: constant * SECOND)
@@ -198,7 +198,7 @@ def test_times_may_differ_by_a_second(original, tree, tmp_path, seconds, proven)
 
 
 @pytest.mark.parametrize("name", ["delta-1.dist-info", "module.py", "alpha-2.dist-info"])
-def test_another_name_in_the_directory_is_seen_whatever_its_time(original, tree, tmp_path, name):
+def test_an_additional_name_in_the_directory_is_seen_at_any_time_stamp(original, tree, tmp_path, name):
     run("cp", "-a", original, tree)
     environment = Environment(tree)
     before = os.stat(environment.site).st_mtime_ns
@@ -209,7 +209,7 @@ def test_another_name_in_the_directory_is_seen_whatever_its_time(original, tree,
     right(environment)
 
 
-def test_a_name_that_has_gone_is_seen_whatever_the_time(original, tree, tmp_path):
+def test_a_removed_name_is_seen_at_any_time_stamp(original, tree, tmp_path):
     run("cp", "-a", original, tree)
     environment = Environment(tree)
     before = os.stat(environment.site).st_mtime_ns

@@ -85,7 +85,7 @@ def test_trace_shows_what_root_opens(system):
     shutil.rmtree(system.path("/trace"))
 
 
-def test_first_installation_indexes_what_is_there(system):
+def test_first_installation_indexes_installed_packages(system):
     before = directories(truth(system)["distributions"])
     assert before and not system.path(debian.CACHE).exists()
     _, runs = traced(system, "install", *(f"/srv/{file.name}" for file in system.path("/srv").glob("*.deb")))
@@ -170,7 +170,7 @@ def test_removal_reads_nothing(system):
     assert read(runs) == set() and written(runs)
 
 
-def test_leftover_directory_is_what_importlib_makes_of_it(system):
+def test_a_leftover_directory_is_read_as_importlib_metadata_does(system):
     """dpkg leaves a directory that holds a file of somebody else's."""
     name = directory_of(system, "pytest-timeout")
     system.path(f"{SITE}/{name}/note").write_text("somebody else's\n")
@@ -201,7 +201,7 @@ def test_deferred_trigger_runs_with_the_next_configuration(system):
     assert values(system, "plug") == ["plug:v2"]
 
 
-def test_what_changed_while_epcache_was_unpacked_is_seen_by_its_configuration(system, tmp_path):
+def test_changes_while_epcache_was_unpacked_are_seen_at_its_configuration(system, tmp_path):
     [ours] = system.path("/srv").glob("epcache_*.deb")
     newer = shutil.copy(deb.repacked(ours, tmp_path, lambda tree: None), system.path("/srv"))
     system.run("dpkg", "--unpack", f"/srv/{os.path.basename(newer)}")

@@ -171,14 +171,14 @@ def test_cache_directory_is_missing(system):
         (away / INDEX.removeprefix(f"{CACHE}/")).unlink()
 
 
-def test_index_that_was_on_a_file_system_not_mounted_is_not_believed_later(system):
+def test_an_index_on_an_unmounted_file_system_is_not_used_later(system):
     cache, away = system.path(CACHE), system.path("/srv/away")
     with for_a_while(lambda: shutil.move(cache, away), lambda: shutil.move(away, cache)):
         revise_with_fault(system)
     assert_never_deceived(system)
 
 
-def test_boot_time_unit_builds_what_no_trigger_could(system):
+def test_the_boot_time_unit_builds_an_index_that_no_trigger_could(system):
     """With the command of the unit, and what it leaves root of its capabilities."""
     unit = dict(
         line.split("=", 1)

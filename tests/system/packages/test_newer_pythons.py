@@ -66,14 +66,14 @@ def test_cpython_s_own_suite_passes_with_acceleration(system, version):
     assert all(each["passed"] >= 80 for each in found)
 
 
-def test_random_histories_are_answered_as_by_the_plain_interpreter(system):
+def test_random_histories_match_the_plain_interpreter(system):
     # Of each version some 75, with 1 to 3 site directories, by both kinds of functions.
     command = ["python3.14", "-m", "system.packages.newer_histories", "--epcache", TOOL]
     done = system.run(*command, "--count", "150", "--seed", "3140", mounts=MOUNTS, env=TESTS, check=False)
     assert done.returncode == 0 and "150 histories" in done.stdout, done.stdout[-6000:] + done.stderr[-3000:]
 
 
-def test_an_enabled_interpreter_starts_with_one_finder_and_says_nothing(environment):
+def test_an_enabled_interpreter_starts_with_one_finder_and_prints_nothing(environment):
     before = environment.starts(MODULES)
     assert environment.starts(FINDERS) == "0"
     environment.enable()
@@ -137,7 +137,7 @@ def test_disabling_leaves_nothing(environment):
     assert environment.starts(FINDERS) == "0"
 
 
-def test_without_the_package_an_enabled_interpreter_says_nothing(environment):
+def test_without_the_package_an_enabled_interpreter_prints_nothing(environment):
     environment.enable()
     environment.uninstall()
     for options in [[], ["-W", "error", "-X", "dev"]]:
@@ -145,7 +145,7 @@ def test_without_the_package_an_enabled_interpreter_says_nothing(environment):
         assert environment.starts("import pip._internal", *options) == ""
 
 
-def test_what_a_start_costs(environment):
+def test_the_cost_of_a_start_is_bounded(environment):
     starting = environment.opened("pass", "-I")[0]
     bare = f"{environment.directory}-bare"
     environment.system.run("rm", "-rf", bare)

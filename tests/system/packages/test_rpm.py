@@ -123,7 +123,7 @@ def test_site_directory_whose_modification_time_is_set_back(ready):
     ready.assert_right(SITE)
 
 
-def test_transaction_without_scripts_is_mended_by_refresh(ready):
+def test_a_refresh_fixes_the_index_after_a_transaction_without_scripts(ready):
     unseen = install(ready, GAMMA, options=["-U", "--noscripts"])
     assert unseen.runs == []
     ready.assert_truthful(SITE)
