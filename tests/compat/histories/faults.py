@@ -1,6 +1,6 @@
-"""Mistakes that the histories have to find: each is made in a copy of the package.
+"""Seeded faults that the histories must find: each is made in a copy of the package.
 
-A fault is what the copy is made to do, which histories see it, and the edits: file, text, other text.
+A fault has a description, the kind of histories that find it, and edits: file, text, replacement.
 """
 
 import shutil
@@ -72,7 +72,7 @@ FAULTS = {
 
 
 def faulty(package, edits, copy):
-    """Make a copy of the package with these edits; raises if their place is not to be found."""
+    """Make a copy of the package with these edits; raises if the text of an edit is not found."""
     shutil.copytree(package / "epcache", copy / "epcache", ignore=shutil.ignore_patterns("__pycache__"))
     for name, old, new in edits:
         path = copy / "epcache" / name

@@ -1,4 +1,4 @@
-"""The long-lived interpreters that answer, and the conversation with each."""
+"""The long-lived interpreters that answer, and the protocol with each."""
 
 import json
 import os
@@ -8,11 +8,11 @@ import subprocess
 
 from support.interpreters import INTERPRETERS, READER, VERSIONS  # noqa: F401
 
-PATIENCE = 60  # seconds for one reply; a healthy one takes milliseconds
+PATIENCE = 60  # seconds for one reply; normally it takes milliseconds
 
 
 class Died(Exception):
-    """A worker that ended, or does not answer; the text says what it left on standard error."""
+    """A worker ended or does not answer; the text is its standard error."""
 
 
 class Worker:
@@ -66,7 +66,7 @@ class Worker:
 
     def close(self):
         self.process.stdin.close()
-        self.process.stdout.close()  # or it waits for ever, when it is in the middle of a long reply
+        self.process.stdout.close()  # or it waits for ever if it is writing a long reply
         try:
             self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -75,7 +75,7 @@ class Worker:
 
 
 class Workers:
-    """Those that were needed so far, by version and role."""
+    """The workers started so far, by version and role."""
 
     def __init__(self, package, errors):
         self.package = str(package)

@@ -11,7 +11,7 @@ HERE = pathlib.Path(__file__).parent
 def test_known_histories_are_answered_correctly():
     known = sorted(HERE.glob("known/*.json"))
     assert known
-    # On tmpfs a listing has an order that does not depend on chance.
+    # On tmpfs the order of a listing is deterministic.
     command = [*module("compat.histories"), "--shrink", "0", "--directory", "/dev/shm", "--replay", *known]
     run = subprocess.run(
         command, capture_output=True, text=True, check=False, env=module_variables(), timeout=300

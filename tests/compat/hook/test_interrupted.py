@@ -1,4 +1,4 @@
-"""pip that is killed, interrupted, or not alone."""
+"""pip that is killed, interrupted, or running twice at once."""
 
 import signal
 import time
@@ -36,7 +36,7 @@ def test_the_reader_is_right_after_a_killed_pip(twins, large):
         process.kill()
         assert environment.finished(process)[0] == -signal.SIGKILL
         assert_a_part_is_there(environment)
-    # Nobody has refreshed anything.
+    # No refresh has run.
     assert twins.hooked.state() == "stale"
     twins.hooked.assert_right()
     twins.install(wheels.make(twins.wheels, "probe", "1.0"))

@@ -1,4 +1,4 @@
-"""Wherever pip installs: elsewhere, for another interpreter, for the user, in an isolated build."""
+"""Other targets of pip: directories, other interpreters, the user directory, isolated builds."""
 
 import textwrap
 
@@ -30,7 +30,7 @@ def test_a_target_directory_is_indexed(newest, option):
     newest.hooked.assert_fresh(place)
     assert ["probe", "probe", "probe:run", "1.0"] in newest.hooked.installed("epcache", place)
     assert not (newest.normal.directory / "place/.epcache").exists()
-    # pip has left its own environment alone.
+    # pip has not touched its own environment.
     assert newest.hooked.state() in ("fresh", "unsettled")
 
 
@@ -59,7 +59,7 @@ def test_the_environment_of_a_pip_that_targets_another_is_left_alone(newest, tmp
     index = newest.hooked.site / ".epcache/index"
     before = index.stat(), newest.hooked.site.stat().st_ctime_ns
     for version in ("1.0", "2.0"):
-        # The second of them without the hook: it replaces what the first has installed.
+        # The second call runs without the hook: it replaces the hook that the first one installed.
         wheel = wheels.make(newest.wheels, "probe", version)
         environment = newest.hooked if version == "1.0" else newest.normal
         command = [environment.python, "-m", "pip", "--python", other.python, "install", "--no-index", wheel]

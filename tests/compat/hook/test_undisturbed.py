@@ -1,4 +1,4 @@
-"""Whatever is wrong with the hook, the program or the environment, pip does not notice."""
+"""pip behaves as before when the hook, the program or the environment is broken."""
 
 import json
 import os
@@ -63,7 +63,7 @@ def test_pip_does_not_wait_for_a_slow_refresh(twins):
         f'echo "$$ $(cut -d" " -f6 /proc/$$/stat) $*" >{done}.part\nsleep 4\nmv {done}.part {done}\n',
     )
     wheel = wheels.make(twins.wheels, "probe", "1.0")
-    # Like the pipe by which a make finds out that its children are gone.
+    # Like the pipe by which make notices that its children have ended.
     receiving, sending = os.pipe()
     process = twins.hooked.start(
         twins.hooked.python, "-m", "pip", "install", "--no-index", wheel, pass_fds=[sending]
@@ -71,7 +71,7 @@ def test_pip_does_not_wait_for_a_slow_refresh(twins):
     os.close(sending)
     assert twins.hooked.finished(process)[0] == 0
     assert os.read(receiving, 1) == b""
-    # All its streams have come to their end, and the refresh has not.
+    # All its streams are at their end, but the refresh is not.
     assert not done.exists()
     os.close(receiving)
     end = time.monotonic() + 20
@@ -127,7 +127,7 @@ def test_a_process_that_exits_immediately_is_unaffected(newest):
 
 @pytest.fixture
 def others():
-    """Twins that belong to somebody else than the user as whom pip runs, and how it is run so."""
+    """Twins of another user than the one who runs pip, and a function that runs pip as that user."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to be another user")
     candidates = [*reversed(INTERPRETERS.values()), "/usr/bin/python3"]

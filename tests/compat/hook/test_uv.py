@@ -1,4 +1,4 @@
-"""uv has no place for a hook: `epcache run` does the same for it."""
+"""uv has no hook: `epcache run` refreshes the index for it."""
 
 from support import wheels
 from support.environments import uv

@@ -1,4 +1,4 @@
-"""Programs that nobody has changed say the same with acceleration, and read less."""
+"""Unmodified programs print the same with acceleration, and read fewer files."""
 
 import concurrent.futures
 import os
@@ -19,7 +19,7 @@ class Ways:
     """Every program in every state of the environment.
 
     plain, late: without acceleration, before and after another distribution was installed; fresh,
-    stale: the same with acceleration, the index being made before.
+    stale: the same with acceleration, with an index made before.
     """
 
     def __init__(self, version, binary, scratch):
@@ -80,7 +80,7 @@ def test_output_is_the_same_with_a_fresh_index(ways, program):
 def test_output_is_current_with_a_stale_index(ways, program):
     late = ways.late[program.name]
     assert ways.stale[program.name].said() == late.said()
-    # What came since shows, so an answer from the index alone would be noticed.
+    # The new plugin is in the output, so an answer from the stale index alone would differ.
     assert late.said() != ways.plain[program.name].said()
 
 

@@ -1,4 +1,4 @@
-"""The run of the suites must be able to fail."""
+"""The run of the suites is able to fail."""
 
 import pytest
 from support.checkout import debug_program
