@@ -33,7 +33,7 @@ def of_asking(machine, environment):
 
 
 def of_enabling(machine, environment, beside=False, instead=None):
-    """Times of `site.main` at the start of an interpreter, with the line of ``epcache enable`` and without it.
+    """Times of `site.main` at the start of an interpreter, with and without the line of ``epcache enable``.
 
     With `beside`, another .pth file exists anyway; with `instead`, that line is in place of ours.
     Measured within the process, since the time of whole processes varies by ten times as much."""

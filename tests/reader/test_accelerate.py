@@ -1,4 +1,4 @@
-"""`epcache.accelerate()`: what programs get from importlib.metadata and importlib_metadata then."""
+"""`epcache.accelerate()`: what programs then get from importlib.metadata and importlib_metadata."""
 
 import subprocess
 
@@ -7,7 +7,7 @@ from support import index_writer
 from support.environments import add
 from support.interpreters import READER
 
-# Counts what is read of distributions, and asks the question that all of the code here asks.
+# Counts what is read of distributions, and defines the query that the code here uses.
 ASK = """
 import sys
 read = []
@@ -34,7 +34,7 @@ def site(tmp_path):
 
 @pytest.fixture
 def run(python, site):
-    """Runs code, with `site` in front of a `sys.path` that holds the standard library besides."""
+    """Runs code with `site` in front of a `sys.path` that otherwise holds the standard library."""
 
     def run(code, *flags, **environment):
         paths = f"import sys; sys.path[:0] = [{str(site)!r}, {str(READER)!r}]\n"
@@ -65,7 +65,7 @@ if sys.version_info >= (3, 10):
 def test_it_answers_from_the_index_in_either_order_of_import(run):
     run("import epcache; epcache.accelerate(); import importlib.metadata as M\n" + USE + "assert read == []")
     run("import importlib.metadata as M, epcache; epcache.accelerate()\n" + USE + "assert read == []")
-    # Shows that what is read is seen.
+    # Shows that the counter sees reads.
     run("import importlib.metadata as M\n" + USE + "assert read != []")
 
 

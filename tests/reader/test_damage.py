@@ -1,4 +1,4 @@
-"""An index that is present and no good is never believed, and the warning says why."""
+"""An invalid index is never used, and the warning gives the reason."""
 
 import os
 import pathlib
@@ -82,7 +82,7 @@ def test_holes_as_a_crash_leaves_them(site, truth):
         assert found == truth[0] and len(told) == 1, start
 
 
-# Each bit of each byte would be eight times as long and tell no more.
+# Each bit of each byte would take eight times as long and show no more.
 CHANGES = {
     "one_bit": lambda place, byte: byte ^ (1 << place % 8),
     "all_bits": lambda place, byte: byte ^ 0xFF,
@@ -103,7 +103,7 @@ def test_corrupted_at_each_byte(site, truth, change):
                 assert len(told) == 1 and "epcache refresh" in told[0], place
             elif not told:
                 unnoticed += 1
-    # A query for one group does not read all of the file: if it did, the reader would be too slow.
+    # A query for one group does not read the whole file: otherwise the reader would be too slow.
     assert unnoticed > 0
 
 
@@ -136,7 +136,7 @@ def test_not_an_index(site, truth, content):
 
 
 def with_header(data, old, new):
-    """An index whose header says something else, with right checks."""
+    """An index with another header, with correct checksums."""
     length = int(data[29:39])
     header = data[51:length]
     assert header.count(old) == 1
@@ -179,7 +179,7 @@ def test_an_invalid_header_with_a_correct_checksum(site, truth, old, new):
 
 
 def test_groups_that_share_their_lines(site, truth):
-    # A few thousand lines in a few thousand groups would be more than there is memory for.
+    # A few thousand lines in a few thousand groups would need more memory than there is.
     data = (site / ".epcache" / "index").read_bytes()
     (place,) = (line[:-2] for line in data.split(b"\n") if line.endswith(b"\tg"))
     shared = b"".join(b"%b\tg%03d\n" % (place, number) for number in range(300))
@@ -247,7 +247,7 @@ def test_only_in_the_system_cache_the_user_epcache_is_trusted(site, truth, tmp_p
 
 @pytest.fixture
 def as_untrusted_user():
-    """Runs code as a user who owns nothing, in a Python that this user may run; what it printed."""
+    """Runs code as a user who owns nothing, in a Python that this user may run; returns its output."""
     directory = pathlib.Path(tempfile.mkdtemp(prefix="epcache-"))
     directory.chmod(0o755)
     user = ["setpriv", "--reuid", "4242", "--regid", "4242", "--clear-groups"]
@@ -288,7 +288,7 @@ def test_an_unprivileged_reader_does_not_trust_another_user(as_untrusted_user):
     index.chmod(0o600)
     said, told = as_untrusted_user(site, code)
     assert said == "1 True\n" and "can't be read by this user" in told
-    # What is behind a closed door need not be an index.
+    # A path below an unreadable directory need not be an index.
     index.parent.chmod(0o700)
     assert as_untrusted_user(site, code) == ("1 True\n", "")
 
@@ -323,13 +323,13 @@ def test_the_next_location_is_tried_when_an_index_is_invalid(site, truth, tmp_pa
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     index_writer.write(str(site), f"{tmp_path}/xdg/epcache{site}/index")
     reads = []
-    # The first entry is where programs are, and may be listed in any case.
+    # The first entry is the directory of the program, and may be listed in any case.
     monkeypatch.setattr(sys, "path", [str(tmp_path / "nothing"), str(site)])
     monkeypatch.setattr(posix, "listdir", lambda path: reads.append(path) or [], raising=True)
     put(site, b"no index")
     found, told = answer(group="g")
     assert found == truth[1] and len(told) == 1 and reads == []
-    # A stale one is passed over in silence if another is fresh.
+    # A stale index is skipped without a warning if another one is fresh.
     rows, order = index_writer.rows_of(site)
     monkeypatch.undo()
     monkeypatch.setattr(sys, "path", [str(site)])
@@ -383,7 +383,7 @@ def test_no_descriptor_is_left_open(site, truth):
 
 
 def test_damage_that_only_a_later_site_directory_reveals(site, truth, tmp_path, monkeypatch):
-    # The table of the first is needed to know what it hides of the second.
+    # The table of the first is needed to know which distributions of the second it hides.
     first = tmp_path / "first"
     add(first, "bar-0.dist-info")
     (first / ".epcache").mkdir()

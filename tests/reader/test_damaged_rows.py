@@ -1,4 +1,4 @@
-"""A row that a faulty writer has made, in an index that passes its checks."""
+"""A row from a faulty writer, in an index with correct checksums."""
 
 import importlib.metadata
 

@@ -1,4 +1,4 @@
-"""Which distributions count, and in which order: as for importlib.metadata, case by case."""
+"""Which distributions count, and in which order: as in importlib.metadata, case by case."""
 
 import os
 import pathlib
@@ -13,7 +13,7 @@ GROUPS = [{}, {"group": "g"}, {"group": "h"}, {"name": "a"}, {"group": "none"}]
 
 
 def index(site):
-    """Index a site directory whose stamp has been settled by making the sidecar first."""
+    """Index a site directory, whose stamp is settled by making the sidecar first."""
     (site / ".epcache").mkdir(exist_ok=True)
     return index_writer.write(str(site))
 
@@ -27,7 +27,7 @@ def assert_as_importlib(python, path, queries=GROUPS, setup=""):
     return found
 
 
-# Name: what a site directory holds, [(distribution, entry_points.txt, metadata)].
+# Name of a case: the content of its site directory, [(distribution, entry_points.txt, metadata)].
 PLAIN = ("plain-1.dist-info", "[h]\na = p:h\n[g]\nz = p:z\na = p:a\n[h]\nb = p:b\n", None)
 SITES = {
     "one": [PLAIN],
@@ -125,7 +125,7 @@ def test_the_tool_writes_the_same_bytes_as_the_second_implementation(tmp_path, n
     site = make(tmp_path / "site", SITES[name])
     epcache("refresh", site)
     written = (site / ".epcache" / "index").read_bytes()
-    # Which are unsettled is a question of the clock.
+    # Which distributions are unsettled depends on the clock.
     lines = [line for line in written.split(b"\n") if line.startswith(b"unsettled\t")]
     unsettled = [int(row) for line in lines for row in line.split(b"\t")[1].split(b" ")]
     index_writer.write(str(site), unsettled=unsettled)
@@ -200,7 +200,7 @@ def test_an_egg_directory_is_read_without_an_index(python, tmp_path, suffix):
     (egg / "EGG-INFO").mkdir(parents=True)
     (egg / "EGG-INFO" / "PKG-INFO").write_text("Name: some-egg\nVersion: 1\n")
     (egg / "EGG-INFO" / "entry_points.txt").write_text("[g]\na = egg:f\n")
-    index(egg)  # says that there is nothing, which is wrong of an egg
+    index(egg)  # an empty index, which is wrong for an egg
     found = assert_as_importlib(python, [egg])
     assert len(found["answers"][0]) == 1
 

@@ -1,4 +1,4 @@
-"""What documents say of the repository is there: files and headings that they link to, tests that they name."""
+"""Statements of the documents about the repository: linked files and headings, and named tests, exist."""
 
 import re
 
@@ -12,7 +12,7 @@ every_document = pytest.mark.parametrize(
 
 
 def links(document):
-    """Pairs of a file and the name of a heading in it, or an empty text."""
+    """Pairs of a file and the name of a heading in it, or an empty string."""
     found = re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)", document.read_text(encoding="utf-8"))
     return [((document.parent / path).resolve() if path else document, heading) for path, heading in found]
 

@@ -1,9 +1,9 @@
-"""When the reader believes an index: what the site proof sees, and what it leaves to others.
+"""When the reader uses an index: what the site proof sees, and what it leaves to others.
 
 The proof compares the stamp of the site directory, and those of the distributions that were young
-when the index was made. Changes inside an older distribution's directory move neither. Package
+when the index was made. Changes inside an older distribution's directory change neither. Package
 managers make such changes (a rebuilt package of the same version) and run the tool's trigger
-afterwards; whoever edits by hand runs ``epcache refresh``. The tests say where they rely on that.
+afterwards; people who edit by hand run ``epcache refresh``. The tests name the cases that rely on that.
 """
 
 import os
@@ -27,7 +27,7 @@ def site(tmp_path, monkeypatch):
     add(site, "foo-1.dist-info", "[g]\na = foo:a\n")
     add(site, "bar-1.dist-info", "[h]\nb = bar:b\n")
     (site / ".epcache").mkdir()
-    # Behind a path entry that is not there: the first one is opened, not stat'ed.
+    # After a path entry that does not exist: the first one is opened, not stat'ed.
     monkeypatch.setattr(sys, "path", [str(tmp_path / "nothing"), str(site)])
     index_writer.write(str(site))
     return site
@@ -59,7 +59,7 @@ def test_rewriting_the_index_does_not_change_the_site_directory(site):
     before = stamp(site)
     index_writer.write(str(site))
     assert stamp(site) == before
-    # An index in the directory itself would: that is why there is a subdirectory.
+    # An index in the directory itself would change it; therefore it has a subdirectory.
     index_writer.write(str(site), str(site / "index"))
     assert stamp(site) != before
 
@@ -82,7 +82,7 @@ def test_a_change_of_the_listing_is_seen(site, change):
 
 @pytest.mark.parametrize("mtime", [None, 0, 1, 1_700_000_000 * 10**9, 4_102_444_800 * 10**9], ids=str)
 def test_a_restored_mtime_does_not_make_the_index_fresh(site, mtime):
-    # As rpm does with a directory that a package owns, and images with all of them.
+    # As rpm does with a directory that a package owns, and image builders with all directories.
     if mtime is not None:
         os.utime(site, ns=(mtime, mtime))
         index_writer.write(str(site))
@@ -95,7 +95,7 @@ def test_a_restored_mtime_does_not_make_the_index_fresh(site, mtime):
 
 
 def test_truncated_times_are_not_equal(site):
-    # A copy, or an image that keeps whole seconds only.
+    # A copy or an image that keeps only whole seconds.
     rows, order = index_writer.rows_of(str(site))
     seconds = [number // 10**9 * 10**9 if number > 10**15 else number for number in stamp(site)]
     index_writer.replace(str(site / ".epcache" / "index"), index_writer.render(seconds, rows, order))
@@ -116,7 +116,7 @@ def test_a_moved_directory_keeps_its_index(site, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(tmp_path / "moved")])
     found, told = answer(group="g")
     assert found == ["foo:a"]
-    # Some file systems move the ctime of what is renamed: then it is stale, and that is right too.
+    # Some file systems change the ctime on a rename: then the index is stale, which is right too.
     assert bool(told) == (stamp(tmp_path / "moved") != before)
 
 
@@ -133,7 +133,7 @@ def change_added_file(directory):
 
 
 def change_in_place(directory):
-    """Same size, same mtime: the ctime tells."""
+    """Same size, same mtime: only the ctime changes."""
     path = directory / "entry_points.txt"
     before = os.stat(path)
     with open(path, "r+b") as file:
@@ -168,7 +168,7 @@ def test_every_change_of_an_unsettled_distribution_is_seen(site, change):
     change(site / "foo-1.dist-info")
     assert stamp(site) == before
     found, told = answer(group="g")
-    # Metadata that has changed under a name does not matter to entry points.
+    # Metadata that is replaced under the same name does not matter to entry points.
     assert [("'foo-1.dist-info' was not settled" in text) for text in told] == [True] * (
         change is not change_metadata
     )
@@ -199,7 +199,7 @@ def test_a_change_that_leaves_directories_unchanged_is_left_to_the_trigger(site,
 
 
 def test_an_installer_that_fills_a_directory_later_is_seen(site, epcache):
-    # The tool runs in the middle of an installation, and nothing runs it again.
+    # The tool runs in the middle of an installation, and is not run again.
     (site / "new-1.dist-info").mkdir()
     time.sleep(0.05)
     epcache("refresh", site)
@@ -277,7 +277,7 @@ def test_a_constantly_replaced_index_is_always_complete(site):
 
 
 def test_trusting_the_mtime_alone_would_not_pass_these_tests(site, monkeypatch):
-    # Guards this file: the naive proof, as in caches that compare float mtimes, believes too much.
+    # Guards this file: the naive proof, as in caches that compare float mtimes, accepts too much.
     recorded = os.stat(site)
     add(site, "new-1.dist-info", "[g]\nn = new:n\n")
     os.utime(site, ns=(recorded.st_atime_ns, recorded.st_mtime_ns))
@@ -300,14 +300,14 @@ def test_young_stamps_settle_for_a_process_once_they_are_old(site, monkeypatch):
         looks.clear()
         assert answer(group="g") == (["foo:a"], [])
         assert sum("foo-1.dist-info" in path for path in looks) >= 2
-    # As if a minute had passed.
+    # Pretend that a minute has passed.
     monkeypatch.setattr(_view, "SETTLE_AFTER", -(10**18))
     monkeypatch.setattr(_view, "UNFINISHED_AFTER", -(10**18))
     assert answer(group="g") == (["foo:a"], [])
     looks.clear()
     assert answer(group="g") == (["foo:a"], [])
     assert looks == [str(site / ".epcache" / "index")]
-    # What is young stays so if it has changed, and where nobody tells of changes.
+    # Changed distributions stay young, and so does everything where no trigger reports changes.
     change_in_place(site / "foo-1.dist-info")
     index_writer.write(str(site), unsettled=[ROWS["foo-1.dist-info"]])
     change_in_place(site / "foo-1.dist-info")

@@ -1,4 +1,4 @@
-"""Answering from a fresh index imports nothing that a bare interpreter has not got already."""
+"""Answering from a fresh index imports nothing that a bare interpreter has not imported already."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def loaded(python, flags, code, **environment):
     return set(json.loads(done.stdout))
 
 
-# Printed without json, which is among the modules that must not be loaded.
+# Printed without json, which is one of the modules that must not be loaded.
 SHOW = "import sys; print('[' + ', '.join('\"%s\"' % name for name in sys.modules) + ']')"
 
 
@@ -75,6 +75,6 @@ def test_without_an_index_the_disk_reader_is_imported(python, site):
 
 def test_works_in_an_ordinary_isolated_interpreter(python, site):
     add_paths = f"import sys; sys.path[:0] = [{str(site)!r}, {str(READER)!r}]\nimport epcache\n"
-    # Its own site directory, with pip in it, takes part too.
+    # The interpreter's site directory, with pip in it, is used too.
     query = "assert len(epcache.entry_points(group='g')) == 2 and 'pip' in epcache.entry_points().names"
     assert "epcache._parse" in loaded(python, ["-I"], f"{add_paths}{query}\n{SHOW}")

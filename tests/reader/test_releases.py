@@ -1,4 +1,4 @@
-"""Which releases of importlib.metadata and importlib_metadata are known, and what happens to others."""
+"""Which releases of importlib.metadata and importlib_metadata are known, and how others are treated."""
 
 import subprocess
 import types

@@ -1,5 +1,5 @@
-"""An index is not trusted for code: what an owner who could not change a distribution itself says of
-its objects is confirmed by the distribution before it is used."""
+"""An index is not trusted for code. If its owner could not change a distribution itself, its values are
+confirmed by the distribution before they are used."""
 
 import os
 import pathlib
@@ -28,7 +28,7 @@ def refused(action):
 
 @pytest.fixture
 def site(tmp_path):
-    """A directory of a user who is not the reader, whose index names other objects than it holds."""
+    """A directory of another user than the reader; its index names other objects than its distributions."""
     site = tmp_path / "site"
     add(site, "foo-1.dist-info", "[g]\na = os.path:join\nb = os:sep\n[h]\nc = os:name\n")
     add(site, "plain-1.dist-info", "[k]\np = os:path\n")
@@ -90,7 +90,7 @@ def test_undeclared_values_are_refused_for_all_groups_at_once(python, site):
 
 
 def test_indexes_of_root_and_of_the_reader_need_no_confirmation(python, site):
-    # Whoever may write as root can change the distribution itself.
+    # A user who may write as root can change the distribution itself.
     write(site, owner=0, change=tamper)
     run(python, site, "assert epcache.entry_points(group='g')['a'].value == 'evil:run'")
 
@@ -193,7 +193,7 @@ def test_a_link_in_place_of_the_file_does_not_confirm(python, site):
     file.unlink()
     file.symlink_to(elsewhere)
     write(site, change=lambda rows: None)
-    # Now the distribution itself is opaque: what it says is read through the link, as CPython does.
+    # Now the distribution itself is opaque: its values are read through the link, as CPython does.
     run(python, site, "assert epcache.entry_points(group='g')['a'].value == 'evil:run'")
 
 
@@ -207,7 +207,7 @@ os.rename(index, index + '.old')
 assert (before['a'].value, before['c'].value) == ('os.path:join', 'os:name')
 """
     run(python, site, code)
-    # Whose it was can't be told any more, so it may have changed since: what is used is its own anyway.
+    # The row is unknown by now, so it may have changed; the value that is used is the distribution's own.
     write(site, change=tamper)
     run(python, site, code)
 

@@ -1,4 +1,4 @@
-"""What the watcher reports, in a directory that this process changes itself."""
+"""The reports of the watcher, in a directory that this process changes itself."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ NOTHING = ((), (), ())
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The monotonic clock; adding to `passed` lets time pass."""
+    """The monotonic clock; adding to `passed` advances it."""
     clock = types.SimpleNamespace(passed=0.0, time_ns=time.time_ns)
     clock.monotonic_ns = lambda: time.monotonic_ns() + int(clock.passed * 1e9)
     monkeypatch.setattr(watching, "time", clock)
@@ -40,7 +40,7 @@ def site(tmp_path):
 
 @contextlib.contextmanager
 def as_nobody():
-    """Without root's rights to everything."""
+    """Run without root's permissions."""
     user = os.geteuid()
     if user == 0:
         os.seteuid(65534)
@@ -163,7 +163,7 @@ def test_empty_metadata_is_waited_for(site, clock):
 
 
 def test_a_reinstallation_that_leaves_all_but_the_installer_file_is_an_update(site):
-    """As uv's may: the metadata is linked from its cache, and the directory's inode used again."""
+    """As uv may do: the metadata is linked from its cache, and the directory's inode is reused."""
     install(site, "one")
     watcher = Watcher([site])
     installer = site / "one-1.dist-info" / "INSTALLER"
@@ -199,7 +199,7 @@ def test_metadata_edited_in_place_is_an_update_once_the_directory_changes(site, 
     (site / "one-1.dist-info" / "METADATA").write_text(METADATA.format("one", "1.post1"))
     assert watcher.poll() == NOTHING
     (site / "moved.py").touch()
-    assert watcher.poll() == NOTHING  # somebody may still be writing
+    assert watcher.poll() == NOTHING  # the file may still be being written
     clock.passed += 3.1
     (one,) = watcher.poll().updated
     assert (one.name, one.version, one.previous_version) == ("one", "1.post1", "1")
@@ -229,7 +229,7 @@ def test_a_replaced_index_shows_what_the_directory_does_not(site, clock, monkeyp
     watcher.poll()
     clock.passed += 3.1
     assert names(watcher.poll().updated) == ["one"]
-    # Gone with a failed refresh, then back.
+    # Removed by a failed refresh, then written again.
     index.unlink()
     assert watcher.poll() == NOTHING
     index.write_text("third")
@@ -391,7 +391,7 @@ class TestPath:
         changes = watcher.poll()
         assert (names(changes.added), names(changes.removed)) == (["two"], ["one"])
         assert watcher.poll() == NOTHING
-        # It is on the path by its name, too.
+        # It is on the path by its name as well.
         sys.path.insert(0, str(other))
         assert watcher.poll() == NOTHING
         os.chdir(site)

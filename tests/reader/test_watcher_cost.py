@@ -1,4 +1,4 @@
-"""What a look costs: the calls to the kernel, counted by strace."""
+"""The cost of a poll: its system calls, counted by strace."""
 
 import re
 import shutil
@@ -12,7 +12,7 @@ from .watcher_installers import run as installed
 
 pytestmark = pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
 
-# The first look is the watcher's own; it is over when the guard has passed.
+# The first poll is made by the constructor; it is complete when the guard has passed.
 LOOKS = """
 import os, sys, time
 sys.path.insert(0, sys.argv[1])
@@ -30,12 +30,12 @@ for _ in range(3):
 os.access("/between/looks", os.F_OK)
 """
 
-# Memory is the interpreter's own affair.
+# The interpreter allocates memory at its own discretion.
 IGNORED = {"brk", "mmap", "munmap", "mremap", "madvise", "futex"}
 
 
 def looks(python, *arguments, tmp_path):
-    """The calls to the kernel of each of the last three looks."""
+    """The system calls of each of the last three polls."""
     trace = tmp_path / "trace"
     run("strace", "-o", trace, python, "-S", "-E", "-c", LOOKS, READER, *arguments)
     text = trace.read_text(errors="replace")
@@ -46,7 +46,7 @@ def looks(python, *arguments, tmp_path):
 
 
 def stats(look):
-    """The paths of a look that consists of nothing but stat."""
+    """The paths of a poll that consists of nothing but stat."""
     assert {name for name, _ in look} <= {"stat", "newfstatat", "statx"}, look
     return [re.search(r'"([^"]*)"', rest).group(1) for _, rest in look]
 
@@ -81,7 +81,7 @@ def test_metadata_that_is_missing_costs_one_more_a_distribution(tmp_path):
 
 
 def test_the_trace_shows_additional_calls_of_a_poll(tmp_path):
-    """Guards the others: within the guard, a look lists the directory."""
+    """Guards the other tests: within the guard, a poll lists the directory."""
     site = tmp_path / "site"
     site.mkdir()
     trace = tmp_path / "trace"

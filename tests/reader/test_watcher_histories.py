@@ -1,7 +1,7 @@
-"""Random histories of a site directory: adding up what a watcher reports gives what is installed.
+"""Random histories of a site directory: the sum of the watcher's reports is what is installed.
 
-Installers (see `watcher_installers`) work side by side, are interrupted by looks after any of their
-steps, and are killed. Time passes by moving the watcher's monotonic clock; everything else is real.
+Installers (see `watcher_installers`) run interleaved, are interrupted by polls after any of their steps, and
+are killed. Only the watcher's monotonic clock is simulated; everything else is real.
 """
 
 import importlib.metadata
@@ -29,7 +29,7 @@ class Clock:
 
 
 class Operation:
-    """An installer at work on one name."""
+    """A running installer of one name."""
 
     def __init__(self, kind, steps, site, name, old, new, now):
         self.kind = kind
@@ -96,7 +96,7 @@ class History:
             self.broken.add(name)
 
     def clean_up(self):
-        """Somebody deletes what a killed installer has left."""
+        """Delete the files of a killed installer."""
         for name in sorted(self.broken):
             stem = name.replace("-", "_")
             for path in list(self.site.iterdir()):
@@ -116,10 +116,10 @@ class History:
         assert bool(changes) == (changes != ((), (), ()))
         for one in changes.removed:
             assert self.told.pop(one.name) == one.version
-            # Nothing there, or what a killed installer has not written.
+            # Nothing is there, or a killed installer has not written it.
             assert not os.path.exists(f"{one.path}/METADATA") or not os.path.getsize(f"{one.path}/METADATA")
             operation = self.operations.get(one.name)
-            # Not while it is being replaced, unless that has been taking its time.
+            # Not while it is being replaced, unless that takes long.
             fresh = operation and operation.began == self.clock.passed
             assert not (fresh and operation.old and operation.new), one
         for one in changes.added:
@@ -152,7 +152,7 @@ class History:
         for distribution in importlib.metadata.distributions(path=[str(self.site)]):
             if distribution.metadata.get("Name") and not distribution._path.name.startswith("~"):
                 found.setdefault(distribution.metadata["Name"], set()).add(distribution.version)
-        # A killed rpm may leave two of one name.
+        # A killed rpm may leave two distributions of one name.
         assert found.keys() == self.told.keys()
         assert all(self.told[name] in versions for name, versions in found.items())
         assert {one.name: one.version for one in self.watcher.installed()} == self.told
@@ -222,7 +222,7 @@ def test_a_poll_after_each_step_gives_one_report_an_operation(kind, tmp_path, cl
     assert reports(install(site, "alpha", "1")) == [("alpha", None, "1")]
     assert reports(upgrade(site, "alpha", "1", "2")) == [("alpha", "1", "2")]
     assert reports(uninstall(site, "alpha", "2")) == [("alpha", None, "2")]
-    # Gone before anybody looked.
+    # Removed before the next poll.
     run(install(site, "alpha", "3"))
     run(uninstall(site, "alpha", "3"))
     assert reports([]) == []

@@ -1,4 +1,4 @@
-"""What the import system has to be told of a change, under every interpreter."""
+"""How changes reach the import system, under every interpreter."""
 
 import json
 
@@ -95,7 +95,7 @@ def test_import_lists_only_the_changed_directory_again(python, tmp_path):
     command = [python, "-S", "-E", "-B", "-c", SCRIPT, READER, first, second, tmp_path / "missing"]
     found = json.loads(run(*command))
     assert found["at first"] == [False] * 4
-    # 3.9 keeps no listing of distributions.
+    # 3.9 caches no listing of distributions.
     old = "3.9" in run(python, "-V")
     assert found["without a look"] == [False, False, old, False]
     assert found["calls"] == [f"{first}/broken"]

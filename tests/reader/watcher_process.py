@@ -1,9 +1,8 @@
-"""Run by an interpreter of any supported version: watches a site directory until told to stop.
+"""Watches a site directory until stdin is closed; run by an interpreter of any supported version.
 
-Arguments: the reader's directory, the site directory, a file that holds the number of looks taken
-(8 bytes), the longest pause between two looks in seconds. Prints what is installed, then each
-non-empty report, as lines of JSON; ends after what has been begun has come to rest, when stdin is
-closed.
+Arguments: the reader's directory, the site directory, a file that holds the number of polls (8 bytes),
+the longest pause between two polls in seconds. Prints what is installed, then each non-empty report, as
+lines of JSON. It ends when all pending changes have been reported.
 """
 
 import json

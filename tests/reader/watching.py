@@ -11,7 +11,7 @@ from support.interpreters import READER
 
 
 class Watching:
-    """Its reports, and how often it has looked."""
+    """Its reports, and the number of its polls."""
 
     def __init__(self, process, looks, output):
         self._process = process
@@ -40,14 +40,14 @@ class Watching:
             time.sleep(0.05)
 
     def stop(self):
-        """Wait until everything has come to rest; `reports` and `installed` are filled then."""
+        """Wait until all changes are reported; then `reports` and `installed` are complete."""
         self._process.stdin.close()
         assert self._process.wait(timeout=60) == 0
         _, *self.reports, self.installed = map(json.loads, self._output.read_text().splitlines())
         return self
 
     def events(self, *names):
-        """Of all reports (kind, name, previous version, version)."""
+        """All reported events as (kind, name, previous version, version)."""
         return [
             (kind, one["name"], one["previous_version"], one["version"])
             for report in self.reports
@@ -63,7 +63,7 @@ def watched(python, site, pause=0.01):
     site = pathlib.Path(site)
     counter = site.with_name(site.name + ".looks")
     counter.write_bytes(bytes(8))
-    # A pipe would fill up.
+    # A file, since a pipe would fill up.
     output = site.with_name(site.name + ".reports")
     script = pathlib.Path(__file__).with_name("watcher_process.py")
     command = [python, "-S", "-E", script, READER, site, counter, pause]

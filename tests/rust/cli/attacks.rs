@@ -1,4 +1,4 @@
-//! Site directories of other users, who would like root to write elsewhere.
+//! Site directories of untrusted users who try to make root write elsewhere.
 
 use std::fs::{self, File, Permissions};
 use std::os::fd::AsRawFd;
@@ -11,7 +11,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use crate::support::program::{Ended, Place, UNTRUSTED_UID, give_away, run, skipped_without_root};
 use crate::support::tree::{everything_below, indexed, install};
 
-/// A stranger's site directory, and one of root's with a file in it.
+/// A site directory of an untrusted user, and one of root's with a file in it.
 struct Scene {
     place: Place,
     site: PathBuf,
@@ -35,7 +35,7 @@ impl Scene {
         Some(Self { place, site, treasure })
     }
 
-    /// Everything that root may be asked to do with this environment.
+    /// Every command that root may run on this environment.
     fn refresh(&self) -> Vec<Ended> {
         let venv = self.place.path().join("venv");
         vec![
@@ -123,7 +123,7 @@ fn a_site_directory_swapped_with_a_link_exposes_nothing() {
     let hidden = scene.place.directory("hidden");
     fs::set_permissions(&hidden, Permissions::from_mode(0o700)).expect("ours");
     install(&hidden, "secret");
-    // Root itself could write here, even without capabilities.
+    // Root could write here even without capabilities.
     fs::set_permissions(&scene.site, Permissions::from_mode(0o777)).expect("root may");
     let link = scene.site.with_file_name("link");
     symlink(&hidden, &link).expect("a link");

@@ -24,7 +24,7 @@ fn epcache(place: &Place, arguments: &[&str], site: &Path) -> Ended {
     run(place.epcache(arguments).arg(site))
 }
 
-/// All files but those of the index, with their content and modes.
+/// All files except those of the index, with their content and modes.
 fn files(site: &Path) -> BTreeMap<PathBuf, (u32, Option<Vec<u8>>)> {
     let paths = everything_below(site).into_keys().filter(|path| !path.starts_with(site.join(".epcache")));
     paths
@@ -277,7 +277,7 @@ fn a_system_wide_directory_is_written_by_root_and_its_index_by_the_cache_user() 
     }
     assert_eq!(ended.status, Some(0), "{ended:?}");
     let owners: Vec<_> = ended.out.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
-    // The lines of both commands have no third word that is a number.
+    // The output of both commands has no third word that is a number.
     let owners: Vec<u32> = owners.into_iter().filter_map(|word| word.parse().ok()).collect();
     assert_eq!(owners, [0, CACHE_USER], "{ended:?}");
     assert!(!packages.join("epcache.pth").exists() && !packages.join(".epcache").exists(), "{ended:?}");
@@ -303,7 +303,7 @@ fn disable_removes_temporary_files_of_a_killed_process() {
         .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
         .collect();
     assert!(left.iter().any(|name| name.starts_with(".epcache-enable.")), "{left:?}");
-    // An interpreter that starts now executes nothing that is unfinished.
+    // An interpreter that starts now does not execute the unfinished file.
     assert!(!left.iter().any(|name| name.ends_with(".pth")), "{left:?}");
     assert_eq!(epcache(&place, &["disable"], &site).status, Some(0));
     assert_eq!(files(&site), before);

@@ -1,4 +1,4 @@
-//! The index and its directory in every wrong form, and where it lies for whom.
+//! The index and its directory in every wrong form, and the location of the index for each user.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -62,7 +62,7 @@ fn a_refresh_replaces_anything_in_place_of_the_index() {
         assert_eq!(status.status, Some(1), "{kind}: {status:?}");
         let mut ended = site.refresh();
         if ended.status == Some(3) {
-            // What can't be read is removed, so that the next one succeeds.
+            // An unreadable index is removed, so that the next refresh succeeds.
             assert!(ended.err.contains(text(&site.index())), "{kind}: {ended:?}");
             ended = site.refresh();
         }
@@ -199,7 +199,7 @@ fn a_user_without_write_permission_gets_an_index_in_the_user_cache() {
     let ended = run(refresh().env("XDG_CACHE_HOME", &cache));
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert_eq!(indexed(&below(&cache)), ["foo-1.dist-info"]);
-    // A relative one is invalid and ignored.
+    // A relative path is invalid and ignored.
     let ended = run(refresh().env("XDG_CACHE_HOME", "cache").current_dir(site.place.path()));
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert_eq!(indexed(&below(&home.join(".cache"))), ["foo-1.dist-info"]);

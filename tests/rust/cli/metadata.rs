@@ -1,4 +1,4 @@
-//! Metadata that can't be read, or should not be.
+//! Metadata that can't or must not be read.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, linkat};
 use crate::support::program::{Ended, Place, give_away, run, skipped_without_root};
 use crate::support::tree::{Tree, indexed, install, names};
 
-/// Refreshes and lists a site directory with something odd in `odd-1.dist-info` besides `foo` and `zoo`.
+/// Refreshes and lists a site directory with a special file in `odd-1.dist-info` besides `foo` and `zoo`.
 fn with_something_odd(make: impl FnOnce(&Path)) -> Ended {
     let place = Place::new();
     let site = place.directory("site");
@@ -88,7 +88,7 @@ fn a_directory_of_a_million_entries_takes_little_memory() {
     let site = place.path().join("site");
     install(&site, "foo");
     let directory = File::open(&site).expect("a directory");
-    // Links to one file: quicker made than as many files, but at most so many to each.
+    // Links to one file are made faster than files, but the number of links of a file is limited.
     for number in 0..1_000_000 {
         let name = format!("module_{number:07}.py");
         let first = format!("module_{:07}.py", number / 50_000 * 50_000);
@@ -196,7 +196,7 @@ fn a_distribution_that_becomes_readable_is_read_although_its_directory_is_unchan
         "{first:?}"
     );
     let (again, opaque) = triggered();
-    // It is known, and told once.
+    // It is known already, and reported once.
     assert!(opaque && again.err.is_empty() && again.out.contains("\"carried\":1"), "{again:?}");
     allow(0o644);
     let (last, opaque) = triggered();
@@ -218,7 +218,7 @@ fn a_site_directory_that_may_not_be_searched_has_no_index() {
         fs::set_permissions(&site, fs::Permissions::from_mode(0o755)).expect("root's or ours");
         assert_eq!(ended.status, Some(3), "{mode:o}: {ended:?}");
         assert!(ended.err.contains(&format!("error: {}", site.display())), "{mode:o}: {ended:?}");
-        // Whatever index is there is either right or seen to be stale.
+        // An existing index is either right or seen to be stale.
         let ended = run(place.epcache_as_untrusted_user(["status".as_ref(), site.as_os_str()]));
         assert!(!ended.out.contains("0 distributions"), "{mode:o}: {ended:?}");
     }

@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::support::program::{Place, run, skipped_without_root, wait};
 use crate::support::tree::{indexed, install};
 
-/// `sh -c SCRIPT` by way of the program.
+/// `sh -c SCRIPT` run by `epcache run`.
 fn shell(place: &Place, script: &str) -> Command {
     place.epcache(["run", "--", "sh", "-c", script])
 }
@@ -109,8 +109,8 @@ fn verbose_reports_refreshed_directories() {
 fn the_command_inherits_the_process_state() {
     let place = Place::new();
     let program = env!("CARGO_BIN_EXE_epcache");
-    // What a process has: its mask of files, signals, descriptors, environment, arguments.
-    // Of signals the first 28: posix_spawn of the C library ignores 32 and 33, which are its own.
+    // The state of a process: umask, signals, descriptors, environment, arguments.
+    // Only the first 28 signals: posix_spawn of the C library ignores 32 and 33, which it uses itself.
     let look = "umask; grep -E '^Sig(Blk|Ign|Cgt)|^(Uid|Groups|Cap|NoNewPrivs)' /proc/self/status | \
                 sed 's/^\\(Sig...\\):.*\\(.......\\)$/\\1 \\2/'; \
                 ls -l /proc/self/fd | sed -n 's/.* \\([0-9]* -> \\)/\\1/p' | sed 's/[0-9]*\\(\\/fd\\|]\\)*$//'; \
@@ -229,7 +229,7 @@ fn the_index_is_fresh_after_a_failed_command_and_after_edits_in_place() {
         let ended = run(shell(&place, &script).env("VIRTUAL_ENV", place.path().join("venv")));
         assert_eq!(ended.status, status, "{ended:?}");
         if status == Some(0) {
-            // What is younger may be being installed still.
+            // Younger distributions may still be incomplete.
             assert_eq!(run(place.epcache(["verify"]).arg(&site)).status, Some(0));
         } else {
             fresh();

@@ -17,7 +17,7 @@ fn start(place: &Place, words: &[String]) -> Child {
     start_in(place, words, |_| {})
 }
 
-/// The same, prepared by `prepare`.
+/// The same, with `prepare` applied to the command.
 fn start_in(place: &Place, words: &[String], prepare: impl Fn(&mut Command)) -> Child {
     let mut command = place.epcache(["run", "--"]);
     command.args(words).env("PATH", path()).stdin(Stdio::null()).process_group(0);
@@ -33,7 +33,7 @@ fn ended(mut child: Child) -> ExitStatus {
     until("the end", || child.try_wait().expect("our own child"))
 }
 
-/// The words that run a command at a terminal by way of the program.
+/// The command line that runs a command at a terminal by `epcache run`.
 fn by_way_of_us(words: &[String]) -> Vec<String> {
     let ours = [env!("CARGO_BIN_EXE_epcache"), "run", "--"];
     ours.iter().map(|&word| word.to_owned()).chain(words.iter().cloned()).collect()
@@ -47,7 +47,7 @@ fn termination_signals_are_forwarded_and_keyboard_signals_are_not() {
     listener.ready();
     for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGTERM] {
         send(child.id(), signal);
-        // Two of one kind that come at the same time would be one.
+        // Two pending signals of one kind would be merged.
         std::thread::sleep(Duration::from_millis(60));
     }
     listener.hears(&[15, 1, 15]);
@@ -135,8 +135,8 @@ fn a_signal_that_comes_at_the_very_start_is_not_lost() {
         let child = start(&place, &words);
         std::thread::sleep(Duration::from_micros(delay * 150));
         send(child.id(), Signal::SIGTERM);
-        // It ends us while nothing has been started yet, and the command after that. Nothing of the group
-        // is left.
+        // It ends epcache before the command was started, or the command afterwards. No process of the group
+        // remains.
         let group = Pid::from_raw(child.id().try_into().expect("a process"));
         let status = ended(child);
         let number = Signal::SIGTERM as i32;
@@ -180,12 +180,12 @@ fn a_terminal_hangup_reaches_the_command_even_if_only_epcache_is_signalled() {
     let terminal = Terminal::run(&place, &by_way_of_us(&words));
     listener.ready();
     terminal.hangs_up();
-    // SIGCONT comes along with it, which the command needs only when it is stopped.
+    // SIGCONT is sent along with it; the command needs it only when it is stopped.
     listener.hears(&[Signal::SIGHUP as i32]);
     listener.end();
 }
 
-/// A terminal with an interactive shell that has been given a command.
+/// A terminal with an interactive shell, in which a command was typed.
 fn typed_at_a_shell(place: &Place, words: &[String]) -> Terminal {
     let shell = ["bash", "--norc", "--noprofile", "-i"].map(str::to_owned);
     let terminal = Terminal::run(place, &shell);

@@ -1,4 +1,4 @@
-//! Standard streams that are closed, or that nobody reads.
+//! Standard streams that are closed, or whose reader has ended.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -22,7 +22,7 @@ fn a_closed_stream_is_not_a_failure() {
             assert_eq!(ended.status, Some(0), "{script}: {ended:?}");
             assert!(!ended.err.contains("panicked"), "{script}: {ended:?}");
         }
-        // No file of ours has been opened in the place of a standard stream and written to.
+        // No file of epcache has taken the number of a standard stream and been written to.
         assert_eq!(indexed(&site.join(".epcache/index")), ["foo-1.dist-info"]);
     }
     for arguments in ["--help", "--version", "nonsense", "trigger nonsense"] {

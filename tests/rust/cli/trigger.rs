@@ -77,7 +77,7 @@ fn without_a_usable_user_nothing_is_written() {
         let ended = run(place.epcache(["refresh", "--system", "--root"]).arg(&tree.root));
         assert!(ended.status == Some(3) && ended.err.contains(why), "{ended:?}");
         assert_eq!(everything_below(&tree.root), before);
-        // To list what is there, no user of our own is needed.
+        // To list distributions, no cache user is needed.
         let ended = run(place.epcache(["list", "--json", "--system", "--root"]).arg(&tree.root));
         let listed = ended.out.contains("\"distribution\":\"foo\"");
         assert!(listed == (why == "no user epcache"), "{ended:?}");
@@ -170,7 +170,7 @@ fn an_index_that_can_not_be_updated_is_not_used() {
         let tree = Tree::new(&place);
         install(&tree.site, "foo");
         assert_eq!(names(&trigger(&place, &tree).out, "added"), ["foo-1.dist-info"]);
-        // In such a way that the site directory's own stamp stays the same.
+        // In such a way that the stamp of the site directory itself stays the same.
         let file = tree.site.join("foo-1.dist-info/entry_points.txt");
         fs::write(&file, "[g]\nfoo = m:other\n").expect("room");
         break_it(&tree);
@@ -200,7 +200,7 @@ fn the_index_of_a_directory_removed_from_the_configuration_is_removed() {
     trigger(&place, &tree);
     assert_eq!(indexed(&index), ["bar-1.dist-info"]);
     tree.configure(&format!("site-directories = [{usual}]\n"));
-    // From now on nobody would tell of a package that is rebuilt there.
+    // From now on no trigger would report a package that is rebuilt there.
     trigger(&place, &tree);
     assert!(!index.exists());
     assert_eq!(indexed(&tree.index), ["foo-1.dist-info"]);
@@ -323,7 +323,7 @@ fn a_hostile_caller_environment_has_no_effect() {
 
 #[test]
 fn any_list_of_files_is_accepted() {
-    // Not as root: this must not touch the system that the tests run on.
+    // Not as root: this must not touch the system that runs the tests.
     let place = Place::new();
     for list in [&b""[..], b"\n\n", b"\xff\xfe\0", &[b'x'; 1 << 18]] {
         let start = Instant::now();
@@ -334,7 +334,7 @@ fn any_list_of_files_is_accepted() {
             .stderr(Stdio::piped())
             .spawn()
             .expect("epcache starts");
-        // It may be gone before it has read everything.
+        // It may end before it has read everything.
         let _ = child.stdin.take().expect("a pipe").write_all(list);
         assert_eq!(wait(child, start).status, Some(0));
     }

@@ -57,7 +57,7 @@ fn exit_status_is_0_for_success_and_1_for_stale_or_different() {
     assert_eq!(ended.status, Some(1), "{ended:?}");
     assert!(ended.out.contains("missing") && ended.out.contains("hint: epcache refresh"), "{ended:?}");
     assert_eq!(run(place.epcache(["verify", path])).status, Some(1));
-    // What has just been installed may be being installed still.
+    // New distributions may still be incomplete.
     std::thread::sleep(epcache::freshness::clock::SETTLE_AFTER);
     assert_eq!(run(place.epcache(["refresh", path])).status, Some(0));
     let ended = run(place.epcache(["status", path]));
@@ -82,7 +82,7 @@ fn refresh_waits_for_an_installation_in_progress() {
         (Some("METADATA"), None, "unsettled"),
         (Some("RECORD"), None, "unsettled"),
         (Some("INSTALLER"), None, "unsettled"),
-        // It came with a package, as all files did, one after the other.
+        // All files came with a package, one after the other.
         (None, Some(before), "unsettled"),
     ]
     .into_iter()

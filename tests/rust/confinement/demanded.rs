@@ -1,4 +1,4 @@
-//! What is said of the confinement, and what follows where it is demanded.
+//! The reported state of the confinement, and the effect of requiring it.
 #![allow(unsafe_code)]
 
 use std::fs;
@@ -114,7 +114,7 @@ fn without_required_confinement_nothing_is_indexed() {
             ended.err.contains(message) && ended.err.contains("hint: epcache status --sandbox"),
             "{ended:?}"
         );
-        // The old index is there, and its directory has another time than it says.
+        // The old index is there, and its directory has another mtime than recorded.
         assert_eq!(indexed(&tree.index), ["foo-1.dist-info"]);
         assert!(after > before, "{ended:?}");
         for command in ["refresh", "status", "list", "verify"] {

@@ -1,4 +1,4 @@
-//! Attempts to get out of a process at work.
+//! Attempts to escape from a worker process.
 
 use std::fs;
 use std::net::TcpListener;
@@ -13,7 +13,7 @@ use super::taken_over::{Results, Victim, attempt_all};
 use crate::support::program::{Place, UNTRUSTED_UID, skipped_without_root};
 use crate::support::tree::{CACHE_USER, Tree, install};
 
-/// What a user without capabilities may do, whatever else confines the process: root, and others.
+/// What a user without capabilities may do, unless something else confines the process: root, and others.
 const BY_THEIR_USER: [(&str, bool, bool); 34] = [
     ("read /etc/passwd", true, true),
     ("read /etc/shadow", true, false),
@@ -50,7 +50,7 @@ const BY_THEIR_USER: [(&str, bool, bool); 34] = [
     ("mount something", false, false),
     ("change a limit", true, true),
 ];
-/// The same of what concerns users alone.
+/// The part of it that concerns users alone.
 const BY_ANOTHER_USER: [&str; 5] = [
     "become root by setuid",
     "become root by setresuid",
@@ -58,9 +58,9 @@ const BY_ANOTHER_USER: [&str; 5] = [
     "send the parent a signal",
     "read the parent's environment",
 ];
-/// What becoming root means to root: nothing.
+/// Actions that need no change for root.
 const NOTHING_TO_ROOT: [&str; 2] = ["become root by setuid", "become root by setresuid"];
-/// What only Landlock refuses, or the filter alone; of the others, each would do.
+/// Refused by Landlock alone, or by the filter alone; the others are refused by both.
 const BY_LANDLOCK: [&str; 9] = [
     "read /etc/passwd",
     "read a file of one's own",
@@ -98,7 +98,7 @@ const OTHERS_BY_SECCOMP: [&str; 6] = [
     "set up io_uring",
 ];
 
-/// What there is around a victim; kept as long as it is attacked.
+/// The surroundings of a victim, kept for the duration of the attack.
 struct Scene {
     place: Place,
     victim: Victim,
@@ -181,7 +181,7 @@ fn a_compromised_worker_is_confined() {
         for name in refused.filter(|name| user != 0 || !NOTHING_TO_ROOT.contains(&name.as_str())) {
             is(&results, name, false, &scene.victim);
         }
-        // Not by the kernel that lacks them, or for want of a terminal.
+        // Not because the kernel lacks the call, or for want of a terminal.
         for name in BY_SECCOMP.iter().chain(&OTHERS_BY_SECCOMP) {
             assert_eq!(results[*name], "EPERM", "{name}");
         }
@@ -205,7 +205,7 @@ fn without_landlock_and_seccomp_a_worker_has_only_the_rights_of_its_user() {
         let scene = Scene::new(user, Mask::Both);
         let results = attempt_all(&scene.victim);
         needed(&results, &scene.victim);
-        // That most of this is allowed shows that each of the attempts is one.
+        // Most attempts succeed here, which shows that they are real attempts.
         for (name, of_root, of_others) in BY_THEIR_USER {
             is(&results, name, if user == 0 { of_root } else { of_others }, &scene.victim);
         }

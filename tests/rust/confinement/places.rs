@@ -1,4 +1,4 @@
-//! What a process at work does reach.
+//! The files that a worker process can reach.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::support::program::{Place, UNTRUSTED_UID, give_away, run, skipped_without_root};
 use crate::support::tree::{everything_below, install, text};
 
-/// The directories in which there are no distributions, as the index of a site directory tells them.
+/// The directories without distributions that the index of a site directory records.
 fn noted(site: &Path) -> Vec<String> {
     let bytes = fs::read(site.join(".epcache/index")).expect("an index");
     let index = epcache::index::parse(&bytes).expect("an intact index");
@@ -59,7 +59,7 @@ fn root_does_not_follow_a_link_out_of_a_site_directory() {
     let ended = run(place.epcache(["list", "--site", text(&site)]));
     assert_eq!((ended.status, ended.out.as_str()), (Some(0), "g: bar = m:f (bar 1)\n"), "{ended:?}");
     assert!(ended.err.contains("foo-1.dist-info: entry_points.txt: Permission denied"), "{ended:?}");
-    // Whom it belongs to sees what he may.
+    // Its owner sees what the owner may see.
     let ended = run(place.epcache_as_untrusted_user(["list", "--site", text(&site)]));
     assert!(ended.out.contains("g: secret = m:f (foo 1)"), "{ended:?}");
 }

@@ -1,8 +1,8 @@
-//! The index by two readers: this one and that in Python, which was written apart from it.
+//! The index, read by this parser and by the Python reader, which was written independently.
 //!
-//! Whatever this one takes for an index, the other reads as the same; what the other refuses, this one
-//! does, too. The other way round it need not be, since the one in Python looks only at what it is asked
-//! for. It must have no answer but these two, whatever the bytes are.
+//! An index that this parser accepts, the Python reader reads with the same content. An index that the Python
+//! reader refuses, this parser refuses, too. The reverse need not hold, since the Python reader checks only
+//! what a query needs. For any bytes it must either answer or refuse.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -50,7 +50,7 @@ fn written(random: &mut Random) -> Vec<u8> {
     render(&any_index(&mut Unstructured::new(&bytes)).expect("there is one for any bytes"))
 }
 
-/// One of `originals`, changed behind its second line.
+/// One of `originals`, changed after its second line.
 fn forged(random: &mut Random, originals: &[Vec<u8>]) -> Vec<u8> {
     const MEASURED: usize = 51;
     const PIECES: [&[u8]; 24] = [
@@ -92,7 +92,7 @@ fn forged(random: &mut Random, originals: &[Vec<u8>]) -> Vec<u8> {
             1 => drop(bytes.splice(at..at, piece.iter().copied())),
             2 => drop(bytes.splice(at..=at, piece.iter().copied())),
             _ => {
-                // A line twice, or not at all.
+                // A line duplicated or removed.
                 let start = bytes[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
                 let end =
                     bytes[at..].iter().position(|byte| *byte == b'\n').map_or(at, |length| at + length + 1);
@@ -126,7 +126,7 @@ fn compare(files: &[Vec<u8>]) -> usize {
     ours.iter().filter(|ours| ours.is_ok()).count()
 }
 
-/// What an index says, as the oracle puts it.
+/// The content of an index, in the form that the oracle prints.
 fn said(index: &Index<'_>) -> Value {
     let rows: Vec<_> = index.distributions.iter().map(row).collect();
     let unsettled =
@@ -191,12 +191,12 @@ fn stamp(stamp: Stamp) -> Value {
     json!([stamp.mtime, stamp.ctime, stamp.inode, stamp.size])
 }
 
-/// Bytes in hexadecimal digits: names of files are not always text.
+/// Bytes in hexadecimal digits: file names are not always UTF-8.
 fn spelled(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// As the specification says it.
+/// As in the specification.
 fn unescape(name: &str) -> Vec<u8> {
     let mut parts = name.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();

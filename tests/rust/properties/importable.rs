@@ -1,4 +1,4 @@
-//! What `status`, `verify` and `refresh` make of changes that only the importable names show.
+//! How `status`, `verify` and `refresh` treat changes that only the importable names show.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -56,7 +56,7 @@ fn removal_of_a_shared_file_by_another_distribution_is_seen() {
     let site = site(below.path());
     fs::write(site.join("foo-1.dist-info/RECORD"), "pkg/foo.py,,\n").expect("room");
     fs::write(site.join("pkg/foo.py"), "").expect("room");
-    // A second one lists the same file; and there is what keeps the directory from going with it.
+    // A second distribution lists the same file; another file keeps the directory from being removed with it.
     fs::create_dir(site.join("foo.egg-info")).expect("a directory");
     fs::write(site.join("foo.egg-info/PKG-INFO"), "Name: foo\nVersion: 0\n").expect("room");
     fs::write(site.join("foo.egg-info/SOURCES.txt"), "pkg/foo.py\n").expect("room");
@@ -92,7 +92,7 @@ fn a_distribution_indexed_during_its_installation_is_read_again() {
     let index = fs::read_to_string(site.join(".epcache/index")).expect("an index");
     assert!(index.contains("\topaque\t"), "{index}");
     fs::write(site.join("pkg/__init__.py"), "").expect("room");
-    // What an installer writes last is not too young any more.
+    // The file that an installer writes last is old enough.
     std::thread::sleep(epcache::freshness::clock::SETTLE_AFTER);
     epcache(&["refresh"], &site);
     assert_eq!(names(&site), "inferred\tpkg/\tmod pkg");
@@ -111,6 +111,6 @@ fn a_file_that_3_9_may_read_differently_is_flagged() {
     };
     assert_eq!(flags("[g]\na = m:f\n"), "");
     assert_eq!(flags("[g]\na = m:f\na = m:g\n"), "c");
-    // Nobody reads it from the index.
+    // No reader takes it from the index.
     assert_eq!(flags("[g]\nnoeq\n"), "e");
 }

@@ -1,4 +1,4 @@
-//! Directories of an interpreter that hold no distributions.
+//! Directories of an interpreter that contain no distributions.
 
 use std::ffi::CString;
 use std::fs;
@@ -10,7 +10,7 @@ use std::process::Command;
 use epcache::index::{EmptyDirectory, parse};
 use epcache::site::empty_directories::find_empty_directories;
 
-/// A tree in which interpreters could be installed.
+/// A tree for interpreters.
 struct Tree {
     directory: tempfile::TempDir,
 }
@@ -30,14 +30,14 @@ impl Tree {
         self.directory.path().canonicalize().expect("a path").join(below)
     }
 
-    /// An environment whose `pyvenv.cfg` says what is given; its site directory.
+    /// An environment with the given `pyvenv.cfg`; returns its site directory.
     fn environment(&self, pyvenv_cfg: &[u8]) -> PathBuf {
         self.make("env/lib/python3.12/site-packages");
         fs::write(self.path("env/pyvenv.cfg"), pyvenv_cfg).expect("room");
         self.path("env/lib/python3.12/site-packages")
     }
 
-    /// What is found for a site directory, as paths in the tree.
+    /// The directories found for a site directory, as paths in the tree.
     fn found(&self, site: &Path) -> Vec<String> {
         let base = self.path("");
         let below = |path: &[u8]| {
@@ -70,7 +70,7 @@ fn an_environment_has_the_standard_library_of_its_base_interpreter() {
         (format!("home={}/\r\nversion = 3.12.1", home("usr/bin")), "usr"),
         (format!("prompt = home = /x\n HOME  =  {}  \n", home("usr/bin")), "usr"),
         (format!("home = {}\nhome = /etc\n", home("usr/bin")), "usr"),
-        // sys.path has the link as well.
+        // sys.path contains the link as well.
         (format!("home = {}\n", home("link/bin")), "link"),
     ] {
         let site = tree.environment(text.as_bytes());
@@ -101,7 +101,7 @@ fn a_hostile_pyvenv_cfg_is_ignored() {
     let cfg = tree.path("env/pyvenv.cfg");
     fs::write(&cfg, [b"home = ", home.as_bytes(), b"\n\xff"].concat()).expect("room");
     assert_eq!(tree.found(&site), [""; 0], "not UTF-8");
-    // A link could lead to a secret, and a FIFO would make us wait for ever.
+    // A link could lead to a secret, and a FIFO would block for ever.
     fs::rename(&cfg, tree.path("elsewhere.cfg")).expect("a rename");
     fs::write(tree.path("elsewhere.cfg"), format!("home = {home}\n")).expect("room");
     symlink(tree.path("elsewhere.cfg"), &cfg).expect("a link");
@@ -153,7 +153,7 @@ fn a_recorded_stamp_is_reused_only_if_unchanged() {
     let site = tree.path("usr/lib/python3.12/site-packages");
     let first = find_empty_directories(&site, &[]);
     assert_eq!(find_empty_directories(&site, &first), first);
-    // One that a forged index claims, and that does not belong to the interpreter, is dropped.
+    // A stamp from a forged index for a directory of no interpreter is dropped.
     let forged = EmptyDirectory { path: b"/etc".as_slice().into(), stamp: first[0].stamp };
     assert_eq!(find_empty_directories(&site, &[first[0].clone(), forged]), first);
     tree.make("usr/lib/python3.12/json");

@@ -1,6 +1,6 @@
-//! Indexes as somebody makes them who wants to do harm: whatever is in them, their checks are right.
+//! Indexes as an attacker makes them: with any content, and correct checksums.
 
-/// Makes the measures and the check of the header right, and those of the segments where they are found.
+/// Corrects the size line and the checksum of the header, and those of the segments where they are found.
 pub fn with_right_checks(bytes: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let mut lines = text.split_inclusive('\n');
@@ -44,7 +44,7 @@ pub fn with_right_checks(bytes: &[u8]) -> Option<Vec<u8>> {
     Some([magic, &measures, &header, body].concat().into_bytes())
 }
 
-/// The definition, a byte at a time.
+/// The definition of the checksum, a byte at a time.
 fn check(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |value, byte| (value * 256 + u64::from(*byte)) % 1_073_741_789)
 }

@@ -1,4 +1,4 @@
-"""Many faults, each in a scene of its own, in several processes; and what must hold after each."""
+"""Tries many faults, each in a scene of its own, in several processes; checks what must hold after each."""
 
 import concurrent.futures
 import ctypes
@@ -15,7 +15,7 @@ from support.checkout import CHECKOUT, release_program
 
 from . import judge, machine, scenes, strikes
 
-# How a command ends (docs/reference/commands.md).
+# The exit statuses of a command (docs/reference/commands.md).
 DONE = 0
 FAILED = 3
 KILLED = -signal.SIGKILL
@@ -23,7 +23,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class Wrong(Exception):
-    """Something that must hold did not."""
+    """A condition that must hold does not."""
 
 
 class Worker:
@@ -51,7 +51,7 @@ class Worker:
         return found
 
     def tried(self, kind, old, point, fault):
-        """What is wrong after one fault, if anything; None if the call was not made this time."""
+        """The problem after one fault, if any; None if the call was not made this time."""
         scene = self.scene(kind, old)
         try:
             struck = strikes.strike(scene, point, fault, self.logs)
@@ -85,12 +85,12 @@ class Worker:
             raise Wrong(f"left for ever: {scene.leftovers()}")
 
     def examine_status(self, scene, point, fault, struck):
-        # What is left to do when the child has been killed can make the same call.
+        # Cleaning up after the killed child can make the same call.
         killed = fault == "KILL" and (struck.hits > 1 or not point.process)
         if killed:
             allowed = {KILLED}
         elif not point.begun:
-            return  # whatever the loader thinks fit
+            return  # the loader's choice
         elif scene.caller:
             allowed = {DONE}
         else:
@@ -107,7 +107,7 @@ class Worker:
                 raise Wrong(f"{site}, {when}: {wrong}\n  said: {said}")
 
     def examine_content(self, scene):
-        """Whether it is what a writer that reads everything would write."""
+        """Whether the index equals the one that a full read would write."""
         verify = [release_program(), "verify", *map(str, scene.sites)]
         done = subprocess.run(verify, capture_output=True, text=True, env=machine.environment())
         if done.returncode != DONE:
@@ -120,7 +120,7 @@ class Worker:
 
 
 def rpm_goes_on(scene, status):
-    """What the scriptlet of the package does when the trigger does not end with 0."""
+    """How the scriptlet of the package reacts when the trigger does not exit with 0."""
     spec = (CHECKOUT / "rpm/epcache.spec").read_text()
     discard = re.search(r"^%global discard (.*)$", spec, re.MULTILINE).group(1)
     assert "/usr/bin/epcache trigger rpm || %{discard} || :" in spec
@@ -128,7 +128,7 @@ def rpm_goes_on(scene, status):
 
 
 def dpkg_goes_on(scene, status):
-    """The same of dpkg: the script itself, with a program that ends as ours did."""
+    """The same for dpkg: the maintainer script itself, with a program that exits like ours."""
     program = scene.directory / "usr/bin/epcache"
     scenes.put(program, f"#!/bin/sh\nexit {status % 256}\n")
     program.chmod(0o755)
@@ -144,13 +144,13 @@ _worker = None
 
 def _begin(directory):
     global _worker
-    # However the tests end, this process does, and its mounts with it.
+    # However the tests end, this process ends with them, and its mounts with it.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     _worker = Worker(directory)
 
 
 def worker():
-    """The one of this process."""
+    """The worker of this process."""
     return _worker
 
 
@@ -159,7 +159,7 @@ def _points(kind, old):
 
 
 def _try(kind, old, chosen, until):
-    """The faults that were missed, as the call was not made; what is wrong; how many were tried."""
+    """Faults whose call was not made; the problems; the number of tries."""
     missed, wrong, tried = [], [], 0
     for point, fault in chosen:
         if time.time() > until:
@@ -179,7 +179,7 @@ class Campaign:
     def __init__(self):
         self.directory = tempfile.mkdtemp(prefix="faults-")
         os.chmod(self.directory, 0o755)
-        # When all of us have ended, the other end of its pipe is closed.
+        # When all workers have ended, the other end of its pipe is closed.
         tidy = 'trap "" INT TERM HUP; cat >/dev/null; rm -rf "$1"'
         self.tidier = subprocess.Popen(["sh", "-c", tidy, "sh", self.directory], stdin=subprocess.PIPE)
         self.pool = concurrent.futures.ProcessPoolExecutor(
@@ -199,7 +199,7 @@ class Campaign:
         return self.pool.submit(_points, kind, old).result()
 
     def run(self, kind, old, chosen, until=float("inf")):
-        """Try them all; some are tried again if the call was not made, as timing would have it."""
+        """Try them all. Some are tried again if the call was not made, which depends on timing."""
         wrong, tried = [], 0
         for _ in range(3):
             missed = []

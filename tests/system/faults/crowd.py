@@ -1,7 +1,7 @@
 """Fifty writers and fifty readers of one virtual environment and one system-wide directory, while pip, uv
 and a package manager change them.
 
-Answers are judged by what has been done, see `past`.
+Answers are checked against the recorded changes, see `change_log`.
 """
 
 import functools
@@ -25,14 +25,14 @@ from .past import PIP_S, SYSTEM_S, UV_S, Past, points, versions
 
 WRITERS = 50
 READERS = 50
-FRESH = 8  # readers of which each is a new process
-# The crowd steps aside for installers, which would get nowhere otherwise.
+FRESH = 8  # readers that start a new process for each query
+# The readers and writers pause for installers, which would make no progress otherwise.
 FIRST = ["nice", "-n", "-10"]
 PATIENCE = 60
 
 
 class Crowd:
-    """All that happens at the same time. The package manager's directory comes second."""
+    """All concurrent activities. The package manager's directory comes second."""
 
     def __init__(self, directory, seed):
         self.directory = pathlib.Path(directory)
@@ -67,7 +67,7 @@ class Crowd:
             raise RuntimeError(f"{command}: status {done.returncode}\n{done.stdout}{done.stderr}")
         return done
 
-    # --- who changes the directories
+    # --- changes of the directories
 
     def install(self, rng, name, packages, install, uninstall):
         past = self.pasts["venv"]
@@ -113,7 +113,7 @@ class Crowd:
             self.counts["packages"] += 1
             time.sleep(rng.choice([0, 0, 0.02, 0.2]))
 
-    # --- who writes indexes
+    # --- writers of indexes
 
     def trigger(self):
         done = self.run(release_program(), "trigger", "rpm")
@@ -131,7 +131,7 @@ class Crowd:
         ]
         while self.writing.is_set():
             if self.installing.is_set() and int(time.monotonic()) % 4 == 0:
-                # For a second in four nobody writes, and all indexes grow old.
+                # For one second in four nobody writes, and all indexes become old.
                 time.sleep(0.1)
                 continue
             chosen = rng.choice(choices)
@@ -149,7 +149,7 @@ class Crowd:
             time.sleep(rng.random() * 0.3)
 
     def killed(self, arguments, rng):
-        """A writer that is killed at some moment, alone or with the process that works for it."""
+        """A writer that is killed at a random moment, alone or with its child."""
         process = subprocess.Popen(
             list(map(str, [release_program(), *arguments])),
             stdin=subprocess.DEVNULL,
@@ -166,10 +166,10 @@ class Crowd:
         process.wait(PATIENCE)
         self.counts["killed"] += 1
 
-    # --- who reads
+    # --- readers
 
     def reader(self, number, once=False):
-        """The command of a reader, and the file of its answers."""
+        """The command of a reader, and the file for its answers."""
         where = "system" if number % 5 == 0 else "venv"
         site = self.system_site if where == "system" else self.site
         version = list(INTERPRETERS)[number % len(INTERPRETERS)]
@@ -185,7 +185,7 @@ class Crowd:
             self.run(*self.reader(number, once=True))
             time.sleep(rng.random() * 0.2)
 
-    # --- all together
+    # --- everything
 
     def guarded(self, function, *arguments):
         def run():
@@ -197,7 +197,7 @@ class Crowd:
         return threading.Thread(target=run)
 
     def happen(self, seconds):
-        """Let everything happen; what is wrong, and what there is to tell."""
+        """Run everything; returns the problems, and the numbers to report."""
         os.nice(10)
         self.installing.set()
         self.writing.set()
@@ -220,7 +220,7 @@ class Crowd:
             time.sleep(0.1)
         self.installing.clear()
         join(installers, self.troubles)
-        time.sleep(1)  # every writer begins once more, knowing nothing of the end
+        time.sleep(1)  # every writer may run once more, without knowledge of the end
         self.writing.clear()
         join(others, self.troubles)
         time.sleep(0.5)
@@ -231,7 +231,7 @@ class Crowd:
                 self.troubles.append(f"a reader: {said[-2000:]}")
 
     def judged(self):
-        """How many answers there are, how many of them when nobody changed anything, and the wrong ones."""
+        """The number of answers, the number of those without concurrent changes, and the wrong ones."""
         looked, exact, wrong = 0, 0, []
         for file in self.directory.glob("reader-*"):
             past = self.pasts[file.name.split("-")[1]]
@@ -244,7 +244,7 @@ class Crowd:
         return looked, exact, wrong
 
     def left(self):
-        """What is wrong when all is over and nobody has looked after it."""
+        """The problems after the end, without any cleaning up."""
         wrong = []
         inspector = judge.Judge()
         for site in (self.site, self.system_site):

@@ -1,7 +1,7 @@
-"""A reader of `crowd`: asks again and again, and notes when, and the names that it got.
+"""A reader of `crowd`: queries repeatedly, and records the time and the names of each answer.
 
 Arguments: the directory of the package `epcache`; ``own`` or ``accelerated``; the site directory; the
-file for the answers; a file whose appearance ends it; a number for its chances; whether it asks once.
+file for the answers; a file whose appearance ends it; a random seed; whether to query only once.
 """
 
 import json

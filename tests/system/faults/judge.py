@@ -1,7 +1,7 @@
-"""What readers say of a site directory, against plain `importlib.metadata`.
+"""Compares the readers' answers about a site directory with plain `importlib.metadata`.
 
-The Python reader is asked in a fork of a long-lived process, so that nothing that one question
-taught it helps it with the next, and `epcache list` and `epcache status` by running them.
+The Python reader is queried in a fork of a long-lived process, so that no answer is remembered for the
+next query. `epcache list` and `epcache status` are run as programs.
 """
 
 import json
@@ -15,7 +15,7 @@ from . import machine
 
 
 class Judge:
-    """A process that reads site directories when it is told to."""
+    """A process that reads site directories on request."""
 
     def __init__(self, version="3.13"):
         script = pathlib.Path(__file__).with_name("judging.py")
@@ -32,7 +32,7 @@ class Judge:
         self.process.wait(30)
 
     def look(self, site):
-        """What both say of `site`: ``ours``, ``expected``, and ``warned``."""
+        """The answers of both about `site`: ``ours``, ``expected``, and ``warned``."""
         self.process.stdin.write(json.dumps(str(site)) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
@@ -40,7 +40,7 @@ class Judge:
         return json.loads(line)
 
     def wrong(self, site):
-        """What is wrong with the answers of any reader; None if nothing is."""
+        """The problem with the answers of any reader; None if there is none."""
         found = self.look(site)
         if found["ours"] != found["expected"]:
             return {
@@ -51,7 +51,7 @@ class Judge:
         return self.wrong_list(site, found["expected"]["entry_points"])
 
     def wrong_list(self, site, expected):
-        """What is wrong with what `epcache list` says; None if nothing is."""
+        """The problem with the output of `epcache list`; None if there is none."""
         said = run_json("list", "--json", "--site", site)
         listed = sorted([row["group"], row["name"], row["value"]] for row in said)
         if listed != expected:
@@ -60,7 +60,7 @@ class Judge:
 
 
 def states(*sites):
-    """For each of `sites` the word of `epcache status`, and its reason."""
+    """For each of `sites` the state that `epcache status` prints, and its reason."""
     return [(row["state"], row["reason"]) for row in run_json("status", "--json", *sites)]
 
 

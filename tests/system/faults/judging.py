@@ -1,4 +1,4 @@
-"""The process behind `judge.Judge`: a path of a site directory a line, an answer a line.
+"""The process behind `answer_check.AnswerCheck`: reads paths of site directories, writes answers, one a line.
 
 Argument: the directory that holds the package `epcache`.
 """
@@ -16,7 +16,7 @@ STDLIB = [path for path in sys.path if path and os.path.abspath(path) != HERE]
 
 
 def warmed_up():
-    """Import what will be needed, once for all forks, with no site directory on the path."""
+    """Import everything that is needed once for all forks, with no site directory on the path."""
     import csv  # noqa: F401
     import email.message  # noqa: F401
     import zipfile  # noqa: F401

@@ -1,4 +1,4 @@
-"""Whatever a power cut leaves of a new index, readers notice or are right."""
+"""After a power cut while an index is written, readers notice it or are right."""
 
 import time
 
@@ -8,8 +8,8 @@ from . import judge
 from .campaign import Campaign, Wrong, worker
 from .power import LargeEnvironment, LargeTrigger, boot, leave_temporary, put, recorded, states
 
-SAMPLE = 120  # of each kind, when not all are looked at
-SECONDS = 10  # at most, then
+SAMPLE = 120  # of each kind, unless all are tried
+SECONDS = 10  # at most, for a sample
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +26,15 @@ def prepared(kind, count):
         old = scene.indexes()[0].read_bytes()
         new = b"".join(recorded(scene))
         assert new != old
-        # Where they are equally long, what is left of the old one is where a reader looks for the new.
-        # It depends on chance, on the checks above all, which have as many digits as it takes.
+        # If both have the same length, the old content is where a reader looks for the new. The checksums must
+        # detect that; their number of digits decides how likely an error is.
         if kind is LargeEnvironment or len(new) == len(old):
             return scene, old, new
         scene.remove()
 
 
 def look(kind, count, rng, complete):
-    """In a process with a machine of its own: what is wrong, and how many states were looked at."""
+    """In a process with a private machine: the problems, and the number of states tried."""
     scene, old, new = prepared(kind, count)
     site, index = scene.sites[0], scene.indexes()[0]
     expected = worker().judge.look(site)["expected"]
@@ -42,7 +42,7 @@ def look(kind, count, rng, complete):
     most = None if complete else SAMPLE if len(new) < 10_000 else SAMPLE // 2
     for what, data in states(new, old, rng, most):
         found.setdefault(data, what)
-    # With a header that is whole and old, it is the old index, though perhaps in parts: see below.
+    # A complete old header means the old index, though possibly damaged: see below.
     header = old[: int(old[29:39])]
     assert header.endswith(b"\n") and new[: len(header)] != header
     found = [state for state in found.items() if not state[0].startswith(header)]
@@ -85,7 +85,7 @@ def test_every_state_left_by_a_power_cut_is_noticed(campaign, kind, count, rng, 
 
 
 def scribbled(old, rng):
-    """An index with a whole header, and holes elsewhere."""
+    """An index with a complete header, and holes elsewhere."""
     header = int(old[29:39])
     holes = [(rng.randrange(header, len(old) - 4), 4) for _ in range(3)]
     for start, length in holes:
@@ -94,7 +94,7 @@ def scribbled(old, rng):
 
 
 def stay_old(kind, rng):
-    """The rename is lost, and what was written of the temporary file is any of it."""
+    """The rename is lost, and the temporary file has random content."""
     scene, old, new = prepared(kind, 6)
     site, index = scene.sites[0], scene.indexes()[0]
     for what, data in [("all", new), *rng.sample(list(states(new, old, rng, 100)), 20)]:
@@ -108,6 +108,6 @@ def stay_old(kind, rng):
 
 @pytest.mark.parametrize("kind", [LargeEnvironment, LargeTrigger], ids=lambda kind: kind.__name__)
 def test_an_old_index_is_noticed_or_replaced_at_boot(campaign, kind, rng):
-    """After a rebuild of a package nothing but the refresh at boot can tell that it is old. Once an
-    installer has changed the directory, readers can."""
+    """After a rebuild of a package only the refresh at boot can know that the index is old. After an
+    installer has changed the directory, readers see it."""
     campaign.call(stay_old, kind, rng)

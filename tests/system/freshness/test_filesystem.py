@@ -1,4 +1,4 @@
-"""The file system of the tests' own does what the histories on it are about."""
+"""The tests' own file system has the properties that the histories need."""
 
 import json
 import subprocess
@@ -7,7 +7,7 @@ import sys
 import pytest
 from support.checkout import module_variables
 
-# Runs in a mount namespace of its own. What it is given: the place, the settings, then code.
+# Runs in its own mount namespace. Arguments: the place, the settings, the code.
 WITHIN = """
 import errno, fcntl, json, os, subprocess, sys, time
 from system.freshness import filesystems
@@ -33,7 +33,7 @@ def stamps(path):
 
 @pytest.fixture
 def on(tmp_path, epcache):
-    """A function that runs code on the file system with some settings; what the code calls `result`."""
+    """A function that runs code on the file system with some settings; returns what the code calls `result`."""
 
     def on(code, **settings):
         script = WITHIN + code + "\nprint(json.dumps(result))\nown.unmount()\n"
@@ -76,7 +76,7 @@ at_once, read = os.stat(path).st_size, open(path).read()
 time.sleep(1.1)
 result = at_once, read, os.stat(path).st_size
 """
-    # As on NFS: whoever opens the file sees what is in it, whoever asks for its stamp may not.
+    # As on NFS: opening the file shows its new content, its stamp may be outdated.
     assert on(code, remembered=1)[1:] == ["three", 5]
 
 

@@ -1,4 +1,4 @@
-"""Histories that once were answered wrongly, and what each of them is about."""
+"""Histories that once gave wrong answers, and what each of them shows."""
 
 import pathlib
 import subprocess

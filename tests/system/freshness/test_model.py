@@ -1,4 +1,4 @@
-"""What the oracle allows, and what it does not."""
+"""The answers that the oracle allows, and those that it does not."""
 
 import pytest
 from support.simulation import edits
