@@ -94,9 +94,7 @@ def test_another_group_costs_reading_the_file_once(site, calls):
     assert calls == AGAIN
 
 
-def test_directories_recorded_as_empty_are_not_listed(
-    site, calls, tmp_path, monkeypatch
-):
+def test_directories_recorded_as_empty_are_not_listed(site, calls, tmp_path, monkeypatch):
     library = tmp_path / "library"
     library.mkdir()
     (library / "module.py").touch()

@@ -241,7 +241,12 @@ fn an_environment_is_enabled_by_root_as_its_owner() {
     let ended = epcache(&place, &["enable", "--accelerate"], &site);
     assert_eq!(ended.status, Some(0), "{ended:?}");
     for path in everything_below(&site).into_keys() {
-        assert_eq!(fs::symlink_metadata(&path).expect("it is there").uid(), UNTRUSTED_UID, "{}", path.display());
+        assert_eq!(
+            fs::symlink_metadata(&path).expect("it is there").uid(),
+            UNTRUSTED_UID,
+            "{}",
+            path.display()
+        );
     }
     assert_eq!(epcache(&place, &["disable"], &site).status, Some(0));
     assert!(!site.join("epcache.pth").exists());

@@ -41,7 +41,8 @@ fn a_trigger_without_root_does_nothing() {
     install(&tree.site, "foo");
     let before = everything_below(&tree.root);
     for arguments in [&["rpm"][..], &["dpkg", "x"], &["nonsense"]] {
-        let ended = run(place.epcache_as_untrusted_user(["trigger"]).args(arguments).env("DPKG_ROOT", &tree.root));
+        let ended =
+            run(place.epcache_as_untrusted_user(["trigger"]).args(arguments).env("DPKG_ROOT", &tree.root));
         assert_eq!(ended.status, Some(0), "{arguments:?}: {ended:?}");
         assert!(!ended.err.is_empty(), "{arguments:?}: {ended:?}");
     }

@@ -55,7 +55,10 @@ impl Place {
     }
 
     /// The same as a user without privileges, which may be the current user.
-    pub fn epcache_as_untrusted_user<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+    pub fn epcache_as_untrusted_user<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Command {
         let program = self.path.join("epcache");
         if !program.exists() {
             // Copied by another process: a program that a concurrent test starts would inherit the

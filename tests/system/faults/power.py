@@ -110,8 +110,8 @@ def some_mixed(new, old, rng, count):
 
 
 def states(new, old, rng, most=None):
-    """The possible states by kind: cut off, any of few blocks, any of many. At most `most` of each kind; without
-    it all, except where there are too many."""
+    """The possible states by kind: cut off, any of few blocks, any of many. At most `most` of each kind;
+    without it all, except where there are too many."""
     kinds = [list(cut_off(new)), list(some_mixed(new, old, rng, 2000))]
     if len(new) < 8 * SIZES[0]:
         kinds.append([state for size in SIZES for state in all_mixed(new, old, size)])

@@ -219,7 +219,7 @@ class RpmTrigger(SystemWide):
 
 
 class DpkgTrigger(Scene):
-    """`epcache trigger dpkg` for the system in `DPKG_ROOT`; one of its directories is a default of epcache."""
+    """`epcache trigger dpkg` for the system in `DPKG_ROOT`; one of its directories is a default one."""
 
     arguments = ["trigger", "dpkg", "--json", "/usr/lib/python3/dist-packages"]
     caller = "dpkg"

@@ -67,7 +67,8 @@ class Point:
         if self.call.startswith("open") and WRITING.search(self.shown):
             errors += " ENOSPC EROFS"
         if self.call == "close" and "<socket:" in self.shown:
-            # The kernel closes a socket whatever it returns. strace would keep it open, and the other end would wait.
+            # The kernel closes a socket whatever it returns. strace would keep it open, and the other
+            # end would wait.
             errors = ""
         return [*errors.split(), "KILL"]
 

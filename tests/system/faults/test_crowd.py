@@ -1,4 +1,4 @@
-"""Fifty concurrent writers and fifty readers: no wrong answer, no lost update, no process that waits for ever."""
+"""Fifty concurrent writers and fifty readers: no wrong answer, no lost update, no endless wait."""
 
 import pytest
 

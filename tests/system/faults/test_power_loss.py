@@ -26,8 +26,8 @@ def prepared(kind, count):
         old = scene.indexes()[0].read_bytes()
         new = b"".join(recorded(scene))
         assert new != old
-        # If both have the same length, the old content is where a reader looks for the new. The checksums must
-        # detect that; their number of digits decides how likely an error is.
+        # With equal lengths, the rest of the old index is where a reader looks for the new one. The length
+        # depends on chance, mainly on the number of digits in the checksums.
         if kind is LargeEnvironment or len(new) == len(old):
             return scene, old, new
         scene.remove()

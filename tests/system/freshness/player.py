@@ -50,7 +50,7 @@ class Play:
         self.running = {}
         self.done = set()
         self.killed = set()
-        self.unseen = {}  # operations that the site proof need not see yet: since when, and of which distribution
+        self.unseen = {}  # operations that the site proof need not see yet: since when, which distribution
         self.moments = []
         self.times = []
 
@@ -270,9 +270,9 @@ class Play:
     def shown_here(self, question, answer):
         """Whether the kernel's cache shows just that answer.
 
-        A name given to another file elsewhere still leads to the old file, which a program here may even have
-        written to meanwhile: that was never on the disk under this name. This is checked last, since the check
-        changes the cache.
+        A name given to another file elsewhere still leads to the old file, which a program here may even
+        have written to meanwhile: that was never on the disk under this name. This is checked last, since
+        the check changes the cache.
         """
         if not self.filesystem.remembers:
             return False

@@ -43,5 +43,5 @@ class Stevedore:
     def ask(self, _path, group):
         importlib.metadata.FastPath.__new__.cache_clear()
         cache = self.module.Cache(self.directory)
-        cache._disable_caching = False  # stevedore disables it where Python is below /tmp, which a checkout may be
+        cache._disable_caching = False  # stevedore disables it for a Python below /tmp, as in some checkouts
         return [(ep.name, ep.value, ep.group) for ep in cache.get_group_all(group)]

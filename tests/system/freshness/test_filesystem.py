@@ -33,7 +33,7 @@ def stamps(path):
 
 @pytest.fixture
 def on(tmp_path, epcache):
-    """A function that runs code on the file system with some settings; returns what the code calls `result`."""
+    """A function that runs code on the file system with some settings; returns the code's `result`."""
 
     def on(code, **settings):
         script = WITHIN + code + "\nprint(json.dumps(result))\nown.unmount()\n"

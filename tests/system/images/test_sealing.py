@@ -1,4 +1,4 @@
-"""When `epcache refresh` seals, when it does not, and what it writes."""
+"""When `epcache refresh` seals an index, when it does not, and what it writes."""
 
 import os
 import re
@@ -18,7 +18,7 @@ OLD = time.time() - 100_000
 
 @pytest.fixture
 def environment(place):
-    """An environment in which two distributions have been for long, as far as that can be told."""
+    """An environment with two distributions whose stamps are old."""
     environment = Environment.make(place / "tree")
     environment.install("alpha-1", "beta-1")
     return environment
@@ -34,7 +34,7 @@ def system(place):
 
 
 def refresh(*arguments):
-    """What it says on standard error."""
+    """Refresh; returns the standard error."""
     command = [EPCACHE, "refresh", *arguments]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     assert done.returncode == 0, done

@@ -1,7 +1,7 @@
 """A system in an image, with packages of dpkg, whose sealed index lies in the system's cache.
 
-dpkg replaces the files of a package that was rebuilt without the site directory moving. Where epcache's
-trigger is in the image, it sees to that; where it is not, the package database tells.
+dpkg replaces the files of a rebuilt package without changing the site directory. If epcache's trigger is in
+the image, it updates the index. If not, a change of the package database shows it.
 """
 
 import os
@@ -16,7 +16,7 @@ from .trees import EPCACHE, System
 
 
 def rebuild(system):
-    """A package of the same version, with other entry points."""
+    """Install a package of the same version with other entry points."""
     before = os.stat(system.site).st_mtime_ns
     system.dpkg("alpha-1", value="started")
     assert os.stat(system.site).st_mtime_ns == before
@@ -82,7 +82,7 @@ def test_the_trigger_writes_a_new_index_in_a_later_layer(store, system_sealed, t
 
 def test_a_refresh_in_the_installing_step_seals_again(store, system_sealed, tmp_path):
     with store.change(system_sealed, "sealed-again") as root:
-        # Whose times these are can't be told when they come from an archive.
+        # After unpacking, it is unknown who set these times.
         assert System(root).refresh("--seal")["sealed"] is False
         System(root).dpkg("gamma-1")
         assert System(root).refresh()["sealed"]
@@ -93,7 +93,7 @@ def test_a_refresh_in_the_installing_step_seals_again(store, system_sealed, tmp_
 
 @pytest.mark.parametrize("change", [rebuild_alike, *CHANGES], ids=lambda change: change.__name__)
 def test_a_change_in_a_layer_over_the_original_tree_is_seen(place, change):
-    """As Docker stores layers: inodes and change times stay, and so does the site directory's stamp."""
+    """As Docker stores layers: inodes and ctimes stay, and so does the site directory's stamp."""
     lower = place / "lower"
     lower.mkdir()
     system = System.make(lower)
@@ -149,7 +149,7 @@ def test_an_index_that_a_trigger_can_not_replace_is_not_used(place):
     system.dpkg("alpha-1")
     assert system.refresh()["sealed"]
     before = right(system)
-    # Neither may the trigger write where the index is, nor remove it.
+    # The trigger can neither write where the index is, nor remove it.
     os.chown(system.index.parent, 0, 0)
     system.index.chmod(0o444)
     then = os.stat(system.site).st_mtime_ns

@@ -1,6 +1,6 @@
 """epcache on Debian trixie, from the first installation to the purge, with real packages.
 
-The tests are the life of one system and run in this order; each leaves the index right.
+The tests are the history of one system and run in this order; each leaves the index right.
 """
 
 import os
@@ -13,7 +13,7 @@ from . import chroot, deb, trace
 from . import debian_system as debian
 from .debian_system import INDEX, PROGRAM, SITE, assert_index_right, read, traced, truth, written
 
-# Installed before epcache, so that it finds something when it comes.
+# Installed before epcache, so that its first installation finds distributions.
 BEFORE = ["python3-babel", "python3-coverage", "python3-docutils", "python3-setuptools", "python3-wheel"]
 PACKAGES = """
     black pylint python3-alembic python3-autopep8 python3-bandit python3-build python3-celery
@@ -72,7 +72,7 @@ def offer(system, packages):
 
 
 def test_trace_shows_what_root_opens(system):
-    """Guards the others: a program that reads metadata as root would be found out."""
+    """Guards the other tests: a program that reads metadata as root would be detected."""
     distribution = directory_of(system, "babel")
     script = f"import os; os.open('{SITE}', os.O_RDONLY); open('{SITE}/{distribution}/PKG-INFO')"
     system.run(*trace.command("/trace/guard"), "/usr/bin/python3", "-I", "-c", script)
@@ -138,8 +138,8 @@ def test_upgrade_reads_the_new_version_alone(system, tmp_path):
 
 
 def test_release_only_upgrade_is_seen(system, tmp_path):
-    """Nothing tells of it but the stamps of the distributions themselves: the site directory's
-    stay, and so do the names, the sizes and the modification times of the files."""
+    """Only the stamps of the distributions themselves show it: the site directory's stamp,
+    the names, the sizes and the mtimes of the files stay the same."""
     changed = {directory_of(system, name) for name in ("pytest-xdist", "stevedore")}
     files = [system.path(f"{SITE}/{name}/entry_points.txt") for name in changed]
     stamps = [(file.stat().st_size, file.stat().st_mtime_ns) for file in files]
@@ -171,7 +171,7 @@ def test_removal_reads_nothing(system):
 
 
 def test_a_leftover_directory_is_read_as_importlib_metadata_does(system):
-    """dpkg leaves a directory that holds a file of somebody else's."""
+    """dpkg keeps a directory that contains a file of another origin."""
     name = directory_of(system, "pytest-timeout")
     system.path(f"{SITE}/{name}/note").write_text("somebody else's\n")
     _, runs = traced(system, "remove", "python3-pytest-timeout")
@@ -181,7 +181,7 @@ def test_a_leftover_directory_is_read_as_importlib_metadata_does(system):
 
 
 def plug(system, number):
-    """A package in /srv whose revisions differ in nothing but one character of its entry point."""
+    """A package in /srv whose revisions differ only in one character of its entry point."""
     files = deb.dist_info(SITE, "plug", "1.0", f"[plugs]\nplug = plug:v{number}\n")
     return f"/srv/{deb.payload(system.path('/srv'), 'python3-plug', f'1.0-{number}', files).name}"
 
@@ -194,7 +194,7 @@ def values(system, name):
 def test_deferred_trigger_runs_with_the_next_configuration(system):
     system.run("dpkg", "-i", plug(system, 1))
     system.run("dpkg", "--no-triggers", "-i", plug(system, 2))
-    # Until then nothing can know of it. This also shows that the tests would.
+    # Until then the change is unknown. This also shows that the tests would notice.
     with pytest.raises(AssertionError):
         debian.assert_file_right(system)
     system.run("dpkg", "--configure", "--pending")
