@@ -117,20 +117,20 @@ class Environment:
         shutil.copy(epcache, self.program)
         for package in (reading.PACKAGE, reading.PACKAGE.with_name("epcache_startup")):
             shutil.copytree(package, self.site / package.name, ignore=shutil.ignore_patterns("__pycache__"))
-        self.pip_version = self._said(self.python, "-m", "pip", "--version").split()[1]
+        self.pip_version = self._output(self.python, "-m", "pip", "--version").split()[1]
         self.refresh()
 
     @staticmethod
-    def _said(*command):
+    def _output(*command):
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     def enable(self):
         """Have pip refresh the index."""
-        self._said(self.program, "enable", "--pip-hook", self.site)
+        self._output(self.program, "enable", "--pip-hook", self.site)
 
     def refresh(self):
         """Refresh the index now."""
-        self._said(self.program, "refresh", self.site)
+        self._output(self.program, "refresh", self.site)
 
     def pip(self, arguments):
         """Run pip; returns its `Run`."""
@@ -138,7 +138,7 @@ class Environment:
 
     def time_in_hook(self, arguments):
         """The time in ms that pip spends in the hook."""
-        return float(self._run("-c", TIMED, *arguments).said.splitlines()[-1])
+        return float(self._run("-c", TIMED, *arguments).output.splitlines()[-1])
 
     def _run(self, *arguments):
         variables = {"HOME": str(self.directory), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
@@ -149,8 +149,8 @@ class Environment:
         end = time.monotonic() + PATIENCE
         while True:
             command = [self.program, "status", "--json", self.site]
-            said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-            (status,) = json.loads(said)
+            output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+            (status,) = json.loads(output)
             if status["state"] in states:
                 return
             if time.monotonic() > end:

@@ -41,12 +41,12 @@ class Machine:
         `may_complain`, print nothing on standard error."""
         receiving, sending = os.pipe()
         become = [] if user is None else ["-u", str(user)]
-        with tempfile.TemporaryFile(dir=self._scratch) as output, tempfile.TemporaryFile() as complaints:
+        with tempfile.TemporaryFile(dir=self._scratch) as output_file, tempfile.TemporaryFile() as error_file:
             subprocess.run(
                 [self._measure, str(sending), *become, *map(str, command)],
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=complaints,
+                stdout=output_file,
+                stderr=error_file,
                 cwd=self.project,
                 env={"PATH": "/usr/bin:/bin", **(environment or {})},
                 pass_fds=[sending],
@@ -55,23 +55,23 @@ class Machine:
             os.close(sending)
             with open(receiving) as result:
                 numbers = result.read().split()
-            output.seek(0)
-            complaints.seek(0)
-            said, complaint = output.read().decode(), complaints.read().decode()
-        if len(numbers) != 4 or int(numbers[2]) != status << 8 or (complaint and not may_complain):
-            raise Failed(f"{' '.join(map(str, command))}: {numbers}: {complaint}{said}")
-        return Run(int(numbers[0]) / 1e6, int(numbers[3]) / 1e3, int(numbers[1]) / 1024, said)
+            output_file.seek(0)
+            error_file.seek(0)
+            output, errors = output_file.read().decode(), error_file.read().decode()
+        if len(numbers) != 4 or int(numbers[2]) != status << 8 or (errors and not may_complain):
+            raise Failed(f"{' '.join(map(str, command))}: {numbers}: {errors}{output}")
+        return Run(int(numbers[0]) / 1e6, int(numbers[3]) / 1e3, int(numbers[1]) / 1024, output)
 
 
 class Run:
     """Wall time of a process (ms), its processor time (ms), its peak resident set (MiB), and its
     output."""
 
-    def __init__(self, milliseconds, processor, memory, said):
+    def __init__(self, milliseconds, processor, memory, output):
         self.milliseconds = milliseconds
         self.processor = processor
         self.memory = memory
-        self.said = said
+        self.output = output
 
 
 class Pairs:

@@ -95,7 +95,7 @@ class Asking:
             answers = []
             for name, library, environment in libraries[:: 1 if number % 2 else -1]:
                 command = [environment.python, *self._options, PROGRAM, library, question, GROUP]
-                result = json.loads(self._machine.run(command, environment=environment.environment).said)
+                result = json.loads(self._machine.run(command, environment=environment.environment).output)
                 answers.append(result.pop("answer"))
                 results[name].append(result)
             if not answers[0] or any(answer != answers[0] for answer in answers):

@@ -73,7 +73,7 @@ class Caller:
         self.is_right(True)
         self.changed = self.tree.change()
         self.is_right(False)
-        report = json.loads(self._run([*self._incremental, "--json"]).said)
+        report = json.loads(self._run([*self._incremental, "--json"]).output)
         found = [report[key] for key in ("added", "updated", "removed", "read")]
         if found != [[], [self.changed], [], [self.changed]]:
             raise Failed(f"{self.changed} was changed, and the report is {str(found)[:500]}")
@@ -82,7 +82,7 @@ class Caller:
 
     def settle(self):
         """Make an index that is fresh by the site directory's stamp alone."""
-        report = json.loads(self._run([*self._incremental, "--json"]).said)
+        report = json.loads(self._run([*self._incremental, "--json"]).output)
         if not report["settled"]:
             raise Failed(f"{self.index}: not settled")
         self.is_right(True)
@@ -129,8 +129,8 @@ class Caller:
         run = self._run(arguments)
         carried = len(self.tree.contents) - read
         expected = f": 0 added, {updated} updated, 0 removed; {read} read, {carried} carried over in "
-        if not re.search(re.escape(expected), run.said):
-            raise Failed(f"{arguments}: expected{expected!r}, got {run.said!r}")
+        if not re.search(re.escape(expected), run.output):
+            raise Failed(f"{arguments}: expected{expected!r}, got {run.output!r}")
         return run
 
 

@@ -47,7 +47,7 @@ def of_enabling(machine, environment, beside=False, instead=None):
 
     def start():
         command = [environment.python, "-I", "-S", "-c", SITE]
-        return int(machine.run(command, environment=environment.environment).said) / 1e6
+        return int(machine.run(command, environment=environment.environment).output) / 1e6
 
     pairs = Pairs()
     for number in range(Pairs.count(STARTS)):

@@ -19,10 +19,10 @@ pub fn within<T>(limit: usize, job: impl FnOnce() -> T) -> T {
     static TO_TELL: Once = Once::new();
     // To report a panic takes memory as well.
     TO_TELL.call_once(|| {
-        let tell = std::panic::take_hook();
+        let report_panic = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             set(usize::MAX);
-            tell(panic);
+            report_panic(panic);
         }));
     });
     set(HEAP.allocated() + limit);

@@ -138,9 +138,9 @@ before = {name: (inspect.signature(getattr(M, name)), getattr(M, name).__doc__, 
           for name in ('entry_points', 'version', 'distributions')}
 spec = M.__spec__, M.__loader__, inspect.getsource(M.Distribution)
 import epcache; epcache.accelerate()
-for name, looks in before.items():
+for name, attributes in before.items():
     function = getattr(M, name)
-    assert (inspect.signature(function), function.__doc__, function.__module__) == looks
+    assert (inspect.signature(function), function.__doc__, function.__module__) == attributes
 assert inspect.signature(M.MetadataPathFinder.find_distributions).parameters.keys() == {'context'}
 del sys.modules['importlib.metadata']
 import importlib.metadata as N

@@ -35,8 +35,8 @@ def site(tmp_path, monkeypatch):
 
 def answer(**params):
     """The values found, and whether there was a warning."""
-    found, told = warned.entry_points(**params)
-    return [ep.value for ep in found], told
+    found, messages = warned.entry_points(**params)
+    return [ep.value for ep in found], messages
 
 
 def stamp(path):
@@ -44,11 +44,11 @@ def stamp(path):
 
 
 def assert_stale(values, *words):
-    found, told = answer(group="g")
+    found, messages = answer(group="g")
     assert sorted(found) == sorted(values)
-    assert len(told) == 1 and "is stale" in told[0], told
+    assert len(messages) == 1 and "is stale" in messages[0], messages
     for word in words:
-        assert word in told[0]
+        assert word in messages[0]
 
 
 def test_a_fresh_index_is_used(site):
@@ -114,10 +114,10 @@ def test_a_moved_directory_keeps_its_index(site, tmp_path, monkeypatch):
     before = stamp(site)
     os.rename(site, tmp_path / "moved")
     monkeypatch.setattr(sys, "path", [str(tmp_path / "moved")])
-    found, told = answer(group="g")
+    found, messages = answer(group="g")
     assert found == ["foo:a"]
     # Some file systems change the ctime on a rename: then the index is stale, which is right too.
-    assert bool(told) == (stamp(tmp_path / "moved") != before)
+    assert bool(messages) == (stamp(tmp_path / "moved") != before)
 
 
 def test_an_unsettled_index_is_not_proven_by_its_stamp(site):
@@ -167,9 +167,9 @@ def test_every_change_of_an_unsettled_distribution_is_seen(site, change):
     time.sleep(0.02)
     change(site / "foo-1.dist-info")
     assert stamp(site) == before
-    found, told = answer(group="g")
+    found, messages = answer(group="g")
     # Metadata that is replaced under the same name does not matter to entry points.
-    assert [("'foo-1.dist-info' was not settled" in text) for text in told] == [True] * (
+    assert [("'foo-1.dist-info' was not settled" in text) for text in messages] == [True] * (
         change is not change_metadata
     )
     assert found == {change_added_file: [], change_metadata: ["foo:a"]}.get(change, ["foo:z"])
@@ -179,8 +179,8 @@ def test_a_change_of_a_settled_distribution_is_left_to_the_trigger(site):
     index_writer.write(str(site), unsettled=[ROWS["bar-1.dist-info"]])
     time.sleep(0.02)
     change_in_place(site / "foo-1.dist-info")
-    _, told = answer(group="g")
-    assert told == []  # left to the trigger, see below
+    _, messages = answer(group="g")
+    assert messages == []  # left to the trigger, see below
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -190,7 +190,7 @@ def test_a_change_that_leaves_directories_unchanged_is_left_to_the_trigger(site,
     epcache("refresh", site)
     time.sleep(0.02)
     change(site / "foo-1.dist-info")
-    assert stamp(site) == before, "then no reader that only looks at the directory can know"
+    assert stamp(site) == before, "then no reader that only checks the directory can know"
     epcache("refresh", site)
     assert answer(group="g") == (
         {change_added_file: [], change_metadata: ["foo:a"]}.get(change, ["foo:z"]),
@@ -208,12 +208,12 @@ def test_an_installer_that_fills_a_directory_later_is_seen(site, epcache):
     time.sleep(1)
     (site / "new-1.dist-info" / "entry_points.txt").write_text("[g]\nn = new:n\n")
     assert stamp(site) == before
-    found, told = answer(group="g")
+    found, messages = answer(group="g")
     assert sorted(found) == ["foo:a", "new:n"]
-    assert len(told) == 1 and "'new-1.dist-info' was not settled when the index" in told[0]
+    assert len(messages) == 1 and "'new-1.dist-info' was not settled when the index" in messages[0]
     epcache("refresh", site)
-    found, told = answer(group="g")
-    assert sorted(found) == ["foo:a", "new:n"] and told == []
+    found, messages = answer(group="g")
+    assert sorted(found) == ["foo:a", "new:n"] and messages == []
 
 
 def test_the_directory_and_its_index_change_between_two_checks(site, monkeypatch):
@@ -229,8 +229,8 @@ def test_the_directory_and_its_index_change_between_two_checks(site, monkeypatch
         return found
 
     monkeypatch.setattr(posix, "stat", stat)
-    found, told = answer(group="g")
-    assert changes and sorted(found) == ["foo:a", "new:n"] and told == []
+    found, messages = answer(group="g")
+    assert changes and sorted(found) == ["foo:a", "new:n"] and messages == []
 
 
 def test_only_the_index_changes_between_two_checks(site, monkeypatch):
@@ -293,27 +293,27 @@ def test_trusting_the_mtime_alone_would_not_pass_these_tests(site, monkeypatch):
 
 def test_young_stamps_settle_for_a_process_once_they_are_old(site, monkeypatch):
     index_writer.write(str(site), unsettled=[ROWS["foo-1.dist-info"]])
-    looks = []
+    checked = []
     real = os.lstat
-    monkeypatch.setattr(posix, "lstat", lambda path, **options: looks.append(path) or real(path, **options))
+    monkeypatch.setattr(posix, "lstat", lambda path, **options: checked.append(path) or real(path, **options))
     for _ in range(2):
-        looks.clear()
+        checked.clear()
         assert answer(group="g") == (["foo:a"], [])
-        assert sum("foo-1.dist-info" in path for path in looks) >= 2
+        assert sum("foo-1.dist-info" in path for path in checked) >= 2
     # Pretend that a minute has passed.
     monkeypatch.setattr(_view, "SETTLE_AFTER", -(10**18))
     monkeypatch.setattr(_view, "UNFINISHED_AFTER", -(10**18))
     assert answer(group="g") == (["foo:a"], [])
-    looks.clear()
+    checked.clear()
     assert answer(group="g") == (["foo:a"], [])
-    assert looks == [str(site / ".epcache" / "index")]
+    assert checked == [str(site / ".epcache" / "index")]
     # Changed distributions stay young, and so does everything where no trigger reports changes.
     change_in_place(site / "foo-1.dist-info")
     index_writer.write(str(site), unsettled=[ROWS["foo-1.dist-info"]])
     change_in_place(site / "foo-1.dist-info")
     for _ in range(2):
-        looks.clear()
-        assert len(answer(group="g")[0]) == 1 and len(looks) > 2
+        checked.clear()
+        assert len(answer(group="g")[0]) == 1 and len(checked) > 2
 
 
 def test_an_index_in_the_user_cache_is_never_settled(site, tmp_path, monkeypatch):
@@ -324,5 +324,5 @@ def test_an_index_in_the_user_cache_is_never_settled(site, tmp_path, monkeypatch
     index_writer.write(str(site), f"{tmp_path}/cache/epcache{site}/index", unsettled=range(2))
     assert answer(group="g") == (["foo:a"], [])
     change_in_place(site / "foo-1.dist-info")
-    found, told = answer(group="g")
-    assert found == ["foo:z"] and len(told) == 1
+    found, messages = answer(group="g")
+    assert found == ["foo:z"] and len(messages) == 1

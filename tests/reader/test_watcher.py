@@ -515,11 +515,11 @@ def test_threads_share_the_reports(site):
     found = []
     stop = threading.Event()
 
-    def look():
+    def poll():
         while not stop.is_set():
             found.extend(names(watcher.poll().added))
 
-    threads = [threading.Thread(target=look) for _ in range(4)]
+    threads = [threading.Thread(target=poll) for _ in range(4)]
     for thread in threads:
         thread.start()
     expected = [f"name{number}" for number in range(60)]
@@ -541,13 +541,13 @@ def test_a_forked_child_can_poll_although_another_thread_was_polling(site):
         install(site, f"name{number}")
     stop = threading.Event()
 
-    def look():
+    def poll():
         while not stop.is_set():
             (site / "moved").touch()
             watcher.poll()
             (site / "moved").unlink()
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=poll)
     thread.start()
     try:
         for _ in range(30):

@@ -111,14 +111,14 @@ def test_the_documented_programs_notice_a_plugin(name, version, tmp_path):
             [INTERPRETERS[version], "-S", program], env=variables, stdout=stdout, stderr=subprocess.STDOUT
         )
 
-    def said(text):
+    def wait_for_output(text):
         deadline = time.monotonic() + 20
         while text not in output.read_text():
             assert process.poll() is None and time.monotonic() < deadline, output.read_text()
             time.sleep(0.05)
 
     try:
-        said("ready")
+        wait_for_output("ready")
         run(pip_install(site, "unrelated", "1"))
         place = site / "greeting"
         place.mkdir()
@@ -133,9 +133,9 @@ def test_the_documented_programs_notice_a_plugin(name, version, tmp_path):
             "INSTALLER": "pip",
         }.items():
             (information / file).write_text(text)
-        said("hi: hello")
+        wait_for_output("hi: hello")
         run(pip_upgrade(site, "unrelated", "1", "2"))
-        said("unrelated 1 -> 2")
+        wait_for_output("unrelated 1 -> 2")
     finally:
         process.kill()
         process.wait()

@@ -51,7 +51,7 @@ class History:
         self.versions = 0
         self.story = [f"seed {seed}"]
         self.watcher = watching.Watcher([site])
-        self.told = {}
+        self.reported = {}
 
     def begin(self):
         idle = [name for name in NAMES if name not in self.operations and name not in self.broken]
@@ -115,7 +115,7 @@ class History:
         self.story.append(f"poll: {changes}")
         assert bool(changes) == (changes != ((), (), ()))
         for one in changes.removed:
-            assert self.told.pop(one.name) == one.version
+            assert self.reported.pop(one.name) == one.version
             # Nothing is there, or a killed installer has not written it.
             assert not os.path.exists(f"{one.path}/METADATA") or not os.path.getsize(f"{one.path}/METADATA")
             operation = self.operations.get(one.name)
@@ -123,12 +123,12 @@ class History:
             fresh = operation and operation.began == self.clock.passed
             assert not (fresh and operation.old and operation.new), one
         for one in changes.added:
-            assert one.name not in self.told
+            assert one.name not in self.reported
             assert one.previous_version is None
         for one in changes.updated:
-            assert self.told[one.name] == one.previous_version
+            assert self.reported[one.name] == one.previous_version
         for one in changes.added + changes.updated:
-            self.told[one.name] = one.version
+            self.reported[one.name] = one.version
             with open(f"{one.path}/METADATA") as file:
                 assert f"\nName: {one.name}\nVersion: {one.version}\n" in file.read()
             operation = self.operations.get(one.name)
@@ -153,11 +153,11 @@ class History:
             if distribution.metadata.get("Name") and not distribution._path.name.startswith("~"):
                 found.setdefault(distribution.metadata["Name"], set()).add(distribution.version)
         # A killed rpm may leave two distributions of one name.
-        assert found.keys() == self.told.keys()
-        assert all(self.told[name] in versions for name, versions in found.items())
-        assert {one.name: one.version for one in self.watcher.installed()} == self.told
-        for name in self.told.keys() - self.broken:
-            assert self.told[name] == self.installed[name]
+        assert found.keys() == self.reported.keys()
+        assert all(self.reported[name] in versions for name, versions in found.items())
+        assert {one.name: one.version for one in self.watcher.installed()} == self.reported
+        for name in self.reported.keys() - self.broken:
+            assert self.reported[name] == self.installed[name]
         assert not self.poll()
 
     def run(self, steps):

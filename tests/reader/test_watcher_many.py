@@ -40,9 +40,9 @@ def change(site, watching, seed):
                     name.version = name.next
                     name.steps = None
                     # Two more polls have ended, so one of them began after this.
-                    name.seen_at = watching.looks + 2
+                    name.seen_at = watching.polls + 2
                     break
-        elif begun < OPERATIONS and watching.looks >= name.seen_at:
+        elif begun < OPERATIONS and watching.polls >= name.seen_at:
             install, upgrade, uninstall = INSTALLERS[dice.choice(["pip", "uv"])]
             begun += 1
             old, name.next = name.version, f"{begun}.0"

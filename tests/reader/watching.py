@@ -13,9 +13,9 @@ from support.interpreters import READER
 class Watching:
     """Its reports, and the number of its polls."""
 
-    def __init__(self, process, looks, output):
+    def __init__(self, process, polls, output):
         self._process = process
-        self._looks = looks
+        self._polls = polls
         self._output = output
         while not output.read_text().endswith("\n"):
             assert process.poll() is None
@@ -25,8 +25,8 @@ class Watching:
         self.installed = None
 
     @property
-    def looks(self):
-        return int.from_bytes(self._looks, "little")
+    def polls(self):
+        return int.from_bytes(self._polls, "little")
 
     def wait_for(self, event):
         """Wait until an event, as `events` gives it, has been reported."""
@@ -61,17 +61,17 @@ class Watching:
 def watched(python, site, pause=0.01):
     """A `Watching` of that interpreter."""
     site = pathlib.Path(site)
-    counter = site.with_name(site.name + ".looks")
+    counter = site.with_name(site.name + ".polls")
     counter.write_bytes(bytes(8))
     # A file, since a pipe would fill up.
     output = site.with_name(site.name + ".reports")
     script = pathlib.Path(__file__).with_name("watcher_process.py")
     command = [python, "-S", "-E", script, READER, site, counter, pause]
-    with open(counter, "rb") as file, mmap.mmap(file.fileno(), 8, prot=mmap.PROT_READ) as looks:
+    with open(counter, "rb") as file, mmap.mmap(file.fileno(), 8, prot=mmap.PROT_READ) as polls:
         with open(output, "w") as stdout:
             process = subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=stdout)
         try:
-            yield Watching(process, looks, output)
+            yield Watching(process, polls, output)
         finally:
             process.kill()
             process.wait()

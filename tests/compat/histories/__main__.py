@@ -109,10 +109,10 @@ class Job:
             try:
                 play.play()
             except Difference as found:
-                self.results.put(("difference", self.told(found)))
+                self.results.put(("difference", self.report(found)))
             self.results.put(("asked", play.asked))
 
-    def told(self, found):
+    def report(self, found):
         if self.given.shrink and found.question:
             shortest = shrunk(found.history, self.first_that_fails, self.given.shrink)
             found = self.difference_of(self.prepared([shortest])) or found

@@ -84,7 +84,7 @@ class Play:
         self.everybody = [worker for _, worker in self.subjects] + list(self.plain.values())
         world = self.world
         try:
-            self.tell(
+            self.send(
                 do="begin",
                 root=world.root,
                 strict=self.history["strict"],
@@ -92,13 +92,13 @@ class Play:
                 system_cache=world.system_cache,
                 system_user=SYSTEM_USER,
             )
-            self.tell(do="path", entries=[], stdlib="last")
+            self.send(do="path", entries=[], stdlib="last")
             for number, step in enumerate(self.history["steps"]):
                 self.step = number
                 getattr(self, step["do"])(step)
-            self.tell(do="end")
+            self.send(do="end")
         except Difference:
-            self.tell(do="end")
+            self.send(do="end")
             raise
         except Died as error:
             self.abandon()
@@ -111,9 +111,9 @@ class Play:
             if worker.process.poll() is None:
                 worker.close()
 
-    def tell(self, **request):
+    def send(self, **request):
         for worker in self.everybody:
-            worker.say(**request)
+            worker.request(**request)
 
     def edit(self, step):
         if step["site"] not in self.world.sites:
@@ -158,19 +158,19 @@ class Play:
 
     def path(self, step):
         entries = [self.world.spelled(entry) for entry in step["entries"]]
-        self.tell(do="path", entries=entries, stdlib=step["stdlib"])
+        self.send(do="path", entries=entries, stdlib=step["stdlib"])
 
     def chdir(self, step):
         to = self.world.spelled(step["to"])
         if os.path.isdir(to):
-            self.tell(do="chdir", to=to)
+            self.send(do="chdir", to=to)
 
     def finder(self, step):
         if step["site"] in self.world.sites:
-            self.tell(do="finder", directory=self.world.site(step["site"]), first=step["first"])
+            self.send(do="finder", directory=self.world.site(step["site"]), first=step["first"])
 
     def keep(self, _step):
-        self.tell(do="keep")
+        self.send(do="keep")
 
     def ask(self, step):
         self.compare(step["questions"])
@@ -180,7 +180,7 @@ class Play:
             questions = [question for question in questions if question[0] in self.kinds]
         for role, worker in self.subjects:
             native = role != "own"
-            reply = worker.say(do="ask", questions=questions, native=native)
+            reply = worker.request(do="ask", questions=questions, native=native)
             right = self.right(questions, role, native)
             for question, expected, got in zip(questions, right, reply["answers"]):
                 self.asked += 1
@@ -194,7 +194,7 @@ class Play:
         knows = [oracle(self.history["python"], role, question[0]) for question in questions]
         known = {
             plain: iter(
-                self.plain[plain].say(
+                self.plain[plain].request(
                     do="ask",
                     native=native,
                     questions=[question for question, who in zip(questions, knows) if who == plain],

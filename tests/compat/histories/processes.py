@@ -34,30 +34,30 @@ class Worker:
             env=variables,
         )
         self.unread = b""
-        self.hear()
+        self.read_reply()
 
-    def say(self, **request):
+    def request(self, **request):
         """Send a request and wait for its reply."""
         try:
             self.process.stdin.write(json.dumps(request).encode() + b"\n")
         except BrokenPipeError:
-            raise Died(self.last_words()) from None
-        return self.hear()
+            raise Died(self.standard_error()) from None
+        return self.read_reply()
 
-    def hear(self):
+    def read_reply(self):
         while b"\n" not in self.unread:
             ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
             read = os.read(self.process.stdout.fileno(), 1 << 20) if ready else b""
             if not read:
-                raise Died(self.last_words())
+                raise Died(self.standard_error())
             self.unread += read
         line, _, self.unread = self.unread.partition(b"\n")
         reply = json.loads(line)
         if isinstance(reply, dict) and reply.get("ended"):
-            raise Died(self.last_words())
+            raise Died(self.standard_error())
         return reply
 
-    def last_words(self):
+    def standard_error(self):
         self.process.kill()
         self.process.wait()
         self.errors.seek(0, os.SEEK_END)

@@ -183,35 +183,35 @@ def main():
     gc.freeze()
     if not PLAIN:
         gc.disable()
-    say({"ready": True})
+    send({"ready": True})
     for line in requests:
         child = os.fork() if not PLAIN else 0
         if child:
             _, status = os.waitpid(child, 0)
-            say({"ended": status})
+            send({"ended": status})
             continue
         converse(epcache, line)
         for _ in range(0 if PLAIN else TOGETHER - 1):
-            say({"ended": 0})
+            send({"ended": 0})
             converse(epcache, next(requests, None) or os._exit(0))
         if not PLAIN:
             os._exit(0)
-        say({"ended": 0})
+        send({"ended": 0})
 
 
 def converse(epcache, line):
     """Answer one history, except for the reply to its end."""
     conversation = Conversation(epcache, json.loads(line))
-    say({"begun": True})
+    send({"begun": True})
     for line in requests:
         request = json.loads(line)
         if request["do"] == "end":
             break
-        say(conversation.reply(request))
+        send(conversation.reply(request))
     conversation.end()
 
 
-def say(reply):
+def send(reply):
     sys.stdout.write(json.dumps(reply) + "\n")
     sys.stdout.flush()
 

@@ -71,8 +71,8 @@ class Environment:
         """Start a process in the environment, its output captured."""
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         # The tests may run in the background with Ctrl-C ignored, which processes inherit.
-        heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
-        options = {"cwd": self.directory, "env": self.variables, **pipes, **heard, **options}
+        interruptible = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+        options = {"cwd": self.directory, "env": self.variables, **pipes, **interruptible, **options}
         return subprocess.Popen(list(map(str, command)), **options)
 
     def finished(self, process):

@@ -20,7 +20,7 @@ class Traced:
     read: Counter  # of paths below the site directory
     of_a_set: bool
 
-    def said(self):
+    def comparable_output(self):
         """All output that a user could compare."""
         output, errors = (RANDOM.sub("*", text).splitlines() for text in (self.output, self.errors))
         return self.status, sorted(output) if self.of_a_set else output, errors

@@ -156,9 +156,13 @@ def canary(module, tool, mode):
         tempfile.tempdir = former
         index = os.path.join(site, ".epcache", "index")
         # An outdated index contains that already.
-        for said, other in [(b"\t1.0\n", b"\t7.0\n"), (b":main", b":gone"), (b"canary_mod", b"canary_old")]:
+        for recorded, other in [
+            (b"\t1.0\n", b"\t7.0\n"),
+            (b":main", b":gone"),
+            (b"canary_mod", b"canary_old"),
+        ]:
             if mode.index != Kind.OUTDATED:
-                forge(index, said, other)
+                forge(index, recorded, other)
         if mode.index == Kind.FOREIGN:
             os.chown(index, UNTRUSTED_UID, UNTRUSTED_UID)
         sys.path.insert(0, site)

@@ -46,11 +46,11 @@ def text(results):
 def cell(found):
     """Passed tests of all that ran; tests that used an index, of those that had one."""
     tests = [test for test in found["tests"].values() if test["outcome"] != "skipped"]
-    said = f"{sum(test['outcome'] == 'passed' for test in tests)}/{len(tests)}"
+    cell_text = f"{sum(test['outcome'] == 'passed' for test in tests)}/{len(tests)}"
     if "made" in found:
         could = [test for test in tests if test["could"]]
-        said += f" ({sum(test['used'] for test in could)}/{len(could)})"
-    return said
+        cell_text += f" ({sum(test['used'] for test in could)}/{len(could)})"
+    return cell_text
 
 
 def title(suite, version):

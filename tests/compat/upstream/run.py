@@ -78,7 +78,7 @@ def perform(run, tool):
             return json.load(file), time.monotonic() - began
 
 
-def judge(run, found):
+def problems(run, found):
     """The problems of a run, as lines to print."""
     if "broken" in found:
         return [f"the suite did not run: {found['broken']}"]
@@ -92,8 +92,8 @@ def judge(run, found):
         return wrong
     share = MODES[run.mode].share
     for module, answers in found["canary"].items():
-        said = "not answered from the index" if share else "answered from an outdated index"
-        wrong += [f"{module}.{name} is {said}" for name, yes in answers.items() if yes != bool(share)]
+        problem = "not answered from the index" if share else "answered from an outdated index"
+        wrong += [f"{module}.{name} is {problem}" for name, yes in answers.items() if yes != bool(share)]
     could, used = took_part(found)
     if used < share * could or (share and not used):
         wrong.append(f"an index was used in {used} of {could} tests only")
@@ -156,9 +156,9 @@ def main():
         for run, (found, seconds) in zip(wanted, pool.map(lambda run: perform(run, tool), wanted)):
             results[run] = found
             print(line(run, found, seconds), flush=True)
-            for trouble in judge(run, found):
+            for problem_text in problems(run, found):
                 wrong += 1
-                print("    " + trouble.strip().replace("\n", "\n        "), flush=True)
+                print("    " + problem_text.strip().replace("\n", "\n        "), flush=True)
     if arguments.write:
         from . import report
 

@@ -45,10 +45,11 @@ fn the_synopsis_has_every_option_of_every_command() {
     let program = Cli::command();
     for command in program.get_subcommands() {
         let (name, mut known) = (command.get_name(), options_of(command));
-        let told: Vec<_> = lines.iter().filter(|line| line.starts_with(&format!(".Cm {name}"))).collect();
-        assert!(!told.is_empty(), "{name} is not in the synopsis");
+        let synopsis_lines: Vec<_> =
+            lines.iter().filter(|line| line.starts_with(&format!(".Cm {name}"))).collect();
+        assert!(!synopsis_lines.is_empty(), "{name} is not in the synopsis");
         let mut named: BTreeSet<String> = BTreeSet::new();
-        for line in told {
+        for line in synopsis_lines {
             if line.contains(".Op Ar where") {
                 named.extend(wherever.clone());
             }

@@ -170,10 +170,10 @@ fn root_opens_nothing_in_a_site_directory_or_beside_an_index() {
             // The output at the end contains the site directory too.
             let about = !call.starts_with("write(1<")
                 && below.iter().any(|path| call.contains(path.to_str().expect("UTF-8")));
-            let looks =
+            let lookups =
                 ["stat", "lstat", "newfstatat", "statx", "readlink", "readlinkat", "execve", "access"];
             let name = call.split('(').next().unwrap_or_default();
-            if about && !looks.contains(&name) {
+            if about && !lookups.contains(&name) {
                 assert_eq!(Some(process), dropped, "{line}");
                 opened += 1;
             }

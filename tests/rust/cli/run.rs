@@ -111,7 +111,7 @@ fn the_command_inherits_the_process_state() {
     let program = env!("CARGO_BIN_EXE_epcache");
     // The state of a process: umask, signals, descriptors, environment, arguments.
     // Only the first 28 signals: posix_spawn of the C library ignores 32 and 33, which it uses itself.
-    let look = "umask; grep -E '^Sig(Blk|Ign|Cgt)|^(Uid|Groups|Cap|NoNewPrivs)' /proc/self/status | \
+    let print_state = "umask; grep -E '^Sig(Blk|Ign|Cgt)|^(Uid|Groups|Cap|NoNewPrivs)' /proc/self/status | \
                 sed 's/^\\(Sig...\\):.*\\(.......\\)$/\\1 \\2/'; \
                 ls -l /proc/self/fd | sed -n 's/.* \\([0-9]* -> \\)/\\1/p' | sed 's/[0-9]*\\(\\/fd\\|]\\)*$//'; \
                 env | sort; cat /proc/$$/cmdline";
@@ -127,7 +127,7 @@ fn the_command_inherits_the_process_state() {
             let script =
                 format!("{state} exec env $BLOCK $IGNORE {wrapper} sh -c \"$1\" x$(printf '\\377')y");
             let mut command = Command::new("sh");
-            command.args(["-c", &script, program, look]).env_clear().env("PATH", "/usr/bin:/bin");
+            command.args(["-c", &script, program, print_state]).env_clear().env("PATH", "/usr/bin:/bin");
             let output = command.current_dir(place.path()).output().expect("a shell");
             assert!(output.status.success(), "{state} {wrapper}: {output:?}");
             output.stdout

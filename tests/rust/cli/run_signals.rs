@@ -42,7 +42,7 @@ fn by_way_of_us(words: &[String]) -> Vec<String> {
 #[test]
 fn termination_signals_are_forwarded_and_keyboard_signals_are_not() {
     let place = Place::new();
-    let (listener, words) = Listener::new(&place, "heard", &[]);
+    let (listener, words) = Listener::new(&place, "received", &[]);
     let child = start(&place, &words);
     listener.ready();
     for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGTERM] {
@@ -50,10 +50,10 @@ fn termination_signals_are_forwarded_and_keyboard_signals_are_not() {
         // Two pending signals of one kind would be merged.
         std::thread::sleep(Duration::from_millis(60));
     }
-    listener.hears(&[15, 1, 15]);
+    listener.waits_for(&[15, 1, 15]);
     listener.end();
     assert_eq!(ended(child).code(), Some(7));
-    assert_eq!(listener.heard(), [15, 1, 15]);
+    assert_eq!(listener.received(), [15, 1, 15]);
 }
 
 #[test]
@@ -62,14 +62,14 @@ fn an_interrupt_of_the_group_reaches_the_command_once_and_the_index_is_refreshed
     let site = place.directory("venv/lib/python3.13/site-packages");
     install(&site, "foo");
     for (kept, status) in [(&[][..], 7), (&[2], 130)] {
-        let (listener, words) = Listener::new(&place, &format!("heard{status}"), kept);
+        let (listener, words) = Listener::new(&place, &format!("received{status}"), kept);
         let child = start_in(&place, &words, |command| {
             command.env("VIRTUAL_ENV", place.path().join("venv"));
         });
         listener.ready();
         killpg(Pid::from_raw(child.id().try_into().expect("a process")), Signal::SIGINT).expect("our group");
         if kept.is_empty() {
-            listener.hears(&[2]);
+            listener.waits_for(&[2]);
             listener.end();
         }
         assert_eq!(ended(child).code(), Some(status));
@@ -81,7 +81,7 @@ fn an_interrupt_of_the_group_reaches_the_command_once_and_the_index_is_refreshed
 #[test]
 fn signals_that_the_caller_ignores_are_not_forwarded_and_stay_ignored() {
     let place = Place::new();
-    let (listener, mut words) = Listener::new(&place, "heard", &[1, 15]);
+    let (listener, mut words) = Listener::new(&place, "received", &[1, 15]);
     words.splice(
         0..0,
         ["env", "--ignore-signal=HUP,TERM", env!("CARGO_BIN_EXE_epcache"), "run", "--"].map(str::to_owned),
@@ -100,7 +100,7 @@ fn signals_that_the_caller_ignores_are_not_forwarded_and_stay_ignored() {
         kill(Pid::from_raw(command), signal).expect("our own process");
     }
     kill(Pid::from_raw(command), Signal::SIGUSR1).expect("our own process");
-    listener.hears(&[Signal::SIGUSR1 as i32]);
+    listener.waits_for(&[Signal::SIGUSR1 as i32]);
     listener.end();
     assert_eq!(ended(child).code(), Some(7));
 }
@@ -152,7 +152,7 @@ fn a_signal_that_comes_at_the_very_start_is_not_lost() {
 fn keyboard_signals_reach_the_command_once_with_or_without_session_leadership() {
     let place = Place::new();
     for leads in [true, false] {
-        let (listener, words) = Listener::new(&place, &format!("heard{leads}"), &[]);
+        let (listener, words) = Listener::new(&place, &format!("received{leads}"), &[]);
         let mut words = by_way_of_us(&words);
         if !leads {
             let shell = ["sh", "-c", "trap : INT QUIT; \"$@\"; exit $?", "sh"].map(str::to_owned);
@@ -165,23 +165,23 @@ fn keyboard_signals_reach_the_command_once_with_or_without_session_leadership() 
         for (key, signal) in [("\x03", 2), ("\x1c", 3), ("\x03", 2)] {
             terminal.types(key);
             expected.push(signal);
-            listener.hears(&expected);
+            listener.waits_for(&expected);
         }
         listener.end();
         assert_eq!(terminal.ends().code(), Some(7));
-        assert_eq!(listener.heard(), expected);
+        assert_eq!(listener.received(), expected);
     }
 }
 
 #[test]
 fn a_terminal_hangup_reaches_the_command_even_if_only_epcache_is_signalled() {
     let place = Place::new();
-    let (listener, words) = Listener::new(&place, "heard", &[]);
+    let (listener, words) = Listener::new(&place, "received", &[]);
     let terminal = Terminal::run(&place, &by_way_of_us(&words));
     listener.ready();
     terminal.hangs_up();
     // SIGCONT is sent along with it; the command needs it only when it is stopped.
-    listener.hears(&[Signal::SIGHUP as i32]);
+    listener.waits_for(&[Signal::SIGHUP as i32]);
     listener.end();
 }
 
@@ -197,7 +197,7 @@ fn typed_at_a_shell(place: &Place, words: &[String]) -> Terminal {
 #[test]
 fn job_control_stops_and_continues_the_whole_job() {
     let place = Place::new();
-    let (listener, words) = Listener::new(&place, "heard", &[18, 20]);
+    let (listener, words) = Listener::new(&place, "received", &[18, 20]);
     let terminal = typed_at_a_shell(&place, &by_way_of_us(&words));
     let (command, group) = listener.ready();
     for _ in 0..3 {
@@ -219,7 +219,7 @@ fn job_control_stops_and_continues_the_whole_job() {
     terminal.types("fg\n");
     std::thread::sleep(Duration::from_millis(100));
     terminal.types("\x03");
-    listener.hears(&[2]);
+    listener.waits_for(&[2]);
     listener.end();
     terminal.shows("prompt> ");
     terminal.types("echo status=$?\n");
@@ -245,14 +245,14 @@ fn as_pid_1_of_a_container_signals_are_forwarded_and_the_process_ends() {
         eprintln!("skipped: no right to make a container");
         return;
     }
-    let (listener, words) = Listener::new(&place, "heard", &[9]);
+    let (listener, words) = Listener::new(&place, "received", &[9]);
     let container = in_container(&words);
     listener.ready();
     let first = child_of(container.id());
     // With the default disposition, the kernel drops these for the first process.
     for signal in [Signal::SIGTERM, Signal::SIGHUP] {
         kill(Pid::from_raw(first), signal).expect("our own process");
-        until("the signal", || listener.heard().contains(&(signal as i32)).then_some(()));
+        until("the signal", || listener.received().contains(&(signal as i32)).then_some(()));
     }
     listener.end();
     assert_eq!(ended(container).code(), Some(7));
@@ -263,7 +263,7 @@ fn as_pid_1_of_a_container_signals_are_forwarded_and_the_process_ends() {
 #[test]
 fn keyboard_signals_stay_ignored_in_the_background_of_a_script() {
     let place = Place::new();
-    let (listener, mut words) = Listener::new(&place, "heard", &[2, 3]);
+    let (listener, mut words) = Listener::new(&place, "received", &[2, 3]);
     // Python would install a handler of its own.
     words.splice(0..0, ["env".to_owned(), "--ignore-signal=INT,QUIT".to_owned()]);
     let script = format!("{} & echo $! >pid; wait $!; exit $?", by_way_of_us(&words).join(" "));
@@ -281,7 +281,7 @@ fn keyboard_signals_stay_ignored_in_the_background_of_a_script() {
         kill(Pid::from_raw(ours), signal).expect("our own process");
     }
     kill(Pid::from_raw(ours), Signal::SIGTERM).expect("our own process");
-    listener.hears(&[Signal::SIGTERM as i32]);
+    listener.waits_for(&[Signal::SIGTERM as i32]);
     listener.end();
     assert_eq!(ended(child).code(), Some(7));
 }

@@ -32,11 +32,11 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
 /// when nobody reads its output. Signals given as arguments keep their default handling.
 const LISTENER: &str = "
 import os, signal, sys, time
-heard = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+received = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 kept = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, *map(int, sys.argv[2:])}
 for number in set(range(1, 32)) - kept:
-    signal.signal(number, lambda number, frame: os.write(heard, b'%d\\n' % number))
-os.write(heard, b'%d %d\\n' % (os.getpid(), os.getpgrp()))
+    signal.signal(number, lambda number, frame: os.write(received, b'%d\\n' % number))
+os.write(received, b'%d %d\\n' % (os.getpid(), os.getpgrp()))
 while os.path.exists(sys.argv[1]) and not os.path.exists(sys.argv[1] + '.end'):
     time.sleep(0.01)
 sys.exit(7)
@@ -44,22 +44,22 @@ sys.exit(7)
 
 /// The listener, observed by its output.
 pub struct Listener {
-    heard: PathBuf,
+    received: PathBuf,
 }
 
 impl Listener {
     /// A new listener, and the words of its command line.
     pub fn new(place: &Place, name: &str, kept: &[i32]) -> (Self, Vec<String>) {
-        let (heard, script) = (place.path().join(name), place.path().join("listener.py"));
+        let (received, script) = (place.path().join(name), place.path().join("listener.py"));
         fs::write(&script, LISTENER).expect("room");
         let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
-        let mut words = vec!["python3".to_owned(), "-IS".to_owned(), text(&script), text(&heard)];
+        let mut words = vec!["python3".to_owned(), "-IS".to_owned(), text(&script), text(&received)];
         words.extend(kept.iter().map(i32::to_string));
-        (Self { heard }, words)
+        (Self { received }, words)
     }
 
     fn lines(&self) -> Vec<String> {
-        let text = fs::read_to_string(&self.heard).unwrap_or_default();
+        let text = fs::read_to_string(&self.received).unwrap_or_default();
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         whole.lines().map(str::to_owned).collect()
     }
@@ -72,22 +72,22 @@ impl Listener {
     }
 
     /// The signals that it has received.
-    pub fn heard(&self) -> Vec<i32> {
+    pub fn received(&self) -> Vec<i32> {
         self.lines().iter().skip(1).map(|line| line.parse().expect("a number")).collect()
     }
 
     /// Waits until it has received another signal, then a little longer, for signals that must not come.
-    pub fn hears(&self, expected: &[i32]) {
-        until(&format!("signals {expected:?}, not {:?}", self.heard()), || {
-            (self.heard().len() >= expected.len()).then_some(())
+    pub fn waits_for(&self, expected: &[i32]) {
+        until(&format!("signals {expected:?}, not {:?}", self.received()), || {
+            (self.received().len() >= expected.len()).then_some(())
         });
         std::thread::sleep(Duration::from_millis(60));
-        assert_eq!(self.heard(), expected);
+        assert_eq!(self.received(), expected);
     }
 
     /// Makes it end.
     pub fn end(&self) {
-        fs::write(self.heard.with_extension("end"), "").expect("room");
+        fs::write(self.received.with_extension("end"), "").expect("room");
     }
 }
 

@@ -40,12 +40,12 @@ fn status_reports_how_processes_are_confined() {
     let place = Place::new();
     for (mask, [landlock, seccomp]) in EVERY_MASK {
         let ended = on(mask, place.epcache(["status", "--sandbox", "--json"]));
-        let said: Value = serde_json::from_str(&ended.out).expect("JSON");
+        let output: Value = serde_json::from_str(&ended.out).expect("JSON");
         assert_eq!(ended.status, Some(i32::from(mask != Mask::Nothing)), "{ended:?}");
         let states =
-            ["landlock", "seccomp", "limits"].map(|part| said[part]["state"].as_str().expect("a text"));
+            ["landlock", "seccomp", "limits"].map(|part| output[part]["state"].as_str().expect("a text"));
         assert_eq!(states, [landlock, seccomp, "enforced"], "{ended:?}");
-        assert_eq!(said["required"], false);
+        assert_eq!(output["required"], false);
         let ended = on(mask, place.epcache(["status", "--sandbox"]));
         let lines: Vec<_> = ended.out.lines().collect();
         let word = |state: &str| if state == "missing" { "not enforced" } else { "enforced" }.to_owned();
@@ -120,10 +120,10 @@ fn without_required_confinement_nothing_is_indexed() {
         for command in ["refresh", "status", "list", "verify"] {
             let ended = on(mask, place.epcache([command, "--system"].iter().chain(&root)));
             assert!(ended.status == Some(if command == "status" { 1 } else { 3 }), "{command}: {ended:?}");
-            let said = ended.err + &ended.out;
+            let output = ended.err + &ended.out;
             // The child's error is printed once, with its hint.
             let hint = "; hint: epcache status --sandbox\n";
-            assert!(said.matches(message).count() == 1 && said.contains(hint), "{command}: {said}");
+            assert!(output.matches(message).count() == 1 && output.contains(hint), "{command}: {output}");
         }
         let ended = on(mask, place.epcache(["status", "--sandbox"].iter().chain(&root)));
         assert!(ended.out.contains("required: nothing is indexed"), "{ended:?}");
@@ -162,9 +162,12 @@ fn missing_confinement_is_reported_once_but_not_by_a_trigger() {
     let ended =
         on(Mask::Both, place.epcache(["refresh".as_ref(), sites[0].as_os_str(), sites[1].as_os_str()]));
     assert_eq!(ended.status, Some(0), "{ended:?}");
-    let said: Vec<_> = ended.err.lines().filter(|line| line.contains("not confined by landlock: ")).collect();
-    assert!(said.len() == 1 && said[0].contains("; seccomp: "), "{ended:?}");
-    assert!(said[0].starts_with("epcache: warning: ") && said[0].ends_with("hint: epcache status --sandbox"));
+    let output: Vec<_> =
+        ended.err.lines().filter(|line| line.contains("not confined by landlock: ")).collect();
+    assert!(output.len() == 1 && output[0].contains("; seccomp: "), "{ended:?}");
+    assert!(
+        output[0].starts_with("epcache: warning: ") && output[0].ends_with("hint: epcache status --sandbox")
+    );
     let tree = Tree::new(&place);
     install(&tree.site, "foo");
     let ended = on(Mask::Both, trigger(&place, &tree));

@@ -8,7 +8,7 @@ use crate::support::program::{Place, UNTRUSTED_UID, give_away, run, skipped_with
 use crate::support::tree::{everything_below, install, text};
 
 /// The directories without distributions that the index of a site directory records.
-fn noted(site: &Path) -> Vec<String> {
+fn recorded_directories(site: &Path) -> Vec<String> {
     let bytes = fs::read(site.join(".epcache/index")).expect("an index");
     let index = epcache::index::parse(&bytes).expect("an intact index");
     index.without.iter().map(|without| String::from_utf8_lossy(&without.path).into_owned()).collect()
@@ -35,11 +35,15 @@ fn the_standard_library_is_reachable_beside_an_environment_or_elsewhere() {
         let both =
             |prefix: &Path| ["lib/python3.13", "lib/python3.13/lib-dynload"].map(|end| prefix.join(end));
         refresh();
-        assert_eq!(noted(&site), both(&environment).map(|path| text(&path).to_owned()), "as {owner}");
+        assert_eq!(
+            recorded_directories(&site),
+            both(&environment).map(|path| text(&path).to_owned()),
+            "as {owner}"
+        );
         fs::write(environment.join("pyvenv.cfg"), format!("home = {}/bin\n", base.display())).expect("room");
         install(&site, "bar");
         refresh();
-        assert_eq!(noted(&site), both(&base).map(|path| text(&path).to_owned()), "as {owner}");
+        assert_eq!(recorded_directories(&site), both(&base).map(|path| text(&path).to_owned()), "as {owner}");
     }
 }
 

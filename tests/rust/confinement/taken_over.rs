@@ -44,8 +44,8 @@ pub fn attempt_all(victim: &Victim) -> Results {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.env_clear().env(VARIABLE, serde_json::to_string(victim).expect("JSON"));
     let output = command.output().expect("this program starts");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {said}", output.status);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {errors}", output.status);
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 

@@ -114,7 +114,9 @@ fn compare(files: &[Vec<u8>]) -> usize {
         for ((bytes, ours), theirs) in files.iter().zip(&ours).zip(answers) {
             let text = || String::from_utf8_lossy(bytes).into_owned();
             match (ours, theirs) {
-                (Ok(ours), Answer::Gives(theirs)) => assert_eq!(said(ours), theirs, "{version}: {}", text()),
+                (Ok(ours), Answer::Gives(theirs)) => {
+                    assert_eq!(content_of(ours), theirs, "{version}: {}", text())
+                }
                 (Ok(_), Answer::Raises { raises }) => panic!("{version}: only {raises}: {}", text()),
                 (Err(_), Answer::Raises { raises }) => {
                     assert_eq!(raises, "Unusable", "{version}: {}", text())
@@ -127,7 +129,7 @@ fn compare(files: &[Vec<u8>]) -> usize {
 }
 
 /// The content of an index, in the form that the oracle prints.
-fn said(index: &Index<'_>) -> Value {
+fn content_of(index: &Index<'_>) -> Value {
     let rows: Vec<_> = index.distributions.iter().map(row).collect();
     let unsettled =
         index.distributions.iter().enumerate().filter(|(_, row)| !row.settled).map(|(row, _)| row);

@@ -89,7 +89,7 @@ def sites(data):
     sys.path.insert(0, site)
     try:
         everything = attempt(lambda: flat(importlib.metadata.entry_points()))
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", epcache.StaleIndexWarning)
             reader = attempt(lambda: flat(epcache.entry_points()))
     finally:
@@ -98,7 +98,7 @@ def sites(data):
         "distributions": [described(dist) for dist in importlib.metadata.distributions(path=[site])],
         "entry_points": everything,
         "reader": reader,
-        "warnings": [str(warning.message) for warning in told],
+        "warnings": [str(warning.message) for warning in caught],
     }
 
 

@@ -98,7 +98,7 @@ fn change(u: &mut Unstructured<'_>, site: &mut Site) -> Result<(String, bool)> {
         return Ok(("set the mtime of the site directory back".to_owned(), false));
     }
     if u.ratio(1, 6)? {
-        site.move_a_module();
+        site.add_or_remove_a_module();
         return Ok(("make or remove a module".to_owned(), false));
     }
     let (verb, change, in_place) = u.choose(&CHANGES)?;

@@ -38,10 +38,10 @@ fn a_new_module_is_seen_although_no_stamp_of_the_distribution_changes() {
     epcache(&["refresh"], &site);
     assert_eq!(names(&site), "inferred\tpkg/\tmod pkg");
     fs::write(site.join("mod.py"), "").expect("room");
-    let (status, said) = epcache(&["status"], &site);
-    assert!(status == Some(1) && said.contains("stale: updated: foo-1.dist-info"), "{said}");
-    let (status, said) = epcache(&["verify"], &site);
-    assert!(status == Some(1) && said.contains("foo-1.dist-info: importable names differ"), "{said}");
+    let (status, output) = epcache(&["status"], &site);
+    assert!(status == Some(1) && output.contains("stale: updated: foo-1.dist-info"), "{output}");
+    let (status, output) = epcache(&["verify"], &site);
+    assert!(status == Some(1) && output.contains("foo-1.dist-info: importable names differ"), "{output}");
     epcache(&["refresh"], &site);
     assert_eq!(names(&site), "inferred\tmod.py pkg/\tmod pkg");
     fs::remove_dir_all(site.join("pkg")).expect("a directory");
@@ -64,8 +64,8 @@ fn removal_of_a_shared_file_by_another_distribution_is_seen() {
     assert_eq!(names(&site), "inferred\tpkg/\tpkg");
     fs::remove_file(site.join("pkg/foo.py")).expect("a file");
     fs::remove_dir_all(site.join("foo.egg-info")).expect("a directory");
-    let (_, said) = epcache(&["refresh"], &site);
-    assert!(said.contains("1 updated") && said.contains("1 removed"), "{said}");
+    let (_, output) = epcache(&["refresh"], &site);
+    assert!(output.contains("1 updated") && output.contains("1 removed"), "{output}");
     let index = fs::read_to_string(site.join(".epcache/index")).expect("an index");
     assert!(index.contains("\topaque\t") && !index.contains("\tinferred\t"), "{index}");
     assert_eq!(epcache(&["verify"], &site).0, Some(0));
@@ -77,8 +77,8 @@ fn a_file_list_edited_in_place_is_seen() {
     let site = site(below.path());
     epcache(&["refresh"], &site);
     fs::write(site.join("foo-1.dist-info/RECORD"), "pkg/__init__.py,,\nmod2py,,\n").expect("room");
-    let (status, said) = epcache(&["status"], &site);
-    assert!(status == Some(1) && said.contains("stale: updated: foo-1.dist-info"), "{said}");
+    let (status, output) = epcache(&["status"], &site);
+    assert!(status == Some(1) && output.contains("stale: updated: foo-1.dist-info"), "{output}");
     epcache(&["refresh"], &site);
     assert_eq!(names(&site), "inferred\tpkg/\tpkg");
 }

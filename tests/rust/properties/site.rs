@@ -72,7 +72,7 @@ impl Site {
     }
 
     /// A module appears or disappears.
-    pub fn move_a_module(&mut self) {
+    pub fn add_or_remove_a_module(&mut self) {
         self.contents += 1;
         let path = self.of(MODULES[self.contents as usize % 2]);
         let parent = path.parent().expect("a parent").to_owned();

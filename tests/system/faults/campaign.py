@@ -13,7 +13,7 @@ import time
 
 from support.checkout import CHECKOUT, release_program
 
-from . import judge, machine, scenes, strikes
+from . import answer_check, fault_injection, machine, scenes
 
 # The exit statuses of a command (docs/reference/commands.md).
 DONE = 0
@@ -36,7 +36,7 @@ class Worker:
         self.logs = self.directory / "logs"
         self.logs.mkdir()
         self.logs.chmod(0o777)
-        self.judge = judge.Judge()
+        self.answer_check = answer_check.AnswerCheck()
         self.made = 0
 
     def scene(self, kind, old):
@@ -45,7 +45,7 @@ class Worker:
 
     def points(self, kind, old):
         scene = self.scene(kind, old)
-        found = list(strikes.points(scene, self.logs))
+        found = list(fault_injection.points(scene, self.logs))
         (self.logs / "recorded").unlink()
         scene.remove()
         return found
@@ -54,10 +54,10 @@ class Worker:
         """The problem after one fault, if any; None if the call was not made this time."""
         scene = self.scene(kind, old)
         try:
-            struck = strikes.strike(scene, point, fault, self.logs)
-            if not struck.hits:
+            outcome = fault_injection.run_with_fault(scene, point, fault, self.logs)
+            if not outcome.hits:
                 return None
-            self.examine(scene, point, fault, struck)
+            self.examine(scene, point, fault, outcome)
             return []
         except (Wrong, AssertionError) as error:
             return [f"{kind.__name__}, {'an old index' if old else 'no index'}, {fault}: {point}\n  {error}"]
@@ -66,12 +66,12 @@ class Worker:
                 log.unlink()
             scene.remove()
 
-    def examine(self, scene, point, fault, struck):
-        self.examine_status(scene, point, fault, struck)
-        if scene.caller and struck.status != DONE:
-            CALLERS[scene.caller](scene, struck.status)
-        self.examine_answers(scene, "after the fault", struck.said)
-        if struck.status == DONE and not scene.caller:
+    def examine(self, scene, point, fault, outcome):
+        self.examine_status(scene, point, fault, outcome)
+        if scene.caller and outcome.status != DONE:
+            CALLERS[scene.caller](scene, outcome.status)
+        self.examine_answers(scene, "after the fault", outcome.output)
+        if outcome.status == DONE and not scene.caller:
             self.examine_state(scene, "though the command says that all went well")
         found = scene.files()
         again = scene.run()
@@ -84,9 +84,9 @@ class Worker:
         if scene.leftovers():
             raise Wrong(f"left for ever: {scene.leftovers()}")
 
-    def examine_status(self, scene, point, fault, struck):
+    def examine_status(self, scene, point, fault, outcome):
         # Cleaning up after the killed child can make the same call.
-        killed = fault == "KILL" and (struck.hits > 1 or not point.process)
+        killed = fault == "KILL" and (outcome.hits > 1 or not point.process)
         if killed:
             allowed = {KILLED}
         elif not point.begun:
@@ -95,16 +95,16 @@ class Worker:
             allowed = {DONE}
         else:
             allowed = {DONE, FAILED}
-            if struck.status == FAILED and "error: " not in struck.said:
-                raise Wrong(f"status {FAILED} without a word: {struck.said}")
-        if struck.status not in allowed:
-            raise Wrong(f"exit status {struck.status}: {struck.said}")
+            if outcome.status == FAILED and "error: " not in outcome.output:
+                raise Wrong(f"status {FAILED} without a word: {outcome.output}")
+        if outcome.status not in allowed:
+            raise Wrong(f"exit status {outcome.status}: {outcome.output}")
 
-    def examine_answers(self, scene, when, said):
+    def examine_answers(self, scene, when, output):
         for site in scene.sites:
-            wrong = self.judge.wrong(site)
+            wrong = self.answer_check.wrong(site)
             if wrong:
-                raise Wrong(f"{site}, {when}: {wrong}\n  said: {said}")
+                raise Wrong(f"{site}, {when}: {wrong}\n  output: {output}")
 
     def examine_content(self, scene):
         """Whether the index equals the one that a full read would write."""
@@ -114,7 +114,7 @@ class Worker:
             raise Wrong(f"not mended: {done.stdout}{done.stderr}")
 
     def examine_state(self, scene, when):
-        for site, (word, reason) in zip(scene.sites, judge.states(*scene.sites)):
+        for site, (word, reason) in zip(scene.sites, answer_check.states(*scene.sites)):
             if word not in scene.states():
                 raise Wrong(f"{site}, {when}: {word}: {reason}")
 

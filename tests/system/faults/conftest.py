@@ -11,7 +11,7 @@ import shutil
 import pytest
 from support.checkout import release_program
 
-told = []
+report_lines = []
 
 
 def pytest_addoption(parser):
@@ -40,14 +40,14 @@ def pytest_sessionstart(session):
 
 
 def pytest_terminal_summary(terminalreporter):
-    for line in told:
+    for line in report_lines:
         terminalreporter.write_line(line)
 
 
 @pytest.fixture
-def tell():
+def report():
     """For numbers that are reported even when all tests pass."""
-    return told.append
+    return report_lines.append
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from support.checkout import release_program
 from support.environments import uv
 from support.interpreters import INTERPRETERS, READER
 
-from . import judge, machine
+from . import answer_check, machine
+from .change_log import PIP_S, SYSTEM_S, UV_S, ChangeLog, points, versions
 from .package_manager import SharedLock, erase, unpack
-from .past import PIP_S, SYSTEM_S, UV_S, Past, points, versions
 
 WRITERS = 50
 READERS = 50
@@ -52,11 +52,11 @@ class Crowd:
         self.system_site = self.directory / "system/dist-packages"
         self.system_site.mkdir(parents=True)
         machine.configure([str(self.system_site)])
-        self.pasts = {"venv": Past([*PIP_S, *UV_S]), "system": Past(SYSTEM_S)}
+        self.change_logs = {"venv": ChangeLog([*PIP_S, *UV_S]), "system": ChangeLog(SYSTEM_S)}
         self.installing = threading.Event()
         self.writing = threading.Event()
         self.package_manager = SharedLock()
-        self.troubles = []
+        self.problems = []
         self.counts = {"pip": 0, "uv": 0, "packages": 0, "written": 0, "killed": 0}
 
     def run(self, *command, **options):
@@ -70,16 +70,18 @@ class Crowd:
     # --- changes of the directories
 
     def install(self, rng, name, packages, install, uninstall):
-        past = self.pasts["venv"]
+        change_log = self.change_logs["venv"]
         while self.installing.is_set():
             package = rng.choice(packages)
-            there = bool(past.now[package])
+            there = bool(change_log.now[package])
             if there and rng.random() < 0.4:
-                past.change(package, functools.partial(self.run, *uninstall, package), frozenset())
+                change_log.change(package, functools.partial(self.run, *uninstall, package), frozenset())
             else:
                 version = rng.choice(versions(package))
                 wanted = f"{package}=={version}"
-                past.change(package, functools.partial(self.run, *install, wanted), points(package, version))
+                change_log.change(
+                    package, functools.partial(self.run, *install, wanted), points(package, version)
+                )
             self.counts[name] += 1
             time.sleep(rng.choice([0, 0, 0.05, 0.5]))
 
@@ -96,10 +98,10 @@ class Crowd:
 
     def packages(self, rng):
         """A package manager that installs, erases and rebuilds, and then runs the trigger."""
-        past = self.pasts["system"]
+        change_log = self.change_logs["system"]
         while self.installing.is_set():
             package = rng.choice(SYSTEM_S)
-            there = bool(past.now[package])
+            there = bool(change_log.now[package])
             version = rng.choice(versions(package))
             erased = there and rng.random() < 0.2
 
@@ -109,7 +111,7 @@ class Crowd:
                 with self.package_manager.together():
                     self.trigger()
 
-            past.change(package, transaction, frozenset() if erased else points(package, version))
+            change_log.change(package, transaction, frozenset() if erased else points(package, version))
             self.counts["packages"] += 1
             time.sleep(rng.choice([0, 0, 0.02, 0.2]))
 
@@ -175,8 +177,8 @@ class Crowd:
         version = list(INTERPRETERS)[number % len(INTERPRETERS)]
         role = "accelerated" if number % 3 == 0 else "own"
         script = pathlib.Path(__file__).with_name("crowd_reader.py")
-        told = self.directory / f"reader-{where}-{number}"
-        arguments = [READER, role, site, told, self.directory / "stop", number, int(once)]
+        answer_file = self.directory / f"reader-{where}-{number}"
+        arguments = [READER, role, site, answer_file, self.directory / "stop", number, int(once)]
         return [INTERPRETERS[version], "-S", "-E", "-B", script, *arguments]
 
     def read_afresh(self, number):
@@ -192,7 +194,7 @@ class Crowd:
             try:
                 function(*arguments)
             except BaseException as error:
-                self.troubles.append(f"{function.__name__}: {type(error).__name__}: {error}")
+                self.problems.append(f"{function.__name__}: {type(error).__name__}: {error}")
 
         return threading.Thread(target=run)
 
@@ -216,37 +218,37 @@ class Crowd:
         for thread in [*installers, *others]:
             thread.start()
         end = time.monotonic() + seconds
-        while time.monotonic() < end and not self.troubles:
+        while time.monotonic() < end and not self.problems:
             time.sleep(0.1)
         self.installing.clear()
-        join(installers, self.troubles)
+        join(installers, self.problems)
         time.sleep(1)  # every writer may run once more, without knowledge of the end
         self.writing.clear()
-        join(others, self.troubles)
+        join(others, self.problems)
         time.sleep(0.5)
         (self.directory / "stop").touch()
         for process in readers:
-            _, said = process.communicate(timeout=PATIENCE)
+            _, output = process.communicate(timeout=PATIENCE)
             if process.returncode:
-                self.troubles.append(f"a reader: {said[-2000:]}")
+                self.problems.append(f"a reader: {output[-2000:]}")
 
-    def judged(self):
+    def check_answers(self):
         """The number of answers, the number of those without concurrent changes, and the wrong ones."""
-        looked, exact, wrong = 0, 0, []
+        checked, exact, wrong = 0, 0, []
         for file in self.directory.glob("reader-*"):
-            past = self.pasts[file.name.split("-")[1]]
+            change_log = self.change_logs[file.name.split("-")[1]]
             for line in file.read_text().splitlines():
-                why, was_exact = past.judge(json.loads(line))
-                looked += 1
+                why, was_exact = change_log.check(json.loads(line))
+                checked += 1
                 exact += was_exact
                 if why:
                     wrong.append(f"{file.name}: {why}: {line}")
-        return looked, exact, wrong
+        return checked, exact, wrong
 
     def left(self):
         """The problems after the end, without any cleaning up."""
         wrong = []
-        inspector = judge.Judge()
+        inspector = answer_check.AnswerCheck()
         for site in (self.site, self.system_site):
             for line in self.run(
                 release_program(), "refresh", "--dry-run", "--json", site
@@ -255,7 +257,7 @@ class Crowd:
                 changes = {key: report[key] for key in ("added", "updated", "removed") if report[key]}
                 if changes:
                     wrong.append(f"an update is lost: {site}: {changes}")
-            [(word, reason)] = judge.states(site)
+            [(word, reason)] = answer_check.states(site)
             if word not in ("fresh", "unsettled"):
                 wrong.append(f"{site}: {word}: {reason}")
             if inspector.wrong(site):
@@ -268,8 +270,8 @@ class Crowd:
         return wrong
 
 
-def join(threads, troubles):
+def join(threads, problems):
     for thread in threads:
         thread.join(PATIENCE)
         if thread.is_alive():
-            troubles.append("somebody waits for ever")
+            problems.append("somebody waits for ever")

@@ -25,7 +25,7 @@ def campaign():
 
 @pytest.mark.parametrize("old", [False, True], ids=["no_index", "old_index"])
 @pytest.mark.parametrize("kind", SCENES, ids=[kind.__name__ for kind in SCENES])
-def test_a_fault_at_a_call_leaves_no_wrong_answer(campaign, kind, old, complete, rng, tell):
+def test_a_fault_at_a_call_leaves_no_wrong_answer(campaign, kind, old, complete, rng, report):
     points = campaign.points(kind, old)
     faults = [(point, fault) for point in points for fault in point.faults()]
     assert len(points) > 100 and len(faults) > 500
@@ -33,7 +33,7 @@ def test_a_fault_at_a_call_leaves_no_wrong_answer(campaign, kind, old, complete,
     start = time.time()
     missed, wrong, tried = campaign.run(kind, old, chosen, float("inf") if complete else start + SECONDS)
     before = sum(1 for point, _ in faults if not point.begun)
-    tell(
+    report(
         f"{kind.__name__}, {'old' if old else 'no'} index: {len(points)} calls, {len(faults)} faults"
         f" ({before} before main), {tried} tried in {time.time() - start:.0f} s, {len(missed)} not met"
     )

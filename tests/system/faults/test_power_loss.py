@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from . import judge
+from . import answer_check
 from .campaign import Campaign, Wrong, worker
 from .power import LargeEnvironment, LargeTrigger, boot, leave_temporary, put, recorded, states
 
@@ -33,11 +33,11 @@ def prepared(kind, count):
         scene.remove()
 
 
-def look(kind, count, rng, complete):
+def check_states(kind, count, rng, complete):
     """In a process with a private machine: the problems, and the number of states tried."""
     scene, old, new = prepared(kind, count)
     site, index = scene.sites[0], scene.indexes()[0]
-    expected = worker().judge.look(site)["expected"]
+    expected = worker().answer_check.answers(site)["expected"]
     found = {}
     most = None if complete else SAMPLE if len(new) < 10_000 else SAMPLE // 2
     for what, data in states(new, old, rng, most):
@@ -48,28 +48,28 @@ def look(kind, count, rng, complete):
     found = [state for state in found.items() if not state[0].startswith(header)]
     rng.shuffle(found)
     wrong = []
-    looked = 0
+    checked = 0
     until = time.monotonic() + SECONDS
     for data, what in found:
         if not complete and time.monotonic() > until:
             break
-        looked += 1
+        checked += 1
         put(index, data)
-        if worker().judge.wrong(site):
-            wrong.append(f"{what}: {worker().judge.wrong(site)}")
-        [(word, _)] = judge.states(site)
+        if worker().answer_check.wrong(site):
+            wrong.append(f"{what}: {worker().answer_check.wrong(site)}")
+        [(word, _)] = answer_check.states(site)
         if word in ("fresh", "unsettled") and data != new:
             wrong.append(f"{what}: epcache status says {word}")
         if rng.random() < 0.02:
-            mend(scene, site, index)
-    assert worker().judge.look(site)["expected"] == expected
+            refresh_as_after_boot(scene, site, index)
+    assert worker().answer_check.answers(site)["expected"] == expected
     scene.remove()
-    return wrong, looked, len(new)
+    return wrong, checked, len(new)
 
 
-def mend(scene, site, index):
+def refresh_as_after_boot(scene, site, index):
     scene.run() if scene.caller is None else boot(scene.variables)
-    if worker().judge.wrong(site):
+    if worker().answer_check.wrong(site):
         raise Wrong("not mended")
     worker().examine_content(scene)
     assert not scene.leftovers()
@@ -77,11 +77,11 @@ def mend(scene, site, index):
 
 @pytest.mark.parametrize("kind", [LargeEnvironment, LargeTrigger], ids=lambda kind: kind.__name__)
 @pytest.mark.parametrize("count", [6, 60], ids=["small", "large"])
-def test_every_state_left_by_a_power_cut_is_noticed(campaign, kind, count, rng, complete, tell):
-    wrong, looked, size = campaign.call(look, kind, count, rng, complete)
-    tell(f"{kind.__name__}: {looked} states of an index of {size} bytes")
-    assert looked > 20
-    assert not wrong, f"{len(wrong)} of {looked}\n" + "\n".join(wrong[:20])
+def test_every_state_left_by_a_power_cut_is_noticed(campaign, kind, count, rng, complete, report):
+    wrong, checked, size = campaign.call(check_states, kind, count, rng, complete)
+    report(f"{kind.__name__}: {checked} states of an index of {size} bytes")
+    assert checked > 20
+    assert not wrong, f"{len(wrong)} of {checked}\n" + "\n".join(wrong[:20])
 
 
 def scribbled(old, rng):
@@ -100,9 +100,9 @@ def stay_old(kind, rng):
     for what, data in [("all", new), *rng.sample(list(states(new, old, rng, 100)), 20)]:
         put(index, rng.choice([old, scribbled(old, rng)]))
         leave_temporary(index, data)
-        if kind is LargeEnvironment and worker().judge.wrong(site):
+        if kind is LargeEnvironment and worker().answer_check.wrong(site):
             raise Wrong(what)
-        mend(scene, site, index)
+        refresh_as_after_boot(scene, site, index)
     scene.remove()
 
 

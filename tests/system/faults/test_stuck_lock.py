@@ -52,8 +52,8 @@ def delayed(kind):
 
 
 @pytest.mark.parametrize("kind", [scenes.RpmTrigger, scenes.DpkgTrigger], ids=lambda kind: kind.__name__)
-def test_a_stuck_holder_of_the_locks_delays_a_trigger_by_two_seconds(campaign, kind, tell):
-    took, said = campaign.call(delayed, kind)
-    tell(f"{kind.__name__}: {took:.2f} s with both locks held for ever")
-    assert "lock held by another process" in said
+def test_a_stuck_holder_of_the_locks_delays_a_trigger_by_two_seconds(campaign, kind, report):
+    took, output = campaign.call(delayed, kind)
+    report(f"{kind.__name__}: {took:.2f} s with both locks held for ever")
+    assert "lock held by another process" in output
     assert 2 <= took < 2 + OTHERWISE

@@ -168,22 +168,22 @@ class Fuse(Filesystem):
         command = [sys.executable, "-S", "-E", "-B", script, self.behind, self.top, str(theirs.fileno())]
         self.server = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
         theirs.close()
-        self.told = ours.makefile("rw")
+        self.control = ours.makefile("rw")
         ours.close()
         self.state = self.set(**self.settings)
         return self
 
     def set(self, **settings):
-        self.told.write(json.dumps(settings) + "\n")
-        self.told.flush()
-        line = self.told.readline()
+        self.control.write(json.dumps(settings) + "\n")
+        self.control.flush()
+        line = self.control.readline()
         if not line:
             raise Unavailable("the server of the file system has ended")
         return json.loads(line)
 
     def unmount(self):
         run("umount", "--lazy", self.top)
-        self.told.close()
+        self.control.close()
         self.server.wait(10)
 
 

@@ -348,7 +348,7 @@ def main():
     if libc.mount(b"freshness", os.fsencode(place), b"fuse", 6, options.encode()):  # nosuid, nodev
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), place)
     control = socket.socket(fileno=int(descriptor))
-    told = control.makefile("rw")
+    connection = control.makefile("rw")
     os.set_blocking(device, False)
     poll = select.poll()
     poll.register(device, select.POLLIN)
@@ -359,11 +359,11 @@ def main():
                 if not server.serve():
                     return
             else:
-                line = told.readline()
+                line = connection.readline()
                 if not line:
                     return
-                told.write(json.dumps(server.set(json.loads(line))) + "\n")
-                told.flush()
+                connection.write(json.dumps(server.set(json.loads(line))) + "\n")
+                connection.flush()
 
 
 main()

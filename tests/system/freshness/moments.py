@@ -152,16 +152,16 @@ class Window:
         return (answer[0] if answer else NOBODY) in possible
 
     def distributions(self, answer):
-        told = {}
+        answered = {}
         for directory, name, version in answer:
-            if directory in told:
+            if directory in answered:
                 return False
-            told[directory] = name, version
-        if not set(told) <= set(self.directories):
+            answered[directory] = name, version
+        if not set(answered) <= set(self.directories):
             return False
         for directory in self.directories:
             possible = [moment.get(directory) for moment in self.of(directory)]
-            if directory not in told:
+            if directory not in answered:
                 if None not in possible and not self.also_absent:
                     return False
                 continue
@@ -172,7 +172,7 @@ class Window:
             if self.also_absent:
                 names.add(None)
                 versions.add(None)
-            if told[directory][0] not in names or told[directory][1] not in versions:
+            if answered[directory][0] not in names or answered[directory][1] not in versions:
                 return False
         return True
 

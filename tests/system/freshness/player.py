@@ -45,7 +45,7 @@ class Play:
         self.place = 0
         self.group_reads = 0
         self.entered = False
-        self.looked = False  # whether the disk is unchanged since the last scan
+        self.scanned = False  # whether the disk is unchanged since the last scan
         self.readers = []
         self.running = {}
         self.done = set()
@@ -98,7 +98,7 @@ class Play:
             Reader(proof == "strict", self.stage.system_cache, SYSTEM_USER)
             for proof in self.history["readers"]
         ]
-        self.look()
+        self.scan()
 
     def enter(self):
         self.entered = True
@@ -157,14 +157,14 @@ class Play:
         if operation is None:
             if number in self.done:
                 return
-            self.look()
+            self.scan()
             self.unseen[number] = len(self.moments) - 1, self.touched(number)
             operation = self.running[number] = self.operation(number)
         operation.advance(calls)
         self.counted["calls"] += calls or 1
         if operation.over:
             self.ended(number)
-        self.looked = False
+        self.scanned = False
 
     def ended(self, number):
         self.done.add(number)
@@ -179,7 +179,7 @@ class Play:
             self.killed.add(number)
             operation.kill()
             self.ended(number)
-            self.looked = False
+            self.scanned = False
 
     def touched(self, number):
         edit = self.history["operations"][number]
@@ -189,11 +189,11 @@ class Play:
 
     def tool(self, by, after, steps):
         finished = [number for number in self.unseen if number not in self.running]
-        self.look()
+        self.scan()
         meanwhile = (lambda: self.do_all(steps)) if after is not None else None
         yield from self.stage.played(by, "a", after, meanwhile)
-        self.looked = False
-        self.look()
+        self.scanned = False
+        self.scan()
         self.counted["tool"] += 1
         for number in finished:
             self.unseen.pop(number, None)
@@ -215,23 +215,23 @@ class Play:
                     pass
 
         self.counted["remounts"] += self.filesystem.change_below(self.room, change)
-        self.looked = False
+        self.scanned = False
 
     # --- questions ---
 
-    def look(self):
+    def scan(self):
         """Record the current content of the disk."""
-        if self.looked:
+        if self.scanned:
             return
         with stepping.during(None):
             found = moments.moment(self.elsewhere(self.site) if self.filesystem.remembers else self.site)
         if not self.moments or list(found.items()) != list(self.moments[-1].items()):
             self.moments.append(found)
             self.times.append(time.monotonic())
-        self.looked = True
+        self.scanned = True
 
     def begin_of_window(self):
-        self.look()
+        self.scan()
         begin = len(self.moments) - 1
         if self.filesystem.remembers:
             # Attributes cached by the kernel are valid for their whole lifetime.
@@ -254,7 +254,7 @@ class Play:
         answer = self.readers[number].ask(question, happening)
         if stale:
             self.filesystem.set(stale=0)
-        self.look()
+        self.scan()
         window = moments.Window(self.moments, begin, begins, also_absent=bool(stale))
         self.counted["reads"] += 1
         self.counted[f"reads {self.history['readers'][number]}"] += 1
@@ -285,7 +285,7 @@ class Play:
         """Run steps in the middle of a read."""
         for step in steps:
             self.do(step)
-            self.look()
+            self.scan()
 
     def stale(self, number, question, requests):
         self.read(number, question, {}, stale=requests)

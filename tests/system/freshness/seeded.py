@@ -45,7 +45,7 @@ OF_THE_READER = {
             ("_view.py", "row not in self._unsettled", "row not in ()"),
         ],
     ),
-    "entry_points.txt itself is not looked at": (
+    "the stamp of entry_points.txt is not checked": (
         ["--on", "xfs"],
         [
             ("_view.py", 'if file != b"-":', "if not file:"),

@@ -42,8 +42,8 @@ def waits(filesystem, epcache, count):
         distribution = contents.a_distribution(rng, 0)
         for _step in edits.distro_install(stage.site("a"), distribution):
             pass
-        told = stage.run("trigger", "dpkg", "--json", DPKG_ROOT=stage.root).stdout
-        found.append(json.loads(told)["waited"])
+        output = stage.run("trigger", "dpkg", "--json", DPKG_ROOT=stage.root).stdout
+        found.append(json.loads(output)["waited"])
     filesystem.leave_room("settling")
     return found
 

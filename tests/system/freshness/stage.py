@@ -15,7 +15,7 @@ from support.simulation.world import World
 PATIENCE = 60  # seconds
 POLL = 0.003
 # Messages of the tool about a directory that is being replaced: then there is no index, or a stale one.
-TOLD = ("does not exist", "Stale file handle", "No such file or directory")
+EXPECTED_MESSAGES = ("does not exist", "Stale file handle", "No such file or directory")
 
 
 class Stage(World):
@@ -51,10 +51,10 @@ class Stage(World):
                 self.meanwhile()
             finally:
                 signalled(process, signal.SIGCONT)
-        told, complained = ended(process, given)
-        if process.returncode and not any(why in complained for why in TOLD):
-            raise RuntimeError(f"{command}: status {process.returncode}\n{told}{complained}")
-        return subprocess.CompletedProcess(command, 0, told, complained)
+        output, errors = ended(process, given)
+        if process.returncode and not any(why in errors for why in EXPECTED_MESSAGES):
+            raise RuntimeError(f"{command}: status {process.returncode}\n{output}{errors}")
+        return subprocess.CompletedProcess(command, 0, output, errors)
 
     def by_rpm(self, name, _site):
         """The trigger of rpm, which supports no other root than its own."""
@@ -91,7 +91,7 @@ class Stage(World):
         It is stopped after `after` microseconds, and `meanwhile` is called.
         """
         stopped, go_on = threading.Event(), threading.Event()
-        trouble = []
+        raised = []
 
         def stop():
             stopped.set()
@@ -101,7 +101,7 @@ class Stage(World):
             try:
                 getattr(self, f"by_{by}")(name, self.site(name))
             except BaseException as error:
-                trouble.append(error)
+                raised.append(error)
             stopped.set()
 
         self.after, self.meanwhile = after, stop if meanwhile else None
@@ -115,8 +115,8 @@ class Stage(World):
                 go_on.set()
         while thread.is_alive():
             yield POLL
-        if trouble:
-            raise trouble[0]
+        if raised:
+            raise raised[0]
 
 
 def ended(process, given):
@@ -147,8 +147,8 @@ _copies = {}
 def libraries(program):
     """The files that the program needs in a tree: where they are, and where they have to be."""
     if program not in _libraries:
-        told = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
-        paths = re.findall(r"(/\S+) \(0x", told)
+        output = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+        paths = re.findall(r"(/\S+) \(0x", output)
         _libraries[program] = [(program, "/epcache"), *((path, path) for path in paths)]
     return _libraries[program]
 

@@ -145,7 +145,7 @@ class _During:
         _readers.pop()
 
 
-def _heard(event, _arguments):
+def _stop_at(event, _arguments):
     if event in CALLS:
         stop()
 
@@ -154,7 +154,7 @@ def listen():
     """Begin to observe system calls; this can't be undone in this process."""
     global _main
     _main = threading.get_ident()
-    sys.addaudithook(_heard)
+    sys.addaudithook(_stop_at)
     from support.simulation import edits, meddling
 
     for module in (edits, meddling):

@@ -72,12 +72,12 @@ def test_versions(moments_of_read, answer, allowed):
 
 
 def test_distributions():
-    told = [("foo-1.dist-info", "foo", "1"), ("bar-1.dist-info", "bar", "1")]
-    assert Window([OLD], 0, {}).allows(["distributions"], told)
-    assert not Window([OLD], 0, {}).allows(["distributions"], told[:1])
-    assert not Window([NEW], 0, {}).allows(["distributions"], told)
-    assert Window([OLD, NEW], 0, {}).allows(["distributions"], told)
-    assert not Window([GONE], 0, {}).allows(["distributions"], told)
+    answer = [("foo-1.dist-info", "foo", "1"), ("bar-1.dist-info", "bar", "1")]
+    assert Window([OLD], 0, {}).allows(["distributions"], answer)
+    assert not Window([OLD], 0, {}).allows(["distributions"], answer[:1])
+    assert not Window([NEW], 0, {}).allows(["distributions"], answer)
+    assert Window([OLD, NEW], 0, {}).allows(["distributions"], answer)
+    assert not Window([GONE], 0, {}).allows(["distributions"], answer)
 
 
 def test_packages():

@@ -65,7 +65,7 @@ def right(tree):
     return plain["3.13"]
 
 
-def looks(tree, questions, log):
+def accessed_paths(tree, questions, log):
     """The paths in the site directory that the answers to questions access, one for each call."""
     before = ["strace", "-f", "-qq", "-o", log, "-e", "trace=%file", "-s", "1000"]
     ask(tree, "3.13", "own", questions, before=before)
@@ -83,8 +83,8 @@ def is_proven(tree, tmp_path, listed=True):
     No distribution is accessed, and the directory three times: its stamp, the listing, its stamp. Where
     the index was made, its stamp is enough.
     """
-    found = looks(tree, ["names"], tmp_path / "log")
-    more = looks(tree, ["names", "versions", "packages"], tmp_path / "log")
+    found = accessed_paths(tree, ["names"], tmp_path / "log")
+    more = accessed_paths(tree, ["names", "versions", "packages"], tmp_path / "log")
     touched = {path.partition("/")[0] for path in found + more}
     assert ".epcache" in touched  # it was our reader that was traced
     if any(name.endswith(".dist-info") for name in touched):

@@ -115,8 +115,8 @@ def test_an_explicitly_set_mtime_is_replaced_in_an_environment(environment):
 @pytest.mark.parametrize("name", ["site", "database"])
 def test_an_explicitly_set_mtime_is_no_proof_for_a_system(system, name):
     os.utime(getattr(system, name), (OLD, OLD))
-    told = refresh("--system", "--root", system.root, "--seal")
-    assert "not sealed: the mtime of the directory or package database was set explicitly" in told
+    message = refresh("--system", "--root", system.root, "--seal")
+    assert "not sealed: the mtime of the directory or package database was set explicitly" in message
     assert system.status()["sealed"] is False
     right(system)
 

@@ -52,10 +52,10 @@ def assert_index_right(system):
     It is read in three ways: as a file, through `epcache list` and through the Python reader. Returns
     what importlib.metadata returns for every distribution.
     """
-    said = assert_file_right(system)
+    results = assert_file_right(system)
     listed = json.loads(system.run(PROGRAM, "list", "--site", SITE, "--json").stdout)
     keys = ["site", "distribution", "version", "group", "name", "value"]
-    assert sorted([row[key] for key in keys] for row in listed) == sorted(said["found"])
+    assert sorted([row[key] for key in keys] for row in listed) == sorted(results["found"])
 
     reader = answers(system, env={"PYTHONWARNINGS": "error"})
     assert reader["warnings"] == []
@@ -63,25 +63,25 @@ def assert_index_right(system):
     assert_reader_is_right(reader)
 
     system.run(PROGRAM, "verify", SITE)
-    return said["distributions"]
+    return results["distributions"]
 
 
 def assert_file_right(system):
     """The part of `assert_index_right` that runs no code of epcache."""
-    said = truth(system)
+    results = truth(system)
     file = system.path(INDEX)
     found = file.lstat()
     assert stat.S_ISREG(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o644
     assert (found.st_uid, found.st_gid) == account(system)
-    _assert_file_says(index_reader.parse(file.read_bytes()), said["distributions"])
-    return said
+    _assert_file_agrees(index_reader.parse(file.read_bytes()), results["distributions"])
+    return results
 
 
-def _assert_file_says(index, said):
+def _assert_file_agrees(index, results):
     assert index.settled and not index.unsettled
-    assert list(index.distributions) == [distribution["directory"] for distribution in said]
+    assert list(index.distributions) == [distribution["directory"] for distribution in results]
     repeated = 0
-    for expected in said:
+    for expected in results:
         row = index.distributions[expected["directory"]]
         if "m" not in row.flags:
             assert (row.name, row.version) == (expected["name"], expected["version"]), expected["directory"]
@@ -89,7 +89,7 @@ def _assert_file_says(index, said):
             assert row.entry_points == expected["entry_points"], expected["directory"]
             repeated += 1
     # An index that leaves everything to the disk would be right and useless.
-    assert repeated >= 0.97 * len(said)
+    assert repeated >= 0.97 * len(results)
 
 
 def traced(system, *arguments, **options):

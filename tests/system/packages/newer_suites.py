@@ -20,7 +20,7 @@ def performed(mode):
     which = run.Run("cpython", version, mode)
     found, _ = run.perform(which, tool)
     passed = 0 if "broken" in found else run.outcomes(found)["passed"]
-    return {"mode": mode, "passed": passed, "wrong": run.judge(which, found)}
+    return {"mode": mode, "passed": passed, "wrong": run.problems(which, found)}
 
 
 with concurrent.futures.ThreadPoolExecutor(2) as pool:

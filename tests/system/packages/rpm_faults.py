@@ -83,7 +83,7 @@ def program_that_cannot_run(machine):
 
 
 @contextlib.contextmanager
-def foreign_cache(machine):
+def cache_of_another_user(machine):
     """The cache directory belongs to another user."""
     place = machine.system.path(CACHE)
     owner = place.stat()

@@ -130,20 +130,20 @@ class Machine:
 
     def truth(self, site, root=""):
         """The results of the system's importlib.metadata: (directory, Name, Version, entry points)."""
-        said = self.system.run("python3", "-c", TRUTH, root + site)
-        return json.loads(said.stdout)
+        result = self.system.run("python3", "-c", TRUTH, root + site)
+        return json.loads(result.stdout)
 
     def reader(self, site, strict=True):
         """The answers of the installed Python reader, and whether it had to search the disk."""
         modules = next(self.system.root.glob("usr/lib/python3*/site-packages/epcache")).parent
         warnings = ["-W", "error"] if strict else ["-W", "ignore"]
         where = "/" + str(modules.relative_to(self.system.root))
-        said = self.system.run("python3", "-I", *warnings, "-c", READER, where, site)
-        return json.loads(said.stdout)
+        result = self.system.run("python3", "-I", *warnings, "-c", READER, where, site)
+        return json.loads(result.stdout)
 
     def listed(self, site):
-        said = self.system.run(EPCACHE, "list", "--site", site, "--json")
-        return json.loads(said.stdout)
+        result = self.system.run(EPCACHE, "list", "--site", site, "--json")
+        return json.loads(result.stdout)
 
     def account(self):
         """The user and group numbers of `epcache` in the chroot."""

@@ -89,9 +89,9 @@ def test_first_installation_indexes_installed_packages(system):
     before = directories(truth(system)["distributions"])
     assert before and not system.path(debian.CACHE).exists()
     _, runs = traced(system, "install", *(f"/srv/{file.name}" for file in system.path("/srv").glob("*.deb")))
-    said = assert_index_right(system)
-    assert read(runs) == directories(said)
-    assert directories(said) == before | {directory_of(system, "epcache")}
+    distributions = assert_index_right(system)
+    assert read(runs) == directories(distributions)
+    assert directories(distributions) == before | {directory_of(system, "epcache")}
     found = system.path(debian.CACHE).lstat()
     assert (found.st_mode & 0o7777, (found.st_uid, found.st_gid)) == (0o755, debian.account(system))
 
@@ -113,11 +113,11 @@ def test_manual_names_every_option(system):
 def test_packages_installed_later_are_indexed_by_the_trigger(system):
     before = directories(truth(system)["distributions"])
     _, runs = traced(system, "install", *PACKAGES, timeout=1800)
-    said = assert_index_right(system)
-    assert sum(bool(distribution["entry_points"]) for distribution in said) >= 40
-    assert any(name.endswith(".egg-info") for name in directories(said))
+    distributions = assert_index_right(system)
+    assert sum(bool(distribution["entry_points"]) for distribution in distributions) >= 40
+    assert any(name.endswith(".egg-info") for name in directories(distributions))
     assert written(runs)
-    assert read(runs) == directories(said) - before
+    assert read(runs) == directories(distributions) - before
 
 
 def test_upgrade_reads_the_new_version_alone(system, tmp_path):
@@ -132,8 +132,8 @@ def test_upgrade_reads_the_new_version_alone(system, tmp_path):
     _, runs = traced(system, "upgrade")
     new = directory_of(system, "pytest-cov")
     assert new != old and "99.1" in new
-    said = assert_index_right(system)
-    assert old not in directories(said)
+    distributions = assert_index_right(system)
+    assert old not in directories(distributions)
     assert read(runs) == {new} and written(runs)
 
 

@@ -24,7 +24,7 @@ from .rpm_steps import ALPHA, BETA, BETA_REBUILT, CANARY, GUARDED, install
         rpm_faults.without_user,
         rpm_faults.broken_configuration,
         rpm_faults.program_that_cannot_run,
-        rpm_faults.foreign_cache,
+        rpm_faults.cache_of_another_user,
         rpm_faults.no_cache_directory,
     ],
     ids=lambda fault: fault.__name__,
@@ -48,11 +48,11 @@ def answers(machine):
     that it cannot tell."""
     read = {value for _, name, value in machine.reader(SITE, strict=False)["answer"] if name == "beta"}
     assert len(read) == 1
-    said = machine.system.run(EPCACHE, "list", "--site", SITE, "--name", "beta", "--json", check=False)
-    if said.returncode == 0:
-        assert {entry["value"] for entry in json.loads(said.stdout)} == read
+    listed = machine.system.run(EPCACHE, "list", "--site", SITE, "--name", "beta", "--json", check=False)
+    if listed.returncode == 0:
+        assert {entry["value"] for entry in json.loads(listed.stdout)} == read
     else:
-        assert "beta" not in said.stdout and said.stderr
+        assert "beta" not in listed.stdout and listed.stderr
     return read.pop().partition(":")[2]
 
 

@@ -120,31 +120,31 @@ class NotAttached(Exception):
 
 
 @dataclass
-class Struck:
+class Outcome:
     """The result of the command."""
 
     status: int  # as of subprocess: negative for a signal
-    said: str
+    output: str
     hits: int  # how many injections of the fault took place
 
 
-def strike(scene, point, fault, directory):
+def run_with_fault(scene, point, fault, directory):
     """Run the command of a scene with one fault."""
-    log = pathlib.Path(directory, "struck")
+    log = pathlib.Path(directory, "outcome")
     log.unlink(missing_ok=True)
     what = "signal=KILL" if fault == "KILL" else f"error={fault}"
     inject = ["-e", f"trace={point.call}", "-e", f"inject={point.call}:{what}:when={point.when}", "-o", log]
     if point.process and not point.beyond:
         try:
-            status, said = _attached(scene, inject, directory)
+            status, output = _attached(scene, inject, directory)
         except NotAttached:
-            return Struck(0, "", 0)
+            return Outcome(0, "", 0)
     else:
         options = ["-f"] if point.process else []
         command = ["strace", *options, *inject, release_program(), *scene.arguments]
-        status, said = _finished(scene, _start(scene, command))
+        status, output = _finished(scene, _start(scene, command))
     text = log.read_text() if log.exists() else ""
-    return Struck(status, said, text.count("(INJECTED)") + text.count("+++ killed by SIGKILL +++"))
+    return Outcome(status, output, text.count("(INJECTED)") + text.count("+++ killed by SIGKILL +++"))
 
 
 def _start(scene, command):
@@ -163,11 +163,11 @@ def _start(scene, command):
 def _finished(scene, process):
     """Wait for the end of the process and of everything that it has left running."""
     try:
-        said, _ = process.communicate(timeout=PATIENCE)
+        output, _ = process.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()
         raise AssertionError(f"{scene.arguments}: hung") from None
-    return process.returncode, said
+    return process.returncode, output
 
 
 def _attached(scene, inject, directory):
@@ -192,12 +192,12 @@ def _attached(scene, inject, directory):
         _until(lambda: _is_stopped(process.pid))
         second = _attach(process.pid, ["-f", *inject])
         os.kill(process.pid, signal.SIGCONT)
-        status, said = _finished(scene, process)
+        status, output = _finished(scene, process)
         second.wait(PATIENCE)
     except BaseException:
         process.kill()
         raise
-    return status, said
+    return status, output
 
 
 def _attach(pid, options):

@@ -14,11 +14,11 @@ from support.interpreters import INTERPRETERS, READER
 from . import machine
 
 
-class Judge:
+class AnswerCheck:
     """A process that reads site directories on request."""
 
     def __init__(self, version="3.13"):
-        script = pathlib.Path(__file__).with_name("judging.py")
+        script = pathlib.Path(__file__).with_name("answer_check_process.py")
         self.process = subprocess.Popen(
             [INTERPRETERS[version], "-S", "-E", "-B", script, READER],
             stdin=subprocess.PIPE,
@@ -31,17 +31,17 @@ class Judge:
         self.process.stdin.close()
         self.process.wait(30)
 
-    def look(self, site):
+    def answers(self, site):
         """The answers of both about `site`: ``ours``, ``expected``, and ``warned``."""
         self.process.stdin.write(json.dumps(str(site)) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
-        assert line, "the process that judges has died"
+        assert line, "the answering process has ended"
         return json.loads(line)
 
     def wrong(self, site):
         """The problem with the answers of any reader; None if there is none."""
-        found = self.look(site)
+        found = self.answers(site)
         if found["ours"] != found["expected"]:
             return {
                 "python": found["ours"],
@@ -52,8 +52,8 @@ class Judge:
 
     def wrong_list(self, site, expected):
         """The problem with the output of `epcache list`; None if there is none."""
-        said = run_json("list", "--json", "--site", site)
-        listed = sorted([row["group"], row["name"], row["value"]] for row in said)
+        listed_rows = run_json("list", "--json", "--site", site)
+        listed = sorted([row["group"], row["name"], row["value"]] for row in listed_rows)
         if listed != expected:
             return {"epcache list": listed, "importlib.metadata": expected}
         return None

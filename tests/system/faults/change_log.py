@@ -23,7 +23,7 @@ def points(package, version):
     return frozenset([package, f"of_{version}"])
 
 
-class Past:
+class ChangeLog:
     """The changes of one directory, by package."""
 
     def __init__(self, packages):
@@ -50,7 +50,7 @@ class Past:
             found += [before, after, before | after, frozenset()]
         return found
 
-    def judge(self, answer):
+    def check(self, answer):
         """The problem with an answer, if any, and whether only one answer would have been correct."""
         start, end, names = answer
         left = set(names)

@@ -43,7 +43,7 @@ def answers(module):
     }
 
 
-def look(epcache, site):
+def compare(epcache, site):
     sys.path[:] = [*STDLIB, site]
     warned = []
     warnings.simplefilter("always")
@@ -63,7 +63,7 @@ def main():
         if child:
             os.waitpid(child, 0)
             continue
-        reply = json.dumps(look(epcache, json.loads(line)))
+        reply = json.dumps(compare(epcache, json.loads(line)))
         os.write(1, reply.encode() + b"\n")
         os._exit(0)
 
