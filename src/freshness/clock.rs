@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn round_stamps_are_taken_for_those_of_a_coarser_clock() {
+    fn round_stamps_count_as_those_of_a_coarser_clock() {
         for round in [100, 1_000, 10_000_000] {
             let stamp = NOW / round * round;
             assert!(stamp < NOW);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_epoch_is_never_passed() {
+    fn stamps_of_the_epoch_are_never_old_enough() {
         for stamp in [0, 1, SECOND, -SECOND] {
             assert!(!LOCAL.has_passed(stamp, NOW), "{stamp}");
             assert!(!LOCAL.wait_past(stamp), "{stamp}");

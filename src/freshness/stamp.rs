@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_spelled_stamp_is_parsed_to_the_same_stamp() {
+    fn a_written_stamp_parses_to_the_same_stamp() {
         for mtime in [0, 1, -1, 9, 10, i64::MIN, i64::MAX, 1_763_812_000_123_456_789] {
             for size in [0, 7, 4096, u64::MAX] {
                 let stamp = Stamp { mtime, ctime: -mtime.max(-i64::MAX), inode: size / 3, size };

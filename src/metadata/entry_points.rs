@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_inner_tab_is_left_to_the_reader() {
+    fn a_value_with_an_inner_tab_is_opaque() {
         assert_eq!(parse("[g]\na\tb = m:f"), Err(Diagnostic::ControlCharacter));
     }
 }

@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_names_for_an_index_are_left_to_the_reader() {
+    fn too_many_names_for_an_index_are_opaque() {
         let line = |number| format!("m{number}.py\n");
         assert_eq!(kind(FileList::Sources, line), (Kind::Opaque, 0));
         assert_eq!(kind(FileList::Sources, |number| line(number % 2000)), (Kind::Inferred, 0));

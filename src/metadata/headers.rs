@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_may_end_with_any_of_the_three_line_ends() {
+    fn all_three_line_endings_are_accepted() {
         let foo = Header::Value("foo".to_owned());
         for text in
             ["Name: foo\nVersion: 1\n\nx", "Name: foo\r\nVersion: 1\r\n\r\nx", "Name: foo\rVersion: 1\r\rx"]

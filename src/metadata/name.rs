@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_differ_in_bytes_that_are_not_text_are_different() {
+    fn names_that_differ_only_in_non_utf_8_bytes_are_different() {
         assert_eq!(
             key_of_any("FÖ-1.dist-info".as_bytes(), None),
             key_of_any("fö-2.dist-info".as_bytes(), None)

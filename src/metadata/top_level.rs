@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn too_many_names_for_an_index_are_left_to_the_reader() {
+    fn too_many_names_for_an_index_are_opaque() {
         let text = "name\n".repeat(20_000);
         assert_eq!(declared(&text).map(|found| found.kind), Some(Kind::Opaque));
         assert_eq!(declared(&text[..20_000]).map(|found| found.kind), Some(Kind::Declared));

@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn old_kernels_find_the_same_unless_there_are_links() {
+    fn old_kernels_give_the_same_results_unless_there_are_links() {
         let place = tempfile::tempdir().expect("a directory");
         let at = |name: &str| place.path().join(name);
         std::fs::create_dir_all(at("a/b")).expect("a directory");
