@@ -137,7 +137,7 @@ pub struct OpenFile {
 
 /// Opens the file `path`, seen from the directory `at`.
 ///
-/// Whoever has to check an owner or a mode does so with `stat` before reading.
+/// A caller that must check an owner or a mode does so with `stat` before reading.
 ///
 /// # Errors
 /// When there is none, or it can't be opened.
