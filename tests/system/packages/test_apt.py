@@ -11,7 +11,7 @@ import pytest
 
 from . import chroot, deb, trace
 from . import debian_system as debian
-from .debian_system import INDEX, PROGRAM, SITE, assert_index_right, read, traced, by_importlib, written
+from .debian_system import INDEX, PROGRAM, SITE, assert_index_right, by_importlib, read, traced, written
 
 # Installed before epcache, so that its first installation finds distributions.
 BEFORE = ["python3-babel", "python3-coverage", "python3-docutils", "python3-setuptools", "python3-wheel"]
