@@ -24,11 +24,9 @@ pub struct TopLevel<'a> {
 /// Where the names come from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Kind {
-    /// From `top_level.txt`.
     Declared,
     /// From the list of files.
     Inferred,
-    /// There are none.
     None,
     /// Unknown: a reader finds out from the disk.
     #[default]
@@ -80,7 +78,6 @@ impl TopLevel<'_> {
 pub(super) const MAX_NAMES_LENGTH: usize = 64 << 10;
 
 /// The names in a `top_level.txt`, split like `str.split()`, if there are any.
-#[must_use]
 pub fn declared(text: &str) -> Option<TopLevel<'static>> {
     let names = spelled(text.split(is_space).filter(|name| !name.is_empty()));
     if names.len() > MAX_NAMES_LENGTH {

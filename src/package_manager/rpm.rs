@@ -33,9 +33,6 @@ const MAX_LIST: u64 = 256 << 20;
 const MAX_LINE: u64 = 1 << 16;
 
 /// Selects from a list the distributions in `sites` whose files it names.
-///
-/// # Errors
-/// When the list can't be read to its end.
 pub fn hints(list: impl Read, sites: &[PathBuf]) -> io::Result<Hints> {
     hints_up_to(MAX_LIST, list, sites)
 }

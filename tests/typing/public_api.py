@@ -32,6 +32,14 @@ def types_of_errors() -> None:
     print(errors, warning)
 
 
+def types_of_watchers(watcher: epcache.Watcher) -> None:
+    names: list[str] = [each.name for each in watcher.poll().added]
+    paths: list[str] = [each.path for each in watcher.installed()]
+    epcache.accelerate()
+    epcache.decelerate()
+    print(names, paths)
+
+
 def mistakes_are_found() -> None:
     epcache.version(1)  # type: ignore[arg-type]
     epcache.entry_points()[0]  # type: ignore[index]

@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use super::terminal::{Listener, Terminal, child_of, path, until, until_stopped};
-use crate::support::program::Place;
+use crate::support::program::{Place, restore_signals};
 use crate::support::tree::{indexed, install};
 
 /// The program with a command, in a process group of their own.
@@ -238,6 +238,7 @@ fn as_pid_1_of_a_container_signals_are_forwarded_and_the_process_ends() {
         let mut command = Command::new("unshare");
         command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).args(by_way_of_us(words));
         command.env("PATH", path()).env("HOME", place.path()).current_dir(place.path());
+        restore_signals(&mut command);
         command.stdin(Stdio::null()).spawn().expect("unshare of util-linux")
     };
     let probe = ["true"].map(str::to_owned);
@@ -267,14 +268,15 @@ fn keyboard_signals_stay_ignored_in_the_background_of_a_script() {
     // Python would install a handler of its own.
     words.splice(0..0, ["env".to_owned(), "--ignore-signal=INT,QUIT".to_owned()]);
     let script = format!("{} & echo $! >pid; wait $!; exit $?", by_way_of_us(&words).join(" "));
-    let child = Command::new("sh")
+    let mut shell = Command::new("sh");
+    shell
         .args(["-c", &script])
         .env("PATH", path())
         .current_dir(place.path())
         .stdin(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .expect("a shell");
+        .process_group(0);
+    restore_signals(&mut shell);
+    let child = shell.spawn().expect("a shell");
     listener.ready();
     let ours: i32 = child_of(child.id());
     for signal in [Signal::SIGINT, Signal::SIGQUIT] {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::OpenptFlags;
 
-use crate::support::program::Place;
+use crate::support::program::{Place, restore_signals};
 
 /// The longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -133,8 +133,9 @@ impl Terminal {
         let slave = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let slave = rustix::fs::open(&*name, slave, Mode::empty()).expect("a terminal");
         let stream = || Stdio::from(slave.try_clone().expect("a descriptor"));
-        // The script makes it the controlling terminal and executes the command.
-        let leader = Command::new("setsid")
+        // It makes this the controlling terminal and executes the command.
+        let mut leader = Command::new("setsid");
+        leader
             .arg("--ctty")
             .args(words)
             .env_clear()
@@ -143,9 +144,9 @@ impl Terminal {
             .current_dir(place.path())
             .stdin(stream())
             .stdout(stream())
-            .stderr(stream())
-            .spawn()
-            .expect("setsid of util-linux");
+            .stderr(stream());
+        restore_signals(&mut leader);
+        let leader = leader.spawn().expect("setsid of util-linux");
         rustix::fs::fcntl_setfl(&master, OFlags::NONBLOCK).expect("a descriptor");
         let plug = Arc::new(Mutex::new(Some(File::from(master))));
         let screen = Arc::new(Mutex::new(String::new()));
