@@ -68,11 +68,11 @@ def test_an_interrupted_pip_leaves_a_fresh_index(twins, large):
 
 
 def test_two_pips_at_a_time_leave_a_fresh_index(twins):
-    wheels = [wheels.make(twins.wheels, name, "1.0", modules=300) for name in ("one", "two", "three")]
+    made = [wheels.make(twins.wheels, name, "1.0", modules=300) for name in ("one", "two", "three")]
     outcomes = []
     for environment in twins:
         command = [environment.python, "-m", "pip", "install", "--no-index"]
-        processes = [environment.start(*command, wheel) for wheel in wheels]
+        processes = [environment.start(*command, wheel) for wheel in made]
         outcomes.append([environment.finished(process) for process in processes])
         assert [status for status, _, _ in outcomes[-1]] == [0, 0, 0]
     assert outcomes[0] == outcomes[1]
