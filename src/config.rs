@@ -5,7 +5,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::encoding::printable;
+use crate::encoding::{printable, shell_quoted};
 use crate::error::{Error, Result};
 use crate::sys::fs::{self, Links, Unreadable};
 use crate::sys::root::System;
@@ -48,7 +48,12 @@ impl Config {
         for file in FILES {
             let Some(path) = system.own_file(Path::new(file))? else { continue };
             if let Some(text) = read(&path)? {
-                config.merge(&text).map_err(|(line, why)| Error::Configuration { path, line, why })?;
+                config.merge(&text).map_err(|(line, why)| Error::Configuration {
+                    path,
+                    line,
+                    why,
+                    hint: None,
+                })?;
             }
         }
         Ok(config)
@@ -80,7 +85,12 @@ impl Config {
 
 /// The text of a configuration file, if there is one.
 fn read(path: &Path) -> Result<Option<String>> {
-    let refused = |why: &str| Error::Configuration { path: path.to_owned(), line: None, why: why.to_owned() };
+    let refused = |why: &str| Error::Configuration {
+        path: path.to_owned(),
+        line: None,
+        why: why.to_owned(),
+        hint: None,
+    };
     let failed = |why| match why {
         Unreadable::NotRegular | Unreadable::TooLarge { .. } => {
             refused("not a regular file of at most 1 MiB")
@@ -94,7 +104,13 @@ fn read(path: &Path) -> Result<Option<String>> {
     let text = file.read(MAX_SIZE).map_err(failed)?;
     // It controls what root does, so only root may have written it.
     if nix::unistd::geteuid().is_root() && (file.stat.st_uid != 0 || fs::is_writable_by_others(&file.stat)) {
-        return Err(refused("not owned by root, or writable by others; hint: chown root and chmod go-w"));
+        let file = shell_quoted(path);
+        return Err(Error::Configuration {
+            path: path.to_owned(),
+            line: None,
+            why: "not owned by root, or writable by others".to_owned(),
+            hint: Some(format!("check what it says, then run chown root {file} && chmod go-w {file}")),
+        });
     }
     String::from_utf8(text).map(Some).map_err(|_| refused("not UTF-8"))
 }

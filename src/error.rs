@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::encoding::shell_quoted;
+
 /// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -51,6 +53,8 @@ pub enum Error {
         line: Option<usize>,
         /// What is wrong there.
         why: String,
+        /// The command that fixes it, where one does.
+        hint: Option<String>,
     },
     /// Indexes must not be written to this directory.
     CacheDirectory {
@@ -67,6 +71,13 @@ pub enum Error {
         name: &'static str,
         /// The user database of another system in which it was looked up; `None` on the running one.
         database: Option<PathBuf>,
+    },
+    /// The user of that name can log in, so that it may be a person and not the owner of the system-wide indexes.
+    LoginUser {
+        /// Its name.
+        name: &'static str,
+        /// Its shell; empty for the default one.
+        shell: PathBuf,
     },
     /// Privileges could not be given up.
     Privileges {
@@ -125,14 +136,18 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::CacheDirectory { hint, .. } | Self::Startup { hint, .. } => Some(hint.clone()),
+            Self::Configuration { hint, .. } => hint.clone(),
             Self::Reported(failure) | Self::Child(failure) => failure.hint.clone(),
             Self::Unconfined { .. } => Some("epcache status --sandbox".to_owned()),
             Self::NoUser { name, database: None } => Some(format!(
-                "systemd-sysusers epcache.conf, or useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin {name}"
+                "systemd-sysusers epcache.conf || useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin {name}"
             )),
             Self::NoUser { name, database: Some(path) } => {
-                Some(format!("create the user {name} in that system first ({})", path.display()))
+                Some(format!("create the user {name} in that system first: {}", shell_quoted(path)))
             }
+            Self::LoginUser { name, .. } => Some(format!(
+                "if nobody uses that account, set its shell: usermod --shell /usr/sbin/nologin {name}"
+            )),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("free some space, then run epcache refresh again".to_owned())
             }
@@ -151,12 +166,20 @@ impl fmt::Display for Error {
                 write!(f, "{}: {why}", path.display())
             }
             Self::Io { doing, path, source } => write!(f, "{}: {doing}: {source}", path.display()),
-            Self::Configuration { path, line: Some(line), why } => {
+            Self::Configuration { path, line: Some(line), why, .. } => {
                 write!(f, "{}:{line}: {why}", path.display())
             }
-            Self::Configuration { path, line: None, why } => write!(f, "{}: {why}", path.display()),
+            Self::Configuration { path, line: None, why, .. } => write!(f, "{}: {why}", path.display()),
             Self::NoUser { name, .. } => {
                 write!(f, "no user {name} on this system, so no system-wide index is written")
+            }
+            Self::LoginUser { name, shell } => {
+                let shell = if shell.as_os_str().is_empty() { Path::new("/bin/sh") } else { shell };
+                write!(
+                    f,
+                    "the user {name} can log in ({}), so no system-wide index is written",
+                    shell.display()
+                )
             }
             Self::Privileges { step, source } => write!(f, "can't give up privileges: {step}: {source}"),
             Self::Unconfined { lacking } => {
