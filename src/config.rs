@@ -18,7 +18,6 @@ const SITE_DIRECTORIES: &str = "site-directories";
 const REQUIRE_SANDBOX: &str = "require-sandbox";
 const KEYS: [&str; 2] = [SITE_DIRECTORIES, REQUIRE_SANDBOX];
 
-/// The settings of the administrator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Absolute glob patterns of the system-wide site directories.
@@ -41,19 +40,13 @@ impl Default for Config {
 impl Config {
     /// Loads the configuration of `system`.
     ///
-    /// # Errors
-    /// A file that can't be read, is not TOML, or has a key or value that is not known.
+    /// An unknown key or value is an error.
     pub fn load(system: &System) -> Result<Self> {
         let mut config = Self::default();
         for file in FILES {
             let Some(path) = system.own_file(Path::new(file))? else { continue };
             if let Some(text) = read(&path)? {
-                config.merge(&text).map_err(|(line, why)| Error::Configuration {
-                    path,
-                    line,
-                    why,
-                    hint: None,
-                })?;
+                config.merge(&text).map_err(|(line, why)| Error::Configuration { path, line, why })?;
             }
         }
         Ok(config)
@@ -61,8 +54,7 @@ impl Config {
 
     /// Sets what `text` sets.
     ///
-    /// # Errors
-    /// What is wrong with it, and in which line, counted from 1.
+    /// An error says what is wrong, and in which line, counted from 1.
     pub fn merge(&mut self, text: &str) -> std::result::Result<(), (Option<usize>, String)> {
         let table: toml::Table = toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| line_of(text, span.start));
@@ -83,19 +75,13 @@ impl Config {
     }
 }
 
-/// The text of a configuration file, if there is one.
 fn read(path: &Path) -> Result<Option<String>> {
-    let refused = |why: &str| Error::Configuration {
-        path: path.to_owned(),
-        line: None,
-        why: why.to_owned(),
-        hint: None,
-    };
+    let refused = |why: &str| Error::Configuration { path: path.to_owned(), line: None, why: why.to_owned() };
     let failed = |why| match why {
         Unreadable::NotRegular | Unreadable::TooLarge { .. } => {
             refused("not a regular file of at most 1 MiB")
         }
-        why => Error::io("can't read", path, why.into()),
+        why => Error::io("can't read", path, why),
     };
     let file = match fs::open_file(fs::CWD, path, Links::Follow) {
         Err(Unreadable::Missing) => return Ok(None),
@@ -105,9 +91,8 @@ fn read(path: &Path) -> Result<Option<String>> {
     // It controls what root does, so only root may have written it.
     if nix::unistd::geteuid().is_root() && (file.stat.st_uid != 0 || fs::is_writable_by_others(&file.stat)) {
         let file = shell_quoted(path);
-        return Err(Error::Configuration {
+        return Err(Error::Unusable {
             path: path.to_owned(),
-            line: None,
             why: "not owned by root, or writable by others".to_owned(),
             hint: Some(format!("check what it says, then run chown root {file} && chmod go-w {file}")),
         });

@@ -71,7 +71,6 @@ pub(crate) fn is_confusing(c: char) -> bool {
 }
 
 /// `text` with escapes for the characters that [could confuse](is_confusing) a terminal or a log.
-#[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.contains(is_confusing) {
         return Cow::Borrowed(text);
@@ -92,7 +91,6 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 /// A path that [`printable`] would change, or that is not UTF-8, becomes `$'...'` with octal escapes. Quotes and
 /// backslashes are escapes there, too, so that a shell without `$'...'` takes it for another path, and still
 /// for one word.
-#[must_use]
 pub fn shell_quoted(path: &Path) -> String {
     let bytes = path.as_os_str().as_bytes();
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"@%+=:,./_-".contains(byte);

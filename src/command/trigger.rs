@@ -11,7 +11,7 @@ use super::needs;
 use super::output;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::package_manager::{Hints, dpkg, for_site, rpm};
+use crate::package_manager::{Hints, dpkg, rpm};
 use crate::privilege::{RunAs, child};
 use crate::refresh::report::SiteReport;
 use crate::refresh::{Depth, Request, refresh};
@@ -22,8 +22,6 @@ use crate::store::target::{Operation, Target};
 use crate::sys::root::{System, User};
 use crate::sys::{message, signal};
 
-/// Refreshes the system-wide indexes after a package transaction.
-#[must_use]
 pub fn run(arguments: &Trigger) -> Status {
     signal::block_termination();
     match catch_unwind(AssertUnwindSafe(|| refresh_all(arguments))) {
@@ -101,7 +99,7 @@ fn refresh_and_prune(manager: Manager, system: &System, sites: &[PathBuf]) -> Ve
         Manager::Dpkg => Hints::new(),
     };
     let refresh_one = |site: &PathBuf| {
-        let hints = for_site(&hints, site);
+        let hints = hints.get(site).cloned().unwrap_or_default();
         let request = Request { depth: Depth::Directories, hints, finished: true, ..Request::thorough() };
         let report = refresh(&Target::system_wide(site.clone()), system, &request, Operation::Refresh);
         (site.clone(), report)
@@ -113,7 +111,6 @@ fn refresh_and_prune(manager: Manager, system: &System, sites: &[PathBuf]) -> Ve
     reports
 }
 
-/// Reads the list of changed files from standard input.
 fn read_hints(sites: &[PathBuf]) -> Hints {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {

@@ -20,7 +20,6 @@ use crate::sys::{fs, message, signal};
 /// The longest answer that is read from a child, which is not trusted.
 const MAX_ANSWER: u64 = 1 << 30;
 
-/// The answer of a child.
 #[derive(Serialize, Deserialize)]
 struct Answer<T> {
     /// How the child was confined, if it came so far.
@@ -34,8 +33,7 @@ struct Answer<T> {
 /// For [`RunAs::Caller`] this is a plain call. Otherwise a child is forked, drops its privileges, is
 /// confined, does the job, and sends the result as JSON.
 ///
-/// # Errors
-/// When there is no answer: privileges could not be dropped, or the child was killed.
+/// Fails when there is no answer: privileges could not be dropped, or the child was killed.
 pub fn run<T: Serialize + DeserializeOwned>(
     run_as: RunAs,
     confinement: &Confinement,
@@ -51,9 +49,6 @@ pub fn run<T: Serialize + DeserializeOwned>(
 
 /// Reports how a child of `run_as` would be confined, by confining one. A child of the caller is confined
 /// for this only.
-///
-/// # Errors
-/// Those of [`run`].
 pub fn try_confinement(run_as: RunAs, confinement: &Confinement) -> Result<Confined> {
     let prepare = || match run_as {
         RunAs::User(user) => drop::to(user, confinement),

@@ -35,8 +35,7 @@ const MAX_ENTRIES: usize = 10_000;
 /// Removes the indexes of all site directories but `kept`, canonical paths. Other files stay. In a cache
 /// of [`MAX_ENTRIES`] entries or more, some indexes may stay, too; the administrator is warned.
 ///
-/// # Errors
-/// The first failure; the other indexes are removed all the same.
+/// After a failure it continues, and returns the first one.
 pub fn prune(system: &System, kept: &[PathBuf]) -> Result<()> {
     let Some(top) = SYSTEM_CACHE.top(system) else { return Ok(()) };
     let below = |site: &PathBuf| SYSTEM_CACHE.directory(site, system).map(|(_, below)| below);
@@ -51,7 +50,7 @@ pub fn prune(system: &System, kept: &[PathBuf]) -> Result<()> {
             result
         }
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(()),
-        Err(error) => Err(Error::io("can't open", &top, error.into())),
+        Err(error) => Err(Error::io("can't open", &top, error)),
     }
 }
 
@@ -74,10 +73,9 @@ struct Walk<'w> {
 }
 
 impl Walk<'_> {
-    /// Removes the indexes in `directory`, which is `below` the top, and in everything below it.
     fn descend(&mut self, directory: &OwnedFd, below: &mut PathBuf, depth: usize) -> Result<()> {
         let (top, kept) = (self.top, self.kept);
-        let failed = |doing, error: Errno| Error::io(doing, &top.join(&*below), error.into());
+        let failed = |doing, error: Errno| Error::io(doing, &top.join(&*below), error);
         let entries = Dir::read_from(directory).map_err(|error| failed("can't list", error))?;
         let mut result = Ok(());
         let mut directories = Vec::new();
@@ -103,7 +101,7 @@ impl Walk<'_> {
             below.push(name);
             let done = match opened {
                 Ok(directory) => self.descend(&directory, below, depth + 1),
-                Err(error) => Err(Error::io("can't open", &top.join(&*below), error.into())),
+                Err(error) => Err(Error::io("can't open", &top.join(&*below), error)),
             };
             result = result.and(done);
             below.pop();

@@ -39,8 +39,6 @@ pub enum Readers {
 }
 
 impl Readers {
-    /// The mode of a directory.
-    #[must_use]
     pub fn directory_mode(self) -> Mode {
         Mode::from_raw_mode(if self == Self::Everybody { 0o755 } else { 0o700 })
     }
@@ -70,17 +68,13 @@ impl Links {
 
 /// Opens the directory `path`, seen from the directory `at`.
 ///
-/// # Errors
-/// Those of `open(2)`: `NOTDIR` for everything else, a refused link included.
+/// Everything else gives `NOTDIR`, a refused link included.
 pub fn open_dir(at: impl AsFd, path: impl Arg, links: Links) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | links.open_flags();
     rustix::fs::openat(at, path, flags, Mode::empty())
 }
 
 /// Opens the directory `name` in `at`, and makes it where there is none. Never follows a link.
-///
-/// # Errors
-/// Those of `mkdir(2)` and of [`open_dir`].
 pub fn make_dir(at: impl AsFd, name: impl Arg + Copy, readers: Readers) -> Result<OwnedFd, Errno> {
     match open_dir(&at, name, Links::Refuse) {
         Err(Errno::NOENT) => match rustix::fs::mkdirat(&at, name, readers.directory_mode()) {
@@ -96,18 +90,13 @@ pub fn make_dir(at: impl AsFd, name: impl Arg + Copy, readers: Readers) -> Resul
 pub enum Unreadable {
     /// There is none, or a directory on the way is none.
     Missing,
-    /// A symbolic link, which is not followed.
     Link,
     /// A directory, FIFO, socket or device.
     NotRegular,
-    /// A regular file beyond the limit.
     TooLarge {
-        /// In bytes.
         size: u64,
-        /// The most that is read.
         limit: u64,
     },
-    /// Any other error of the kernel.
     Failed(Errno),
 }
 
@@ -158,17 +147,13 @@ pub struct OpenFile {
 /// Opens the file `path`, seen from the directory `at`.
 ///
 /// Whoever has to check an owner or a mode does so with `stat` before reading.
-///
-/// # Errors
-/// When there is none, or it can't be opened.
 pub fn open_file(at: impl AsFd, path: impl Arg, links: Links) -> Result<OpenFile, Unreadable> {
     OpenFile::new(rustix::fs::openat(at, path, READING | links.open_flags(), Mode::empty())?)
 }
 
 /// Opens the file `path` some levels below the directory `at` in one step, refusing links on the way too.
 ///
-/// # Errors
-/// The same; always on kernels before 5.6, and where a filter of system calls refuses `openat2`.
+/// It always fails on kernels before 5.6, and where a filter of system calls refuses `openat2`.
 pub fn open_file_beneath(at: impl AsFd, path: impl Arg) -> Result<OpenFile, Unreadable> {
     let flags = READING | Links::Refuse.open_flags();
     OpenFile::new(rustix::fs::openat2(at, path, flags, Mode::empty(), beneath(Links::Refuse))?)
@@ -184,9 +169,6 @@ impl OpenFile {
 
     /// Reads a regular file of at most `limit` bytes. A file that shrinks meanwhile gives fewer bytes than
     /// `stat` says; one that grows is cut off there.
-    ///
-    /// # Errors
-    /// When it is not a regular file, is larger, or can't be read.
     pub fn read(&self, limit: u64) -> Result<Vec<u8>, Unreadable> {
         if FileType::from_raw_mode(self.stat.st_mode) != FileType::RegularFile {
             return Err(Unreadable::NotRegular);
@@ -217,9 +199,6 @@ impl AsFd for OpenFile {
 }
 
 /// Reads the regular file `path`, no link and of at most `limit` bytes, and says what `stat` said of it.
-///
-/// # Errors
-/// Those of [`open_file`] and [`OpenFile::read`].
 pub fn read_regular(at: impl AsFd, path: impl Arg, limit: u64) -> Result<(Vec<u8>, Stat), Unreadable> {
     let file = open_file(at, path, Links::Refuse)?;
     Ok((file.read(limit)?, file.stat))
@@ -227,9 +206,8 @@ pub fn read_regular(at: impl AsFd, path: impl Arg, limit: u64) -> Result<(Vec<u8
 
 /// Whether `path` leads to something below the directory `at`, never leaving it.
 ///
-/// # Errors
-/// `NOENT` or `NOTDIR` where it leads to nothing; `LOOP` for a link that is refused or, on kernels before
-/// 5.6, can't be followed safely; `XDEV` for a path that leads out of `at`.
+/// The error is `NOENT` or `NOTDIR` where it leads to nothing; `LOOP` for a link that is refused or, on
+/// kernels before 5.6, can't be followed safely; `XDEV` for a path that leads out of `at`.
 pub fn find_beneath(at: impl AsFd, path: &str, links: Links) -> Result<(), Errno> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     match rustix::fs::openat2(&at, path, flags, Mode::empty(), beneath(links)) {
@@ -273,8 +251,7 @@ fn walk(at: BorrowedFd<'_>, path: &str) -> Result<(), Errno> {
 /// It is written beside it under a temporary name that begins with `prefix`, and renamed: a confined
 /// process may not move files between directories. `mtime`, in seconds, becomes its time, if given.
 ///
-/// # Errors
-/// When it can't be written. The old file is as it was then, and the temporary one is removed.
+/// If that fails, the old file stays as it is, and the temporary one is removed.
 pub fn replace(
     directory: impl AsFd,
     name: impl Arg,
@@ -311,9 +288,6 @@ fn write(file: OwnedFd, bytes: &[u8], mtime: Option<i64>) -> io::Result<()> {
 ///
 /// Only for a caller that knows of no other process that is writing there now. In a directory of more than
 /// [`MAX_SWEPT`] entries, some may stay.
-///
-/// # Errors
-/// When the directory can't be listed, or one of them can't be removed.
 pub fn sweep(directory: impl AsFd, prefix: &str) -> io::Result<bool> {
     let mut found = false;
     for entry in Dir::read_from(&directory)?.take(MAX_SWEPT) {
@@ -327,24 +301,17 @@ pub fn sweep(directory: impl AsFd, prefix: &str) -> io::Result<bool> {
 }
 
 /// Whether users other than the owner may write to a file or directory.
-#[must_use]
 pub fn is_writable_by_others(stat: &Stat) -> bool {
     stat.st_mode & 0o022 != 0
 }
 
 /// Opens the lock file `name` in `directory`, made where there is none.
-///
-/// # Errors
-/// Those of `open(2)`; `LOOP` for a link.
 pub fn open_lock(directory: impl AsFd, name: impl Arg) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK | Links::Refuse.open_flags();
     rustix::fs::openat(directory, name, flags, Readers::Everybody.file_mode())
 }
 
 /// Makes the file `name` in `directory` an empty one, where the directory does not let us remove it.
-///
-/// # Errors
-/// Those of `open(2)`; `LOOP` for a link.
 pub fn truncate(directory: impl AsFd, name: impl Arg) -> Result<(), Errno> {
     let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::NONBLOCK | Links::Refuse.open_flags();
     rustix::fs::openat(directory, name, flags, Mode::empty()).map(drop)
@@ -452,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn old_kernels_find_the_same_unless_there_are_links() {
+    fn old_kernels_give_the_same_results_unless_there_are_links() {
         let place = tempfile::tempdir().expect("a directory");
         let at = |name: &str| place.path().join(name);
         std::fs::create_dir_all(at("a/b")).expect("a directory");

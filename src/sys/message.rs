@@ -12,7 +12,6 @@ use crate::error::Error;
 
 /// The log target of messages for the administrator.
 const ADMIN: &str = "epcache::admin";
-/// Whether messages go to the journal as well.
 static USES_JOURNAL: AtomicBool = AtomicBool::new(false);
 
 /// Starts logging; with `journal`, to the journal as well.
@@ -23,7 +22,6 @@ pub fn start(journal: bool) {
     USES_JOURNAL.store(journal, Ordering::Relaxed);
 }
 
-/// Reports an error with its hint.
 pub fn error(error: &Error) {
     match error.hint() {
         Some(hint) => log::error!("{error}; hint: {hint}"),
@@ -56,7 +54,6 @@ fn journal() -> Option<&'static UnixDatagram> {
     JOURNAL.get_or_init(connect).as_ref()
 }
 
-/// The logger of the `log` crate.
 struct Log;
 
 impl log::Log for Log {

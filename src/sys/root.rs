@@ -16,7 +16,6 @@ const NO_LOGIN: [&str; 2] = ["nologin", "false"];
 /// The largest user database of another system that is read: some hundred thousand users.
 const MAX_PASSWD: u64 = 16 << 20;
 
-/// The user and group ids that a process can take on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct User {
     pub uid: u32,
@@ -47,9 +46,6 @@ pub struct System {
 
 impl System {
     /// The system below `root`, or the running one for `None`.
-    ///
-    /// # Errors
-    /// When `root` is not a directory.
     pub fn new(root: Option<&Path>) -> Result<Self> {
         let Some(root) = root else { return Ok(Self::assumed(Path::new("/"))) };
         let canonical =
@@ -62,32 +58,27 @@ impl System {
     }
 
     /// The system below `root`, an absolute path that is not examined.
-    #[must_use]
     pub fn assumed(root: &Path) -> Self {
         let called_by_root = nix::unistd::geteuid().is_root();
         Self { root: root.to_owned(), called_by_root, cache_user: OnceLock::new() }
     }
 
-    #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
     /// Whether this is the tree of another system.
-    #[must_use]
     pub(crate) fn is_foreign(&self) -> bool {
         self.root != Path::new("/")
     }
 
     /// Whether the caller may have indexes in a cache directory of their own. Root has none there, and the
     /// users as whom root's processes work can't enter it.
-    #[must_use]
     pub(crate) fn caller_has_cache(&self) -> bool {
         !self.called_by_root
     }
 
     /// The path by which the system itself knows `path`.
-    #[must_use]
     pub(crate) fn within(&self, path: &Path) -> PathBuf {
         match path.strip_prefix(&self.root) {
             Ok(below) => Path::new("/").join(below),
@@ -97,8 +88,7 @@ impl System {
 
     /// The path of the system's `path` as the running system sees it, without links.
     ///
-    /// # Errors
-    /// When it does not exist, or a link leads out of the tree.
+    /// Fails when it does not exist, or a link leads out of the tree.
     pub(crate) fn canonical(&self, path: &Path) -> Result<PathBuf> {
         let seen = if self.is_foreign() {
             let parts =
@@ -119,9 +109,6 @@ impl System {
 
     /// The path of a file that belongs to the system itself, as the running system sees it; `None` where
     /// there is none. In the tree of another system, a link must not lead to a file of the running one.
-    ///
-    /// # Errors
-    /// When a link leads out of the tree.
     pub(crate) fn own_file(&self, path: &Path) -> Result<Option<PathBuf>> {
         if !self.is_foreign() {
             return Ok(Some(path.to_owned()));
@@ -134,8 +121,7 @@ impl System {
 
     /// The owner of the system-wide indexes.
     ///
-    /// # Errors
-    /// When there is no such user, it is root or in root's group, or it can log in.
+    /// A user who is root, is in root's group or can log in is refused.
     pub(crate) fn cache_user(&self) -> Result<User> {
         if let Some(user) = self.cache_user.get() {
             return Ok(*user);

@@ -1,4 +1,4 @@
-"""Uses of the public API that `make lint` has checked by mypy; nothing here is executed."""
+"""Uses of the public API that `make lint` checks with mypy; nothing here is executed."""
 
 import importlib.metadata
 from collections.abc import Iterable, Mapping
@@ -30,6 +30,14 @@ def types_of_errors() -> None:
     errors: list[type[Exception]] = [epcache.PackageNotFoundError, epcache.TamperedIndexError]
     warning: type[UserWarning] = epcache.StaleIndexWarning
     print(errors, warning)
+
+
+def types_of_watchers(watcher: epcache.Watcher) -> None:
+    names: list[str] = [each.name for each in watcher.poll().added]
+    paths: list[str] = [each.path for each in watcher.installed()]
+    epcache.accelerate()
+    epcache.decelerate()
+    print(names, paths)
 
 
 def mistakes_are_found() -> None:

@@ -60,7 +60,7 @@ fn hints(place: &Place, name: &OsStr) -> Vec<String> {
         let site = directory(below);
         collect("no package", run(place.epcache(["enable", "--accelerate"]).arg(&site)));
         give_away(&site);
-        collect("no package", run(place.epcache_as_stranger(["enable", "--accelerate"]).arg(&site)));
+        collect("no package", run(place.epcache_as_untrusted_user(["enable", "--accelerate"]).arg(&site)));
     }
     let foreign = directory("foreign");
     directory("foreign/epcache_startup");
@@ -120,8 +120,8 @@ fn no_hint_executes_a_part_of_a_name() {
 }
 
 #[test]
-fn root_is_not_told_to_run_a_program_of_another_user() {
-    if skipped_without_root("be told") {
+fn root_gets_no_hint_to_run_a_program_of_an_environment() {
+    if skipped_without_root("get a hint for root") {
         return;
     }
     for below in ["venv/lib/python3.13/site-packages", "target"] {
