@@ -182,7 +182,7 @@ fn an_owner_without_write_permission_gets_an_error() {
 
 #[test]
 fn a_user_without_write_permission_gets_an_index_in_the_user_cache() {
-    if skipped_without_root("create a directory that another user can only read") {
+    if skipped_without_root("have a directory that another user can only read") {
         return;
     }
     let site = Site::new();
@@ -226,7 +226,7 @@ fn indexes_are_readable_by_all_whatever_the_umask() {
 
 #[test]
 fn a_private_cache_is_readable_by_its_owner_alone() {
-    if skipped_without_root("create a directory that another user can only read") {
+    if skipped_without_root("have a directory that another user can only read") {
         return;
     }
     let site = Site::new();

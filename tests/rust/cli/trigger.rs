@@ -183,7 +183,7 @@ fn an_index_that_can_not_be_updated_is_not_used() {
         let Ok(index) = epcache::index::parse(&bytes) else { continue };
         let meta = fs::metadata(&tree.site).expect("it is there");
         let now = meta.ctime() * 1_000_000_000 + meta.ctime_nsec();
-        assert_ne!(index.site.ctime, now, "{way}: readers would believe the old index");
+        assert_ne!(index.site.ctime, now, "{way}: readers would use the old index");
     }
 }
 
