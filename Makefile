@@ -152,20 +152,22 @@ sdist: .cache/maturin
 	.cache/venv/bin/pip --quiet install --target $@ 'stevedore>=5.4,<6'
 
 # Packages build first and pass DESTDIR, PREFIX and PYTHON_DIR.
+# Every user can read and run what is installed, whatever the umask of the caller.
+install: INSTALL = umask 022 && install
 install:
-	install -Dm755 -t $(DESTDIR)$(PREFIX)/bin $(TARGET)/release/epcache
+	$(INSTALL) -Dm755 -t $(DESTDIR)$(PREFIX)/bin $(TARGET)/release/epcache
 	ln -sf epcache $(DESTDIR)$(PREFIX)/bin/refresh-entrypoints-cache
-	install -Dm644 -t $(DESTDIR)$(PREFIX)/lib/epcache packaging/config.toml
-	install -Dm644 -t $(DESTDIR)$(PREFIX)/lib/sysusers.d packaging/sysusers.d/epcache.conf
-	install -Dm644 -t $(DESTDIR)$(PREFIX)/lib/tmpfiles.d packaging/tmpfiles.d/epcache.conf
-	install -Dm644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system packaging/systemd/epcache-refresh.service
-	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 packaging/man/epcache.8
+	$(INSTALL) -Dm644 -t $(DESTDIR)$(PREFIX)/lib/epcache packaging/config.toml
+	$(INSTALL) -Dm644 -t $(DESTDIR)$(PREFIX)/lib/sysusers.d packaging/sysusers.d/epcache.conf
+	$(INSTALL) -Dm644 -t $(DESTDIR)$(PREFIX)/lib/tmpfiles.d packaging/tmpfiles.d/epcache.conf
+	$(INSTALL) -Dm644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system packaging/systemd/epcache-refresh.service
+	$(INSTALL) -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 packaging/man/epcache.8
 	ln -sf epcache.8 $(DESTDIR)$(PREFIX)/share/man/man8/refresh-entrypoints-cache.8
-	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/doc/epcache $(wildcard README.md) docs/reference/index-format.md
-	cd python && find epcache epcache_startup -name '*.py' -o -name 'py.typed' | \
+	$(INSTALL) -Dm644 -t $(DESTDIR)$(PREFIX)/share/doc/epcache $(wildcard README.md) docs/reference/index-format.md
+	umask 022 && cd python && find epcache epcache_startup -name '*.py' -o -name 'py.typed' | \
 		xargs -I{} install -Dm644 {} $(abspath $(DESTDIR)$(PYTHON_DIR))/{}
-	install -d $(DESTDIR)$(PYTHON_DIR)/epcache-$(VERSION).dist-info
-	printf 'Metadata-Version: 2.1\nName: epcache\nVersion: $(VERSION)\n' \
+	$(INSTALL) -d $(DESTDIR)$(PYTHON_DIR)/epcache-$(VERSION).dist-info
+	umask 022 && printf 'Metadata-Version: 2.1\nName: epcache\nVersion: $(VERSION)\n' \
 		>$(DESTDIR)$(PYTHON_DIR)/epcache-$(VERSION).dist-info/METADATA
 
 clean:

@@ -5,7 +5,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::encoding::printable;
+use crate::encoding::{printable, shell_quoted};
 use crate::error::{Error, Result};
 use crate::sys::fs::{self, Links, Unreadable};
 use crate::sys::root::System;
@@ -90,7 +90,12 @@ fn read(path: &Path) -> Result<Option<String>> {
     let text = file.read(MAX_SIZE).map_err(failed)?;
     // It controls what root does, so only root may have written it.
     if nix::unistd::geteuid().is_root() && (file.stat.st_uid != 0 || fs::is_writable_by_others(&file.stat)) {
-        return Err(refused("not owned by root, or writable by others; hint: chown root and chmod go-w"));
+        let file = shell_quoted(path);
+        return Err(Error::Unusable {
+            path: path.to_owned(),
+            why: "not owned by root, or writable by others".to_owned(),
+            hint: Some(format!("check what it says, then run chown root {file} && chmod go-w {file}")),
+        });
     }
     String::from_utf8(text).map(Some).map_err(|_| refused("not UTF-8"))
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::encoding::shell_quoted;
+
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// An error as an unprivileged child sends it: text only.
@@ -48,6 +50,12 @@ pub enum Error {
         /// The user database of another system in which it was looked up; `None` on the running one.
         database: Option<PathBuf>,
     },
+    /// The user of that name can log in, so that it may be a person and not the owner of the system-wide indexes.
+    LoginUser {
+        name: &'static str,
+        /// Empty for the default one.
+        shell: PathBuf,
+    },
     /// Privileges could not be given up.
     Privileges { step: &'static str, source: io::Error },
     /// A process is not confined in every way that the administrator requires.
@@ -78,11 +86,14 @@ impl Error {
             Self::Reported(failure) | Self::Child(failure) => failure.hint.clone(),
             Self::Unconfined { .. } => Some("epcache status --sandbox".to_owned()),
             Self::NoUser { name, database: None } => Some(format!(
-                "systemd-sysusers epcache.conf, or useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin {name}"
+                "systemd-sysusers epcache.conf || useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin {name}"
             )),
             Self::NoUser { name, database: Some(path) } => {
-                Some(format!("create the user {name} in that system first ({})", path.display()))
+                Some(format!("create the user {name} in that system first: {}", shell_quoted(path)))
             }
+            Self::LoginUser { name, .. } => Some(format!(
+                "if nobody uses that account, set its shell: usermod --shell /usr/sbin/nologin {name}"
+            )),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("free some space, then run epcache refresh again".to_owned())
             }
@@ -103,6 +114,14 @@ impl fmt::Display for Error {
             }
             Self::NoUser { name, .. } => {
                 write!(f, "no user {name} on this system, so no system-wide index is written")
+            }
+            Self::LoginUser { name, shell } => {
+                let shell = if shell.as_os_str().is_empty() { Path::new("/bin/sh") } else { shell };
+                write!(
+                    f,
+                    "the user {name} can log in ({}), so no system-wide index is written",
+                    shell.display()
+                )
             }
             Self::Privileges { step, source } => write!(f, "can't give up privileges: {step}: {source}"),
             Self::Unconfined { lacking } => {

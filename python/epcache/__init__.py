@@ -653,9 +653,13 @@ def _uid_of_system_user():
         import pwd
 
         try:
-            _system_uid = pwd.getpwnam(SYSTEM_USER).pw_uid
+            account = pwd.getpwnam(SYSTEM_USER)
         except KeyError:
             return None
+        # An account that can log in may be a person's, who happens to have that name.
+        if not account.pw_shell.endswith(("/nologin", "/false")):
+            return None
+        _system_uid = account.pw_uid
     return _system_uid
 
 

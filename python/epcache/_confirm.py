@@ -39,12 +39,12 @@ def confirm(index, row, name, value, group):
         for own_name, own_value, own_group in confirmed[row]:
             if (own_name, own_group) == (name, group):
                 return own_value
-    from shlex import quote
+    from ._warning import printable, shell_quoted
 
     raise TamperedIndexError(
-        f"{index.path}: {name!r} of the group {group!r} is said to be {value!r}, which its "
+        f"{printable(index.path)}: {name!r} of the group {group!r} is said to be {value!r}, which its "
         f"distribution does not confirm\n"
-        f"hint: epcache refresh --full {quote(index.site_directory)}"
+        f"hint: epcache refresh --full {shell_quoted(index.site_directory)}"
     )
 
 

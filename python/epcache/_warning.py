@@ -1,5 +1,6 @@
 """Warnings about indexes that are of little use."""
 
+import os
 import shlex
 import sys
 import warnings
@@ -16,8 +17,26 @@ def warn(texts):
     for site, text in texts:
         if site not in _warned:
             _warned.add(site)
-            message = f"{site}: {text}\nhint: epcache refresh {shlex.quote(site)}"
+            message = printable(f"{site}: {text}") + f"\nhint: epcache refresh {shell_quoted(site)}"
             warnings.warn(StaleIndexWarning(message), stacklevel=_callers())
+
+
+def printable(text):
+    """The text with escapes for control characters and those that are invisible or change its direction."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def shell_quoted(path):
+    """The path as one word of a shell command, with octal escapes in `$'...'` where it is not printable."""
+    if path.isprintable():
+        return shlex.quote(path)
+    return "$'" + "".join(map(_octal, path)) + "'"
+
+
+def _octal(c):
+    if c.isprintable() and c not in "'\\":
+        return c
+    return "".join(f"\\{byte:03o}" for byte in os.fsencode(c))
 
 
 def _callers():

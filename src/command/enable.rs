@@ -33,7 +33,8 @@ pub fn run(arguments: &Enable) -> Result<Status> {
     };
     let setting = Setting { accelerate: arguments.setting.accelerate, pip_hook: arguments.setting.pip_hook };
     let chosen = setting.features();
-    let mut done = work.in_each(|site| interpreter_hook::enable(site, setting));
+    let caller = nix::unistd::geteuid();
+    let mut done = work.in_each(|site| interpreter_hook::enable(site, setting, caller));
     done.iter_mut().filter(|done| done.error.is_none()).for_each(|done| done.enabled.clone_from(&chosen));
     work.refresh_after(&mut done, |_, _| true);
     let text = |done: &Done| {

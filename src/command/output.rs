@@ -1,10 +1,12 @@
 //! Standard output of the commands: lines of text, and JSON.
 
-use std::io::Write as _;
+use std::io::{self, Write};
 
 use serde::Serialize;
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
 
-use crate::encoding::printable;
+use crate::encoding::{is_confusing, printable};
 use crate::refresh::report::SiteReport;
 
 /// Prints the report of a refresh as a line of text or of JSON. An error is in JSON only, since it has been
@@ -29,12 +31,37 @@ pub fn list<T: Serialize>(items: &[T], json: bool, text: impl Fn(&T) -> String) 
 /// Prints one line. Characters that could confuse a terminal are escaped. That the reader has closed the
 /// pipe is not an error.
 pub fn line(text: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{}", printable(text));
+    let _ = writeln!(io::stdout().lock(), "{}", printable(text));
 }
 
+/// Prints a value as one line of JSON. Characters that could confuse a terminal are escaped, which leaves the
+/// value as it is.
 pub fn json_line(value: &impl Serialize) {
-    match serde_json::to_string(value) {
-        Ok(text) => drop(writeln!(std::io::stdout().lock(), "{text}")),
+    let mut text = Vec::new();
+    match value.serialize(&mut Serializer::with_formatter(&mut text, Escaping)) {
+        Ok(()) => {
+            text.push(b'\n');
+            let _ = io::stdout().lock().write_all(&text);
+        }
         Err(error) => log::error!("can't write JSON: {error}"),
+    }
+}
+
+/// Compact JSON with `\uXXXX` for characters that could confuse a terminal.
+struct Escaping;
+
+impl Formatter for Escaping {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(at) = rest.find(is_confusing) {
+            let (plain, tail) = rest.split_at(at);
+            writer.write_all(plain.as_bytes())?;
+            let mut tail = tail.chars();
+            for unit in tail.next().into_iter().flat_map(|c| c.encode_utf16(&mut [0; 2]).to_vec()) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            rest = tail.as_str();
+        }
+        writer.write_all(rest.as_bytes())
     }
 }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work, args, sandbox};
-use crate::error::Result;
+use crate::encoding::shell_quoted;
+use crate::error::{Error, Result};
 use crate::refresh::seal::SealError;
 use crate::refresh::{Changes, Examined, Outcome, Request, examine};
 use crate::site::SiteDir;
@@ -21,9 +22,9 @@ struct SiteStatus {
     index: Option<String>,
     /// Whether the index is sealed, whatever its state.
     sealed: bool,
-    /// The command that helps, if not `refresh`.
+    /// The command that helps.
     #[serde(skip)]
-    hint: Option<String>,
+    hint: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,14 +48,16 @@ pub fn run(arguments: &args::Status) -> Result<Status> {
     let mut status = work.status;
     let mut sites = Vec::new();
     for (target, found) in work.for_each(examined) {
-        let found = found.unwrap_or_else(|error| SiteStatus {
+        let error_hint = found.as_ref().err().and_then(Error::hint);
+        let mut found = found.unwrap_or_else(|error| SiteStatus {
             site: target.site.to_string_lossy().into_owned(),
             state: State::Missing,
             reason: error.to_string(),
             index: None,
             sealed: false,
-            hint: error.hint(),
+            hint: String::new(),
         });
+        found.hint = error_hint.unwrap_or_else(|| format!("epcache refresh {}", shell_quoted(&target.site)));
         if found.state != State::Fresh {
             status = status.max(Status::Different);
         }
@@ -71,7 +74,7 @@ fn examined(target: &Target, system: &System) -> Result<SiteStatus> {
         let seal = examined.as_ref().and_then(|examined| examined.seal(&outcome, system));
         let (state, reason) = judge(examined, &outcome, seal);
         let site = site.path().to_string_lossy().into_owned();
-        SiteStatus { site, state, reason, index, sealed: seal.is_some(), hint: None }
+        SiteStatus { site, state, reason, index, sealed: seal.is_some(), hint: String::new() }
     })
 }
 
@@ -125,9 +128,8 @@ fn describe(changes: &Changes) -> String {
 fn line(site: &SiteStatus) -> String {
     let state = format!("{:?}", site.state).to_lowercase();
     let text = format!("{}: {state}: {}", site.site, site.reason);
-    match (site.state, &site.hint) {
-        (State::Fresh, _) => text,
-        (_, Some(hint)) => format!("{text}; hint: {hint}"),
-        (_, None) => format!("{text}; hint: epcache refresh {}", site.site),
+    match site.state {
+        State::Fresh => text,
+        _ => format!("{text}; hint: {}", site.hint),
     }
 }

@@ -69,7 +69,8 @@ fn find_system(root: Option<&Path>) -> Result<System> {
 /// The configuration, or the defaults where it is broken: indexes that have become wrong must not stay.
 fn load_config(system: &System) -> Config {
     Config::load(system).unwrap_or_else(|error| {
-        log::error!("{error}; the defaults are used instead");
+        message::error(&error);
+        log::error!("the defaults are used instead of the configuration");
         // The broken file may have required the sandbox.
         Config { require_sandbox: true, ..Config::default() }
     })

@@ -13,12 +13,14 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use nix::unistd::Uid;
 use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
+use crate::encoding::shell_quoted;
 use crate::error::{Error, Result};
 use crate::site::SiteDir;
-use crate::sys::fs::{self, Unreadable};
+use crate::sys::fs::{self, Readers, Unreadable};
 
 const PTH: &str = "epcache.pth";
 /// The file with all features enabled.
@@ -60,16 +62,17 @@ impl Setting {
 
 /// Enables exactly the features of `setting`; returns whether anything had to be changed.
 ///
-/// Fails when the Python package is not installed there, or another program made the file.
-pub fn enable(site: &SiteDir, setting: Setting) -> Result<bool> {
-    check_package(site)?;
+/// Fails when the Python package is not installed there, or another program made the file. The hint is for
+/// `caller`, the user who runs the command.
+pub fn enable(site: &SiteDir, setting: Setting, caller: Uid) -> Result<bool> {
+    check_package(site, caller)?;
     let wanted = setting.pth();
     match read(site)? {
         File::Foreign => return Err(foreign(site)),
         File::Ours(old) if old == wanted.as_bytes() => return Ok(false),
         File::Ours(_) | File::Missing => {}
     }
-    fs::replace(site, PTH, wanted.as_bytes(), TEMPORARY, None)
+    fs::replace(site, PTH, wanted.as_bytes(), TEMPORARY, None, Readers::Everybody)
         .map_err(|error| Error::io("can't write", &site.path().join(PTH), error))?;
     Ok(true)
 }
@@ -108,31 +111,40 @@ fn read(site: &SiteDir) -> Result<File> {
     }
 }
 
-fn check_package(site: &SiteDir) -> Result<()> {
+fn check_package(site: &SiteDir, caller: Uid) -> Result<()> {
     // Follows links, which some installers create: the interpreter follows them too.
     match rustix::fs::statat(site, PACKAGE, AtFlags::empty()) {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => Ok(()),
         Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Err(Error::Unusable {
             path: site.path().to_owned(),
             why: "the Python package epcache is not installed there".to_owned(),
-            hint: Some(installation(site.path())),
+            hint: Some(installation(site, caller)),
         }),
         Err(error) => Err(Error::io("can't examine", &site.path().join(PACKAGE), error)),
     }
 }
 
-fn installation(site: &Path) -> String {
+/// How to install the package.
+///
+/// This is a command only for the owner of the site directory, and never for root: it runs a program of the
+/// environment, or writes into a directory whose owner may have put links there.
+fn installation(site: &SiteDir, caller: Uid) -> String {
+    let path = site.path();
     let name =
         |path: Option<&Path>| path.and_then(Path::file_name).map_or(&[][..], OsStrExt::as_bytes).to_owned();
-    let [version, lib, prefix] = [1, 2, 3].map(|level| site.ancestors().nth(level));
-    match (&name(Some(site))[..], prefix) {
+    let [version, lib, prefix] = [1, 2, 3].map(|level| path.ancestors().nth(level));
+    let is_callers = rustix::fs::fstat(site).is_ok_and(|stat| stat.st_uid == caller.as_raw());
+    match (&name(Some(path))[..], prefix) {
         (b"dist-packages", _) => "install the package python3-epcache of this system".to_owned(),
+        _ if caller.is_root() || !is_callers => {
+            "as the owner of that directory, install the package epcache there with pip".to_owned()
+        }
         (b"site-packages", Some(prefix))
             if name(version).starts_with(b"python3") && name(lib).starts_with(b"lib") =>
         {
-            format!("{} -m pip install epcache", prefix.join("bin/python").display())
+            format!("{} -m pip install epcache", shell_quoted(&prefix.join("bin/python")))
         }
-        _ => format!("python3 -m pip install --target {} epcache", site.display()),
+        _ => format!("python3 -m pip install --target {} epcache", shell_quoted(path)),
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::outcome::Outcome;
-use crate::encoding::printable;
+use crate::encoding::{printable, shell_quoted};
 use crate::error::Error;
 use crate::site::SiteDir;
 use crate::sys::message::error;
@@ -82,7 +82,8 @@ pub(super) fn log_diagnostics(site: &SiteDir, diagnostics: &BTreeSet<String>) {
         log::warn!("{path}/{diagnostic}");
     }
     if let Some(more @ 1..) = diagnostics.len().checked_sub(MAX_DIAGNOSTICS) {
-        log::warn!("{path}: {more} more diagnostics; hint: epcache list --site {path}");
+        let site = shell_quoted(site.path());
+        log::warn!("{path}: {more} more diagnostics; hint: epcache list --site {site}");
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use rustix::fs::{AtFlags, FlockOperation, Stat, Timespec, Timestamps, UTIME_NOW}
 use rustix::io::Errno;
 
 use super::location::{FILE_NAME, Location, Writer};
+use crate::encoding::shell_quoted;
 use crate::error::{Error, Result};
 use crate::freshness::Stamp;
 use crate::freshness::clock::Clock;
@@ -35,6 +37,7 @@ static WAITED: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug)]
 pub struct IndexDir {
     path: PathBuf,
+    location: &'static Location,
     descriptor: OwnedFd,
     lock: Option<Lock>,
 }
@@ -65,11 +68,12 @@ impl IndexDir {
         for part in below.components() {
             let Component::Normal(part) = part else { continue };
             path.push(part);
-            descriptor = fs::make_dir(&descriptor, part).map_err(|error| refused(location, &path, error))?;
+            descriptor = fs::make_dir(&descriptor, part, location.readers)
+                .map_err(|error| refused(location, &path, error))?;
             let stat = check_owner(location, &path, &descriptor)?;
             check_mode(location, &path, &stat)?;
         }
-        Ok(Self { path, descriptor, lock: None })
+        Ok(Self { path, location, descriptor, lock: None })
     }
 
     pub fn index(&self) -> PathBuf {
@@ -157,7 +161,7 @@ impl IndexDir {
     ///
     /// If that fails, the old index stays as it is.
     pub fn replace(&self, bytes: &[u8], modified: Option<i64>) -> Result<()> {
-        fs::replace(&self.descriptor, FILE_NAME, bytes, TEMPORARY, modified)
+        fs::replace(&self.descriptor, FILE_NAME, bytes, TEMPORARY, modified, self.location.readers)
             .map_err(|error| Error::io("can't write", &self.index(), error))
     }
 
@@ -183,7 +187,8 @@ fn open_base(location: &Location, path: &Path, site: &SiteDir) -> io::Result<Own
         return site.as_fd().try_clone_to_owned();
     }
     if location.writer == Writer::Caller {
-        std::fs::create_dir_all(path)?;
+        let mode = location.readers.directory_mode().as_raw_mode();
+        std::fs::DirBuilder::new().recursive(true).mode(mode).create(path)?;
     }
     Ok(fs::open_dir(CWD, path, Links::Refuse)?)
 }
@@ -209,7 +214,7 @@ fn check_mode(location: &Location, path: &Path, stat: &Stat) -> Result<()> {
 fn refused(location: &Location, path: &Path, why: impl ToString) -> Error {
     let hint = match location.hint {
         Some(commands) => commands.to_owned(),
-        None => format!("check the owner of {}, then run epcache refresh again", path.display()),
+        None => format!("check the owner of {}, then run epcache refresh again", shell_quoted(path)),
     };
     Error::Unusable { path: path.to_owned(), why: why.to_string(), hint: Some(hint) }
 }

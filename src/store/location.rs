@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::freshness::Stamp;
 use crate::index::MAX_INDEX;
 use crate::site::SiteDir;
-use crate::sys::fs::{CWD, Links, Unreadable, is_writable_by_others, open_file};
+use crate::sys::fs::{CWD, Links, Readers, Unreadable, is_writable_by_others, open_file};
 use crate::sys::root::System;
 
 pub const FILE_NAME: &str = "index";
@@ -26,6 +26,8 @@ pub struct Location {
     pub may_settle: bool,
     /// An index may be sealed. The same condition applies.
     pub may_seal: bool,
+    /// Who may read the indexes and their directories.
+    pub readers: Readers,
     /// The commands that make the directory usable, if they are always the same.
     pub hint: Option<&'static str>,
 }
@@ -58,6 +60,7 @@ pub static SITE: Location = Location {
     managed: false,
     may_settle: true,
     may_seal: true,
+    readers: Readers::Everybody,
     hint: None,
 };
 
@@ -68,8 +71,9 @@ pub static SYSTEM_CACHE: Location = Location {
     managed: true,
     may_settle: true,
     may_seal: true,
+    readers: Readers::Everybody,
     hint: Some(
-        "systemd-tmpfiles --create epcache.conf, or install -d -o epcache -g epcache /var/cache/epcache",
+        "systemd-tmpfiles --create epcache.conf || install -d -o epcache -g epcache /var/cache/epcache",
     ),
 };
 
@@ -80,6 +84,7 @@ pub static USER_CACHE: Location = Location {
     managed: false,
     may_settle: false,
     may_seal: false,
+    readers: Readers::Owner,
     hint: None,
 };
 
@@ -93,18 +98,19 @@ impl Location {
     }
 
     /// The directory below which all indexes of this location lie. `None` where each is in its own site
-    /// directory, and for a user without a home directory.
+    /// directory, for root, and for a user without a home directory.
     pub fn top(&self, system: &System) -> Option<PathBuf> {
         match self.base {
             Base::Site(_) => None,
             Base::System(path) => Some(system.root().join(path)),
-            Base::UserCache(name) => Some(user_cache()?.join(name)),
+            Base::UserCache(name) if system.caller_has_cache() => Some(user_cache()?.join(name)),
+            Base::UserCache(_) => None,
         }
     }
 
     /// The directory of the index of `site`, in two parts: what exists beforehand, and what is made below.
     ///
-    /// `None` for a user without a home directory.
+    /// `None` for root, and for a user without a home directory.
     pub fn directory(&self, site: &Path, system: &System) -> Option<(PathBuf, PathBuf)> {
         if let Base::Site(name) = self.base {
             return Some((site.to_owned(), name.into()));

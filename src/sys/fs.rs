@@ -25,9 +25,28 @@ use rustix::path::Arg;
 
 pub use rustix::fs::CWD;
 
-/// Every user may read what we write, since the programs of every user read the index.
-const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
-const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o755);
+/// The most entries of a directory in which temporary files are searched. A refresh waits for this, and others
+/// may have filled the directory: reading so many takes some 50 ms.
+const MAX_SWEPT: usize = 100_000;
+
+/// Who may read the files and directories that are made. Only their owner may write to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// Every user, since the programs of every user read an index.
+    Everybody,
+    /// The owner alone, as in a user's own cache.
+    Owner,
+}
+
+impl Readers {
+    pub fn directory_mode(self) -> Mode {
+        Mode::from_raw_mode(if self == Self::Everybody { 0o755 } else { 0o700 })
+    }
+
+    fn file_mode(self) -> Mode {
+        Mode::from_raw_mode(if self == Self::Everybody { 0o644 } else { 0o600 })
+    }
+}
 
 /// What to do about a symbolic link as the last part of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,9 +75,9 @@ pub fn open_dir(at: impl AsFd, path: impl Arg, links: Links) -> Result<OwnedFd, 
 }
 
 /// Opens the directory `name` in `at`, and makes it where there is none. Never follows a link.
-pub fn make_dir(at: impl AsFd, name: impl Arg + Copy) -> Result<OwnedFd, Errno> {
+pub fn make_dir(at: impl AsFd, name: impl Arg + Copy, readers: Readers) -> Result<OwnedFd, Errno> {
     match open_dir(&at, name, Links::Refuse) {
-        Err(Errno::NOENT) => match rustix::fs::mkdirat(&at, name, DIRECTORY_MODE) {
+        Err(Errno::NOENT) => match rustix::fs::mkdirat(&at, name, readers.directory_mode()) {
             Ok(()) | Err(Errno::EXIST) => open_dir(&at, name, Links::Refuse),
             Err(error) => Err(error),
         },
@@ -227,7 +246,7 @@ fn walk(at: BorrowedFd<'_>, path: &str) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Puts a file with these bytes in the place of `name` in `directory`, readable by all whatever the umask.
+/// Puts a file with these bytes in the place of `name` in `directory`, for these `readers` whatever the umask.
 ///
 /// It is written beside it under a temporary name that begins with `prefix`, and renamed: a confined
 /// process may not move files between directories. `mtime`, in seconds, becomes its time, if given.
@@ -239,13 +258,16 @@ pub fn replace(
     bytes: &[u8],
     prefix: &str,
     mtime: Option<i64>,
+    readers: Readers,
 ) -> io::Result<()> {
     // Another process may have our number, in a container of its own.
     let moment = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let temporary = format!("{prefix}{}.{}{:09}", std::process::id(), moment.tv_sec, moment.tv_nsec);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | Links::Refuse.open_flags();
-    let file = rustix::fs::openat(&directory, &*temporary, flags, FILE_MODE)?;
-    write(file, bytes, mtime)
+    let file = rustix::fs::openat(&directory, &*temporary, flags, readers.file_mode())?;
+    rustix::fs::fchmod(&file, readers.file_mode())
+        .map_err(io::Error::from)
+        .and_then(|()| write(file, bytes, mtime))
         .and_then(|()| Ok(rustix::fs::renameat(&directory, &*temporary, &directory, name)?))
         .inspect_err(|_| {
             let _ = rustix::fs::unlinkat(&directory, &*temporary, AtFlags::empty());
@@ -253,7 +275,6 @@ pub fn replace(
 }
 
 fn write(file: OwnedFd, bytes: &[u8], mtime: Option<i64>) -> io::Result<()> {
-    rustix::fs::fchmod(&file, FILE_MODE)?;
     let mut file = std::fs::File::from(file);
     file.write_all(bytes)?;
     if let Some(seconds) = mtime {
@@ -265,10 +286,11 @@ fn write(file: OwnedFd, bytes: &[u8], mtime: Option<i64>) -> io::Result<()> {
 
 /// Removes the temporary files of killed processes from `directory`; says whether there were any.
 ///
-/// Only for a caller that knows of no other process that is writing there now.
+/// Only for a caller that knows of no other process that is writing there now. In a directory of more than
+/// [`MAX_SWEPT`] entries, some may stay.
 pub fn sweep(directory: impl AsFd, prefix: &str) -> io::Result<bool> {
     let mut found = false;
-    for entry in Dir::read_from(&directory)? {
+    for entry in Dir::read_from(&directory)?.take(MAX_SWEPT) {
         let entry = entry?;
         if entry.file_name().to_bytes().starts_with(prefix.as_bytes()) {
             rustix::fs::unlinkat(&directory, entry.file_name(), AtFlags::empty())?;
@@ -286,7 +308,7 @@ pub fn is_writable_by_others(stat: &Stat) -> bool {
 /// Opens the lock file `name` in `directory`, made where there is none.
 pub fn open_lock(directory: impl AsFd, name: impl Arg) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK | Links::Refuse.open_flags();
-    rustix::fs::openat(directory, name, flags, FILE_MODE)
+    rustix::fs::openat(directory, name, flags, Readers::Everybody.file_mode())
 }
 
 /// Makes the file `name` in `directory` an empty one, where the directory does not let us remove it.
@@ -355,20 +377,23 @@ mod tests {
         assert!(open_dir(&site, "link-to-directory", Links::Follow).is_ok());
         for name in ["link-to-directory", "file", "fifo"] {
             assert_eq!(open_dir(&site, name, Links::Refuse).map(drop), Err(Errno::NOTDIR), "{name}");
-            assert!(make_dir(&site, name).is_err(), "{name}");
+            assert!(make_dir(&site, name, Readers::Everybody).is_err(), "{name}");
         }
-        assert!(make_dir(&site, "new").is_ok());
-        assert!(make_dir(&site, "new").is_ok());
+        assert!(make_dir(&site, "new", Readers::Everybody).is_ok());
+        assert!(make_dir(&site, "new", Readers::Everybody).is_ok());
     }
 
     #[test]
     fn a_replaced_file_is_complete_and_has_the_time_given() {
         let place = directory();
         let site = open(place.path());
-        for (name, mtime) in [("file", Some(1_000_000_000)), ("link", None), ("new", Some(7))] {
-            replace(&site, name, b"new", ".temporary.", mtime).expect("a new file");
+        let (all, owner) = ((Readers::Everybody, 0o644), (Readers::Owner, 0o600));
+        for (name, mtime, (readers, mode)) in
+            [("file", Some(1_000_000_000), all), ("link", None, owner), ("new", Some(7), owner)]
+        {
+            replace(&site, name, b"new", ".temporary.", mtime, readers).expect("a new file");
             let meta = place.path().join(name).symlink_metadata().expect("a file");
-            assert!(meta.is_file() && meta.mode() & 0o777 == 0o644, "{name}");
+            assert!(meta.is_file() && meta.mode() & 0o777 == mode, "{name}");
             assert!(mtime.is_none_or(|mtime| meta.mtime() == mtime), "{name}");
             assert_eq!(std::fs::read(place.path().join(name)).expect("a file"), b"new");
         }
@@ -379,7 +404,7 @@ mod tests {
     fn a_failed_replacement_leaves_nothing_behind() {
         let place = directory();
         let site = open(place.path());
-        assert!(replace(&site, "directory", b"new", ".temporary.", None).is_err());
+        assert!(replace(&site, "directory", b"new", ".temporary.", None, Readers::Owner).is_err());
         assert!(!sweep(&site, ".temporary.").expect("a listing"));
     }
 

@@ -9,6 +9,10 @@ use crate::error::{Error, Result};
 /// The user that system-wide indexes belong to.
 pub(crate) const CACHE_USER: &str = "epcache";
 
+/// The file names of the shells of accounts for services. An account with another one may be a person's, who
+/// would then choose what the programs of all users find.
+const NO_LOGIN: [&str; 2] = ["nologin", "false"];
+
 /// The largest user database of another system that is read: some hundred thousand users.
 const MAX_PASSWD: u64 = 16 << 20;
 
@@ -24,10 +28,18 @@ impl User {
     pub(crate) const NOBODY: Self = Self { uid: 65534, gid: 65534 };
 }
 
+/// What a user database says of the cache user.
+struct Account {
+    user: User,
+    shell: PathBuf,
+}
+
 /// A directory tree with its own users, configuration and indexes.
 #[derive(Debug, Clone)]
 pub struct System {
     root: PathBuf,
+    /// Known before a process gives up root's privileges.
+    called_by_root: bool,
     /// The cache user after the first look-up: a confined process can't look it up any more.
     cache_user: OnceLock<User>,
 }
@@ -39,7 +51,7 @@ impl System {
         let canonical =
             std::fs::canonicalize(root).map_err(|error| Error::io("can't use as root", root, error))?;
         match std::fs::metadata(&canonical) {
-            Ok(meta) if meta.is_dir() => Ok(Self { root: canonical, cache_user: OnceLock::new() }),
+            Ok(meta) if meta.is_dir() => Ok(Self::assumed(&canonical)),
             Ok(_) => Err(Error::site(root, "is not a directory")),
             Err(error) => Err(Error::io("can't use as root", root, error)),
         }
@@ -47,7 +59,8 @@ impl System {
 
     /// The system below `root`, an absolute path that is not examined.
     pub fn assumed(root: &Path) -> Self {
-        Self { root: root.to_owned(), cache_user: OnceLock::new() }
+        let called_by_root = nix::unistd::geteuid().is_root();
+        Self { root: root.to_owned(), called_by_root, cache_user: OnceLock::new() }
     }
 
     pub fn root(&self) -> &Path {
@@ -57,6 +70,12 @@ impl System {
     /// Whether this is the tree of another system.
     pub(crate) fn is_foreign(&self) -> bool {
         self.root != Path::new("/")
+    }
+
+    /// Whether the caller may have indexes in a cache directory of their own. Root has none there, and the
+    /// users as whom root's processes work can't enter it.
+    pub(crate) fn caller_has_cache(&self) -> bool {
+        !self.called_by_root
     }
 
     /// The path by which the system itself knows `path`.
@@ -102,22 +121,26 @@ impl System {
 
     /// The owner of the system-wide indexes.
     ///
-    /// A user who is root or in root's group is refused.
+    /// A user who is root, is in root's group or can log in is refused.
     pub(crate) fn cache_user(&self) -> Result<User> {
         if let Some(user) = self.cache_user.get() {
             return Ok(*user);
         }
-        let user = if self.is_foreign() { self.look_up_in_passwd()? } else { look_up()? };
+        let account = if self.is_foreign() { self.look_up_in_passwd()? } else { look_up()? };
+        let Account { user, shell } = account;
         if user.uid == 0 || user.gid == 0 {
             let source = std::io::Error::other(format!("the user {CACHE_USER} has the rights of root"));
             return Err(Error::Privileges { step: "choosing the user", source });
+        }
+        if !NO_LOGIN.iter().any(|program| shell.ends_with(program)) {
+            return Err(Error::LoginUser { name: CACHE_USER, shell });
         }
         Ok(*self.cache_user.get_or_init(|| user))
     }
 
     /// Looks the cache user up in another system's own file: on the running system, the same name may belong
     /// to another user or to none.
-    fn look_up_in_passwd(&self) -> Result<User> {
+    fn look_up_in_passwd(&self) -> Result<Account> {
         const PASSWD: &str = "/etc/passwd";
         let Some(path) = self.own_file(Path::new(PASSWD))? else {
             return Err(Error::NoUser { name: CACHE_USER, database: Some(self.root.join(&PASSWD[1..])) });
@@ -130,20 +153,19 @@ impl System {
     }
 }
 
-fn look_up() -> Result<User> {
+fn look_up() -> Result<Account> {
     match nix::unistd::User::from_name(CACHE_USER) {
-        Ok(Some(user)) => Ok(User { uid: user.uid.as_raw(), gid: user.gid.as_raw() }),
+        Ok(Some(nix::unistd::User { uid, gid, shell, .. })) => {
+            Ok(Account { user: User { uid: uid.as_raw(), gid: gid.as_raw() }, shell })
+        }
         // glibc reports a missing database as an error.
         Ok(None) | Err(_) => Err(Error::NoUser { name: CACHE_USER, database: None }),
     }
 }
 
-/// passwd(5): name, password, uid, gid, ...
-fn parse_passwd_line(line: &str) -> Option<User> {
-    let mut fields = line.split(':');
-    if fields.next() != Some(CACHE_USER) {
-        return None;
-    }
-    let mut ids = fields.skip(1).map(|field| field.parse().ok());
-    Some(User { uid: ids.next()??, gid: ids.next()?? })
+/// passwd(5): name, password, uid, gid, comment, home directory, shell
+fn parse_passwd_line(line: &str) -> Option<Account> {
+    let fields: Vec<&str> = line.split(':').collect();
+    let [CACHE_USER, _, uid, gid, _, _, shell] = fields[..] else { return None };
+    Some(Account { user: User { uid: uid.parse().ok()?, gid: gid.parse().ok()? }, shell: shell.into() })
 }

@@ -247,6 +247,22 @@ def test_only_in_the_system_cache_the_user_epcache_is_trusted(site, expected, tm
     assert found == expected[1] and "belongs to user 12345" in messages[0]
 
 
+@needs_root
+@pytest.mark.parametrize("shell", ["/bin/bash", ""])
+def test_a_user_epcache_who_can_log_in_is_not_trusted(site, expected, tmp_path, monkeypatch, shell):
+    import pwd
+    import types
+
+    account = types.SimpleNamespace(pw_uid=12345, pw_shell=shell)
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: account)
+    monkeypatch.setattr(epcache, "_system_uid", None)
+    monkeypatch.setattr(epcache, "SYSTEM_CACHE", str(tmp_path / "var"))
+    (site / ".epcache" / "index").unlink()
+    os.chown(index_writer.write(str(site), f"{tmp_path}/var{site}/index"), 12345, -1)
+    found, messages = answer(group="g")
+    assert found == expected[1] and "belongs to user 12345" in messages[0]
+
+
 @pytest.fixture
 def as_untrusted_user():
     """Runs code as a user who owns nothing, in a Python that this user may run; returns its output."""
@@ -361,6 +377,23 @@ def test_the_hint_can_be_pasted_into_a_shell(tmp_path, monkeypatch):
     _, (message,) = answer()
     hint = message.splitlines()[1].replace("hint: epcache refresh", "printf %s")
     assert run("sh", "-c", hint) == str(site)
+
+
+def test_a_name_of_control_characters_is_escaped_and_quoted(tmp_path, monkeypatch):
+    site = tmp_path / "a\x1b[31m\n\u202e\x9b'; >pwned; \\'\udcff"
+    add(site, "foo-1.dist-info", "[g]\na = m:f\n")
+    index_writer.write(str(site))
+    monkeypatch.setattr(sys, "path", [str(site)])
+    put(site, b"")
+    _, (message,) = answer()
+    text, hint = message.splitlines()
+    assert text.isprintable() and hint.isprintable()
+    monkeypatch.chdir(tmp_path)
+    for shell in ("sh", "bash"):
+        command = hint.replace("hint: epcache refresh", "printf %s")
+        done = subprocess.run([shell, "-c", command], stdout=subprocess.PIPE, check=True)
+        assert not (tmp_path / "pwned").exists()
+    assert done.stdout == os.fsencode(site)
 
 
 def test_no_descriptor_is_left_open(site, expected):

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::program::{Ended, Place, UNTRUSTED_UID, give_away, run, skipped_without_root};
+use crate::support::program::{Ended, Place, UNTRUSTED_UID, give_away, is_root, run, skipped_without_root};
 use crate::support::tree::{everything_below, indexed, install};
 
 /// A site directory with the package in it, and another distribution.
@@ -114,24 +114,38 @@ fn disabling_creates_no_index() {
 fn enable_without_the_package_writes_nothing_and_hints_how_to_install_it() {
     let place = Place::new();
     let venv = place.directory("venv");
-    for (name, hint) in [
+    let pip = "as the owner of that directory, install the package epcache there with pip";
+    for (name, hint_for_the_owner, hint_for_root) in [
         (
             "venv/lib/python3.13/site-packages",
             format!("{}/bin/python -m pip install epcache", venv.display()),
+            pip,
         ),
-        ("lib/python3/dist-packages", "install the package python3-epcache of this system".to_owned()),
-        ("target", format!("python3 -m pip install --target {}/target epcache", place.path().display())),
+        (
+            "lib/python3/dist-packages",
+            "install the package python3-epcache of this system".to_owned(),
+            "install the package python3-epcache of this system",
+        ),
+        ("target", format!("python3 -m pip install --target {}/target epcache", place.path().display()), pip),
     ] {
         let site = place.directory(name);
         for obstacle in ["", "epcache_startup", "epcache_startup/__init__.py"] {
             place.directory(&format!("{name}/{obstacle}"));
-            let ended = epcache(&place, &["enable", "--accelerate"], &site);
-            assert_eq!((ended.status, ended.out.as_str()), (Some(3), ""), "{ended:?}");
-            let message = format!(
-                "epcache: error: {}: the Python package epcache is not installed there; hint: {hint}\n",
-                site.display()
-            );
-            assert_eq!(ended.err, message);
+            give_away(&site);
+            let mut calls =
+                vec![(place.epcache_as_untrusted_user(["enable", "--accelerate"]), &*hint_for_the_owner)];
+            if is_root() {
+                calls.push((place.epcache(["enable", "--accelerate"]), hint_for_root));
+            }
+            for (mut command, hint) in calls {
+                let ended = run(command.arg(&site));
+                assert_eq!((ended.status, ended.out.as_str()), (Some(3), ""), "{ended:?}");
+                let message = format!(
+                    "epcache: error: {}: the Python package epcache is not installed there; hint: {hint}\n",
+                    site.display()
+                );
+                assert_eq!(ended.err, message);
+            }
             let left: Vec<_> = fs::read_dir(&site).expect("a listing").flatten().collect();
             assert_eq!(left.len(), usize::from(!obstacle.is_empty()), "{left:?}");
         }
@@ -265,8 +279,11 @@ fn a_system_wide_directory_is_written_by_root_and_its_index_by_the_cache_user() 
     install(&packages, "foo");
     std::os::unix::fs::chown(&cache, Some(CACHE_USER), Some(CACHE_USER)).expect("root may");
     let passwd = place.path().join("passwd");
-    fs::write(&passwd, format!("root:x:0:0::/:/bin/sh\nepcache:x:{CACHE_USER}:{CACHE_USER}::/:\n"))
-        .expect("room");
+    fs::write(
+        &passwd,
+        format!("root:x:0:0::/:/bin/sh\nepcache:x:{CACHE_USER}:{CACHE_USER}::/:/usr/sbin/nologin\n"),
+    )
+    .expect("room");
     let script = "mount --bind cache /var/cache && mount --bind passwd /etc/passwd \
                   && mount --bind packages /usr/lib/python3/dist-packages || exit 99; \
                   \"$0\" enable --accelerate /usr/lib/python3/dist-packages && ls -1n \

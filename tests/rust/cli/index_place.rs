@@ -221,6 +221,29 @@ fn indexes_are_readable_by_all_whatever_the_umask() {
     shell.args(["-c", "umask 077; exec \"$0\" refresh \"$1\""]).arg(program).arg(&site.path);
     let ended = run(shell);
     assert_eq!(ended.status, Some(0), "{ended:?}");
-    let mode = |path: &Path| fs::metadata(path).expect("it is there").mode() & 0o7777;
     assert_eq!((mode(&site.sidecar), mode(&site.index())), (0o755, 0o644));
+}
+
+#[test]
+fn a_private_cache_is_readable_by_its_owner_alone() {
+    if skipped_without_root("have a directory that another user can only read") {
+        return;
+    }
+    let site = Site::new();
+    let home = site.place.directory("home");
+    give_away(&home);
+    let ended = run(site.place.epcache_as_untrusted_user(["refresh"]).arg(&site.path));
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    let index =
+        home.join(".cache/epcache").join(site.path.strip_prefix("/").expect("absolute")).join("index");
+    assert_eq!(mode(&index), 0o600);
+    for directory in index.ancestors().skip(1).take_while(|directory| *directory != home) {
+        assert_eq!(mode(directory), 0o700, "{}", directory.display());
+    }
+    let ended = run(site.place.epcache_as_untrusted_user(["status"]).arg(&site.path));
+    assert!(ended.err.is_empty() && !ended.out.contains("no index"), "{ended:?}");
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).expect("it is there").mode() & 0o7777
 }

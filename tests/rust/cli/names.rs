@@ -9,11 +9,27 @@ use serde_json::Value;
 use crate::support::program::{Place, run};
 use crate::support::tree::{indexed, install};
 
-/// A newline, a terminal escape sequence, right-to-left text, a tab, DEL, invisible characters.
-const ODD: &str = "a\nb\x1b[31m\u{202e}c\td\x7f\u{200b}\u{2028}\u{85}%41";
+/// A newline, terminal escape sequences, right-to-left text, a tab, DEL, invisible characters.
+const ODD: &str =
+    "a\nb\x1b[31m\u{202e}c\td\x7f\u{200b}\u{2028}\u{85}\u{9b}31m\u{61c}\u{ad}\u{2060}\u{fe0f}\u{e0041}%41";
 
 fn is_clean(text: &str) -> bool {
-    let odd = ['\x1b', '\u{202e}', '\t', '\x7f', '\u{200b}', '\u{2028}', '\u{85}', '\r'];
+    let odd = [
+        '\x1b',
+        '\u{202e}',
+        '\t',
+        '\x7f',
+        '\u{200b}',
+        '\u{2028}',
+        '\u{85}',
+        '\r',
+        '\u{9b}',
+        '\u{61c}',
+        '\u{ad}',
+        '\u{2060}',
+        '\u{fe0f}',
+        '\u{e0041}',
+    ];
     !text.contains(odd) && !text.contains("a\nb")
 }
 
@@ -32,8 +48,11 @@ fn unusual_names_are_escaped_in_all_output() {
         &["status"],
         &["verify"],
         &["refresh"],
+        &["refresh", "--full", "--json"],
         &["list", "--site"],
+        &["list", "--json", "--site"],
         &["status"],
+        &["status", "--json"],
         &["verify"],
     ] {
         let ended = run(place.epcache(arguments).arg(&site));

@@ -57,11 +57,13 @@ fn without_a_usable_user_nothing_is_written() {
     let place = Place::new();
     let tree = Tree::new(&place);
     install(&tree.site, "foo");
-    let line = |ids: &str| format!("root:x:0:0::/:\nepcache:x:{ids}::/:\n");
+    let line = |ids: &str| format!("root:x:0:0::/:\nepcache:x:{ids}::/:/usr/sbin/nologin\n");
     for (passwd, why) in [
         (Some("root:x:0:0::/:\n".to_owned()), "no user epcache"),
         (Some(line("0:0")), "has the rights of root"),
         (Some(line("7:0")), "has the rights of root"),
+        (Some(line("7:7").replace("/usr/sbin/nologin", "/bin/bash")), "can log in (/bin/bash)"),
+        (Some(line("7:7").replace("/usr/sbin/nologin", "")), "can log in (/bin/sh)"),
         (Some(line("x:y")), "no user epcache"),
         (Some("epcache\n".to_owned()), "no user epcache"),
         (None, "no user epcache"),
@@ -339,4 +341,29 @@ fn any_list_of_files_is_accepted() {
         let _ = child.stdin.take().expect("a pipe").write_all(list);
         assert_eq!(wait(child, start).status, Some(0));
     }
+}
+
+#[test]
+fn a_trigger_reads_a_bounded_part_of_a_cache_full_of_directories() {
+    const DIRECTORIES: usize = 4000;
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    let full = place.directory("tree/var/cache/epcache/full");
+    for number in 0..DIRECTORIES {
+        let directory = full.join(number.to_string());
+        fs::create_dir(&directory).expect("a directory");
+        fs::write(directory.join("index"), "").expect("room");
+    }
+    for path in everything_below(&tree.root.join("var/cache/epcache")).into_keys() {
+        std::os::unix::fs::chown(path, Some(CACHE_USER), Some(CACHE_USER)).expect("root may");
+    }
+    let ended = trigger(&place, &tree);
+    assert!(ended.status == Some(0) && ended.err.is_empty(), "{ended:?}");
+    assert_eq!(indexed(&tree.index), ["foo-1.dist-info"]);
+    let left = (0..DIRECTORIES).filter(|number| full.join(number.to_string()).join("index").exists()).count();
+    assert!(left > 0 && left < DIRECTORIES, "{left}");
 }

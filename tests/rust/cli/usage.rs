@@ -3,15 +3,15 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
 use epcache::freshness::clock::SETTLE_AFTER;
 use snapbox::{Assert, Data, assert::DEFAULT_ACTION_ENV};
 
-use crate::support::program::{Place, run};
-use crate::support::tree::{indexed, install, names};
+use crate::support::program::{Place, run, skipped_without_root};
+use crate::support::tree::{Tree, indexed, install, names};
 
 #[test]
 fn help_texts_match_the_recorded_ones() {
@@ -208,4 +208,23 @@ fn an_environment_path_need_not_be_utf_8() {
     assert_eq!(names(&ended.out, "added"), ["foo-1.dist-info"], "{ended:?}");
     let ended = run(place.epcache(["list", "--venv"]).arg(&venv));
     assert!(ended.out.contains("foo = m:f"), "{ended:?}");
+}
+
+#[test]
+fn status_does_not_look_into_the_cache_of_root() {
+    if skipped_without_root("work as another user") {
+        return;
+    }
+    for with_user in [true, false] {
+        let place = Place::new();
+        let tree = Tree::new(&place);
+        install(&tree.site, "foo");
+        if !with_user {
+            fs::write(tree.root.join("etc/passwd"), "root:x:0:0::/:/bin/sh\n").expect("room");
+        }
+        let home = place.directory("home");
+        fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).expect("ours");
+        let ended = run(place.epcache(["status", "--system", "--root"]).arg(&tree.root));
+        assert!(ended.status == Some(1) && ended.err.is_empty(), "{ended:?}");
+    }
 }

@@ -43,7 +43,7 @@ impl Tree {
         place.directory("tree/etc");
         fs::write(
             root.join("etc/passwd"),
-            format!("root:x:0:0::/:/bin/sh\nepcache:x:{CACHE_USER}:{CACHE_USER}::/:\n"),
+            format!("root:x:0:0::/:/bin/sh\nepcache:x:{CACHE_USER}:{CACHE_USER}::/:/usr/sbin/nologin\n"),
         )
         .expect("room");
         let cache = place.directory("tree/var/cache/epcache");

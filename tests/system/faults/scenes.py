@@ -227,7 +227,10 @@ class DpkgTrigger(Scene):
     def make(self):
         self.variables["DPKG_ROOT"] = str(self.directory)
         user = machine.CACHE_USER
-        put(self.directory / "etc/passwd", f"root:x:0:0::/:/bin/sh\nepcache:x:{user}:{user}::/:\n")
+        put(
+            self.directory / "etc/passwd",
+            f"root:x:0:0::/:/bin/sh\nepcache:x:{user}:{user}::/:/usr/sbin/nologin\n",
+        )
         self.cache = self.directory / "var/cache/epcache"
         self.cache.mkdir(parents=True)
         os.chown(self.cache, user, user)

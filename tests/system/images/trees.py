@@ -93,7 +93,7 @@ class System:
         cache = root / "var/cache/epcache"
         cache.mkdir(parents=True)
         os.chown(cache, CACHE_USER, CACHE_USER)
-        users = f"root:x:0:0::/:/bin/sh\nepcache:x:{CACHE_USER}:{CACHE_USER}::/:\n"
+        users = f"root:x:0:0::/:/bin/sh\nepcache:x:{CACHE_USER}:{CACHE_USER}::/:/usr/sbin/nologin\n"
         (root / "etc/passwd").write_text(users)
         return self
 

@@ -179,7 +179,10 @@ pub fn to_a_job() -> Vec<Rule> {
     rules.extend(always(TO_ALL));
     rules.extend(always(TO_A_JOB));
     // Files are written for all to read, and directories for all to enter.
-    rules.push(on(libc::SYS_fchmod, [If::IsNot(1, 0o7777, 0o644), If::IsNot(1, 0o7777, 0o755)]));
+    rules.push(on(
+        libc::SYS_fchmod,
+        [If::IsNot(1, 0o7777, 0o600), If::IsNot(1, 0o7777, 0o644), If::IsNot(1, 0o7777, 0o755)],
+    ));
     rules.push(on(libc::SYS_sendto, [If::Given(4)]));
     rules.push(on(libc::SYS_prlimit64, [If::Given(2)]));
     // abort(3) sends a signal to the process itself.
