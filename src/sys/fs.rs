@@ -27,7 +27,9 @@ pub use rustix::fs::CWD;
 
 /// Every user may read what we write, since the programs of every user read the index.
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
-/// The same for directories.
+/// Only writers take the lock.
+const LOCK_MODE: Mode = Mode::from_raw_mode(0o600);
+/// Directories as [`FILE_MODE`] has files.
 const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o755);
 
 /// What to do about a symbolic link as the last part of a path.
@@ -309,13 +311,20 @@ pub fn is_writable_by_others(stat: &Stat) -> bool {
     stat.st_mode & 0o022 != 0
 }
 
-/// Opens the lock file `name` in `directory`, made where there is none.
+/// Opens the lock file `name` in `directory`, made where there is none. Nobody but its owner may open it:
+/// others could hold the lock.
 ///
 /// # Errors
 /// Those of `open(2)`; `LOOP` for a link.
 pub fn open_lock(directory: impl AsFd, name: impl Arg) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK | Links::Refuse.open_flags();
-    rustix::fs::openat(directory, name, flags, FILE_MODE)
+    let lock = rustix::fs::openat(directory, name, flags, LOCK_MODE)?;
+    let stat = rustix::fs::fstat(&lock)?;
+    let is_ours = stat.st_uid == nix::unistd::geteuid().as_raw();
+    if is_ours && Mode::from_raw_mode(stat.st_mode) != LOCK_MODE {
+        rustix::fs::fchmod(&lock, LOCK_MODE)?;
+    }
+    Ok(lock)
 }
 
 /// Makes the file `name` in `directory` an empty one, where the directory does not let us remove it.
@@ -329,7 +338,8 @@ pub fn truncate(directory: impl AsFd, name: impl Arg) -> Result<(), Errno> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{MetadataExt, symlink};
+    use std::fs::Permissions;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;
     use std::path::Path;
 
@@ -350,6 +360,18 @@ mod tests {
 
     fn open(place: &Path) -> OwnedFd {
         open_dir(CWD, place, Links::Refuse).expect("a directory")
+    }
+
+    #[test]
+    fn only_the_owner_of_a_lock_can_open_it() {
+        let place = tempfile::tempdir().expect("a directory");
+        let mode = || std::fs::metadata(place.path().join("lock")).expect("a lock").mode() & 0o7777;
+        let directory = open(place.path());
+        open_lock(&directory, "lock").expect("a lock");
+        assert_eq!(mode(), 0o600);
+        std::fs::set_permissions(place.path().join("lock"), Permissions::from_mode(0o644)).expect("ours");
+        open_lock(&directory, "lock").expect("a lock");
+        assert_eq!(mode(), 0o600, "made by an older version");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The sources themselves: the directions of imports, unsafe code, where files are opened, and the packages that are linked.
 
+mod groups;
 mod layers;
 mod locked;
 mod opened_files;
