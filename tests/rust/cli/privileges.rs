@@ -150,7 +150,7 @@ fn the_group_of_a_process_is_that_of_its_user_in_the_user_database() {
     let site = place.directory("tree/opt/site");
     install(&site, "foo");
     std::os::unix::fs::chown(&site, Some(STRANGER), Some(42)).expect("root may");
-    let ended = run(place.epcache(["refresh", "--site", "/opt/site", "--root"]).arg(&tree.root));
+    let ended = run(place.epcache(["refresh", "/opt/site", "--root"]).arg(&tree.root));
     assert_eq!(ended.status, Some(0), "{ended:?}");
     let index = fs::metadata(site.join(".epcache/index")).expect("an index");
     assert_eq!((index.uid(), index.gid()), (STRANGER, 4711));
