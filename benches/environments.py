@@ -1,8 +1,8 @@
-"""Virtual environments that hold a large site directory, one interpreter after the other.
+"""Virtual environments that share a large site directory, one interpreter after the other.
 
-There is one site directory of a size; it is moved into the environment of each interpreter, and the
-index is made anew there. Its distributions are those of `site_directory`, and all files that their
-RECORD names are there, since `packages_distributions` looks for each.
+The site directory is moved into the environment of each interpreter, and its index is written again
+there. The distributions are those of `site_directory`. All files that their RECORD names exist, since
+`packages_distributions` checks each of them.
 """
 
 import os
@@ -16,12 +16,12 @@ import site_directory
 from processes import Failed
 
 GROUP = "pytest11"
-INSTALLING = 3.1  # s; the index of what has been installed since makes readers look twice
+INSTALLING = 3.1  # s; distributions installed more recently make the reader check the directory twice
 PACKAGE = Path(__file__).parent.parent / "python/epcache"
 
 
 class Site:
-    """A site directory of so many distributions, with the reader in it."""
+    """A site directory with a given number of distributions, and the reader."""
 
     def __init__(self, path, contents, everything):
         self.path = self.home = Path(path)
@@ -31,18 +31,18 @@ class Site:
             _make_modules(self.path, contents)
         for package in (PACKAGE, PACKAGE.with_name("epcache_startup")):
             shutil.copytree(package, self.path / package.name, ignore=shutil.ignore_patterns("__pycache__"))
-        # Where byte code of whatever is installed as a single file goes.
+        # Where the byte code of single-file modules goes.
         (self.path / "__pycache__").mkdir()
         time.sleep(INSTALLING)
 
     @classmethod
     def large(cls, base, count):
-        """One with all files."""
+        """A site directory in which all files exist."""
         return cls(f"{base}/site-{count}", site_directory.distributions(count), everything=True)
 
     @classmethod
     def larger(cls, base, count, other):
-        """One of `count` distributions, whose groups of plugins are those of the other."""
+        """A site directory of `count` distributions, whose groups of plugins are those of `other`."""
         more = site_directory.distributions(count)[len(other.contents) :]
         for distribution in more:
             for group in site_directory.PLUGIN_GROUPS:
@@ -50,20 +50,20 @@ class Site:
         return cls(f"{base}/site-{count}", other.contents + more, everything=False)
 
     def upgrade(self, back=False):
-        """Install another version of a distribution that is in the group, or the old one again."""
+        """Install another version of a distribution in the group; with `back`, the old version again."""
         changed = next(one for one in self.contents if GROUP in one.entry_points)
         old = self.path / changed.directory
         new = self.path / f"{changed.module}-99.{changed.kind}"
         if back:
             old, new = new, old
-        # As pip does: the new one is there before the old one goes.
+        # As pip does: the new version is there before the old one is removed.
         shutil.copytree(old, new, copy_function=shutil.copyfile)
         shutil.rmtree(old)
         time.sleep(INSTALLING)
 
 
 def _make_metadata(site, contents):
-    """What takes part in asking for a group, and what tells that an installer is done."""
+    """Write the files that a query for a group reads, and the file that an installer writes last."""
     os.makedirs(site)
     for distribution in contents:
         base = site / distribution.directory
@@ -95,7 +95,7 @@ def _make_modules(site, contents):
 
 
 class Environment:
-    """The virtual environment of an interpreter with a `Site` in it, as long as the context lasts."""
+    """The virtual environment of one interpreter with a `Site` in it, for the duration of the context."""
 
     def __init__(self, base, python, site, epcache):
         self.directory = Path(base, f"environment-{len(site.contents)}")
@@ -112,7 +112,7 @@ class Environment:
         self._site.path.rename(self.site)
         self._site.path = self.site
         self.environment = {"HOME": str(self.directory)}
-        # Nothing has to be compiled, or is written, while something is measured.
+        # Nothing is compiled or written during a measurement.
         compiled = [self.python, "-I", "-m", "compileall", "-q", self.site / "epcache"]
         subprocess.run(compiled, check=True, env=self.environment)
         self.refresh()
@@ -125,13 +125,13 @@ class Environment:
         shutil.rmtree(self.directory)
 
     def refresh(self):
-        """Bring the index up to date; readers have to be able to prove it by one look."""
+        """Bring the index up to date, so that one stat proves it."""
         self.call("refresh", self.site)
         if "fresh" not in self.call("status", self.site):
             raise Failed(f"{self.site}: the index is not fresh")
 
     def call(self, *arguments):
-        """Run the program; what it says."""
+        """Run the program and return its output."""
         command = [self._epcache, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=self.environment)
         if done.returncode != 0:

@@ -1,4 +1,4 @@
-/* What a refresh cannot do without: its system calls, and nothing of its own.
+/* The lower bound of a refresh: its system calls, and nothing else.
  *
  *   floor incremental SITE NAME INDEX   one listing, one stat a distribution, reading NAME,
  *                                       reading INDEX, writing the new one, rename
@@ -42,7 +42,7 @@ static const char *metadata_file(const char *name)
 	return has_suffix(name, ".egg-info") ? "PKG-INFO" : "METADATA";
 }
 
-/* A regular file that nobody shortens gives all it has to one read. */
+/* One read returns all of a regular file, as nobody shortens it. */
 static ssize_t read_file(int directory, const char *path)
 {
 	int file = openat(directory, path, O_RDONLY | O_CLOEXEC);
@@ -55,8 +55,8 @@ static ssize_t read_file(int directory, const char *path)
 	return length;
 }
 
-/* The names that can be imported: as declared, or else by a file that is listed and exists. A file
- * that is in SITE itself need not be looked for, since SITE has been listed. */
+/* The importable names: declared ones, or else those of a listed file that exists. A file directly
+ * in SITE needs no check, since SITE has been listed. */
 static void read_top_level(const char *name)
 {
 	char path[600];

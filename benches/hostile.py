@@ -1,4 +1,4 @@
-"""What strangers can put into a site directory, and whether it keeps root's program busy for longer."""
+"""Content that an untrusted user can put into a site directory, and how long it keeps root's program busy."""
 
 import os
 import shutil
@@ -72,7 +72,7 @@ NAMES = ["\x1b]0;owned\x07{}", "{}\n{}", "\u202e{}", "{}$(reboot)`reboot`;", "{}
 
 
 class HostileTree(Tree):
-    """As many distributions as in a harmless one, none of which is as it should be."""
+    """As many distributions as in a harmless directory, none of them well-formed."""
 
     def __init__(self, base, count):
         super().__init__(os.path.join(base, "hostile"), count)
@@ -93,7 +93,7 @@ class HostileTree(Tree):
 
 
 def rows(base, epcache, machine):
-    """Measure it; yields a `Row`."""
+    """Measure hostile directories; yields a `Row` for each."""
     harmless, hostile = (
         Caller(tree, epcache, machine, as_root=True) for tree in (Tree(base, COUNT), HostileTree(base, COUNT))
     )

@@ -1,11 +1,11 @@
 /* measure RESULT [-u UID] PROGRAM [ARGUMENT]...
  *
- * Runs PROGRAM once and writes to the descriptor RESULT: the nanoseconds from before it is started until it has
- * been waited for, its peak resident set size in KiB (the largest of its processes'), its wait status,
- * and the microseconds of the processor's time that it and its children took.
+ * Runs PROGRAM once and writes to the descriptor RESULT: the nanoseconds from its start until it has been
+ * waited for, its peak resident set size in KiB (the largest of its processes), its wait status, and the
+ * microseconds of processor time that it and its children used.
  *
- * This is a small program on purpose. The kernel counts the memory of whoever calls exec as that of
- * the program executed, so an interpreter would measure itself.
+ * This is a small program on purpose. The kernel counts the memory of the caller of exec as that of the
+ * program executed, so an interpreter would measure itself.
  */
 #define _GNU_SOURCE
 #include <err.h>

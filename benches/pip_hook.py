@@ -1,8 +1,8 @@
-"""How much longer pip takes with the hook that refreshes the index when it ends.
+"""How much longer pip takes with the hook that refreshes the index at exit.
 
-Whole runs of pip differ by more than the hook takes, unless the machine is idle, so what is held against
-the bound is the time that passes in the hook itself, taken within pip: when pip is imported, and when it
-ends. The difference of whole runs, with and without the hook, stands beside it.
+Whole runs of pip vary by more than the hook takes, unless the machine is idle. So the bound applies to
+the time spent in the hook itself, measured within pip: when pip is imported, and when it exits. The
+difference of whole runs, with and without the hook, is reported as well.
 """
 
 import base64
@@ -25,7 +25,7 @@ DISTRIBUTIONS = 500
 BOUND = 20  # ms
 RUNS = 12
 PATIENCE = 5  # s
-# Runs pip with the hook; the last line is the time in ms. What pip imports anyway is not counted.
+# Runs pip with the hook; the last line is the time in ms. Imports that pip makes anyway do not count.
 TIMED = """
 import atexit, contextlib, subprocess, sys, time
 import pip
@@ -59,7 +59,7 @@ def rows(scratch, epcache, machine):
             Environment(Path(scratch) / name, python, epcache, machine) for name in ("hooked", "normal")
         ]
         with_hook.enable()
-        # The index of what was installed within the last three seconds makes readers look twice.
+        # If distributions are younger than three seconds, the reader checks the directory twice.
         time.sleep(reading.INSTALLING)
         for name, command in COMMANDS.items():
             command = [*command, wheel] if name == "install" else command
@@ -100,7 +100,7 @@ def _row(version, pip_version, name, pairs, in_hook):
 
 
 class Environment:
-    """A virtual environment of many distributions, with the interpreter's own pip and epcache."""
+    """A virtual environment of many distributions, with the bundled pip of the interpreter and epcache."""
 
     def __init__(self, directory, python, epcache, machine):
         self.directory = directory
@@ -117,40 +117,40 @@ class Environment:
         shutil.copy(epcache, self.program)
         for package in (reading.PACKAGE, reading.PACKAGE.with_name("epcache_startup")):
             shutil.copytree(package, self.site / package.name, ignore=shutil.ignore_patterns("__pycache__"))
-        self.pip_version = self._said(self.python, "-m", "pip", "--version").split()[1]
+        self.pip_version = self._output(self.python, "-m", "pip", "--version").split()[1]
         self.refresh()
 
     @staticmethod
-    def _said(*command):
+    def _output(*command):
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     def enable(self):
         """Have pip refresh the index."""
-        self._said(self.program, "enable", "--pip-hook", self.site)
+        self._output(self.program, "enable", "--pip-hook", self.site)
 
     def refresh(self):
         """Refresh the index now."""
-        self._said(self.program, "refresh", self.site)
+        self._output(self.program, "refresh", self.site)
 
     def pip(self, arguments):
-        """How pip ran."""
+        """Run pip; returns its `Run`."""
         return self._run("-m", "pip", *arguments)
 
     def time_in_hook(self, arguments):
         """The time in ms that pip spends in the hook."""
-        return float(self._run("-c", TIMED, *arguments).said.splitlines()[-1])
+        return float(self._run("-c", TIMED, *arguments).output.splitlines()[-1])
 
     def _run(self, *arguments):
         variables = {"HOME": str(self.directory), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         return self._machine.run([self.python, *arguments], environment=variables)
 
     def check(self, *states):
-        """What is measured must have happened: the index is in one of the states, now or soon."""
+        """Fail unless the index is in one of the states, now or soon: the refresh must have happened."""
         end = time.monotonic() + PATIENCE
         while True:
             command = [self.program, "status", "--json", self.site]
-            said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-            (status,) = json.loads(said)
+            output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+            (status,) = json.loads(output)
             if status["state"] in states:
                 return
             if time.monotonic() > end:

@@ -21,7 +21,7 @@ text { font: 12px sans-serif; fill: #222 }
 
 
 def bars(times, facts):
-    """The picture of medians in ms: for each name those with and without, in the larger environment."""
+    """The plot of medians in ms: for each name without and with acceleration, in the larger environment."""
     pairs = {name: sizes["many"] for name, sizes in times.items()}
     longest = max(max(pair) for pair in pairs.values())
     step = next(step for step in (50, 100, 200, 250, 500, 1000, 2000, 5000) if longest / step <= 8)

@@ -1,8 +1,8 @@
-"""Running processes and comparing how long they take, pair by pair.
+"""Runs processes and compares how long they take, pair by pair.
 
-Whole processes are timed, from before the start until they have been waited for, and alternately
-with what they are compared with: whatever else the machine does then falls on both. What counts is
-the median of the ratios.
+Whole processes are timed, from before the start until they have been waited for. Two commands to be
+compared run alternately, so that other load on the machine affects both. The result is the median of the
+ratios.
 """
 
 import os
@@ -15,17 +15,17 @@ HERE = Path(__file__).parent
 
 
 class Failed(Exception):
-    """What should have been measured did not happen, so the measurement means nothing."""
+    """The measured action did not happen, so the measurement is invalid."""
 
 
 class Machine:
-    """The compiled programs, and a place for what the measured ones print."""
+    """The compiled programs, and a directory for the output of measured programs."""
 
     def __init__(self, scratch):
         self.floor = self._compiled("floor", scratch)
         self._measure = self._compiled("measure", scratch)
         self._scratch = scratch
-        # Where programs are started: with `python -c`, this is on sys.path.
+        # The working directory of programs: with `python -c`, it is on sys.path.
         self.project = Path(scratch, "project")
         self.project.mkdir()
         (self.project / "README").touch()
@@ -37,16 +37,16 @@ class Machine:
         return program
 
     def run(self, command, user=None, environment=None, status=0, may_complain=False):
-        """Run a command to its end and return its `Run`; it must succeed (or end with that exit status)
-        and not complain."""
+        """Run a command to its end and return its `Run`. It must exit with `status` and, unless
+        `may_complain`, print nothing on standard error."""
         receiving, sending = os.pipe()
         become = [] if user is None else ["-u", str(user)]
-        with tempfile.TemporaryFile(dir=self._scratch) as output, tempfile.TemporaryFile() as complaints:
+        with tempfile.TemporaryFile(dir=self._scratch) as output_file, tempfile.TemporaryFile() as error_file:
             subprocess.run(
                 [self._measure, str(sending), *become, *map(str, command)],
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=complaints,
+                stdout=output_file,
+                stderr=error_file,
                 cwd=self.project,
                 env={"PATH": "/usr/bin:/bin", **(environment or {})},
                 pass_fds=[sending],
@@ -55,27 +55,27 @@ class Machine:
             os.close(sending)
             with open(receiving) as result:
                 numbers = result.read().split()
-            output.seek(0)
-            complaints.seek(0)
-            said, complaint = output.read().decode(), complaints.read().decode()
-        if len(numbers) != 4 or int(numbers[2]) != status << 8 or (complaint and not may_complain):
-            raise Failed(f"{' '.join(map(str, command))}: {numbers}: {complaint}{said}")
-        return Run(int(numbers[0]) / 1e6, int(numbers[3]) / 1e3, int(numbers[1]) / 1024, said)
+            output_file.seek(0)
+            error_file.seek(0)
+            output, errors = output_file.read().decode(), error_file.read().decode()
+        if len(numbers) != 4 or int(numbers[2]) != status << 8 or (errors and not may_complain):
+            raise Failed(f"{' '.join(map(str, command))}: {numbers}: {errors}{output}")
+        return Run(int(numbers[0]) / 1e6, int(numbers[3]) / 1e3, int(numbers[1]) / 1024, output)
 
 
 class Run:
-    """How long a process took (ms), and of the processor's time (ms), its peak resident set (MiB), and
-    what it printed."""
+    """Wall time of a process (ms), its processor time (ms), its peak resident set (MiB), and its
+    output."""
 
-    def __init__(self, milliseconds, processor, memory, said):
+    def __init__(self, milliseconds, processor, memory, output):
         self.milliseconds = milliseconds
         self.processor = processor
         self.memory = memory
-        self.said = said
+        self.output = output
 
 
 class Pairs:
-    """Times of two things, taken alternately. `quick` takes a tenth of what is asked for."""
+    """Times of two things, measured alternately. `quick` takes a tenth of the requested number."""
 
     quick = False
 
@@ -83,16 +83,16 @@ class Pairs:
         self.ours = []
         self.theirs = []
         self.memory = 0
-        self.processor = None  # the same, of the processor's times of whole processes
+        self.processor = None  # the processor times of whole processes
 
     @classmethod
     def count(cls, asked_for):
-        """How often to do what should be done so often."""
+        """The number of repetitions for a requested number."""
         return max(asked_for // 10, 2) if cls.quick else asked_for
 
     @classmethod
     def of_runs(cls, count, before, ours, theirs):
-        """Run both `count` times, each first in turn, after `before(number)`."""
+        """Run both `count` times, alternating which is first, after `before(number)`."""
         pairs = cls()
         pairs.processor = cls()
         for number in range(cls.count(count)):
@@ -106,7 +106,7 @@ class Pairs:
         return pairs
 
     def add(self, ours, theirs):
-        """Take in one pair of times, in ms."""
+        """Add one pair of times, in ms."""
         self.ours.append(ours)
         self.theirs.append(theirs)
 

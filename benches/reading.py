@@ -27,7 +27,7 @@ SLOW_ROUNDS = 4
 
 
 def interpreters():
-    """The CPythons 3.9 to 3.13 that can be found, as pairs of version and program."""
+    """The available CPythons 3.9 to 3.13, as pairs of version and program."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     found = {}
     for minor in range(9, 14):
@@ -36,7 +36,7 @@ def interpreters():
             *sorted(pyenv.glob(f"versions/3.{minor}.*/bin/python3")),
         ]
         for candidate in filter(None, candidates):
-            # A shim of pyenv is a shell script, and would be measured with it.
+            # A shim of pyenv is a shell script, whose time would be measured as well.
             script = "import platform, sys; print(platform.python_version(), sys.executable)"
             done = subprocess.run([candidate, "-c", script], capture_output=True, text=True, check=False)
             version, _, program = done.stdout.strip().partition(" ")
@@ -48,7 +48,7 @@ def interpreters():
 
 
 def facts():
-    """What the page tells of how this was measured."""
+    """The conditions of the measurement, for the page."""
     contents = site_directory.distributions(DISTRIBUTIONS)
     count = sum(len(distribution.entry_points.get(GROUP, ())) for distribution in contents)
     return {
@@ -82,20 +82,20 @@ def rows(base, epcache, machine):
 
 
 class Asking:
-    """Processes of one environment that ask something, each library in turn."""
+    """Processes of one environment that run queries, each library in turn."""
 
     def __init__(self, machine, *options):
         self._machine = machine
         self._options = options
 
     def rounds(self, count, question, libraries):
-        """What they measured: for each library (a name, the environment to run it in) as many results."""
+        """Their results: for each library (a name, the environment to run it in) a list of results."""
         results = {name: [] for name, _, _ in libraries}
         for number in range(Pairs.count(count)):
             answers = []
             for name, library, environment in libraries[:: 1 if number % 2 else -1]:
                 command = [environment.python, *self._options, PROGRAM, library, question, GROUP]
-                result = json.loads(self._machine.run(command, environment=environment.environment).said)
+                result = json.loads(self._machine.run(command, environment=environment.environment).output)
                 answers.append(result.pop("answer"))
                 results[name].append(result)
             if not answers[0] or any(answer != answers[0] for answer in answers):
@@ -111,22 +111,22 @@ def _pairs(ours, theirs, measure):
 
 
 def first(result):
-    """The first answer of a process, without what was imported before."""
+    """The time of the first answer, without the import before it."""
     return result["first"]
 
 
 def with_import(result):
-    """The first answer and the import before."""
+    """The time of the import and the first answer."""
     return result["import"] + result["first"]
 
 
 def again(result):
-    """The same answer again."""
+    """The time of the same answer again."""
     return statistics.median(result["later"])
 
 
 def another(result):
-    """Answers about other groups."""
+    """The time of answers about other groups."""
     return statistics.median(result["others"])
 
 
@@ -184,7 +184,7 @@ def _stale(version, machine, environment, site):
     environment.refresh()
     site.upgrade()
     libraries = [(name, name, environment) for name in ("epcache", "accelerated", "plain")]
-    # Told by a warning: that the index is stale.
+    # Includes the warning that the index is stale.
     found = Asking(machine, "-W", "ignore").rounds(SLOW_ROUNDS, "group", libraries)
     for library, name in (("epcache", "epcache.entry_points"), ("accelerated", "accelerated")):
         for what, measure, bound in (("first call", first, None), ("again", again, 10)):

@@ -1,23 +1,23 @@
-"""One process that asks for something, and says how long that took.
+"""One process that runs a query and reports how long that took.
 
     reading_process.py LIBRARY QUESTION GROUP
 
 LIBRARY: ``epcache``, ``accelerated`` (`importlib.metadata` in an environment with acceleration) or
 ``plain`` (`importlib.metadata` without it). QUESTION: ``group``, ``pluggy`` or ``packages``.
 
-Prints as JSON the milliseconds of the import, of the first answer, and of later ones; for a group
-also those of answers about a group that has not been asked for before, and what the answer was.
+Prints as JSON the times in ms of the import, of the first answer and of later ones; for a group also
+those of answers about a group that has not been queried before, and the answer itself.
 """
 
 import gc
 import sys
 
-# The processor's time: nothing here waits for anything, and what else the machine does would mostly
-# fall on what takes a hundred times as long.
+# Processor time: nothing here waits, and other load on the machine would mostly affect the library that
+# takes a hundred times as long.
 from time import thread_time_ns as now
 
 LATER = 5
-# Of those of `site_directory` the ones that have most plugins, after the one asked for.
+# The groups of `site_directory` with the most plugins, after the one that is queried first.
 OTHERS = [f"ba{syllable}.plugins" for syllable in ("no", "ra", "se")]
 
 library, question, group = sys.argv[1:]
@@ -29,14 +29,14 @@ if library == "plain":
 
 
 def of_group(metadata):
-    """What asks for a group."""
+    """A function that queries one group."""
     if library != "epcache" and sys.version_info < (3, 10):
         return lambda group: metadata.entry_points().get(group, ())
     return lambda group: metadata.entry_points(group=group)
 
 
 def as_pluggy(metadata):
-    """What goes through all distributions as ``PluginManager.load_setuptools_entrypoints`` does."""
+    """A function that reads all distributions, as ``PluginManager.load_setuptools_entrypoints`` does."""
 
     def load(group):
         found = []
@@ -51,19 +51,19 @@ def as_pluggy(metadata):
 
 
 def packages(metadata):
-    """What asks for all importable names."""
+    """A function that queries all importable names."""
     return lambda group: metadata.packages_distributions()
 
 
 def plain(found):
-    """An answer as something that can be compared and printed."""
+    """An answer as plain data that can be compared and printed."""
     if isinstance(found, dict):
         return {name: list(distributions) for name, distributions in found.items()}
     return [[entry.group, entry.name, entry.value] for entry in found]
 
 
 def timed(ask, group):
-    """Milliseconds, and the answer."""
+    """The time in ms, and the answer."""
     start = now()
     found = ask(group)
     return (now() - start) / 1e6, found
@@ -75,7 +75,7 @@ if library == "epcache":
 else:
     from importlib import metadata
 imported = (now() - start) / 1e6
-# What the import has left to be looked through is not left to the first answer.
+# Collect the garbage of the import here, so that it does not count for the first answer.
 gc.collect()
 ask = {"group": of_group, "pluggy": as_pluggy, "packages": packages}[question](metadata)
 first, answer = timed(ask, group)

@@ -1,7 +1,7 @@
-"""How long real programs take with acceleration and without; and a plot of that.
+"""How long real programs take with acceleration and without, as a table and a plot.
 
-They are those of `tests/compat/programs`, in two copies of the environment that is made there, one of which
-is enabled. Nothing else is done to them.
+The programs are those of `tests/compat/programs`, in two copies of their environment, one of which is
+enabled. They are unmodified.
 """
 
 import shutil
@@ -29,7 +29,7 @@ PLOT = ROOT / "docs/internals/programs.svg"
 
 
 def facts():
-    """What the page tells of how this was measured."""
+    """The conditions of the measurement, for the page."""
     few = sum(1 for _ in (CACHE / PYTHON).glob("lib/python3.*/site-packages/*.dist-info"))
     return {"python": f"Python {PYTHON}", "rounds": ROUNDS, "few": few, "many": MANY}
 
@@ -51,7 +51,7 @@ def rows(base, epcache, machine):
             def run(copy, program=program):
                 return lambda: copy.run(program)
 
-            # What a first run writes into caches, stevedore's own among them, has been written.
+            # The caches that a first run writes, stevedore's among them, exist now.
             plain.run(program)
             accelerated.run(program)
             pairs = Pairs.of_runs(ROUNDS, lambda _: None, run(accelerated), run(plain))
@@ -77,24 +77,24 @@ def rows(base, epcache, machine):
 
 
 class Copy:
-    """A copy of an environment, by whose interpreter programs are run."""
+    """A copy of an environment, whose interpreter runs the programs."""
 
     def __init__(self, original, directory, epcache, machine):
         self.directory = directory
         self._epcache = epcache
         self._machine = machine
-        # With the times of the files, by which byte code is known to be of its source.
+        # Keep the times of the files, which byte code is validated by.
         subprocess.run(["cp", "-a", original.directory, directory], check=True)
         self._bin = directory / "bin"
         self._site = directory / original.site.relative_to(original.directory)
-        # But as if everything had been installed here: a copy takes a minute to settle.
+        # As if everything had been installed now: the index of a copy takes a minute to settle.
         for installer in self._site.glob("*.dist-info/INSTALLER"):
             installer.touch()
         self._home = directory / "home"
         self._home.mkdir()
 
     def fill(self, count):
-        """Install distributions that nobody asks for, up to that number."""
+        """Install unrelated distributions, up to that number."""
         missing = count - sum(1 for _ in self._site.glob("*.dist-info"))
         contents = site_directory.distributions(count)[:missing]
         for distribution in contents:
@@ -106,12 +106,12 @@ class Copy:
         made.rmdir()
 
     def enable(self):
-        """Accelerate what is run from now on."""
+        """Accelerate all later runs."""
         self._call("enable", "--accelerate")
         self._call("refresh")
 
     def is_fresh(self):
-        """Make sure that the index could be proven right by one look."""
+        """Make sure that one stat proves the index."""
         self._call("status")
 
     def _call(self, *arguments):
@@ -121,13 +121,13 @@ class Copy:
             raise Failed(f"{command}: {done.stdout}{done.stderr}")
 
     def run(self, program):
-        """How a program ran."""
+        """Run a program; returns its `Run`."""
         path = f"{self._bin}:/usr/bin:/bin"
-        # The first line of a script names the interpreter of the original.
+        # The first line of a script names the interpreter of the original environment.
         command = [self._bin / "python", *program.command[1:]]
         if program.command[0] != "python":
             command.insert(1, self._bin / program.command[0])
         environment = variables(self._home, PATH=path, **program.variables)
-        # A first run writes what pytest makes of its plugins.
+        # In its first run pytest writes byte code of its plugins.
         del environment["PYTHONDONTWRITEBYTECODE"]
         return self._machine.run(command, environment=environment, status=program.status, may_complain=True)

@@ -1,4 +1,4 @@
-"""How far the program is from its floor: bringing an index up to date, and making one anew."""
+"""How the program compares with its lower bound, for incremental and full refreshes."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from report import Row
 
 SITE = "usr/lib/python3/dist-packages"
 USER = 64300
-TICK = 0.03  # s; stamps are taken from a clock that ticks every 10 ms at most
+TICK = 0.03  # s; file stamps come from a clock that ticks every 10 ms at most
 
 
 class Tree:
@@ -39,7 +39,7 @@ class Tree:
         self.floor_index.parent.mkdir()
 
     def change(self):
-        """Install another release of one distribution, and let a tick pass."""
+        """Install another release of one distribution, and wait for the next clock tick."""
         self._release += 1
         changed = self._with_entry_points[self._release * 7 % len(self._with_entry_points)]
         site_directory.replace(self.site, changed, self._release)
@@ -48,7 +48,7 @@ class Tree:
 
 
 class Caller:
-    """Somebody who calls the program: with what, as whom, and where the index is then."""
+    """A way to call the program: command, user, and the place of the index."""
 
     def __init__(self, tree, epcache, machine, as_root):
         self.tree = tree
@@ -68,12 +68,12 @@ class Caller:
         self.changed = None
 
     def prove(self):
-        """Make the index; then show that a change is one, is found, and is all that is read."""
+        """Make the index; then show that a change is found, and that nothing else is read."""
         self._run(self._incremental)
         self.is_right(True)
         self.changed = self.tree.change()
         self.is_right(False)
-        report = json.loads(self._run([*self._incremental, "--json"]).said)
+        report = json.loads(self._run([*self._incremental, "--json"]).output)
         found = [report[key] for key in ("added", "updated", "removed", "read")]
         if found != [[], [self.changed], [], [self.changed]]:
             raise Failed(f"{self.changed} was changed, and the report is {str(found)[:500]}")
@@ -82,20 +82,20 @@ class Caller:
 
     def settle(self):
         """Make an index that is fresh by the site directory's stamp alone."""
-        report = json.loads(self._run([*self._incremental, "--json"]).said)
+        report = json.loads(self._run([*self._incremental, "--json"]).output)
         if not report["settled"]:
             raise Failed(f"{self.index}: not settled")
         self.is_right(True)
 
     def is_right(self, expected):
-        """Check the index against everything on disk."""
+        """Compare the index with the disk."""
         command = [self._epcache, *self._verify]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != (0 if expected else 1):
             raise Failed(f"{command}: exit status {done.returncode}: {done.stdout}{done.stderr}")
 
     def incremental(self, pairs):
-        """Times with one change each time, against the floor."""
+        """Times with one change each, compared with the floor."""
 
         def before(_):
             self.changed = self.tree.change()
@@ -107,7 +107,7 @@ class Caller:
         return Pairs.of_runs(pairs, before, lambda: self._counted(self._incremental, 1, 1), floor)
 
     def full(self, pairs):
-        """Times of reading everything, against the floor."""
+        """Times of full refreshes, compared with the floor."""
 
         def floor():
             arguments = ["full", self.tree.site, self.tree.floor_index]
@@ -117,7 +117,7 @@ class Caller:
         return Pairs.of_runs(pairs, lambda _: None, lambda: self._counted(self._full, 0, count), floor)
 
     def everything(self):
-        """One run that reads everything, whatever it has to say of that."""
+        """One full refresh, whose warnings are ignored."""
         return self._machine.run(
             [self._epcache, *self._full], self._user, self._environment, may_complain=True
         )
@@ -129,8 +129,8 @@ class Caller:
         run = self._run(arguments)
         carried = len(self.tree.contents) - read
         expected = f": 0 added, {updated} updated, 0 removed; {read} read, {carried} carried over in "
-        if not re.search(re.escape(expected), run.said):
-            raise Failed(f"{arguments}: expected{expected!r}, got {run.said!r}")
+        if not re.search(re.escape(expected), run.output):
+            raise Failed(f"{arguments}: expected{expected!r}, got {run.output!r}")
         return run
 
 

@@ -18,7 +18,7 @@ class Row:
 
     @classmethod
     def against_floor(cls, name, count, pairs, bound=None, memory_bound=None):
-        """How many times as long as the floor something took."""
+        """A row: how many times the floor something took."""
         low, ratio, high = pairs.ratio()
         ours, floor = pairs.medians()
         missed = []
@@ -41,7 +41,7 @@ class Row:
 
     @classmethod
     def of_hostility(cls, name, count, pairs, bound):
-        """How many times as long as on a harmless directory something took on a hostile one."""
+        """A row: the time on a hostile directory, as a multiple of that on a harmless one."""
         low, ratio, high = pairs.ratio()
         hostile, harmless = pairs.medians()
         missed = [f"{name}, hostile: {ratio:.2f} times, more than {bound}"] if ratio > bound else []
@@ -59,7 +59,7 @@ class Row:
 
     @classmethod
     def of_ratio(cls, version, what, pairs, at_least=None, at_most=None):
-        """How many times as fast as something else (with `at_most`, as slow) the reader was."""
+        """A row: how many times as fast the reader was (with `at_most`: as slow)."""
         low, ratio, high = pairs.ratio(invert=at_most is None)
         ours, theirs = pairs.medians()
         bound = f"≥ {at_least}" if at_least else f"≤ {at_most}" if at_most else ""
@@ -70,7 +70,7 @@ class Row:
 
     @classmethod
     def of_difference(cls, version, what, pairs, at_most):
-        """How much longer (ms) something took."""
+        """A row: how much longer (ms) something took."""
         low, difference, high = pairs.difference()
         ours, theirs = pairs.medians()
         text = f"{difference:+.2f} ms ({low:+.2f} to {high:+.2f})"
@@ -80,7 +80,7 @@ class Row:
 
     @classmethod
     def of_calls(cls, version, ours, theirs, at_most):
-        """How many more calls name a path: of `python -c` and of `python script.py`."""
+        """A row: how many more calls name a path, of `python -c` and of `python script.py`."""
         what = "calls that name a path"
         text, others = (" and ".join(map(str, counts)) for counts in (ours, theirs))
         return cls._of_reading(
@@ -95,7 +95,7 @@ class Row:
 
     @classmethod
     def of_program(cls, name, cells):
-        """How long a program took without acceleration and with it."""
+        """A row: how long a program took without acceleration and with it."""
         return cls("programs", {"program": f"`{name}`", **cells}, [])
 
 
@@ -104,7 +104,7 @@ def _short(milliseconds):
 
 
 def by_version(rows, cell):
-    """Rows of `reading` as one row for each thing measured, with a column for each version of Python."""
+    """Rows of `reading` regrouped: one for each measurement, with a column for each version of Python."""
     found = {}
     for row in rows:
         what, version = row.cells["what"], row.cells["Python"]
@@ -122,7 +122,7 @@ def by_version(rows, cell):
 
 
 def table(rows):
-    """Rows of one kind as a table of Markdown that can be read as it is."""
+    """Rows of one kind as a Markdown table that is aligned in plain text."""
     lines = [list(rows[0].cells), *(list(row.cells.values()) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines)]
     rule = ["-" * width for width in widths]
@@ -133,7 +133,7 @@ def table(rows):
 
 
 def machine(scratch, quick):
-    """On what it was measured, without names and paths."""
+    """The machine of the measurement, without names and paths."""
     command = ["findmnt", "--noheadings", "--output", "FSTYPE", "--target", scratch]
     file_system = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     return (
@@ -254,7 +254,7 @@ quartiles). The bound is for the time within the hook itself.
 
 
 def exceeded(rows):
-    """The bounds that do not hold, as a list of Markdown."""
+    """The exceeded bounds, as a Markdown list."""
     missed = [text for row in rows for text in row.missed]
     if not missed:
         return "All bounds hold.\n"

@@ -1,4 +1,4 @@
-"""Synthetic site directories: as large as one likes, the same on every run, and much like real ones.
+"""Synthetic site directories: of any size, the same on every run, and similar to real ones.
 
 Seven distributions of ten are a ``.dist-info``, two an ``.egg-info`` directory, one an ``.egg-info``
 file. METADATA has 2 to 50 KB (evenly in the logarithm: many are short, and few are long) and is
@@ -39,7 +39,7 @@ LICENSE = "Permission is hereby granted, free of charge, to any person obtaining
 
 
 class Distribution:
-    """One distribution of a site directory: what it is called and what is in it."""
+    """One distribution of a site directory: its names and its content."""
 
     def __init__(self, number, random_numbers):
         words = ["".join(random_numbers.choices(SYLLABLES, k=2)) for _ in range(random_numbers.randint(1, 3))]
@@ -49,7 +49,7 @@ class Distribution:
         self.kind = random_numbers.choices(["dist-info", "egg-info", "egg-info file"], [7, 2, 1])[0]
         self.directory = f"{self.module}-{self.version}.{self.kind.split()[0]}"
         self.metadata = _metadata(self, random_numbers)
-        # Of their own, so that they change nothing else.
+        # A generator of their own, so that they leave the other choices as they are.
         of_modules = random.Random(self.project)
         self.modules = [f"{self.module}.py"]
         if of_modules.random() < 2 / 3:
@@ -57,14 +57,14 @@ class Distribution:
             self.modules = [f"{self.module}/{name}.py" for name in ["__init__", *map(str, range(count - 1))]]
         self.declares = self.kind != "dist-info" or of_modules.random() < 0.6
         self.entry_points = {}
-        # An .egg-info file has no room for them, so the others make up for it.
+        # An .egg-info file can't have entry points, so the others have more.
         if self.kind != "egg-info file" and random_numbers.random() < 10 / 27:
             self.entry_points = _entry_points(self, random_numbers)
 
     def files(self, release=0):
         """The names and contents of everything in the directory.
 
-        Another release has the same names and lengths, as of a package that was rebuilt.
+        Another release has the same names and lengths, like a rebuilt package.
         """
         build = hashlib.sha256(f"{self.project} {release}".encode()).hexdigest()[:12]
         files = {"METADATA" if self.kind == "dist-info" else "PKG-INFO": self.metadata}
@@ -90,7 +90,7 @@ class Distribution:
         else:
             files["SOURCES.txt"] = "".join(f"{name}\n" for name in ["setup.py", *self.modules])
             files["dependency_links.txt"] = "\n"
-            # What pip wrote last, when it still installed these.
+            # The file that pip wrote last in older versions.
             files["installed-files.txt"] = "".join(f"../{name}\n" for name in self.modules)
         return files
 
@@ -136,7 +136,7 @@ def _entry_points(distribution, random_numbers):
             (f"{distribution.project}-{n}", value.format("cli")) for n in range(count)
         ]
     if not groups or random_numbers.random() < 0.3:
-        # Few groups have many plugins, and many have few: Zipf's law.
+        # By Zipf's law: few groups have many plugins, most have few.
         weights = [1 / rank for rank, _ in enumerate(PLUGIN_GROUPS, 1)]
         group = random_numbers.choices(PLUGIN_GROUPS, weights)[0]
         names = random_numbers.sample(SYLLABLES, random_numbers.choice([1, 1, 1, 2, 3, 6]))
@@ -156,7 +156,7 @@ def make(site, contents):
     """Write a site directory."""
     os.makedirs(site)
     for distribution in contents:
-        # Of a package, what the importable name follows from is enough.
+        # For a package, one file suffices to derive the importable name.
         module = f"{site}/{distribution.modules[0]}"
         os.makedirs(os.path.dirname(module), exist_ok=True)
         _write(module, f'"""{distribution.project}"""\n')
@@ -170,7 +170,7 @@ def make(site, contents):
 
 
 def replace(site, distribution, release):
-    """Install another release over a distribution as dpkg does: write beside each file, rename."""
+    """Install another release over a distribution, as dpkg does: write beside each file, rename."""
     base = f"{site}/{distribution.directory}"
     files = distribution.files(release)
     for name, text in files.items():

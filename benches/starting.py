@@ -1,4 +1,4 @@
-"""What the reader adds to a process as a whole: time, calls that name a path, and the line that enables it."""
+"""What the reader adds to a whole process: time, calls that name a path, and the line that enables it."""
 
 import re
 import subprocess
@@ -24,7 +24,7 @@ STARTS = 300
 
 
 def of_asking(machine, environment):
-    """Times of processes that ask for a group, against those that do nothing."""
+    """Times of processes that query a group, compared with processes that do nothing."""
 
     def ask(program):
         return lambda: machine.run([environment.python, "-c", program], environment=environment.environment)
@@ -33,11 +33,10 @@ def of_asking(machine, environment):
 
 
 def of_enabling(machine, environment, beside=False, instead=None):
-    """Times of what a starting interpreter does with site directories (`site.main`), with the line of
-    ``epcache enable`` and without it; with `beside`, where there is another .pth anyway; with `instead`,
-    of what would be in the place of that line.
+    """Times of `site.main` at the start of an interpreter, with and without the line of ``epcache enable``.
 
-    Measured from within: the time of the whole process differs by ten times as much from run to run."""
+    With `beside`, another .pth file exists anyway; with `instead`, that line is in place of ours.
+    Measured within the process, since the time of whole processes varies by ten times as much."""
     other = environment.site / "other.pth"
     if beside:
         other.write_text("import sys  # such as setuptools, virtualenv or an editable installation leaves\n")
@@ -48,7 +47,7 @@ def of_enabling(machine, environment, beside=False, instead=None):
 
     def start():
         command = [environment.python, "-I", "-S", "-c", SITE]
-        return int(machine.run(command, environment=environment.environment).said) / 1e6
+        return int(machine.run(command, environment=environment.environment).output) / 1e6
 
     pairs = Pairs()
     for number in range(Pairs.count(STARTS)):
@@ -66,8 +65,8 @@ def of_enabling(machine, environment, beside=False, instead=None):
 
 
 def of_paths(scratch, environment, version):
-    """How many calls name a path: pairs of ``python -c`` and ``python script.py``, more than nothing does,
-    by library."""
+    """How many calls name a path, beyond those of an empty program: pairs for ``python -c`` and
+    ``python script.py``, by library."""
     importlib = IMPORTLIB if version.startswith("3.9.") else IMPORTLIB_BY_GROUP
     counted = {}
     for library, program in (("nothing", NOTHING), ("epcache", EPCACHE), ("importlib.metadata", importlib)):
@@ -95,5 +94,5 @@ def _count(scratch, environment, arguments):
     )
     if done.returncode != 0 or done.stderr:
         raise Failed(f"{command}: {done.stderr}")
-    # fstat() is newfstatat() without a path, and getcwd() names none.
+    # fstat() appears as newfstatat() without a path, and getcwd() names none.
     return len(re.findall(r"^\d+ +(?!getcwd)\w+\((?!.*AT_EMPTY_PATH)", trace.read_text(), re.MULTILINE))

@@ -1,9 +1,9 @@
-"""Seeds from real packages: what fuzzing begins with.
+"""Collects seeds for fuzzing from real packages.
 
     python fuzz/collect_seeds.py EPCACHE
 
-Downloads some wheels with pip, takes the files that parsers read out of them, shortened where they are
-long, lets the program EPCACHE make indexes of them, and writes all below fuzz/seeds.
+Downloads some wheels with pip, takes the files that the parsers read, shortens long ones, lets the
+program EPCACHE make indexes of them, and writes everything below fuzz/seeds.
 """
 
 import hashlib
@@ -63,7 +63,7 @@ def main():
     for text in CONFIGURATIONS:
         keep("configuration", text.encode())
     for length in (16, 256, 2048):
-        # It is the structure of an index that is made of them; any bytes will do.
+        # Only the structure of the index matters, so any bytes will do.
         keep("index_round_trip", hashlib.shake_256(b"%d" % length).digest(length))
 
 
@@ -79,7 +79,7 @@ def files_of(wheel):
                 headers, _, description = archive.read(path).partition(b"\n\n")
                 keep("metadata", shortened(headers, 25) + b"\n\n" + description[:80])
             elif name in ("RECORD", "top_level.txt"):
-                # The first byte says which file it is; see targets/file_lists.rs.
+                # The first byte selects the kind of file; see targets/file_lists.rs.
                 kind = b"\0" if name == "RECORD" else b"\3"
                 keep("file_lists", kind + shortened(archive.read(path), 25))
             if name == "RECORD":
@@ -101,7 +101,7 @@ def unpack(wheel, site, entry_points):
     (directory,) = (
         path for path in site.iterdir() if path.name.lower().startswith(wheel.name.split("-")[0].lower())
     )
-    # Lists of thousands of files, which would not be there.
+    # Lists of thousands of files, none of which exists.
     shutil.copyfile(directory / "RECORD", directory / "all")
     (directory / "RECORD").write_bytes(shortened((directory / "all").read_bytes(), 5))
     (directory / "all").unlink()

@@ -23,7 +23,6 @@ const KEYS: [&str; 3] = [SITE_DIRECTORIES, REQUIRE_SANDBOX, TRIGGER_TIMEOUT];
 /// The longest that a trigger can be allowed to take, in seconds.
 const MAX_TRIGGER_TIMEOUT: u64 = 3600;
 
-/// The settings of the administrator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Absolute glob patterns of the system-wide site directories.
@@ -52,8 +51,7 @@ impl Default for Config {
 impl Config {
     /// Loads the configuration of `system`.
     ///
-    /// # Errors
-    /// A file that can't be read, is not TOML, or has a key or value that is not known.
+    /// An unknown key or value is an error.
     pub fn load(system: &System) -> Result<Self> {
         let mut config = Self::default();
         for file in FILES {
@@ -67,8 +65,7 @@ impl Config {
 
     /// Sets what `text` sets.
     ///
-    /// # Errors
-    /// What is wrong with it, and in which line, counted from 1.
+    /// An error says what is wrong, and in which line, counted from 1.
     pub fn merge(&mut self, text: &str) -> std::result::Result<(), (Option<usize>, String)> {
         let table: toml::Table = toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| line_of(text, span.start));
@@ -90,14 +87,13 @@ impl Config {
     }
 }
 
-/// The text of a configuration file, if there is one.
 fn read(path: &Path) -> Result<Option<String>> {
     let refused = |why: &str| Error::Configuration { path: path.to_owned(), line: None, why: why.to_owned() };
     let failed = |why| match why {
         Unreadable::NotRegular | Unreadable::TooLarge { .. } => {
             refused("not a regular file of at most 1 MiB")
         }
-        why => Error::io("can't read", path, why.into()),
+        why => Error::io("can't read", path, why),
     };
     let file = match fs::open_file(fs::CWD, path, Links::Follow) {
         Err(Unreadable::Missing) => return Ok(None),

@@ -55,7 +55,6 @@ pub fn unescape(text: &str) -> Option<Cow<'_, [u8]>> {
 
 /// `text` with escapes for the characters that could confuse a terminal or a log: control characters, and
 /// those that change the direction of text.
-#[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
     let odd = |c: char| {
         c.is_control()

@@ -6,15 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// An error as an unprivileged child sends it: text only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// The message.
     pub message: String,
-    /// The command or step that helps.
     pub hint: Option<String>,
 }
 
@@ -28,74 +25,33 @@ impl From<&Error> for Failure {
 #[derive(Debug)]
 pub enum Error {
     /// A path that can't be a site directory.
-    Site {
-        /// What was named.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
+    Site { path: PathBuf, why: String },
     /// A system call on a file failed.
     Io {
         /// What failed, such as "can't open".
         doing: &'static str,
-        /// The file.
         path: PathBuf,
-        /// The error of the kernel.
         source: io::Error,
     },
     /// The configuration is not usable.
     Configuration {
-        /// The file.
         path: PathBuf,
-        /// The line, counted from 1.
+        /// Counted from 1.
         line: Option<usize>,
-        /// What is wrong there.
         why: String,
     },
-    /// Indexes must not be written to this directory.
-    CacheDirectory {
-        /// The directory.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-        /// The command that fixes it.
-        hint: String,
-    },
+    /// Something else about a path that its owner has to change first.
+    Unusable { path: PathBuf, why: String, hint: Option<String> },
     /// The owner of the system-wide indexes does not exist.
     NoUser {
-        /// Its name.
         name: &'static str,
         /// The user database of another system in which it was looked up; `None` on the running one.
         database: Option<PathBuf>,
     },
     /// Privileges could not be given up.
-    Privileges {
-        /// Which step failed.
-        step: &'static str,
-        /// The error of the kernel.
-        source: io::Error,
-    },
+    Privileges { step: &'static str, source: io::Error },
     /// A process is not confined in every way that the administrator requires.
-    Unconfined {
-        /// What is not, and why.
-        lacking: String,
-    },
-    /// An interpreter did not list its site directories.
-    Interpreter {
-        /// The program.
-        path: PathBuf,
-        /// What happened.
-        why: String,
-    },
-    /// The start-up file of a site directory can't be written.
-    Startup {
-        /// The file or directory that is in the way.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-        /// The command that fixes it.
-        hint: String,
-    },
+    Unconfined { lacking: String },
     /// Error received from the unprivileged child.
     Reported(Failure),
     /// The unprivileged child did not do its job. The message says what it did instead.
@@ -103,28 +59,22 @@ pub enum Error {
 }
 
 impl Error {
-    /// A path that can't be a site directory.
     pub fn site(path: &Path, why: impl Into<String>) -> Self {
         Self::Site { path: path.to_owned(), why: why.into() }
     }
 
-    /// A failed system call on `path`.
-    #[must_use]
-    pub fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::Io { doing, path: path.to_owned(), source }
+    pub fn io(doing: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
+        Self::Io { doing, path: path.to_owned(), source: source.into() }
     }
 
-    /// An unprivileged child that did something else than its job.
-    #[must_use]
     pub fn child(what: impl Into<String>) -> Self {
         Self::Child(Failure { message: what.into(), hint: None })
     }
 
     /// The command or step that helps, where one is known.
-    #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::CacheDirectory { hint, .. } | Self::Startup { hint, .. } => Some(hint.clone()),
+            Self::Unusable { hint, .. } => hint.clone(),
             Self::Reported(failure) | Self::Child(failure) => failure.hint.clone(),
             Self::Unconfined { .. } => Some("epcache status --sandbox".to_owned()),
             Self::NoUser { name, database: None } => Some(format!(
@@ -145,16 +95,12 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Site { path, why }
-            | Self::CacheDirectory { path, why, .. }
-            | Self::Startup { path, why, .. }
-            | Self::Interpreter { path, why } => {
-                write!(f, "{}: {why}", path.display())
-            }
+            | Self::Unusable { path, why, .. }
+            | Self::Configuration { path, line: None, why } => write!(f, "{}: {why}", path.display()),
             Self::Io { doing, path, source } => write!(f, "{}: {doing}: {source}", path.display()),
             Self::Configuration { path, line: Some(line), why } => {
                 write!(f, "{}:{line}: {why}", path.display())
             }
-            Self::Configuration { path, line: None, why } => write!(f, "{}: {why}", path.display()),
             Self::NoUser { name, .. } => {
                 write!(f, "no user {name} on this system, so no system-wide index is written")
             }

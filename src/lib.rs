@@ -7,10 +7,20 @@
 //! The way of the data: [`command`] parses what is wanted and selects site directories, [`site`] finds and
 //! opens them, [`store`] says where the index of each is and who writes it, [`privilege`] becomes that user,
 //! [`refresh`] compares the old [`index`] with the disk and reads each distribution ([`metadata`]) whose
-//! stamps ([`freshness`]) have changed.
+//! stamps ([`freshness`]) have changed. Beside it, [`package_manager`] says which distributions a package
+//! manager has just changed, and [`interpreter_hook`] lets interpreters use the index from their start.
 //!
-//! Imports point down only: `encoding, error, freshness <- metadata <- index <- site <- store <- refresh <-
-//! command`, and `sys <- privilege, site`.
+//! Imports point down only, from the last of these layers to the first:
+//!
+//! 1. `encoding`, [`error`], [`freshness`]: text, errors, and when an equal stamp proves that nothing changed;
+//! 2. [`sys`]: the door to files, signals and the log;
+//! 3. [`metadata`]: the model of a distribution and its parsers, which open nothing;
+//! 4. [`index`]: the format, as bytes;
+//! 5. [`config`], [`privilege`]: the administrator's settings; giving up privileges and the sandbox;
+//! 6. [`site`]: one open site directory;
+//! 7. [`store`]: index files on disk;
+//! 8. [`package_manager`], [`refresh`], [`interpreter_hook`]: what makes indexes, and their use;
+//! 9. [`command`]: all that a person types.
 
 pub mod command;
 pub mod config;

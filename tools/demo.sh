@@ -1,5 +1,5 @@
 #!/bin/sh
-# The main job on real packages: build, make an environment, refresh, list, install one more, refresh.
+# The main use case on real packages: build, make an environment, refresh, list, install another, refresh.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -34,7 +34,7 @@ run epcache list --venv "$work/venv" --group pytest11
 say "The same question asked by Python, in a fresh process each"
 sleep 3
 run epcache refresh --venv "$work/venv"
-# Both modules have been imported before, as on a machine in use; neither leaves anything in the tree.
+# Both modules have been imported before, as on a machine in use; neither leaves files in the tree.
 unset PYTHONDONTWRITEBYTECODE
 PYTHONPATH=$PWD/python
 PYTHONPYCACHEPREFIX=$work/bytecode

@@ -1,5 +1,5 @@
-//! What the targets have in common: a limit for the memory that a parser may take, the text in any
-//! bytes, and an index in which what was parsed must be found again.
+//! Shared by the targets: a limit for the memory that a parser may use, the text in any bytes, and an
+//! index in which parsed values must be found again.
 
 use std::alloc::System;
 use std::borrow::Cow;
@@ -13,16 +13,16 @@ use epcache::metadata::{Distribution, Identity, Stamps, TopLevel};
 #[global_allocator]
 static HEAP: Cap<System> = Cap::new(System, usize::MAX);
 
-/// Does `job` with at most `limit` bytes more than there are in use. Who asks for more ends the process,
-/// which libFuzzer reports as a crash.
+/// Runs `job` with at most `limit` bytes more than are in use. Exceeding it ends the process, which
+/// libFuzzer reports as a crash.
 pub fn within<T>(limit: usize, job: impl FnOnce() -> T) -> T {
     static TO_TELL: Once = Once::new();
-    // To tell of a panic takes memory as well.
+    // To report a panic takes memory as well.
     TO_TELL.call_once(|| {
-        let tell = std::panic::take_hook();
+        let report_panic = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             set(usize::MAX);
-            tell(panic);
+            report_panic(panic);
         }));
     });
     set(HEAP.allocated() + limit);
@@ -35,13 +35,13 @@ fn set(limit: usize) {
     HEAP.set_limit(limit).expect("no other thread takes memory");
 }
 
-/// As much of `bytes` as is UTF-8.
+/// The longest prefix of `bytes` that is UTF-8.
 #[must_use]
 pub fn text(bytes: &[u8]) -> &str {
     bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid())
 }
 
-/// A distribution of which nothing is known but when it was changed.
+/// A distribution of which only the stamps are known.
 #[must_use]
 pub fn unknown_distribution() -> Distribution<'static> {
     let stamp = Stamp { mtime: 1, ctime: 2, inode: 3, size: 4 };

@@ -1,5 +1,5 @@
-//! The configuration: any text gives one or an error that names a line of it and can be printed; what is
-//! taken over is safe to look for, and is the same when it is written and read again.
+//! The configuration: any text gives a configuration, or an error that names a line and can be printed.
+//! Accepted paths are safe, and survive writing and reading.
 #![no_main]
 
 use epcache::config::Config;
@@ -32,7 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// As TOML.
+/// The values as a TOML array.
 fn list(values: &[String]) -> String {
     let spelled =
         |value: &String| -> String { value.chars().map(|c| format!("\\U{:08X}", u32::from(c))).collect() };

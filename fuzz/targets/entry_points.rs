@@ -1,5 +1,4 @@
-//! `entry_points.txt`: what is read of any text stands in an index as it is, and gives the same when it
-//! is written and read again.
+//! `entry_points.txt`: the entry points of any text fit into an index, and survive writing and reading.
 #![no_main]
 
 use epcache::metadata::Distribution;

@@ -1,5 +1,5 @@
-//! `top_level.txt`, and the three lists of installed files: the names that they give stand in an index
-//! as they are. The first byte says which file it is.
+//! `top_level.txt` and the three lists of installed files: the names that they give fit into an index. The
+//! first byte selects the kind of file.
 #![no_main]
 
 use std::io;
@@ -10,7 +10,7 @@ use epcache::metadata::top_level::{Kind, declared};
 use epcache_fuzz::{must_fit_an_index, text, unknown_distribution, within};
 use libfuzzer_sys::fuzz_target;
 
-/// Something is there or not, a link or not, for no reason but its name.
+/// Whether a file exists and is a link depends on its name alone.
 struct ByName;
 
 impl ByName {
@@ -26,7 +26,7 @@ impl Presence for ByName {
     }
 
     fn exists(&self, path: &str) -> io::Result<Option<bool>> {
-        // What leads out further on, the kernel refuses (RESOLVE_BENEATH).
+        // The kernel refuses paths that lead outside (RESOLVE_BENEATH).
         let first = path.split('/').next();
         assert!(!matches!(first, None | Some("" | "..")) && !path.contains('\0'), "{path:?}");
         Ok([Some(true), Some(true), Some(true), Some(false), None][Self::number(path) as usize % 5])

@@ -1,8 +1,8 @@
-//! The index reader: any bytes give an index or an error, in memory in proportion to their number; and
-//! an index that was read is the same when it is written and read again.
+//! The index parser: any bytes give an index or an error, in memory proportional to their number. An index
+//! that was parsed is the same when it is written and parsed again.
 //!
-//! Bytes that were changed at random fail the first check. So the checks are made right after most
-//! changes, as somebody would who wants to do harm.
+//! Random changes would fail the first checksum. So the checksums are corrected after most changes, as an
+//! attacker would do.
 #![no_main]
 
 #[path = "../../tests/rust/support/forgery.rs"]

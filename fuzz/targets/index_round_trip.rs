@@ -1,4 +1,4 @@
-//! Any set of distributions is read from an index as it was written to it.
+//! Any set of distributions survives writing and reading an index.
 #![no_main]
 
 #[path = "../../tests/rust/support/any_index.rs"]

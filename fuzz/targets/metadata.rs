@@ -1,5 +1,5 @@
-//! METADATA and PKG-INFO: the values that are found stand in an index as they are, and are found again
-//! in a file of just these headers.
+//! METADATA and PKG-INFO: the values fit into an index, and are found again in a file of these headers
+//! alone.
 #![no_main]
 
 use epcache::metadata::headers::{Header, Headers, parse};

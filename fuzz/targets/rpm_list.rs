@@ -1,5 +1,5 @@
-//! The list of files that rpm hands over: the hints are those that a plain reading of the whole list
-//! gives, in whatever pieces it arrives.
+//! The list of files from rpm: the hints equal those of a simple reading of the whole list, however the
+//! list is split into pieces.
 #![no_main]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,7 @@ use libfuzzer_sys::fuzz_target;
 
 const SITES: [&str; 3] = ["/usr/lib/python3/dist-packages", "/usr/lib/python3.13/site-packages", "/s"];
 
-/// A pipe that is filled a few bytes at a time.
+/// A pipe that delivers a few bytes at a time.
 struct Pipe<'a> {
     left: &'a [u8],
     most: usize,

@@ -65,7 +65,7 @@ class Backend:
         self._entry_point = module.EntryPoint
         # How entry points are made that are nothing but their attributes: then many are made at once.
         self._made_by = None if release.tuples or release.validates else _makers(module.EntryPoint)
-        self._unconfirmed = _unconfirmed(module.EntryPoint, release)
+        self._unconfirmed = None  # what makes those of an untrusted index, once there is one
         # The flag of those distributions whose entry points this release may read in another way.
         self._refused = b"r" if release.validates else b""
         unique = getattr(module, "_unique", None)
@@ -149,8 +149,10 @@ class Backend:
         return entry_points
 
     def _made_of_untrusted(self, view, row, records, distribution):
-        from ._confirm import TamperedIndexError
+        from ._confirm import TamperedIndexError, unconfirmed
 
+        if self._unconfirmed is None:
+            self._unconfirmed = unconfirmed(self._entry_point, self.release.tuples)
         make = self._unconfirmed(view.index, row)
         try:
             return [make(name, value, group) for group, name, value in records]
@@ -249,54 +251,3 @@ def _is_plainly_named(name):
 
 def _makers(entry_point):
     return entry_point.__new__, entry_point.__init__, entry_point._for
-
-
-def _unconfirmed(entry_point, release):
-    """For an index of an untrusted user: what makes the entry points of a distribution.
-
-    Their values are confirmed before they are used; where they are tuples, as they are made.
-    """
-    from ._confirm import confirm
-
-    if release.tuples:
-
-        def at_once(index, row):
-            def make(name, value, group):
-                return entry_point(name, confirm(index, row, name, value, group), group)
-
-            return make
-
-        return at_once
-
-    class Unconfirmed(entry_point):
-        @property
-        def value(self):
-            attributes = self.__dict__
-            if "_origin" in attributes:
-                attributes["value"] = confirm(
-                    *attributes["_origin"], self.name, attributes["value"], self.group
-                )
-                del attributes["_origin"]
-            return attributes["value"]
-
-        def __reduce__(self):
-            attributes = {"name": self.name, "value": self.value, "group": self.group, "dist": self.dist}
-            return _restored, (entry_point, attributes)
-
-    for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):
-        setattr(Unconfirmed, attribute, getattr(entry_point, attribute))
-
-    def later(index, row):
-        def make(name, value, group):
-            made = Unconfirmed(name, value, group)
-            made.__dict__["_origin"] = index, row
-            return made
-
-        return make
-
-    return later
-
-
-def _restored(entry_point, attributes):
-    made = entry_point(attributes["name"], attributes["value"], attributes["group"])
-    return made._for(attributes["dist"])

@@ -73,3 +73,52 @@ def _read(path):
         return dict.fromkeys(parse(text))
     except (OSError, ValueError, TypeError):
         return {}
+
+
+def unconfirmed(entry_point, are_tuples):
+    """For an index of an untrusted user: what makes the entry points of a distribution.
+
+    Their values are confirmed before they are used; where they are tuples, as they are made.
+    """
+    if are_tuples:
+
+        def at_once(index, row):
+            def make(name, value, group):
+                return entry_point(name, confirm(index, row, name, value, group), group)
+
+            return make
+
+        return at_once
+
+    class Unconfirmed(entry_point):
+        @property
+        def value(self):
+            attributes = self.__dict__
+            if "_origin" in attributes:
+                attributes["value"] = confirm(
+                    *attributes["_origin"], self.name, attributes["value"], self.group
+                )
+                del attributes["_origin"]
+            return attributes["value"]
+
+        def __reduce__(self):
+            attributes = {"name": self.name, "value": self.value, "group": self.group, "dist": self.dist}
+            return _restored, (entry_point, attributes)
+
+    for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):
+        setattr(Unconfirmed, attribute, getattr(entry_point, attribute))
+
+    def later(index, row):
+        def make(name, value, group):
+            made = Unconfirmed(name, value, group)
+            made.__dict__["_origin"] = index, row
+            return made
+
+        return make
+
+    return later
+
+
+def _restored(entry_point, attributes):
+    made = entry_point(attributes["name"], attributes["value"], attributes["group"])
+    return made._for(attributes["dist"])

@@ -13,12 +13,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     after_help = "Exit status: 0 success, 1 stale or different, 2 usage error, 3 error. `trigger` always exits 0; `run` exits with the command's status."
 )]
 pub struct Cli {
-    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Bring indexes up to date
@@ -68,13 +66,11 @@ pub struct Selection {
     pub root: Option<PathBuf>,
 }
 
-/// `epcache refresh`
 #[derive(Debug, Args)]
 pub struct Refresh {
     /// Site directories
     #[arg(value_name = "SITE-DIR")]
     pub site: Vec<PathBuf>,
-    /// Other site directories.
     #[command(flatten)]
     pub selection: Selection,
     /// Read every distribution, changed or not
@@ -94,7 +90,6 @@ pub struct Refresh {
     pub json: bool,
 }
 
-/// `epcache trigger`
 #[derive(Debug, Args)]
 pub struct Trigger {
     /// The package manager that calls
@@ -115,13 +110,11 @@ pub enum Manager {
     Dpkg,
 }
 
-/// `epcache list`
 #[derive(Debug, Args)]
 pub struct List {
     /// Site directories, in the order of sys.path
     #[arg(long, value_name = "DIR")]
     pub site: Vec<PathBuf>,
-    /// Other site directories.
     #[command(flatten)]
     pub selection: Selection,
     /// Show only this group
@@ -138,13 +131,11 @@ pub struct List {
     pub json: bool,
 }
 
-/// `epcache status`
 #[derive(Debug, Args)]
 pub struct Status {
     /// Site directories (default: all that are known)
     #[arg(value_name = "SITE-DIR")]
     pub site: Vec<PathBuf>,
-    /// Other site directories.
     #[command(flatten)]
     pub selection: Selection,
     /// Show how processes that read metadata are confined on this system
@@ -155,24 +146,19 @@ pub struct Status {
     pub json: bool,
 }
 
-/// `epcache verify`
 #[derive(Debug, Args)]
 pub struct Verify {
     /// Site directories
     #[arg(value_name = "SITE-DIR")]
     pub site: Vec<PathBuf>,
-    /// Other site directories.
     #[command(flatten)]
     pub selection: Selection,
 }
 
-/// `epcache enable`
 #[derive(Debug, Args)]
 pub struct Enable {
-    /// The environments.
     #[command(flatten)]
     pub environments: Environments,
-    /// What is enabled.
     #[command(flatten)]
     pub setting: Setting,
     /// Print one JSON object for each site directory
@@ -180,10 +166,8 @@ pub struct Enable {
     pub json: bool,
 }
 
-/// `epcache disable`
 #[derive(Debug, Args)]
 pub struct Disable {
-    /// The environments.
     #[command(flatten)]
     pub environments: Environments,
     /// Print one JSON object for each site directory
@@ -191,7 +175,6 @@ pub struct Disable {
     pub json: bool,
 }
 
-/// Selects environments.
 #[derive(Debug, Args)]
 pub struct Environments {
     /// Site directories (default: those of the environment that VIRTUAL_ENV names)
@@ -217,7 +200,6 @@ pub struct Setting {
     pub pip_hook: bool,
 }
 
-/// `epcache run`
 #[derive(Debug, Args)]
 pub struct Run {
     /// Site directories

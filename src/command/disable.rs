@@ -7,10 +7,6 @@ use crate::error::Result;
 use crate::interpreter_hook;
 use crate::store::target::Operation;
 
-/// Removes the start-up files, and prints a line for each site directory.
-///
-/// # Errors
-/// When the configuration is not usable.
 pub fn run(arguments: &Disable) -> Result<Status> {
     let Some(work) = find("disable", &arguments.environments, Operation::Disable)? else {
         return Ok(Status::Usage);

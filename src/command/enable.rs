@@ -27,10 +27,6 @@ pub(super) struct Done {
     pub error: Option<String>,
 }
 
-/// Enables what was chosen, and prints a line for each site directory.
-///
-/// # Errors
-/// When the configuration is not usable.
 pub fn run(arguments: &Enable) -> Result<Status> {
     let Some(work) = find("enable", &arguments.environments, Operation::Enable)? else {
         return Ok(Status::Usage);

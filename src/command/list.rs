@@ -13,7 +13,8 @@ use crate::metadata::Distribution;
 use crate::metadata::name::{key_of_any, normalize};
 use crate::refresh::{Request, examine};
 use crate::site::SiteDir;
-use crate::site::distribution::read;
+use crate::site::distribution::Reader;
+use crate::site::retries::Retries;
 use crate::store::target::{Operation, Target};
 use crate::sys::fs::Links;
 use crate::sys::message;
@@ -41,9 +42,6 @@ struct Listed {
 /// the order given), group, name, and then in the order in which Python finds them.
 ///
 /// Of several distributions with one name only the first counts, as in Python.
-///
-/// # Errors
-/// When the root or the configuration is not usable, or a site directory can't be read.
 pub fn run(arguments: &List) -> Result<Status> {
     let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, Operation::Inspect)?;
     let mut status = work.status;
@@ -78,7 +76,8 @@ fn list(site: &SiteDir, distribution: &Distribution<'_>) -> Listed {
     let opaque = distribution.entry_points.is_none() || distribution.identity.is_none();
     // An index does not repeat an opaque distribution, but it can be listed where it can be read.
     let links = if nix::unistd::geteuid().is_root() { Links::Refuse } else { Links::Follow };
-    let reading = if opaque { read(site, &distribution.file_name, links).ok().flatten() } else { None };
+    let reader = Reader { site, links, listing: None, retries: &Retries::default() };
+    let reading = opaque.then(|| reader.read(&distribution.file_name, None).ok()).flatten().flatten();
     let distribution = reading.as_ref().map_or(distribution, |reading| {
         for diagnostic in &reading.diagnostics {
             log::warn!(

@@ -41,8 +41,6 @@ impl From<Status> for ExitCode {
     }
 }
 
-/// Runs what the command line asks for.
-#[must_use]
 pub fn run(cli: Cli) -> ExitCode {
     // The command of `run` gets the caller's umask.
     if !matches!(cli.command, Command::Run(_)) {

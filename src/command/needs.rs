@@ -15,7 +15,6 @@ use crate::store::target::{Operation, Target};
 use crate::sys::root::System;
 
 /// What `operation` on `targets` needs. A process of the caller is not confined, so it needs nothing.
-#[must_use]
 pub fn of<'t>(
     targets: impl IntoIterator<Item = &'t Target>,
     run_as: RunAs,
@@ -38,12 +37,10 @@ pub fn add_cache_directory(needs: &mut Needs, system: &System) {
 }
 
 /// A confinement to these needs, for a process that writes indexes at most.
-#[must_use]
 pub fn confinement(needs: Needs, required: bool) -> Confinement {
     Confinement { needs, required, largest_file: MAX_INDEX, time_limit: TIME_LIMIT }
 }
 
-/// Adds what `operation` needs of one target.
 fn add(needs: &mut Needs, target: &Target, operation: Operation, system: &System) {
     let site = &target.site;
     needs.add(site.clone(), Reach::Read);

@@ -32,7 +32,6 @@ pub fn line(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{}", printable(text));
 }
 
-/// Prints a value as one line of JSON.
 pub fn json_line(value: &impl Serialize) {
     match serde_json::to_string(value) {
         Ok(text) => drop(writeln!(std::io::stdout().lock(), "{text}")),

@@ -8,10 +8,6 @@ use crate::error::Result;
 use crate::refresh::{Depth, Request, Sealing};
 use crate::store::target::Operation;
 
-/// Refreshes the indexes that are named, and prints a line for each site directory.
-///
-/// # Errors
-/// When the root or the configuration is not usable.
 pub fn run(arguments: &Refresh) -> Result<Status> {
     let operation = if arguments.dry_run { Operation::DryRun } else { Operation::Refresh };
     let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, operation)?;

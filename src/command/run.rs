@@ -26,7 +26,6 @@ const NOT_FOUND: u8 = 127;
 const NOT_EXECUTABLE: u8 = 126;
 
 /// Runs the command, refreshes, and returns the exit status of the command.
-#[must_use]
 pub fn run(arguments: &Run) -> ExitCode {
     // Standard error is the command's: without --verbose, only errors are added to it.
     log::set_max_level(if arguments.verbose { log::LevelFilter::Info } else { log::LevelFilter::Error });
@@ -102,8 +101,7 @@ fn refresh(arguments: &Run, before: Vec<PathBuf>) -> Result<()> {
 /// The site directories that a command started here may change: those of active environments, of the
 /// project's environment, and the caller's own.
 fn nearby() -> Vec<PathBuf> {
-    let active = ["VIRTUAL_ENV", "CONDA_PREFIX"].iter().filter_map(std::env::var_os);
-    let mut environments: Vec<PathBuf> = active.map(PathBuf::from).collect();
+    let mut environments: Vec<PathBuf> = discovery::active().collect();
     let name = std::env::var_os("UV_PROJECT_ENVIRONMENT").filter(|name| !name.is_empty());
     for directory in project() {
         environments.push(directory.join(".venv"));

@@ -21,11 +21,6 @@ struct Found {
     required: bool,
 }
 
-/// Prints a line for each means of confinement.
-///
-/// # Errors
-/// When the root or the configuration is not usable, or a process does not get the confinement that the
-/// kernel promises.
 pub fn run(arguments: &args::Status) -> Result<Status> {
     let system = System::new(arguments.selection.root.as_deref())?;
     let required = Config::load(&system)?.require_sandbox;

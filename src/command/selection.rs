@@ -28,7 +28,6 @@ pub struct Selected {
 }
 
 /// Finds everything that `sites` and `selection` name.
-#[must_use]
 pub fn select(
     sites: &[PathBuf],
     selection: &Selection,
@@ -47,7 +46,7 @@ pub fn select(
     if doubtful || kinds.system_wide {
         selected.errors.extend(errors);
     }
-    let active = kinds.active.then(discovery::active).flatten();
+    let active = if kinds.active { active() } else { None };
     for environment in selection.venv.iter().chain(&active) {
         let seen = system.canonical(environment).and_then(|path| discovery::in_environment(&path));
         match seen {
@@ -81,7 +80,11 @@ pub fn select(
     selected
 }
 
-/// The kinds of site directories that are searched.
+/// The environment that a command works on when none is named.
+fn active() -> Option<PathBuf> {
+    discovery::active().next().filter(|path| path.is_absolute())
+}
+
 struct Kinds {
     active: bool,
     user: bool,
@@ -95,7 +98,7 @@ impl Kinds {
             sites.is_empty() && venv.is_empty() && python.is_empty() && !(*user || *system_wide || *all);
         let foreign = system.is_foreign();
         if nothing && unnamed == Unnamed::One {
-            let active = !foreign && discovery::active().is_some();
+            let active = !foreign && active().is_some();
             let root = foreign || nix::unistd::geteuid().is_root();
             return Self { active, user: !active && !root, system_wide: !active && root };
         }

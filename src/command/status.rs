@@ -39,10 +39,6 @@ enum State {
     Missing,
 }
 
-/// Prints a line for each site directory.
-///
-/// # Errors
-/// When the root or the configuration is not usable.
 pub fn run(arguments: &args::Status) -> Result<Status> {
     if arguments.sandbox {
         return sandbox::run(arguments);
@@ -89,17 +85,16 @@ fn judge(
         Some(Err(why)) => return (State::Stale, why.to_string()),
         Some(Ok(index)) => index,
     };
+    if let Some(Err(why)) = seal {
+        return (State::Stale, why.to_string());
+    }
     // In a copy of the tree, all stamps differ from those recorded.
-    let sealed = if seal.is_some() { "; sealed" } else { "" };
     let is_copy = index.site != outcome.index.site;
-    let changes = if is_copy && seal == Some(Ok(())) {
+    let changes = if is_copy && seal.is_some() {
         outcome.changes.apart_from_stamps(index, &outcome.index)
     } else {
         outcome.changes.clone()
     };
-    if let Some(Err(why)) = seal {
-        return (State::Stale, why.to_string());
-    }
     if !changes.is_empty() {
         return (State::Stale, describe(&changes));
     }
@@ -108,11 +103,10 @@ fn judge(
     }
     if !index.is_settled() {
         let young = index.distributions.iter().filter(|distribution| !distribution.settled).count();
-        return (
-            State::Unsettled,
-            format!("{young} distributions are unsettled; readers check them individually"),
-        );
+        let reason = format!("{young} distributions are unsettled; readers check them individually");
+        return (State::Unsettled, reason);
     }
+    let sealed = if seal.is_some() { "; sealed" } else { "" };
     (State::Fresh, format!("{} distributions{sealed}", index.distributions.len()))
 }
 

@@ -13,7 +13,7 @@ use super::needs;
 use super::output;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::package_manager::{Hints, dpkg, for_site, rpm};
+use crate::package_manager::{Hints, dpkg, rpm};
 use crate::privilege::sandbox::Confinement;
 use crate::privilege::{RunAs, child};
 use crate::refresh::report::SiteReport;
@@ -29,8 +29,6 @@ use crate::sys::{message, signal};
 /// Reading the list of changed files may take this part of the time: by default, 10 s of 120 s.
 const LIST_SHARE: u32 = 12;
 
-/// Refreshes the system-wide indexes after a package transaction.
-#[must_use]
 pub fn run(arguments: &Trigger) -> Status {
     signal::block_termination();
     match catch_unwind(AssertUnwindSafe(|| refresh_all(arguments))) {
@@ -113,7 +111,7 @@ fn refresh_and_prune(
         Manager::Dpkg => Hints::new(),
     };
     let refresh_one = |site: &PathBuf| {
-        let hints = for_site(&hints, site);
+        let hints = hints.get(site).cloned().unwrap_or_default();
         let request = Request { depth: Depth::Directories, hints, finished: true, ..Request::thorough() };
         let report = refresh(&Target::system_wide(site.clone()), system, &request, Operation::Refresh);
         (site.clone(), report)

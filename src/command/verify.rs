@@ -16,17 +16,12 @@ use crate::store::target::{Operation, Target};
 use crate::sys::message;
 use crate::sys::root::System;
 
-/// The result for one site directory.
 #[derive(Debug, Serialize, Deserialize)]
 struct Verdict {
     differences: Vec<String>,
     distributions: usize,
 }
 
-/// Prints every difference.
-///
-/// # Errors
-/// When the root or the configuration is not usable.
 pub fn run(arguments: &Verify) -> Result<Status> {
     let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, Operation::Inspect)?;
     let mut status = work.status;

@@ -19,14 +19,12 @@ use crate::store::target::{Operation, Target};
 use crate::sys::message;
 use crate::sys::root::System;
 
-/// Site directories and what is done with them.
 pub(super) struct Work {
     pub system: System,
     pub targets: Vec<Target>,
     /// [`Status::Failed`] if something that was named could not be found.
     pub status: Status,
     operation: Operation,
-    /// Whether the configuration requires full confinement.
     require_sandbox: bool,
 }
 

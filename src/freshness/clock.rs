@@ -35,7 +35,6 @@ pub(crate) enum Clock {
 
 impl Clock {
     /// The clock of the file system that `directory` is on, given the ctime of that directory.
-    #[must_use]
     pub(crate) fn of(directory: BorrowedFd<'_>, ctime: i64) -> Self {
         // The numbers are those of statfs(2): NFS, SMB, SMB2, CIFS, FUSE, 9P, AFS, Ceph, Coda, Lustre, GPFS.
         const REMOTE: [u32; 11] = [
@@ -65,13 +64,11 @@ impl Clock {
     }
 
     /// The present time for [`Self::has_passed`].
-    #[must_use]
     pub(crate) fn now(self) -> i64 {
         now()
     }
 
     /// Whether every change from the time `at` on gets a later ctime than this one.
-    #[must_use]
     pub(crate) fn has_passed(self, ctime: i64, at: i64) -> bool {
         if is_epoch(ctime) {
             return false;
@@ -108,13 +105,11 @@ impl Clock {
 
 /// Whether this is within 2 s of the epoch: on a file system without stamps, or where all times were set to
 /// zero, as in some images.
-#[must_use]
 fn is_epoch(ctime: i64) -> bool {
     ctime < 2 * SECOND
 }
 
 /// Whether `ctime` is at least `age` ago. A time in the future and the epoch are not.
-#[must_use]
 pub(crate) fn is_older_than(ctime: i64, age: Duration) -> bool {
     !is_epoch(ctime) && i64::try_from(age.as_nanos()).is_ok_and(|age| now().saturating_sub(ctime) >= age)
 }
@@ -140,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn round_stamps_are_taken_for_those_of_a_coarser_clock() {
+    fn round_stamps_count_as_those_of_a_coarser_clock() {
         for round in [100, 1_000, 10_000_000] {
             let stamp = NOW / round * round;
             assert!(stamp < NOW);
@@ -160,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_epoch_is_never_passed() {
+    fn stamps_of_the_epoch_are_never_old_enough() {
         for stamp in [0, 1, SECOND, -SECOND] {
             assert!(!LOCAL.has_passed(stamp, NOW), "{stamp}");
             assert!(!LOCAL.wait_past(stamp), "{stamp}");

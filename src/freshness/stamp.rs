@@ -1,7 +1,5 @@
 //! The stamp of a file, by which a change is recognised.
 
-use std::fmt;
-
 use super::SECOND;
 
 /// mtime, ctime, inode and size of one file or directory.
@@ -16,7 +14,6 @@ pub struct Stamp {
     /// Change time in ns since the epoch; only the kernel sets it.
     pub ctime: i64,
     pub inode: u64,
-    /// Size in bytes.
     pub size: u64,
 }
 
@@ -24,7 +21,6 @@ impl Stamp {
     /// Recorded in place of a racy stamp. No file has it, so it proves nothing.
     pub const RACY: Self = Self { mtime: 0, ctime: 0, inode: 0, size: 0 };
 
-    #[must_use]
     #[allow(clippy::cast_possible_wrap, clippy::unnecessary_cast, clippy::cast_sign_loss)]
     pub fn of(stat: &rustix::fs::Stat) -> Self {
         // The fields' types differ between architectures and versions of rustix.
@@ -38,13 +34,11 @@ impl Stamp {
     }
 
     /// The mtime in whole seconds, rounded down: what is left of it in an image.
-    #[must_use]
     pub fn mtime_seconds(&self) -> i64 {
         self.mtime.div_euclid(SECOND)
     }
 
     /// Parses four numbers with `separator` between them, as in the index.
-    #[must_use]
     pub fn parse(text: &str, separator: char) -> Option<Self> {
         let mut rest = text.as_bytes();
         let stamp = Self::take(&mut rest, u8::try_from(separator).ok()?)?;
@@ -64,7 +58,9 @@ impl Stamp {
         Some(Self { mtime, ctime, inode, size: unsigned(text)? })
     }
 
-    /// Appends the stamp as in the index: the same as by `Display`, but faster.
+    /// Appends the stamp as in the index: four numbers with a space between two.
+    ///
+    /// This is faster than `write!`, which counts for thousands of stamps.
     pub(crate) fn spell(&self, text: &mut String) {
         for (number, separator) in [(self.mtime, " "), (self.ctime, " ")] {
             if number < 0 {
@@ -114,24 +110,18 @@ fn spell(text: &mut String, mut number: u64) {
     text.push_str(std::str::from_utf8(&digits[start..]).unwrap_or_default());
 }
 
-impl fmt::Display for Stamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {} {}", self.mtime, self.ctime, self.inode, self.size)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_spelled_stamp_is_parsed_to_the_same_stamp() {
+    fn a_written_stamp_parses_to_the_same_stamp() {
         for mtime in [0, 1, -1, 9, 10, i64::MIN, i64::MAX, 1_763_812_000_123_456_789] {
             for size in [0, 7, 4096, u64::MAX] {
                 let stamp = Stamp { mtime, ctime: -mtime.max(-i64::MAX), inode: size / 3, size };
                 let mut text = String::new();
                 stamp.spell(&mut text);
-                assert_eq!(text, stamp.to_string());
+                assert_eq!(text, format!("{mtime} {} {} {size}", stamp.ctime, stamp.inode));
                 assert_eq!(Stamp::parse(&text, ' '), Some(stamp));
                 assert_eq!(Stamp::parse(&text.replace(' ', "\t"), '\t'), Some(stamp));
             }

@@ -28,7 +28,6 @@ const ORDER_LINE: usize = 8;
 /// The largest index that is read: some hundred thousand distributions.
 pub(crate) const MAX_INDEX: u64 = 256 << 20;
 
-/// Everything that an index records of its site directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index<'a> {
     /// The stamp of the site directory from before it was listed.
@@ -54,13 +53,10 @@ pub struct EmptyDirectory<'a> {
 
 impl<'a> Index<'a> {
     /// Whether the site directory's stamp alone proves everything in the index.
-    #[must_use]
     pub fn is_settled(&self) -> bool {
         self.settled && self.distributions.iter().all(|distribution| distribution.settled)
     }
 
-    /// The distribution of this file name.
-    #[must_use]
     pub fn find(&self, file_name: &[u8]) -> Option<&Distribution<'a>> {
         let row = self.distributions.binary_search_by(|row| (*row.file_name).cmp(file_name)).ok()?;
         Some(&self.distributions[row])

@@ -41,8 +41,7 @@ type Result<T> = std::result::Result<T, Invalid>;
 
 /// Parses a whole index.
 ///
-/// # Errors
-/// Anything that is not exactly an intact index of this version.
+/// Anything that is not exactly an intact index of this version is refused.
 pub fn parse(bytes: &[u8]) -> Result<Index<'_>> {
     let file = IndexFile::verify(bytes)?;
     let header = Header::parse(file.header)?;
@@ -397,51 +396,4 @@ fn number<T: std::str::FromStr>(text: &str) -> Result<T> {
 /// An escaped path, which holds no NUL.
 fn unescaped_path(text: &str) -> Option<Cow<'_, [u8]>> {
     unescape(text).filter(|path| !path.contains(&0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::index::render;
-    use crate::metadata::entry_points;
-
-    #[test]
-    fn entry_points_come_back_in_the_order_of_their_file() {
-        let stamp = Stamp { mtime: 1, ctime: 2, inode: 3, size: 4 };
-        let distribution = |position, name: &'static str, text: &'static str| Distribution {
-            file_name: Cow::Borrowed(name.as_bytes()),
-            position,
-            key: Some(Cow::Borrowed(name)),
-            identity: Some(Identity::default()),
-            entry_points: entry_points::parse(text).ok(),
-            configparser_differs: false,
-            top_level: TopLevel::OPAQUE,
-            stamps: Stamps {
-                itself: stamp,
-                metadata: None,
-                entry_points: None,
-                top_level: None,
-                files: None,
-            },
-            settled: true,
-        };
-        let index = Index {
-            site: stamp,
-            settled: true,
-            distributions: vec![
-                distribution(1, "one.dist-info", "[z]\nb = m:b\n[a]\nb = m:c\n[z]\na = m:a\na = m:a\n"),
-                distribution(0, "two.dist-info", "[a]\nx = m:x\n[z]\ny = m:y\n"),
-            ],
-            without: Vec::new(),
-            seal: Some(Seal {
-                time: 1_763_812_000,
-                names: 7,
-                witnesses: vec![
-                    Witness { path: Cow::Borrowed(b"/a b\tc"), state: Some((1_763_811_000, 12)) },
-                    Witness { path: Cow::Borrowed(b"/d"), state: None },
-                ],
-            }),
-        };
-        assert_eq!(parse(&render(&index)).as_ref(), Ok(&index));
-    }
 }

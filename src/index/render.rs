@@ -10,7 +10,6 @@ use crate::metadata::entry_points::is_plainly_a_reference;
 use crate::metadata::{Distribution, Identity};
 
 /// The bytes of the index file. The same distributions and stamps give the same bytes.
-#[must_use]
 pub fn render(index: &Index<'_>) -> Vec<u8> {
     let groups = groups(&index.distributions);
     let mut body = Body::default();
@@ -68,7 +67,9 @@ pub fn render(index: &Index<'_>) -> Vec<u8> {
         sealed(&mut header, seal);
     }
     for directory in &index.without {
-        let _ = write!(header, "without\t{}\t", directory.stamp);
+        header.push_str("without\t");
+        directory.stamp.spell(&mut header);
+        header.push('\t');
         escape(&mut header, &directory.path);
         header.push('\n');
     }
@@ -119,7 +120,6 @@ fn groups<'a>(distributions: &'a [Distribution<'_>]) -> BTreeMap<&'a str, Vec<Re
     groups
 }
 
-/// Renders a line of the table.
 fn distribution(text: &mut String, row: &Distribution<'_>) {
     escape(text, &row.file_name);
     text.push('\t');
@@ -169,7 +169,6 @@ fn rows(header: &mut String, name: &str, index: &Index<'_>, is: impl Fn(&Distrib
     }
 }
 
-/// Adds the header line of a sealed index.
 fn sealed(header: &mut String, seal: &Seal<'_>) {
     let _ = write!(header, "sealed\t{}\t{}", seal.time, seal.names);
     for witness in &seal.witnesses {

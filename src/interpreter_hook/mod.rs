@@ -32,7 +32,6 @@ const TEMPORARY: &str = ".epcache-enable.";
 /// More than any version of the file has.
 const MAX_FILE: u64 = 64 << 10;
 
-/// The features to enable in an interpreter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
     /// `importlib.metadata` and `importlib_metadata` answer from the index.
@@ -44,8 +43,6 @@ pub struct Setting {
 impl Setting {
     const ALL: Self = Self { accelerate: true, pip_hook: true };
 
-    /// The features by name.
-    #[must_use]
     pub fn features(self) -> Vec<&'static str> {
         let features = [("accelerate", self.accelerate), ("pip-hook", self.pip_hook)];
         features.into_iter().filter_map(|(name, enabled)| enabled.then_some(name)).collect()
@@ -63,8 +60,7 @@ impl Setting {
 
 /// Enables exactly the features of `setting`; returns whether anything had to be changed.
 ///
-/// # Errors
-/// When the Python package is not installed there, another program made the file, or writing fails.
+/// Fails when the Python package is not installed there, or another program made the file.
 pub fn enable(site: &SiteDir, setting: Setting) -> Result<bool> {
     check_package(site)?;
     let wanted = setting.pth();
@@ -79,9 +75,6 @@ pub fn enable(site: &SiteDir, setting: Setting) -> Result<bool> {
 }
 
 /// Removes what [`enable`] wrote; returns whether there was anything.
-///
-/// # Errors
-/// When a file can't be read or removed.
 pub fn disable(site: &SiteDir) -> Result<bool> {
     let swept =
         fs::sweep(site, TEMPORARY).map_err(|error| Error::io("can't clear away", site.path(), error))?;
@@ -93,7 +86,7 @@ pub fn disable(site: &SiteDir) -> Result<bool> {
         }
         File::Ours(_) => {
             rustix::fs::unlinkat(site, PTH, AtFlags::empty())
-                .map_err(|error| Error::io("can't remove", &site.path().join(PTH), error.into()))?;
+                .map_err(|error| Error::io("can't remove", &site.path().join(PTH), error))?;
             Ok(true)
         }
     }
@@ -110,7 +103,7 @@ fn read(site: &SiteDir) -> Result<File> {
     match fs::read_regular(site, PTH, MAX_FILE) {
         Ok((bytes, _)) if bytes.starts_with(MARK.as_bytes()) => Ok(File::Ours(bytes)),
         Err(Unreadable::Missing) => Ok(File::Missing),
-        Err(why @ Unreadable::Failed(_)) => Err(Error::io("can't read", &site.path().join(PTH), why.into())),
+        Err(why @ Unreadable::Failed(_)) => Err(Error::io("can't read", &site.path().join(PTH), why)),
         _ => Ok(File::Foreign),
     }
 }
@@ -119,16 +112,15 @@ fn check_package(site: &SiteDir) -> Result<()> {
     // Follows links, which some installers create: the interpreter follows them too.
     match rustix::fs::statat(site, PACKAGE, AtFlags::empty()) {
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => Ok(()),
-        Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Err(Error::Startup {
+        Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Err(Error::Unusable {
             path: site.path().to_owned(),
             why: "the Python package epcache is not installed there".to_owned(),
-            hint: installation(site.path()),
+            hint: Some(installation(site.path())),
         }),
-        Err(error) => Err(Error::io("can't examine", &site.path().join(PACKAGE), error.into())),
+        Err(error) => Err(Error::io("can't examine", &site.path().join(PACKAGE), error)),
     }
 }
 
-/// The command that installs the package.
 fn installation(site: &Path) -> String {
     let name =
         |path: Option<&Path>| path.and_then(Path::file_name).map_or(&[][..], OsStrExt::as_bytes).to_owned();
@@ -145,10 +137,10 @@ fn installation(site: &Path) -> String {
 }
 
 fn foreign(site: &SiteDir) -> Error {
-    Error::Startup {
+    Error::Unusable {
         path: site.path().join(PTH),
         why: "not made by epcache, so it is not replaced".to_owned(),
-        hint: format!("rename {PTH}, then run epcache enable again"),
+        hint: Some(format!("rename {PTH}, then run epcache enable again")),
     }
 }
 

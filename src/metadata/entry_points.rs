@@ -52,8 +52,8 @@ impl std::fmt::Display for Diagnostic {
 
 /// Parses a whole file. Entries before the first `[group]` are dropped, as CPython does.
 ///
-/// # Errors
-/// The first diagnostic. CPython raises for the whole file on some of them, so nothing of it may be used.
+/// Fails at the first diagnostic. CPython raises for the whole file on some of them, so nothing of it may
+/// be used.
 pub fn parse(text: &str) -> Result<Vec<EntryPoint<'_>>, Diagnostic> {
     let mut entries = Vec::new();
     let mut group = None;
@@ -80,7 +80,6 @@ pub fn parse(text: &str) -> Result<Vec<EntryPoint<'_>>, Diagnostic> {
 
 /// Whether CPython 3.9, which uses `configparser`, certainly finds the same in a text as [`parse`]. In doubt
 /// it returns false.
-#[must_use]
 pub fn is_read_alike_by_configparser(text: &str) -> bool {
     let odd = |c: char| !matches!(c, ' ' | '\t' | '\n' | '\r') && (is_space(c) || c.is_control());
     // Of the line breaks, only those remain that both parsers know. `%` begins an interpolation.
@@ -124,7 +123,6 @@ pub fn is_read_alike_by_configparser(text: &str) -> bool {
 /// false.
 ///
 /// `importlib_metadata` 8.7 to 9 and CPython 3.15 refuse to create an entry point from any other value.
-#[must_use]
 pub fn is_plainly_a_reference(value: &str) -> bool {
     let is_word = |text: &str| {
         !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'))
@@ -183,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn an_inner_tab_is_left_to_the_reader() {
+    fn a_value_with_an_inner_tab_is_opaque() {
         assert_eq!(parse("[g]\na\tb = m:f"), Err(Diagnostic::ControlCharacter));
     }
 }

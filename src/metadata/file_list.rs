@@ -19,15 +19,9 @@ pub trait Presence {
     fn entry(&self, name: &str) -> Entry;
 
     /// Whether a path below the site directory leads to something; `None` where that can't be decided.
-    ///
-    /// # Errors
-    /// Only our own lack of memory or descriptors.
     fn exists(&self, path: &str) -> io::Result<Option<bool>>;
 
     /// Whether there may be a symbolic link on a path below the site directory.
-    ///
-    /// # Errors
-    /// The same.
     fn has_links(&self, path: &str) -> io::Result<bool>;
 }
 
@@ -35,7 +29,6 @@ pub trait Presence {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
     Absent,
-    /// Not a link.
     Plain,
     /// Perhaps a link.
     Unknown,
@@ -67,9 +60,6 @@ impl FileList {
 /// The names that follow from `text`, the list of files of the distribution `file_name`.
 ///
 /// A list that versions of CPython read differently, or that makes one raise, gives [`Kind::Opaque`].
-///
-/// # Errors
-/// Those of [`Presence`].
 pub fn infer(
     list: FileList,
     text: &str,
@@ -175,7 +165,7 @@ impl<'t> Found<'t> {
         if path.len() <= MAX_NAME && self.last.is_some_and(known) {
             return Ok(true);
         }
-        let mut parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
+        let mut parts = parts(path);
         let too_long = path.len() > MAX_PATH || parts.clone().any(|part| part.len() > MAX_NAME);
         let Some(top) = parts.next() else { return Ok(false) };
         if path.starts_with('/') || too_long {
@@ -195,9 +185,9 @@ impl<'t> Found<'t> {
                 self.missing.insert((top, true));
                 return Ok(true);
             }
-            let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
             self.lookups += 1;
-            let Some(exists) = presence.exists(&parts.join("/"))? else { return Ok(false) };
+            let path = parts(path).collect::<Vec<_>>().join("/");
+            let Some(exists) = presence.exists(&path)? else { return Ok(false) };
             self.directories.insert(top, exists);
             if !exists {
                 return Ok(true);
@@ -256,6 +246,11 @@ impl<'t> Found<'t> {
         }
         TopLevel { kind, names: names.into(), python_names: python_names.into(), missing: missing.into() }
     }
+}
+
+/// The parts of a path as `pathlib` has them.
+fn parts(path: &str) -> impl DoubleEndedIterator<Item = &str> + Clone {
+    path.split('/').filter(|part| !matches!(*part, "" | "."))
 }
 
 /// Whether a path leads up somewhere, even if it leads down again.
@@ -337,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_names_for_an_index_are_left_to_the_reader() {
+    fn too_many_names_for_an_index_are_opaque() {
         let line = |number| format!("m{number}.py\n");
         assert_eq!(kind(FileList::Sources, line), (Kind::Opaque, 0));
         assert_eq!(kind(FileList::Sources, |number| line(number % 2000)), (Kind::Inferred, 0));

@@ -3,7 +3,6 @@
 //! An index repeats only these two. Where versions of CPython differ (folded values), the result is
 //! [`Header::Opaque`], and the reader uses its own CPython.
 
-/// One header of a metadata file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Header {
     Absent,
@@ -20,7 +19,6 @@ pub struct Headers {
 }
 
 /// Parses the headers of `text`, which end with the first line that is not a header.
-#[must_use]
 pub fn parse(text: &str) -> Headers {
     let (headers, seen) = scan(text);
     // Python's text mode translates line ends. That matters only if there is another one than "\n" among the
@@ -90,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_may_end_with_any_of_the_three_line_ends() {
+    fn all_three_line_endings_are_accepted() {
         let foo = Header::Value("foo".to_owned());
         for text in
             ["Name: foo\nVersion: 1\n\nx", "Name: foo\r\nVersion: 1\r\n\r\nx", "Name: foo\rVersion: 1\r\rx"]

@@ -79,16 +79,15 @@ impl Stamps {
             (Some(one), Some(other)) => one == other || [one, other].contains(&Stamp::RACY),
             (one, other) => one == other,
         };
-        agree(Some(self.itself), Some(other.itself))
-            && agree(self.metadata, other.metadata)
-            && agree(self.entry_points, other.entry_points)
-            && agree(self.top_level, other.top_level)
-            && agree(self.files, other.files)
+        self.each().into_iter().zip(other.each()).all(|(one, other)| agree(one, other))
+    }
+
+    fn each(&self) -> [Option<Stamp>; 5] {
+        [Some(self.itself), self.metadata, self.entry_points, self.top_level, self.files]
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = Stamp> + use<> {
-        let all = [Some(self.itself), self.metadata, self.entry_points, self.top_level, self.files];
-        all.into_iter().flatten()
+        self.each().into_iter().flatten()
     }
 
     /// The time of the latest change, in ns.

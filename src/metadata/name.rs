@@ -6,7 +6,6 @@ use crate::encoding::escape;
 
 /// Whether a directory entry of this name is a distribution for `importlib.metadata`: it goes by the suffix
 /// alone, ignoring case.
-#[must_use]
 pub fn is_distribution(file_name: &[u8]) -> bool {
     has_suffix(file_name, b".dist-info") || has_suffix(file_name, b".egg-info")
 }
@@ -27,7 +26,6 @@ pub(crate) fn is_pip_leftover(file_name: &[u8]) -> bool {
 }
 
 /// `importlib.metadata`'s normalized form of an ASCII name: PEP 503's, with `_` in place of `-`.
-#[must_use]
 pub fn normalize(name: &str) -> String {
     let mut normalized = String::with_capacity(name.len());
     let mut in_run = false;
@@ -63,7 +61,6 @@ pub(crate) fn has_stem(file_name: &[u8]) -> bool {
 ///
 /// `None` where only the reader can find it out: the name is not ASCII (the Unicode tables of its Python
 /// decide), holds a control character (which a line of an index can't hold), or is missing.
-#[must_use]
 pub fn key(file_name: &[u8], metadata_name: Option<&str>) -> Option<String> {
     let file_name = std::str::from_utf8(file_name).ok()?;
     let name = stem(file_name).or(metadata_name)?;
@@ -72,7 +69,6 @@ pub fn key(file_name: &[u8], metadata_name: Option<&str>) -> Option<String> {
 }
 
 /// Like [`key`], also for names that are not ASCII: Rust's Unicode tables stand in for Python's.
-#[must_use]
 pub fn key_of_any(file_name: &[u8], metadata_name: Option<&str>) -> Option<String> {
     let file_name = lossless(file_name);
     Some(normalize(&stem(&file_name).or(metadata_name)?.to_lowercase()))
@@ -147,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_differ_in_bytes_that_are_not_text_are_different() {
+    fn names_that_differ_only_in_non_utf_8_bytes_are_different() {
         assert_eq!(
             key_of_any("FÖ-1.dist-info".as_bytes(), None),
             key_of_any("fö-2.dist-info".as_bytes(), None)

@@ -24,11 +24,9 @@ pub struct TopLevel<'a> {
 /// Where the names come from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Kind {
-    /// From `top_level.txt`.
     Declared,
     /// From the list of files.
     Inferred,
-    /// There are none.
     None,
     /// Unknown: a reader finds out from the disk.
     #[default]
@@ -80,7 +78,6 @@ impl TopLevel<'_> {
 pub(super) const MAX_NAMES_LENGTH: usize = 64 << 10;
 
 /// The names in a `top_level.txt`, split like `str.split()`, if there are any.
-#[must_use]
 pub fn declared(text: &str) -> Option<TopLevel<'static>> {
     let names = spelled(text.split(is_space).filter(|name| !name.is_empty()));
     if names.len() > MAX_NAMES_LENGTH {
@@ -141,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn too_many_names_for_an_index_are_left_to_the_reader() {
+    fn too_many_names_for_an_index_are_opaque() {
         let text = "name\n".repeat(20_000);
         assert_eq!(declared(&text).map(|found| found.kind), Some(Kind::Opaque));
         assert_eq!(declared(&text[..20_000]).map(|found| found.kind), Some(Kind::Declared));

@@ -9,7 +9,6 @@ pub(super) const DATABASES: &[Database] = &[Database::at("/var/lib/dpkg/status")
 
 /// The system whose packages changed, if it is not the running one. This is the only variable that a
 /// trigger honours: with `--force-script-chrootless`, dpkg runs scripts outside of the tree.
-#[must_use]
 pub fn root() -> Option<PathBuf> {
     std::env::var_os("DPKG_ROOT").map(PathBuf::from).filter(|root| root.is_absolute())
 }

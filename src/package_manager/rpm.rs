@@ -33,9 +33,6 @@ const MAX_LIST: u64 = 256 << 20;
 const MAX_LINE: u64 = 1 << 16;
 
 /// Selects from a list the distributions in `sites` whose files it names.
-///
-/// # Errors
-/// When the list can't be read to its end.
 pub fn hints(list: impl Read, sites: &[PathBuf]) -> io::Result<Hints> {
     hints_up_to(MAX_LIST, list, sites)
 }
@@ -85,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_of_a_line_that_is_too_long_is_no_path() {
+    fn the_rest_of_an_overlong_line_is_not_a_path() {
         let sites = [PathBuf::from("/site")];
         for length in [MAX_LINE - 1, MAX_LINE, MAX_LINE + 1, 3 * MAX_LINE] {
             let junk = "x".repeat(length as usize);

@@ -30,7 +30,6 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 /// How long a killed child may take to end. A file system that does not answer can keep it for ever.
 const KILL_LIMIT: Duration = Duration::from_secs(1);
 
-/// The answer of a child.
 #[derive(Serialize, Deserialize)]
 struct Answer<T> {
     /// How the child was confined, if it came so far.
@@ -45,8 +44,7 @@ struct Answer<T> {
 /// confined, does the job, and sends the result as JSON. A child that takes longer than
 /// [`Confinement::time_limit`] is killed.
 ///
-/// # Errors
-/// When there is no answer: privileges could not be dropped, or the child was killed.
+/// Fails when there is no answer: privileges could not be dropped, or the child was killed.
 pub fn run<T: Serialize + DeserializeOwned>(
     run_as: RunAs,
     confinement: &Confinement,
@@ -62,9 +60,6 @@ pub fn run<T: Serialize + DeserializeOwned>(
 
 /// Reports how a child of `run_as` would be confined, by confining one. A child of the caller is confined
 /// for this only.
-///
-/// # Errors
-/// Those of [`run`].
 pub fn try_confinement(run_as: RunAs, confinement: &Confinement) -> Result<Confined> {
     let prepare = || match run_as {
         RunAs::User(user) => drop::to(user, confinement),

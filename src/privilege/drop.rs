@@ -7,14 +7,14 @@ use nix::errno::Errno;
 use nix::unistd::{Gid, Uid};
 
 use super::sandbox::{self, Confined, Confinement};
-use crate::error::{Error, Result};
+use super::step;
+use crate::error::Result;
 use crate::sys::root::User;
 
 /// Becomes `user` without any capability and without a way to get one, verifies that, and confines this
 /// process. It must have a single thread: capabilities and confinement belong to a thread.
 ///
-/// # Errors
-/// The step that failed. The process must then do nothing but end.
+/// After an error the process must do nothing but end.
 pub fn to(user: User, confinement: &Confinement) -> Result<Confined> {
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
     step("emptying the bounding set", empty_bounding_set())?;
@@ -31,15 +31,8 @@ pub fn to(user: User, confinement: &Confinement) -> Result<Confined> {
 }
 
 /// Sets `no_new_privs`: what this process executes gains no privileges. Confinement requires it.
-///
-/// # Errors
-/// When the kernel refuses.
 pub fn no_new_privileges() -> Result<()> {
     step("no_new_privs", nix::sys::prctl::set_no_new_privs().map_err(io::Error::from))
-}
-
-fn step(step: &'static str, result: io::Result<()>) -> Result<()> {
-    result.map_err(|source| Error::Privileges { step, source })
 }
 
 /// Empties the bounding set, where this process may (some containers lack CAP_SETPCAP). With

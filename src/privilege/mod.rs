@@ -10,6 +10,7 @@ pub mod child;
 mod drop;
 pub mod sandbox;
 
+use crate::error::{Error, Result};
 use crate::sys::root::User;
 
 /// The user as whom something is done.
@@ -19,4 +20,9 @@ pub enum RunAs {
     Caller,
     /// This user, without any capability. Where it is root, only ownership of files is left.
     User(User),
+}
+
+/// Names the step of giving up privileges that failed.
+fn step<T>(step: &'static str, result: std::io::Result<T>) -> Result<T> {
+    result.map_err(|source| Error::Privileges { step, source })
 }

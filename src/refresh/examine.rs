@@ -14,7 +14,6 @@ use crate::sys::root::System;
 /// The index that a reader finds.
 #[derive(Debug)]
 pub struct Examined<'a> {
-    /// The file.
     pub found: &'a Found,
     /// What is in it, or why it is not usable.
     pub index: std::result::Result<&'a Index<'a>, Invalid>,
@@ -22,9 +21,6 @@ pub struct Examined<'a> {
 
 /// Compares the index that readers use with the disk. `then` gets that index, if there is one, and what a
 /// refresh would make of it.
-///
-/// # Errors
-/// Those of [`reconcile()`].
 pub fn examine<T>(
     site: &SiteDir,
     system: &System,
@@ -42,7 +38,6 @@ pub fn examine<T>(
 
 impl Examined<'_> {
     /// Whether the seal proves the index in this copy of its tree. `None` where it is not sealed.
-    #[must_use]
     pub fn seal(&self, outcome: &Outcome<'_>, system: &System) -> Option<std::result::Result<(), SealError>> {
         let index = self.index.ok()?;
         let seal = index.seal.as_ref()?;

@@ -33,7 +33,6 @@ use crate::sys::message;
 use crate::sys::root::System;
 
 /// Refreshes the index of `target`. [`Operation::DryRun`] only reports what would change.
-#[must_use]
 pub fn refresh(target: &Target, system: &System, request: &Request, operation: Operation) -> SiteReport {
     let start = Instant::now();
     let mut report = SiteReport { site: target.site.to_string_lossy().into_owned(), ..SiteReport::default() };
@@ -68,7 +67,6 @@ fn write(target: &Target, system: &System, request: &Request, report: &mut SiteR
     result
 }
 
-/// Reports what a refresh would do.
 fn dry_run(target: &Target, system: &System, request: &Request, report: &mut SiteReport) -> Result<()> {
     let site = SiteDir::open(target.site.clone())?;
     examine(&site, system, request, |_, outcome| {

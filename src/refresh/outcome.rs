@@ -12,7 +12,6 @@ use crate::index::Index;
 pub struct Outcome<'a> {
     /// What the directory holds now.
     pub index: Index<'a>,
-    /// What changed against the old index.
     pub changes: Changes,
     /// The checksum of all names in the directory, if the old index or the new one is sealed.
     pub names: u64,
@@ -52,13 +51,11 @@ pub struct Changes {
     pub updated: Vec<Vec<u8>>,
     /// In the index, and no longer in the directory.
     pub removed: Vec<Vec<u8>>,
-    /// Read from the disk.
     pub read: Vec<Vec<u8>>,
 }
 
 impl Changes {
     /// The changes without distributions of which only the stamps are different.
-    #[must_use]
     pub fn apart_from_stamps(&self, old: &Index<'_>, new: &Index<'_>) -> Self {
         let same = |name: &Vec<u8>| match (old.find(name), new.find(name)) {
             (Some(one), Some(other)) => one.same_content_as(other),
@@ -70,7 +67,6 @@ impl Changes {
     }
 
     /// Whether the old index describes what is on disk.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.updated.is_empty() && self.removed.is_empty()
     }

@@ -14,6 +14,7 @@
 //! How often something is repeated is bounded by [`Retries`].
 
 use std::collections::BTreeSet;
+use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -27,15 +28,14 @@ use crate::freshness::clock::{Clock, SETTLE_AFTER, UNFINISHED_AFTER, is_older_th
 use crate::index::Index;
 use crate::metadata::top_level::Kind;
 use crate::metadata::{Distribution, name};
-use crate::site::distribution;
+use crate::site::distribution::Reader;
 use crate::site::install_state::{is_complete, is_packaged};
 use crate::site::retries::Retries;
+use crate::site::stamps::{stamps_now, stat_listed};
 use crate::site::{Listing, SiteDir};
+use crate::sys::fs::Links;
 
 /// Brings `old` up to date with what is in `site`. Nothing is written.
-///
-/// # Errors
-/// When the directory can't be listed, or the machine lacks memory or descriptors.
 pub fn reconcile<'a>(
     site: &SiteDir,
     old: Option<&Index<'a>>,
@@ -47,8 +47,13 @@ pub fn reconcile<'a>(
     loop {
         let stamp = site.stamp().map_err(failed)?;
         let clock = Clock::of(site.as_fd(), stamp.ctime);
-        let mut pass = Pass { site, clock, request, retries, outcome: Outcome::new(stamp) };
-        pass.outcome.index.settled = pass.outcome.wait_past(clock, stamp.ctime);
+        let mut outcome = Outcome::new(stamp);
+        outcome.index.settled = outcome.wait_past(clock, stamp.ctime);
+        let listing = &site.list().map_err(failed)?;
+        let reader = Reader { site, links: Links::Refuse, listing: Some(listing), retries };
+        let trusted = old.is_some_and(|old| old.settled);
+        let same_listing = old.is_some_and(|old| old.settled && old.site == stamp);
+        let mut pass = Pass { reader, listing, clock, request, trusted, same_listing, outcome };
         pass.run(old).map_err(failed)?;
         waited += pass.outcome.waited;
         let quiet = site.still_is(stamp).map_err(failed)?;
@@ -60,44 +65,35 @@ pub fn reconcile<'a>(
     }
 }
 
-/// What is known of the old index.
-#[derive(Clone, Copy)]
-struct Old {
-    /// None of its stamps is racy.
-    trusted: bool,
-    /// The site directory holds the same names as then.
-    same_listing: bool,
-}
-
 /// One pass over the whole directory.
 struct Pass<'s, 'a> {
-    site: &'s SiteDir,
+    reader: Reader<'s>,
+    listing: &'s Listing,
     clock: Clock,
     request: &'s Request,
-    retries: &'s Retries,
+    /// No stamp of the old index is racy.
+    trusted: bool,
+    /// The site directory holds the same names as in the old index.
+    same_listing: bool,
     outcome: Outcome<'a>,
 }
 
 impl<'a> Pass<'_, 'a> {
-    fn run(&mut self, old: Option<&Index<'a>>) -> std::io::Result<()> {
-        let listing = self.site.list()?;
+    fn run(&mut self, old: Option<&Index<'a>>) -> io::Result<()> {
         if self.request.seal != Sealing::No || old.is_some_and(|old| old.seal.is_some()) {
-            self.outcome.names = listing.checksum();
+            self.outcome.names = self.listing.checksum();
         }
-        let names = &listing.distributions;
+        let names = &self.listing.distributions;
         self.outcome.index.distributions.reserve(names.len());
         let mut listed: Vec<(&[u8], u32)> = names.iter().map(AsRef::as_ref).zip(0..).collect();
         listed.sort_unstable();
-        let trusted = old.is_some_and(|old| old.settled);
-        let same_listing = old.is_some_and(|old| old.settled && old.site == self.outcome.index.site);
-        let old_index = Old { trusted, same_listing };
         let mut known = old.map_or(&[][..], |old| &old.distributions).iter().peekable();
         for (file_name, position) in listed {
             while let Some(gone) = known.next_if(|known| *known.file_name < *file_name) {
                 self.outcome.changes.removed.push(gone.file_name.to_vec());
             }
             let known = known.next_if(|known| *known.file_name == *file_name);
-            if let Some(mut distribution) = self.visit(file_name, known, old_index, &listing)? {
+            if let Some(mut distribution) = self.visit(file_name, known)? {
                 distribution.position = position;
                 self.outcome.index.distributions.push(distribution);
             }
@@ -106,7 +102,7 @@ impl<'a> Pass<'_, 'a> {
         changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
         changes.removed.sort();
         if let Some(old) = old {
-            self.read_those_sharing_files(old, &listing)?;
+            self.read_those_sharing_files(old)?;
             self.outcome.changes.recognise_upgrades(old, &self.outcome.index);
         }
         Ok(())
@@ -117,15 +113,13 @@ impl<'a> Pass<'_, 'a> {
         &mut self,
         file_name: &[u8],
         known: Option<&Distribution<'a>>,
-        old: Old,
-        listing: &Listing,
-    ) -> std::io::Result<Option<Distribution<'a>>> {
-        let Some(stat) = distribution::lstat_listed(self.site, file_name)? else {
+    ) -> io::Result<Option<Distribution<'a>>> {
+        let Some(stat) = self.lstat(file_name)? else {
             self.outcome.changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
             return Ok(None);
         };
         let unchanged = match known {
-            Some(known) if self.can_carry_over(known, stat, old, listing)? => Some(known),
+            Some(known) if self.can_carry_over(known, stat)? => Some(known),
             _ => None,
         };
         if let Some(known) = unchanged {
@@ -134,7 +128,7 @@ impl<'a> Pass<'_, 'a> {
             carried.settled = carried.settled || self.is_installed(&carried);
             return Ok(Some(carried));
         }
-        self.read_and_compare(file_name, stat, known, listing)
+        self.read_and_compare(file_name, stat, known)
     }
 
     /// Reads a distribution, given its `lstat`, and records how it differs from the old index.
@@ -143,9 +137,8 @@ impl<'a> Pass<'_, 'a> {
         file_name: &[u8],
         stat: Stat,
         known: Option<&Distribution<'_>>,
-        listing: &Listing,
-    ) -> std::io::Result<Option<Distribution<'static>>> {
-        let read = self.read(file_name, stat, listing)?;
+    ) -> io::Result<Option<Distribution<'static>>> {
+        let read = self.read(file_name, stat)?;
         let changes = &mut self.outcome.changes;
         let Some(distribution) = &read else {
             changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
@@ -166,7 +159,7 @@ impl<'a> Pass<'_, 'a> {
 
     /// Reads distributions that were carried over, but had files in the same directory as one that has
     /// gone or was read. Its installer may have removed files that both had listed.
-    fn read_those_sharing_files(&mut self, old: &Index<'_>, listing: &Listing) -> std::io::Result<()> {
+    fn read_those_sharing_files(&mut self, old: &Index<'_>) -> io::Result<()> {
         let changes = &self.outcome.changes;
         let was_carried = |file_name: &[u8]| {
             let is = |name: &Vec<u8>| name.as_slice().cmp(file_name);
@@ -192,8 +185,8 @@ impl<'a> Pass<'_, 'a> {
             (0..rows.len()).filter(|row| was_carried(&rows[*row].file_name) && shares(&rows[*row])).collect();
         for row in doubtful.into_iter().rev() {
             let known = self.outcome.index.distributions[row].clone();
-            let read = match distribution::lstat_listed(self.site, &known.file_name)? {
-                Some(stat) => self.read_and_compare(&known.file_name, stat, Some(&known), listing)?,
+            let read = match self.lstat(&known.file_name)? {
+                Some(stat) => self.read_and_compare(&known.file_name, stat, Some(&known))?,
                 None => None,
             };
             if let Some(mut distribution) = read {
@@ -212,27 +205,24 @@ impl<'a> Pass<'_, 'a> {
         Ok(())
     }
 
-    fn can_carry_over(
-        &self,
-        known: &Distribution<'_>,
-        stat: Stat,
-        old: Old,
-        listing: &Listing,
-    ) -> std::io::Result<bool> {
+    fn lstat(&self, file_name: &[u8]) -> io::Result<Option<Stat>> {
+        stat_listed(self.reader.site.as_fd(), file_name, Links::Refuse)
+    }
+
+    fn can_carry_over(&self, known: &Distribution<'_>, stat: Stat) -> io::Result<bool> {
         if self.request.depth == Depth::Everything
             || known.stamps.itself != Stamp::of(&stat)
             || self.request.hints.contains(&*known.file_name)
             // Its stamps may be racy.
-            || !old.trusted && !known.settled
+            || !self.trusted && !known.settled
             || self.may_name_more(known)
-            || !old.same_listing && !known.top_level.agrees_with(|name| listing.kind(name).is_some())
+            || !self.same_listing && !known.top_level.agrees_with(|name| self.listing.kind(name).is_some())
         {
             return Ok(false);
         }
         if known.identity.is_none() || known.entry_points.is_none() {
             // It may be readable now although it has not changed: permissions or the disk were the reason.
-            let now =
-                distribution::read_whole(self.site, &known.file_name, Some(stat), listing, self.retries)?;
+            let now = self.reader.read(&known.file_name, Some(stat))?;
             return Ok(now.is_some_and(|now| {
                 now.distribution.stamps == known.stamps && now.distribution.same_content_as(known)
             }));
@@ -240,7 +230,7 @@ impl<'a> Pass<'_, 'a> {
         if self.request.depth == Depth::Directories && known.settled {
             return Ok(true);
         }
-        Ok(distribution::stamps_now(self.site, known)? == known.stamps)
+        Ok(stamps_now(self.reader.site, known)? == known.stamps)
     }
 
     /// Whether the importable names are opaque only because the installer was still writing the files.
@@ -251,21 +241,12 @@ impl<'a> Pass<'_, 'a> {
 
     /// Reads a distribution, given its `lstat`. If the clock has not passed one of its stamps, waits for that
     /// and reads it once more.
-    fn read(
-        &mut self,
-        file_name: &[u8],
-        stat: Stat,
-        listing: &Listing,
-    ) -> std::io::Result<Option<Distribution<'static>>> {
+    fn read(&mut self, file_name: &[u8], stat: Stat) -> io::Result<Option<Distribution<'static>>> {
         let mut waited = false;
         let mut seen = Some(stat);
         loop {
             let before = self.clock.now();
-            let Some(mut reading) =
-                distribution::read_whole(self.site, file_name, seen.take(), listing, self.retries)?
-            else {
-                return Ok(None);
-            };
+            let Some(mut reading) = self.reader.read(file_name, seen.take())? else { return Ok(None) };
             let stamps = &mut reading.distribution.stamps;
             let passed = stamps.all().all(|stamp| self.clock.has_passed(stamp.ctime, before));
             if !passed && !waited {
@@ -294,7 +275,7 @@ impl<'a> Pass<'_, 'a> {
         // An index is not sealed while something is being installed.
         self.request.seal != Sealing::No
             || self.request.managed && is_packaged(distribution)
-            || is_complete(self.site, distribution)
+            || is_complete(self.reader.site, distribution)
     }
 
     fn note_diagnostics(&mut self, file_name: &[u8], diagnostics: Vec<String>) {

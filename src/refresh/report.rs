@@ -19,31 +19,24 @@ const MAX_DIAGNOSTICS: usize = 10;
 /// What was done about one site directory. Serialized, this is a line of `--json`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct SiteReport {
-    /// The site directory.
     pub site: String,
-    /// Distributions that are new, by file name.
     pub added: Vec<String>,
     /// Distributions that changed, or came under another version.
     pub updated: Vec<String>,
-    /// Distributions that are gone.
     pub removed: Vec<String>,
-    /// Distributions that were read.
     pub read: Vec<String>,
     /// How many were carried over from the old index unread.
     pub carried: usize,
-    /// The index, where there is one now.
     pub index: Option<String>,
     /// Whether the index can be proven right by the site directory's stamp alone.
     pub settled: bool,
     /// Whether it can be proven in a copy of its tree, such as an image.
     pub sealed: bool,
-    /// How long it took.
     pub seconds: f64,
     /// How much of that was waiting for the clock of the file system, so that no later change can leave the
     /// same stamps.
     #[serde(default)]
     pub waited: f64,
-    /// Why it could not be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// The old index is still there although it may be wrong, so the caller must make it stale.
@@ -53,7 +46,6 @@ pub struct SiteReport {
 
 impl SiteReport {
     /// The report of a failure before anything was done. An index that is there may be wrong.
-    #[must_use]
     pub fn failed(site: &Path, why: &Error) -> Self {
         error(why);
         Self {
@@ -84,7 +76,6 @@ impl SiteReport {
     }
 }
 
-/// Logs the diagnostics of the distributions that were read.
 pub(super) fn log_diagnostics(site: &SiteDir, diagnostics: &BTreeSet<String>) {
     let path = site.path().display();
     for diagnostic in diagnostics.iter().take(MAX_DIAGNOSTICS) {

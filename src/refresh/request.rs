@@ -16,7 +16,6 @@ pub enum Depth {
 /// What to do, and what the caller knows.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// How closely to compare.
     pub depth: Depth,
     /// File names of distributions to read in any case.
     pub hints: BTreeSet<Vec<u8>>,
@@ -24,16 +23,13 @@ pub struct Request {
     pub finished: bool,
     /// Whether a trigger follows each transaction of a package manager. The location decides it.
     pub managed: bool,
-    /// Whether the new index is sealed.
     pub seal: Sealing,
 }
 
 /// Whether an index is made for copies of its tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sealing {
-    /// It is not.
     No,
-    /// If that is possible.
     IfPossible,
     /// It should be: a warning says why if that is not possible.
     Wanted,
@@ -41,7 +37,6 @@ pub enum Sealing {
 
 impl Request {
     /// Compares the metadata files as well, as a person expects it.
-    #[must_use]
     pub fn thorough() -> Self {
         Self {
             depth: Depth::Files,

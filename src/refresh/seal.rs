@@ -31,19 +31,12 @@ const MAX_MTIME_LAG: i64 = 2 * SECOND;
 /// Why an index can't be sealed, or is not proven by its seal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SealError {
-    /// The location does not allow it.
     NotTracked,
-    /// Something changed in the last seconds, or has a time in the future.
     TooYoung,
-    /// An mtime was set by a program.
     MtimeSet,
-    /// The location is managed, and no package manager's database was found.
     NoDatabase,
-    /// The index file does not have the time that it was given.
     OtherTimes,
-    /// The directory has another time, or other names in it.
     DirectoryChanged,
-    /// A package manager's database has changed.
     PackagesChanged,
 }
 
@@ -64,13 +57,11 @@ impl fmt::Display for SealError {
 }
 
 /// Whether the kernel set the mtime when something changed, and no program did afterwards.
-#[must_use]
 pub(super) fn is_kernel_mtime(stamp: Stamp) -> bool {
     (0..=MAX_MTIME_LAG).contains(&stamp.ctime.saturating_sub(stamp.mtime)) && is_time(stamp.mtime / SECOND)
 }
 
 /// How long to wait until nothing in `index` is so young that a later change may get its time.
-#[must_use]
 pub(super) fn time_to_wait(index: &Index<'_>, location: &Location, system: &System) -> Duration {
     let young = index.distributions.iter().filter(|row| !row.settled).map(|row| row.stamps.newest_ctime());
     let databases = databases(location, system).into_iter().filter_map(|database| database.stat);
@@ -81,9 +72,6 @@ pub(super) fn time_to_wait(index: &Index<'_>, location: &Location, system: &Syst
 }
 
 /// The seal of `index`; `names` is the checksum of all names in the site directory.
-///
-/// # Errors
-/// When it can't have one.
 pub(super) fn seal(
     index: &Index<'_>,
     names: u64,
@@ -119,9 +107,6 @@ pub(super) fn seal(
 
 /// Proves a sealed index as a reader does. `modified` is the mtime of the index file in seconds, `site` the
 /// stamp of the site directory, and `names` the checksum of all names in it.
-///
-/// # Errors
-/// What has changed.
 pub(super) fn prove(
     index: &Index<'_>,
     seal: &Seal<'_>,

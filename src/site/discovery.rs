@@ -13,7 +13,6 @@ use crate::privilege::sandbox::{Confinement, Needs, TIME_LIMIT};
 use crate::privilege::{RunAs, child};
 use crate::sys::root::{System, User};
 
-/// The system-wide site directories.
 #[derive(Debug, Default)]
 pub struct SystemWide {
     /// Canonical paths.
@@ -23,7 +22,6 @@ pub struct SystemWide {
 }
 
 /// The system-wide site directories that exist.
-#[must_use]
 pub fn system_wide(config: &Config, system: &System) -> SystemWide {
     let mut found = Vec::new();
     let mut errors = Vec::new();
@@ -41,9 +39,6 @@ pub fn system_wide(config: &Config, system: &System) -> SystemWide {
 }
 
 /// The site directories of the virtual environment at `path`.
-///
-/// # Errors
-/// When there is no environment, or no site directory in it.
 pub fn in_environment(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         return Err(Error::site(path, if path.exists() { "is not a directory" } else { "does not exist" }));
@@ -58,15 +53,12 @@ pub fn in_environment(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The environment that is active in the caller's shell, if one is.
-#[must_use]
-pub fn active() -> Option<PathBuf> {
-    let active = ["VIRTUAL_ENV", "CONDA_PREFIX"].iter().find_map(std::env::var_os);
-    active.map(PathBuf::from).filter(|path| path.is_absolute())
+/// The environments that are active in the caller's shell, the innermost first.
+pub fn active() -> impl Iterator<Item = PathBuf> {
+    ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(std::env::var_os).map(PathBuf::from)
 }
 
 /// The site directories of the calling user, where `pip install --user` installs.
-#[must_use]
 pub fn of_user() -> Vec<PathBuf> {
     let base = std::env::var_os("PYTHONUSERBASE")
         .map(PathBuf::from)
@@ -79,11 +71,8 @@ pub fn of_user() -> Vec<PathBuf> {
 /// The program is run isolated, with an empty environment, and never as root: as its owner (the owner of the
 /// link, in a virtual environment), as the cache user, or as nobody. These may not be able to run it, where
 /// it lies in a private directory. Then the site directories are derived from its path.
-///
-/// # Errors
-/// When it does not exist, or both ways fail.
 pub fn of_interpreter(program: &Path, config: &Config, system: &System) -> Result<Vec<PathBuf>> {
-    let failed = |why: String| Error::Interpreter { path: program.to_owned(), why };
+    let failed = |why: String| Error::Unusable { path: program.to_owned(), why, hint: None };
     let program = on_path(program).ok_or_else(|| failed("no such program".to_owned()))?;
     let confinement = Confinement {
         needs: Needs { program: true, ..Needs::default() },

@@ -8,12 +8,13 @@ use std::borrow::Cow;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use rustix::fs::{AtFlags, FileType, Stat};
+use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
 use super::presence::Within;
 use super::retries::Retries;
-use super::text::{Content, Text, is_transient, lstat, read_text, read_text_beneath, reason, stat, text_of};
+use super::stamps::{ENTRY_POINTS, METADATA, TOP_LEVEL, path, stamp, stamps, stat_listed};
+use super::text::{Content, Text, is_transient, lstat, read_text, read_text_beneath, reason, text_of};
 use super::{Listing, SiteDir};
 use crate::freshness::Stamp;
 use crate::metadata::file_list::{FileList, infer};
@@ -30,7 +31,6 @@ pub const MAX_TOP_LEVEL: u64 = 1 << 20;
 /// The largest list of files that is read: real ones reach some MiB.
 pub const MAX_FILES: u64 = 16 << 20;
 
-/// The result of reading a distribution.
 #[derive(Debug)]
 pub struct Reading {
     pub distribution: Distribution<'static>,
@@ -38,132 +38,48 @@ pub struct Reading {
     pub diagnostics: Vec<String>,
 }
 
-/// Reads the distribution `file_name` of `site`; `None` when it is gone. The importable names are left to
-/// the reader.
-///
-/// The recorded stamps are always those from before the reading, so a later change makes them wrong. A
-/// distribution that still changes when the retries are used up is recorded as unsettled.
-///
-/// # Errors
-/// Only what is not about the distribution itself, such as a lack of memory or descriptors.
-pub fn read(site: &SiteDir, file_name: &[u8], links: Links) -> io::Result<Option<Reading>> {
-    read_parts(site.as_fd(), file_name, None, links, None, &Retries::default())
+#[derive(Debug, Clone, Copy)]
+pub struct Reader<'r> {
+    pub site: &'r SiteDir,
+    pub links: Links,
+    /// What is in the site directory: the importable names depend on it. Without it, they are opaque.
+    pub listing: Option<&'r Listing>,
+    pub retries: &'r Retries,
 }
 
-/// The same with the importable names, which depend on what else is in the site directory. Links are
-/// refused. `seen` is what [`lstat_listed`] said of it just now, if it did.
-///
-/// # Errors
-/// The same.
-pub fn read_whole(
-    site: &SiteDir,
-    file_name: &[u8],
-    seen: Option<Stat>,
-    listing: &Listing,
-    retries: &Retries,
-) -> io::Result<Option<Reading>> {
-    read_parts(site.as_fd(), file_name, seen, Links::Refuse, Some(listing), retries)
-}
-
-fn read_parts(
-    site: BorrowedFd<'_>,
-    file_name: &[u8],
-    mut seen: Option<Stat>,
-    links: Links,
-    listing: Option<&Listing>,
-    retries: &Retries,
-) -> io::Result<Option<Reading>> {
-    let mut denied_before = false;
-    loop {
-        let before = match seen.take() {
-            Some(stat) => stat,
-            None => match stat_listed(site, file_name, links)? {
-                Some(stat) => stat,
-                None => return Ok(None),
-            },
-        };
-        let mut parts = Parts::new(links, listing, Stamp::of(&before));
-        parts.read(site, file_name, &before)?;
-        let Some(after) = stat_listed(site, file_name, links)? else { return Ok(None) };
-        let changed = parts.changed || Stamp::of(&before) != Stamp::of(&after);
-        // Once, whatever is left of the budget: there can be many that we may not read.
-        let denied_at_first = parts.denied && !denied_before;
-        if !(changed && retries.take() || denied_at_first) {
-            return Ok(Some(parts.into_reading(file_name, !changed)));
-        }
-        denied_before |= parts.denied;
-    }
-}
-
-/// `lstat` of a distribution that was found in the listing of `site`; `None` when it is gone.
-///
-/// # Errors
-/// When the kernel can't answer. That includes a site directory that may be listed, but not searched: what
-/// is in it exists all the same.
-pub fn lstat_listed(site: &SiteDir, file_name: &[u8]) -> io::Result<Option<Stat>> {
-    stat_listed(site.as_fd(), file_name, Links::Refuse)
-}
-
-fn stat_listed(site: BorrowedFd<'_>, file_name: &[u8], links: Links) -> io::Result<Option<Stat>> {
-    if links == Links::Follow {
-        return stat(site, file_name, links);
-    }
-    match rustix::fs::statat(site, file_name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) => Ok(Some(stat)),
-        Err(Errno::NOENT) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The present stamps of a distribution whose own stamp is the `known` one, without reading it.
-///
-/// # Errors
-/// When the kernel can't answer.
-pub fn stamps_now(site: &SiteDir, known: &Distribution<'_>) -> io::Result<Stamps> {
-    let site = site.as_fd();
-    let mut stamps = stamps(site, &known.file_name, known.stamps.itself)?;
-    // A list that appears changes the directory's own stamp, and one that was not needed matters only
-    // after a change of `top_level.txt`. So it is compared only where it was recorded.
-    if known.stamps.files.is_some() {
-        for list in FileList::ALL {
-            stamps.files = stamp(site, &known.file_name, list.file_name())?;
-            if stamps.files.is_some() {
-                break;
+impl Reader<'_> {
+    /// Reads the distribution `file_name`; `None` when it is gone. `seen` is what [`stat_listed`] said of it
+    /// just now, if it was asked.
+    ///
+    /// The recorded stamps are always those from before the reading, so a later change makes them wrong. A
+    /// distribution that still changes when the retries are used up is recorded as unsettled.
+    ///
+    /// An error is never about the distribution itself, but, for example, a lack of memory or descriptors.
+    pub fn read(&self, file_name: &[u8], mut seen: Option<Stat>) -> io::Result<Option<Reading>> {
+        let stat = || stat_listed(self.site.as_fd(), file_name, self.links);
+        let mut denied_before = false;
+        loop {
+            let before = if seen.is_some() { seen.take() } else { stat()? };
+            let Some(before) = before else { return Ok(None) };
+            let mut parts = Parts::new(self, file_name, Stamp::of(&before));
+            parts.read(&before)?;
+            let Some(after) = stat()? else { return Ok(None) };
+            let changed = parts.changed || Stamp::of(&before) != Stamp::of(&after);
+            // Once, whatever is left of the budget: there can be many that we may not read.
+            let denied_at_first = parts.denied && !denied_before;
+            if !(changed && self.retries.take() || denied_at_first) {
+                return Ok(Some(parts.into_reading(!changed)));
             }
+            denied_before |= parts.denied;
         }
     }
-    Ok(stamps)
 }
 
-/// The stamps of a distribution without that of its list of files.
-fn stamps(site: BorrowedFd<'_>, file_name: &[u8], itself: Stamp) -> io::Result<Stamps> {
-    Ok(Stamps {
-        itself,
-        metadata: stamp(site, file_name, name::metadata_file(file_name))?,
-        entry_points: stamp(site, file_name, ENTRY_POINTS)?,
-        top_level: stamp(site, file_name, TOP_LEVEL)?,
-        files: None,
-    })
-}
-
-fn stamp(site: BorrowedFd<'_>, file_name: &[u8], name: &str) -> io::Result<Option<Stamp>> {
-    Ok(lstat(site, &path(file_name, name))?.as_ref().map(Stamp::of))
-}
-
-/// The path of a file in a distribution, seen from the site directory.
-pub(super) fn path(file_name: &[u8], name: &str) -> Vec<u8> {
-    [file_name, b"/", name.as_bytes()].concat()
-}
-
-const METADATA: &str = "METADATA";
-const ENTRY_POINTS: &str = "entry_points.txt";
-const TOP_LEVEL: &str = "top_level.txt";
-
-/// What has been read of a distribution so far.
-struct Parts<'l> {
+struct Parts<'p> {
+    site: BorrowedFd<'p>,
+    file_name: &'p [u8],
     links: Links,
-    /// What is in the site directory; `None` where the importable names are not wanted.
-    listing: Option<&'l Listing>,
+    listing: Option<&'p Listing>,
     identity: Option<Identity<'static>>,
     entry_points: Option<Vec<EntryPoint<'static>>>,
     configparser_differs: bool,
@@ -174,10 +90,13 @@ struct Parts<'l> {
     denied: bool,
 }
 
-impl<'l> Parts<'l> {
+impl<'p> Parts<'p> {
     /// A distribution without any file.
-    fn new(links: Links, listing: Option<&'l Listing>, itself: Stamp) -> Self {
+    fn new(reader: &Reader<'p>, file_name: &'p [u8], itself: Stamp) -> Self {
+        let Reader { site, links, listing, .. } = *reader;
         Self {
+            site: site.as_fd(),
+            file_name,
             links,
             listing,
             identity: Some(Identity::default()),
@@ -191,11 +110,12 @@ impl<'l> Parts<'l> {
         }
     }
 
-    fn read(&mut self, site: BorrowedFd<'_>, file_name: &[u8], stat: &Stat) -> io::Result<()> {
+    fn read(&mut self, stat: &Stat) -> io::Result<()> {
+        let (site, file_name) = (self.site, self.file_name);
         match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory if self.links == Links::Refuse && self.read_usual(site, file_name)? => {}
+            FileType::Directory if self.links == Links::Refuse && self.read_usual()? => {}
             FileType::Directory => match open_dir(site, file_name, self.links) {
-                Ok(directory) => self.read_directory(site, directory.as_fd(), file_name)?,
+                Ok(directory) => self.read_directory(directory.as_fd())?,
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => self.changed = true,
                 Err(error) => {
                     self.changed |= is_transient(error.into());
@@ -219,7 +139,8 @@ impl<'l> Parts<'l> {
 
     /// Reads a directory with the usual files and without links, by paths from the site directory: that
     /// saves opening the directory itself. Does nothing and returns false for any other.
-    fn read_usual(&mut self, site: BorrowedFd<'_>, file_name: &[u8]) -> io::Result<bool> {
+    fn read_usual(&mut self) -> io::Result<bool> {
+        let (site, file_name) = (self.site, self.file_name);
         let name = name::metadata_file(file_name);
         let open = |name| open_file_beneath(site, path(file_name, name));
         // importlib.metadata would ask METADATA first, also in an `.egg-info`.
@@ -241,21 +162,14 @@ impl<'l> Parts<'l> {
         if let Some(file) = entry_points {
             self.take_entry_points(text_of(&file, MAX_ENTRY_POINTS)?);
         }
-        self.read_top_level(site, file_name, |name, limit| {
-            read_text_beneath(site, &path(file_name, name), limit)
-        })?;
+        self.read_top_level(|name, limit| read_text_beneath(site, &path(file_name, name), limit))?;
         Ok(true)
     }
 
     /// Reads the files in the order of `importlib.metadata`: METADATA, and PKG-INFO where that is missing or
     /// empty.
-    fn read_directory(
-        &mut self,
-        site: BorrowedFd<'_>,
-        directory: BorrowedFd<'_>,
-        file_name: &[u8],
-    ) -> io::Result<()> {
-        let expected = name::metadata_file(file_name);
+    fn read_directory(&mut self, directory: BorrowedFd<'_>) -> io::Result<()> {
+        let expected = name::metadata_file(self.file_name);
         let mut found = None;
         for candidate in [METADATA, "PKG-INFO"] {
             let text = read_text(directory, candidate.as_bytes(), MAX_METADATA, self.links)?;
@@ -281,18 +195,11 @@ impl<'l> Parts<'l> {
         let text = read_text(directory, ENTRY_POINTS.as_bytes(), MAX_ENTRY_POINTS, self.links)?;
         self.take_entry_points(text);
         let links = self.links;
-        self.read_top_level(site, file_name, |name, limit| {
-            read_text(directory, name.as_bytes(), limit, links)
-        })
+        self.read_top_level(|name, limit| read_text(directory, name.as_bytes(), limit, links))
     }
 
     /// Reads the importable names. `text` reads a file of the distribution.
-    fn read_top_level(
-        &mut self,
-        site: BorrowedFd<'_>,
-        file_name: &[u8],
-        text: impl Fn(&str, u64) -> io::Result<Text>,
-    ) -> io::Result<()> {
+    fn read_top_level(&mut self, text: impl Fn(&str, u64) -> io::Result<Text>) -> io::Result<()> {
         let Some(listing) = self.listing else { return Ok(()) };
         let declared = text(TOP_LEVEL, MAX_TOP_LEVEL)?;
         self.note_attempt(&declared);
@@ -304,7 +211,7 @@ impl<'l> Parts<'l> {
         };
         self.top_level = match names {
             Some(names) => names,
-            None => self.read_file_list(site, file_name, listing, text)?,
+            None => self.read_file_list(listing, text)?,
         };
         Ok(())
     }
@@ -312,8 +219,6 @@ impl<'l> Parts<'l> {
     /// The names that follow from the first list of files there is.
     fn read_file_list(
         &mut self,
-        site: BorrowedFd<'_>,
-        file_name: &[u8],
         listing: &Listing,
         text: impl Fn(&str, u64) -> io::Result<Text>,
     ) -> io::Result<TopLevel<'static>> {
@@ -324,18 +229,18 @@ impl<'l> Parts<'l> {
             }
             self.note_attempt(&files);
             self.stamps.files = files.stamp;
-            let (Content::Text(text), Ok(own)) = (files.content, std::str::from_utf8(file_name)) else {
+            let (Content::Text(text), Ok(own)) = (files.content, std::str::from_utf8(self.file_name)) else {
                 return Ok(TopLevel::OPAQUE);
             };
             if list != FileList::Record || text.is_empty() {
                 // The version of Python decides whether another list is used, too.
                 for other in &FileList::ALL[index + 1..] {
-                    if stamp(site, file_name, other.file_name())?.is_some() {
+                    if stamp(self.site, self.file_name, other.file_name())?.is_some() {
                         return Ok(TopLevel::OPAQUE);
                     }
                 }
             }
-            return infer(list, &text, own, &Within { site, listing });
+            return infer(list, &text, own, &Within { site: self.site, listing });
         }
         Ok(TopLevel::NONE)
     }
@@ -401,7 +306,8 @@ impl<'l> Parts<'l> {
         self.diagnostics.push(format!("{ENTRY_POINTS}: {why}"));
     }
 
-    fn into_reading(mut self, file_name: &[u8], settled: bool) -> Reading {
+    fn into_reading(mut self, settled: bool) -> Reading {
+        let file_name = self.file_name;
         let named = self.identity.as_ref().and_then(|identity| identity.name.as_deref());
         let key = name::key(file_name, named).map(Cow::Owned);
         // Without a usable directory name, CPython recognises duplicates by the metadata, and raises where

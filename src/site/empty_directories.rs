@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::Dir;
@@ -31,23 +31,16 @@ const MAX_PYVENV_CFG: u64 = 64 << 10;
 
 /// The directories without distributions on the path of the interpreter of `site`, a canonical path.
 /// Those with the stamp that `old` recorded are not listed again.
-#[must_use]
 pub fn find_empty_directories(site: &Path, old: &[EmptyDirectory<'_>]) -> Vec<EmptyDirectory<'static>> {
     let mut candidates = candidates(site);
     candidates.sort_unstable_by(|one, other| one.as_os_str().cmp(other.as_os_str()));
     candidates.dedup_by(|one, other| one.as_os_str() == other.as_os_str());
-    let mut found = Vec::new();
-    for path in candidates {
-        if found.len() == MAX_DIRECTORIES {
-            break;
-        }
+    let examine = |path: PathBuf| {
         let known = old.iter().find(|known| *known.path == *path.as_os_str().as_bytes());
-        if let Some(stamp) = stamp_if_empty(&path, known.map(|known| known.stamp), site) {
-            found
-                .push(EmptyDirectory { path: Cow::Owned(path.into_os_string().into_encoded_bytes()), stamp });
-        }
-    }
-    found
+        let stamp = stamp_if_empty(&path, known.map(|known| known.stamp), site)?;
+        Some(EmptyDirectory { path: Cow::Owned(path.into_os_string().into_vec()), stamp })
+    };
+    candidates.into_iter().filter_map(examine).take(MAX_DIRECTORIES).collect()
 }
 
 /// The stamp of a directory, if it holds no distributions and its stamp is not racy. A directory that can't

@@ -8,21 +8,19 @@ use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 use super::SiteDir;
-use super::distribution::path;
+use super::stamps::path;
 use crate::freshness::Stamp;
 use crate::freshness::clock::SETTLE_AFTER;
 use crate::metadata::Distribution;
 
 /// Whether the files that installers write last are there. Package managers write them in any order, but
 /// run a trigger when they have finished.
-#[must_use]
 pub fn is_complete(site: &SiteDir, distribution: &Distribution<'_>) -> bool {
     let named = distribution.identity.as_ref().is_none_or(|identity| identity.name.is_some());
     named && has_last_files(site, &distribution.file_name)
 }
 
 /// Whether the metadata comes from a package or a copy, as its times show, and was not written in place.
-#[must_use]
 pub fn is_packaged(distribution: &Distribution<'_>) -> bool {
     !was_written_here(distribution.stamps.metadata.unwrap_or(distribution.stamps.itself))
 }

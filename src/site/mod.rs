@@ -3,7 +3,7 @@
 //! * [`SiteDir`] is an open site directory, [`Listing`] what is in it.
 //! * [`discovery`] finds site directories, with [`pattern`] for those that the configuration names.
 //! * [`distribution`] reads one distribution, with [`text`] for its files and [`presence`] for the names that
-//!   can be imported.
+//!   can be imported. [`stamps`] takes its stamps alone.
 //! * [`install_state`] says whether an installer has finished with a distribution.
 //! * [`empty_directories`] finds the other directories on the path of an interpreter.
 
@@ -14,6 +14,7 @@ pub(crate) mod install_state;
 mod pattern;
 mod presence;
 pub mod retries;
+pub(crate) mod stamps;
 mod text;
 
 use std::cell::OnceCell;
@@ -44,10 +45,6 @@ pub struct SiteDir {
 
 impl SiteDir {
     /// Opens the site directory at a canonical path.
-    ///
-    /// # Errors
-    /// When it can't be opened, is no directory, or is an egg: Python finds distributions in an egg by
-    /// other rules, for which there is no index.
     pub fn open(path: PathBuf) -> Result<Self> {
         if is_egg(&path) {
             return Err(Error::site(
@@ -59,28 +56,19 @@ impl SiteDir {
             Ok(descriptor) => Ok(Self { path, descriptor }),
             Err(Errno::NOENT) => Err(Error::site(&path, "does not exist")),
             Err(Errno::NOTDIR) => Err(Error::site(&path, "is not a directory")),
-            Err(error) => Err(Error::io("can't open", &path, error.into())),
+            Err(error) => Err(Error::io("can't open", &path, error)),
         }
     }
 
-    /// The canonical path.
-    #[must_use]
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The present stamp of the directory.
-    ///
-    /// # Errors
-    /// When the kernel can't answer.
     pub(crate) fn stamp(&self) -> io::Result<Stamp> {
         Ok(Stamp::of(&rustix::fs::fstat(&self.descriptor)?))
     }
 
     /// Gives the directory the present time, by the clock of its file system.
-    ///
-    /// # Errors
-    /// When it belongs to another user, or the file system is read-only.
     pub(crate) fn touch(&self) -> io::Result<()> {
         let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
         let omit = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
@@ -89,9 +77,6 @@ impl SiteDir {
     }
 
     /// Whether the path still leads to this directory, unchanged since `stamp` was taken.
-    ///
-    /// # Errors
-    /// When the kernel can't answer.
     pub(crate) fn still_is(&self, stamp: Stamp) -> io::Result<bool> {
         match rustix::fs::stat(&self.path) {
             Ok(stat) => Ok(Stamp::of(&stat) == stamp),
@@ -100,10 +85,6 @@ impl SiteDir {
         }
     }
 
-    /// Lists the directory.
-    ///
-    /// # Errors
-    /// When the directory can't be read.
     pub(crate) fn list(&self) -> io::Result<Listing> {
         let mut listing = Listing::default();
         for entry in Dir::read_from(&self.descriptor)? {
@@ -137,7 +118,6 @@ pub(crate) struct Listing {
 
 impl Listing {
     /// The checksum of all names, sorted by their bytes, with a NUL between two.
-    #[must_use]
     pub fn checksum(&self) -> u64 {
         let others = self.others.iter().map(|(range, _)| &self.names[range.clone()]);
         let mut names: Vec<&[u8]> = self.distributions.iter().map(AsRef::as_ref).chain(others).collect();
@@ -148,7 +128,6 @@ impl Listing {
 
     /// The type of an entry that is no distribution, as the directory gives it; `None` where there is none
     /// of this name.
-    #[must_use]
     pub fn kind(&self, name: &[u8]) -> Option<FileType> {
         let name_of = |(range, _): &(Range<usize>, FileType)| &self.names[range.clone()];
         let sorted = self.sorted.get_or_init(|| {

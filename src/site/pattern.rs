@@ -50,7 +50,7 @@ fn listed(directory: &Path, pattern: &Pattern) -> Result<Vec<PathBuf>> {
     };
     let mut found = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(|error| Error::io("can't list", directory, error.into()))?;
+        let entry = entry.map_err(|error| Error::io("can't list", directory, error))?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
         if name != "." && name != ".." && pattern.matches_path_with(Path::new(name), options) {
             found.push(directory.join(name));
@@ -73,6 +73,6 @@ fn nothing_or<T: Default>(error: Errno, doing: &'static str, path: &Path) -> Res
     match error {
         Errno::NOENT | Errno::NOTDIR | Errno::LOOP => Ok(T::default()),
         Errno::ACCESS if !nix::unistd::geteuid().is_root() => Ok(T::default()),
-        error => Err(Error::io(doing, path, error.into())),
+        error => Err(Error::io(doing, path, error)),
     }
 }

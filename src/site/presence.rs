@@ -11,7 +11,6 @@ use super::text::reason;
 use crate::metadata::file_list::{Entry, Presence};
 use crate::sys::fs::{Links, find_beneath};
 
-/// A site directory whose files are looked up.
 #[derive(Debug)]
 pub struct Within<'s> {
     pub site: BorrowedFd<'s>,

@@ -26,8 +26,6 @@ impl Retries {
         left > 0
     }
 
-    /// Whether nothing can be repeated any more.
-    #[must_use]
     pub fn are_used_up(&self) -> bool {
         self.left.get() == 0
     }

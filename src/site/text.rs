@@ -13,9 +13,6 @@ use crate::freshness::Stamp;
 use crate::sys::fs::{Links, OpenFile, Unreadable, open_file, open_file_beneath};
 
 /// `stat` of `name` in `directory`; `None` where `importlib.metadata` would see nothing either.
-///
-/// # Errors
-/// When the kernel can't answer.
 pub fn stat(directory: BorrowedFd<'_>, name: &[u8], links: Links) -> io::Result<Option<Stat>> {
     let flags = if links == Links::Refuse { AtFlags::SYMLINK_NOFOLLOW } else { AtFlags::empty() };
     match rustix::fs::statat(directory, name, flags) {
@@ -27,9 +24,6 @@ pub fn stat(directory: BorrowedFd<'_>, name: &[u8], links: Links) -> io::Result<
 }
 
 /// `lstat` of `name` in `directory`; `None` where `importlib.metadata` would see nothing either.
-///
-/// # Errors
-/// When the kernel can't answer.
 pub fn lstat(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<Option<Stat>> {
     stat(directory, name, Links::Refuse)
 }
@@ -50,7 +44,6 @@ pub struct Text {
 pub enum Content {
     /// For `importlib.metadata` there is no file.
     Absent,
-    /// The whole file.
     Text(String),
     /// There is a file that an index can't repeat, for this reason.
     Hidden(String),
@@ -62,7 +55,6 @@ impl Text {
     }
 
     /// Whether it is missing or empty, which is the same to `importlib.metadata`.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         match &self.content {
             Content::Absent => true,
@@ -73,17 +65,11 @@ impl Text {
 }
 
 /// Reads a regular file of at most `limit` bytes as UTF-8.
-///
-/// # Errors
-/// Only our own lack of memory or descriptors.
 pub fn read_text(directory: BorrowedFd<'_>, name: &[u8], limit: u64, links: Links) -> io::Result<Text> {
     text_or_reason(open_file(directory, name, links), directory, name, limit)
 }
 
 /// The same for a file some levels below `directory`, with links on the way refused too.
-///
-/// # Errors
-/// The same.
 pub fn read_text_beneath(directory: BorrowedFd<'_>, path: &[u8], limit: u64) -> io::Result<Text> {
     text_or_reason(open_file_beneath(directory, path), directory, path, limit)
 }
@@ -106,10 +92,6 @@ fn text_or_reason(
     }
 }
 
-/// The text of a file that is open.
-///
-/// # Errors
-/// Only our own lack of memory or descriptors.
 pub fn text_of(file: &OpenFile, limit: u64) -> io::Result<Text> {
     let stamp = Stamp::of(&file.stat);
     if FileType::from_raw_mode(file.stat.st_mode) == FileType::Directory {
@@ -132,15 +114,11 @@ pub fn text_of(file: &OpenFile, limit: u64) -> io::Result<Text> {
 
 /// Whether another attempt may succeed although nothing has changed. The result of this one is not kept
 /// then.
-#[must_use]
 pub fn is_transient(why: Unreadable) -> bool {
     why == Unreadable::Failed(Errno::IO)
 }
 
 /// Why something that is there can't be read.
-///
-/// # Errors
-/// Where the reason is our own lack of memory or descriptors, not the file.
 pub fn reason(why: Unreadable) -> io::Result<String> {
     match why {
         Unreadable::Failed(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR) => Err(why.into()),

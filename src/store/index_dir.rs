@@ -19,12 +19,10 @@ use crate::freshness::Stamp;
 use crate::freshness::clock::Clock;
 use crate::index::MAX_INDEX;
 use crate::site::SiteDir;
-use crate::sys::fs::{self, CWD, Links, Unreadable};
+use crate::sys::fs::{self, CWD, Links, OpenFile, Unreadable};
 use crate::sys::root::System;
 
-/// The file that is locked.
 const LOCK: &str = "lock";
-/// What the names of temporary files begin with.
 const TEMPORARY: &str = ".index.";
 /// How long this process waits for locks in total. A package transaction waits for us.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
@@ -41,7 +39,6 @@ pub struct IndexDir {
     lock: Option<Lock>,
 }
 
-/// The lock, while we hold it.
 #[derive(Debug)]
 struct Lock {
     file: OwnedFd,
@@ -53,14 +50,13 @@ struct Lock {
 impl IndexDir {
     /// Opens the directory for the index of `site`, and makes what is missing of it.
     ///
-    /// # Errors
-    /// When it can't be made, is a link, belongs to another user, or others may write to it.
+    /// Fails when it can't be made, is a link, belongs to another user, or others may write to it.
     pub fn open(location: &'static Location, site: &SiteDir, system: &System) -> Result<Self> {
         let homeless =
             || Error::site(site.path(), "no location for its index: neither XDG_CACHE_HOME nor HOME is set");
         let (mut path, below) = location.directory(site.path(), system).ok_or_else(homeless)?;
         let mut descriptor =
-            open_base(location, &path, site).map_err(|error| refused(location, &path, &error.to_string()))?;
+            open_base(location, &path, site).map_err(|error| refused(location, &path, error))?;
         let stat = check_owner(location, &path, &descriptor)?;
         // Its owner decides who else may write to a site directory.
         if !location.is_in_site() {
@@ -69,16 +65,13 @@ impl IndexDir {
         for part in below.components() {
             let Component::Normal(part) = part else { continue };
             path.push(part);
-            descriptor = fs::make_dir(&descriptor, part)
-                .map_err(|error| refused(location, &path, &io::Error::from(error).to_string()))?;
+            descriptor = fs::make_dir(&descriptor, part).map_err(|error| refused(location, &path, error))?;
             let stat = check_owner(location, &path, &descriptor)?;
             check_mode(location, &path, &stat)?;
         }
         Ok(Self { path, descriptor, lock: None })
     }
 
-    /// The path of the index.
-    #[must_use]
     pub fn index(&self) -> PathBuf {
         self.path.join(FILE_NAME)
     }
@@ -93,7 +86,7 @@ impl IndexDir {
         let file = match fs::open_lock(&self.descriptor, LOCK) {
             Ok(file) => file,
             Err(error) => {
-                return log::debug!("{}: no lock: {}", self.path.display(), io::Error::from(error));
+                return log::debug!("{}: no lock: {error}", self.path.display());
             }
         };
         let start = Instant::now();
@@ -123,7 +116,7 @@ impl IndexDir {
         let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
         let now = Timestamps { last_access: now, last_modification: now };
         if let Err(error) = rustix::fs::futimens(lock, &now) {
-            log::debug!("{}: can't touch it: {}", path.display(), io::Error::from(error));
+            log::debug!("{}: can't touch it: {error}", path.display());
         }
         log::warn!(
             "{}: lock held by another process for more than {} s; continuing without it",
@@ -134,7 +127,6 @@ impl IndexDir {
 
     /// Whether no other process can have written here since we took the lock: we hold it, and no other has
     /// timed out and continued without it.
-    #[must_use]
     pub fn is_alone(&self) -> bool {
         let is_untouched =
             |lock: &Lock| rustix::fs::fstat(&lock.file).is_ok_and(|stat| Stamp::of(&stat) == lock.stamp);
@@ -142,29 +134,20 @@ impl IndexDir {
     }
 
     /// The index as it is now. What is no index of ours counts as none.
-    ///
-    /// # Errors
-    /// When it can't be read.
     pub fn read(&self) -> Result<Option<Vec<u8>>> {
-        let file = match fs::open_file(&self.descriptor, FILE_NAME, Links::Refuse) {
-            Ok(file) => file,
-            Err(Unreadable::Failed(error)) => {
-                return Err(Error::io("can't open", &self.index(), error.into()));
-            }
-            Err(_) => return Ok(None),
+        let is_ours = |file: &OpenFile| file.stat.st_uid == nix::unistd::geteuid().as_raw();
+        let bytes = match fs::open_file(&self.descriptor, FILE_NAME, Links::Refuse) {
+            Ok(file) if !is_ours(&file) => return Ok(None),
+            opened => opened.and_then(|file| file.read(MAX_INDEX)),
         };
-        if file.stat.st_uid != nix::unistd::geteuid().as_raw() {
-            return Ok(None);
-        }
-        match file.read(MAX_INDEX) {
+        match bytes {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(Unreadable::Failed(error)) => Err(Error::io("can't read", &self.index(), error.into())),
+            Err(Unreadable::Failed(error)) => Err(Error::io("can't read", &self.index(), error)),
             Err(_) => Ok(None),
         }
     }
 
     /// The mtime of the index in whole seconds.
-    #[must_use]
     pub fn modified(&self) -> Option<i64> {
         let stat = rustix::fs::statat(&self.descriptor, FILE_NAME, AtFlags::SYMLINK_NOFOLLOW).ok()?;
         Some(Stamp::of(&stat).mtime_seconds())
@@ -172,22 +155,18 @@ impl IndexDir {
 
     /// Replaces the index by `bytes`. Its mtime becomes `modified`, in seconds, if given.
     ///
-    /// # Errors
-    /// When they can't be written. The old index stays as it is then.
+    /// If that fails, the old index stays as it is.
     pub fn replace(&self, bytes: &[u8], modified: Option<i64>) -> Result<()> {
         fs::replace(&self.descriptor, FILE_NAME, bytes, TEMPORARY, modified)
             .map_err(|error| Error::io("can't write", &self.index(), error))
     }
 
     /// Removes the index, or truncates it where the directory does not let us.
-    ///
-    /// # Errors
-    /// When neither is possible.
     pub fn discard(&self) -> Result<()> {
         match rustix::fs::unlinkat(&self.descriptor, FILE_NAME, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => fs::truncate(&self.descriptor, FILE_NAME)
-                .map_err(|_| Error::io("can't remove", &self.index(), error.into())),
+                .map_err(|_| Error::io("can't remove", &self.index(), error)),
         }
     }
 }
@@ -212,12 +191,11 @@ fn open_base(location: &Location, path: &Path, site: &SiteDir) -> io::Result<Own
 /// Every directory on the way must be ours: another owner means that it was exchanged since the user to
 /// work as was chosen.
 fn check_owner(location: &Location, path: &Path, directory: &OwnedFd) -> Result<Stat> {
-    let stat = rustix::fs::fstat(directory)
-        .map_err(|error| refused(location, path, &io::Error::from(error).to_string()))?;
+    let stat = rustix::fs::fstat(directory).map_err(|error| refused(location, path, error))?;
     if stat.st_uid == nix::unistd::geteuid().as_raw() {
         return Ok(stat);
     }
-    Err(refused(location, path, &format!("belongs to another user ({})", stat.st_uid)))
+    Err(refused(location, path, format!("belongs to another user ({})", stat.st_uid)))
 }
 
 /// Readers trust an index only if no other user can write to its directory.
@@ -228,10 +206,10 @@ fn check_mode(location: &Location, path: &Path, stat: &Stat) -> Result<()> {
     Ok(())
 }
 
-fn refused(location: &Location, path: &Path, why: &str) -> Error {
+fn refused(location: &Location, path: &Path, why: impl ToString) -> Error {
     let hint = match location.hint {
         Some(commands) => commands.to_owned(),
         None => format!("check the owner of {}, then run epcache refresh again", path.display()),
     };
-    Error::CacheDirectory { path: path.to_owned(), why: why.to_owned(), hint }
+    Error::Unusable { path: path.to_owned(), why: why.to_string(), hint: Some(hint) }
 }

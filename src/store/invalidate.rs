@@ -11,11 +11,8 @@ use crate::sys::root::System;
 /// Sets the mtime of the site directory to the present; its atime stays. No recorded stamp equals the
 /// directory's then, and no sealed index has its mtime, so no reader trusts the index any more. The
 /// directory is not opened.
-///
-/// # Errors
-/// When the caller may not do that, or the file system is read-only.
 pub fn invalidate(site: &Path) -> Result<()> {
-    let failed = |error: rustix::io::Errno| Error::io("can't make its index stale", site, error.into());
+    let failed = |error: rustix::io::Errno| Error::io("can't make its index stale", site, error);
     let stat = rustix::fs::lstat(site).map_err(failed)?;
     let times = Timestamps {
         last_access: Timespec { tv_sec: stat.st_atime as _, tv_nsec: stat.st_atime_nsec as _ },
@@ -25,9 +22,6 @@ pub fn invalidate(site: &Path) -> Result<()> {
 }
 
 /// Makes the index of `target` stale if there is one. For an index that could not be refreshed or removed.
-///
-/// # Errors
-/// Those of [`invalidate`].
 pub fn invalidate_if_present(target: &Target, system: &System) -> Result<()> {
     if may_be_present(target, system) {
         invalidate(&target.site)?;

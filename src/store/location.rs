@@ -11,15 +11,12 @@ use crate::site::SiteDir;
 use crate::sys::fs::{CWD, Links, Unreadable, is_writable_by_others, open_file};
 use crate::sys::root::System;
 
-/// The file name of an index.
 pub const FILE_NAME: &str = "index";
 
 /// A location for indexes, with the rules that apply to every index there.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Location {
-    /// Where the directories of its indexes lie.
     base: Base,
-    /// Who owns these directories and writes the indexes.
     pub writer: Writer,
     /// A package manager fills the site directories, and its trigger runs us after each transaction. So the
     /// databases of package managers are the witnesses of a sealed index, and there must be one.
@@ -45,10 +42,8 @@ enum Base {
     UserCache(&'static str),
 }
 
-/// Who writes the indexes of a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writer {
-    /// The owner of the site directory.
     SiteOwner,
     /// The system's user `epcache`.
     CacheUser,
@@ -93,14 +88,12 @@ pub static LOCATIONS: [&Location; 3] = [&SITE, &SYSTEM_CACHE, &USER_CACHE];
 
 impl Location {
     /// Whether the index is part of the site directory, and moves and vanishes with it.
-    #[must_use]
     pub fn is_in_site(&self) -> bool {
         matches!(self.base, Base::Site(_))
     }
 
     /// The directory below which all indexes of this location lie. `None` where each is in its own site
     /// directory, and for a user without a home directory.
-    #[must_use]
     pub fn top(&self, system: &System) -> Option<PathBuf> {
         match self.base {
             Base::Site(_) => None,
@@ -112,7 +105,6 @@ impl Location {
     /// The directory of the index of `site`, in two parts: what exists beforehand, and what is made below.
     ///
     /// `None` for a user without a home directory.
-    #[must_use]
     pub fn directory(&self, site: &Path, system: &System) -> Option<(PathBuf, PathBuf)> {
         if let Base::Site(name) = self.base {
             return Some((site.to_owned(), name.into()));
@@ -121,8 +113,6 @@ impl Location {
         Some((self.top(system)?, below))
     }
 
-    /// The path of the index of `site`.
-    #[must_use]
     pub fn index(&self, site: &Path, system: &System) -> Option<PathBuf> {
         let (base, below) = self.directory(site, system)?;
         Some(base.join(below).join(FILE_NAME))
@@ -147,11 +137,9 @@ fn user_cache() -> Option<PathBuf> {
 /// An index file that a reader would trust.
 #[derive(Debug)]
 pub struct Found {
-    /// Where it is.
     pub path: PathBuf,
-    /// Its content.
     pub bytes: Vec<u8>,
-    /// Its mtime, in seconds.
+    /// Its mtime in seconds.
     pub modified: i64,
 }
 

@@ -24,8 +24,7 @@ const MAX_DEPTH: usize = 64;
 
 /// Removes the indexes of all site directories but `kept`, canonical paths. Other files stay.
 ///
-/// # Errors
-/// The first failure; the other indexes are removed all the same.
+/// After a failure it continues, and returns the first one.
 pub fn prune(system: &System, kept: &[PathBuf]) -> Result<()> {
     let Some(top) = SYSTEM_CACHE.top(system) else { return Ok(()) };
     let below = |site: &PathBuf| SYSTEM_CACHE.directory(site, system).map(|(_, below)| below);
@@ -33,7 +32,7 @@ pub fn prune(system: &System, kept: &[PathBuf]) -> Result<()> {
     match open_dir(CWD, &top, Links::Refuse) {
         Ok(directory) => Walk { top: &top, kept: &kept }.descend(&directory, &mut PathBuf::new(), 0),
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(()),
-        Err(error) => Err(Error::io("can't open", &top, error.into())),
+        Err(error) => Err(Error::io("can't open", &top, error)),
     }
 }
 
@@ -44,9 +43,8 @@ struct Walk<'w> {
 }
 
 impl Walk<'_> {
-    /// Removes the indexes in `directory`, which is `below` the top, and in everything below it.
     fn descend(&self, directory: &OwnedFd, below: &mut PathBuf, depth: usize) -> Result<()> {
-        let failed = |doing, error: Errno| Error::io(doing, &self.top.join(&*below), error.into());
+        let failed = |doing, error: Errno| Error::io(doing, &self.top.join(&*below), error);
         let entries = Dir::read_from(directory).map_err(|error| failed("can't list", error))?;
         let mut result = Ok(());
         let mut directories = Vec::new();
@@ -67,7 +65,7 @@ impl Walk<'_> {
             below.push(name);
             let done = match opened {
                 Ok(directory) => self.descend(&directory, below, depth + 1),
-                Err(error) => Err(Error::io("can't open", &self.top.join(&*below), error.into())),
+                Err(error) => Err(Error::io("can't open", &self.top.join(&*below), error)),
             };
             result = result.and(done);
             below.pop();

@@ -10,9 +10,7 @@ use crate::sys::root::{System, User};
 /// A site directory with the rules for its index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// Its canonical path.
     pub site: PathBuf,
-    /// Where its index is written.
     pub location: &'static Location,
     /// The user as which everything that concerns it is done.
     pub run_as: RunAs,
@@ -21,11 +19,9 @@ pub struct Target {
 /// What a command does with site directories and their indexes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
-    /// Reads site directories and indexes.
     Inspect,
     /// Works out what a refresh would do, and writes nothing.
     DryRun,
-    /// Writes indexes.
     Refresh,
     /// Writes start-up files into site directories.
     Enable,
@@ -34,8 +30,6 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Whether it writes or removes files.
-    #[must_use]
     pub fn writes(self) -> bool {
         !matches!(self, Self::Inspect | Self::DryRun)
     }
@@ -43,7 +37,6 @@ impl Operation {
     /// Whether it fails where the user who writes system-wide indexes does not exist.
     ///
     /// `Disable` does not: what was enabled can be disabled after that user has been removed.
-    #[must_use]
     pub fn needs_index_owner(self) -> bool {
         matches!(self, Self::DryRun | Self::Refresh | Self::Enable)
     }
@@ -51,18 +44,13 @@ impl Operation {
 
 impl Target {
     /// A system-wide site directory, for a process that is the cache user already.
-    #[must_use]
     pub fn system_wide(site: PathBuf) -> Self {
         Self { site, location: &location::SYSTEM_CACHE, run_as: RunAs::Caller }
     }
 
     /// Chooses location and user for a canonical path, given those of the system-wide site directories.
-    ///
-    /// # Errors
-    /// When the path can't be examined, or the user who would write its index does not exist.
     pub fn of(site: PathBuf, system_wide: &[PathBuf], operation: Operation, system: &System) -> Result<Self> {
-        let stat =
-            rustix::fs::stat(&site).map_err(|error| Error::io("can't examine", &site, error.into()))?;
+        let stat = rustix::fs::stat(&site).map_err(|error| Error::io("can't examine", &site, error))?;
         let caller = nix::unistd::geteuid().as_raw();
         let system_wide = system_wide.contains(&site);
         let (location, run_as) = match caller {

@@ -29,7 +29,6 @@ pub use rustix::fs::CWD;
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
 /// Only writers take the lock.
 const LOCK_MODE: Mode = Mode::from_raw_mode(0o600);
-/// Directories as [`FILE_MODE`] has files.
 const DIRECTORY_MODE: Mode = Mode::from_raw_mode(0o755);
 
 /// What to do about a symbolic link as the last part of a path.
@@ -52,17 +51,13 @@ impl Links {
 
 /// Opens the directory `path`, seen from the directory `at`.
 ///
-/// # Errors
-/// Those of `open(2)`: `NOTDIR` for everything else, a refused link included.
+/// Everything else gives `NOTDIR`, a refused link included.
 pub fn open_dir(at: impl AsFd, path: impl Arg, links: Links) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | links.open_flags();
     rustix::fs::openat(at, path, flags, Mode::empty())
 }
 
 /// Opens the directory `name` in `at`, and makes it where there is none. Never follows a link.
-///
-/// # Errors
-/// Those of `mkdir(2)` and of [`open_dir`].
 pub fn make_dir(at: impl AsFd, name: impl Arg + Copy) -> Result<OwnedFd, Errno> {
     match open_dir(&at, name, Links::Refuse) {
         Err(Errno::NOENT) => match rustix::fs::mkdirat(&at, name, DIRECTORY_MODE) {
@@ -78,18 +73,13 @@ pub fn make_dir(at: impl AsFd, name: impl Arg + Copy) -> Result<OwnedFd, Errno> 
 pub enum Unreadable {
     /// There is none, or a directory on the way is none.
     Missing,
-    /// A symbolic link, which is not followed.
     Link,
     /// A directory, FIFO, socket or device.
     NotRegular,
-    /// A regular file beyond the limit.
     TooLarge {
-        /// In bytes.
         size: u64,
-        /// The most that is read.
         limit: u64,
     },
-    /// Any other error of the kernel.
     Failed(Errno),
 }
 
@@ -140,17 +130,13 @@ pub struct OpenFile {
 /// Opens the file `path`, seen from the directory `at`.
 ///
 /// Whoever has to check an owner or a mode does so with `stat` before reading.
-///
-/// # Errors
-/// When there is none, or it can't be opened.
 pub fn open_file(at: impl AsFd, path: impl Arg, links: Links) -> Result<OpenFile, Unreadable> {
     OpenFile::new(rustix::fs::openat(at, path, READING | links.open_flags(), Mode::empty())?)
 }
 
 /// Opens the file `path` some levels below the directory `at` in one step, refusing links on the way too.
 ///
-/// # Errors
-/// The same; always on kernels before 5.6, and where a filter of system calls refuses `openat2`.
+/// It always fails on kernels before 5.6, and where a filter of system calls refuses `openat2`.
 pub fn open_file_beneath(at: impl AsFd, path: impl Arg) -> Result<OpenFile, Unreadable> {
     let flags = READING | Links::Refuse.open_flags();
     OpenFile::new(rustix::fs::openat2(at, path, flags, Mode::empty(), beneath(Links::Refuse))?)
@@ -166,9 +152,6 @@ impl OpenFile {
 
     /// Reads a regular file of at most `limit` bytes. A file that shrinks meanwhile gives fewer bytes than
     /// `stat` says; one that grows is cut off there.
-    ///
-    /// # Errors
-    /// When it is not a regular file, is larger, or can't be read.
     pub fn read(&self, limit: u64) -> Result<Vec<u8>, Unreadable> {
         if FileType::from_raw_mode(self.stat.st_mode) != FileType::RegularFile {
             return Err(Unreadable::NotRegular);
@@ -199,9 +182,6 @@ impl AsFd for OpenFile {
 }
 
 /// Reads the regular file `path`, no link and of at most `limit` bytes, and says what `stat` said of it.
-///
-/// # Errors
-/// Those of [`open_file`] and [`OpenFile::read`].
 pub fn read_regular(at: impl AsFd, path: impl Arg, limit: u64) -> Result<(Vec<u8>, Stat), Unreadable> {
     let file = open_file(at, path, Links::Refuse)?;
     Ok((file.read(limit)?, file.stat))
@@ -209,9 +189,8 @@ pub fn read_regular(at: impl AsFd, path: impl Arg, limit: u64) -> Result<(Vec<u8
 
 /// Whether `path` leads to something below the directory `at`, never leaving it.
 ///
-/// # Errors
-/// `NOENT` or `NOTDIR` where it leads to nothing; `LOOP` for a link that is refused or, on kernels before
-/// 5.6, can't be followed safely; `XDEV` for a path that leads out of `at`.
+/// The error is `NOENT` or `NOTDIR` where it leads to nothing; `LOOP` for a link that is refused or, on
+/// kernels before 5.6, can't be followed safely; `XDEV` for a path that leads out of `at`.
 pub fn find_beneath(at: impl AsFd, path: &str, links: Links) -> Result<(), Errno> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     match rustix::fs::openat2(&at, path, flags, Mode::empty(), beneath(links)) {
@@ -255,8 +234,7 @@ fn walk(at: BorrowedFd<'_>, path: &str) -> Result<(), Errno> {
 /// It is written beside it under a temporary name that begins with `prefix`, and renamed: a confined
 /// process may not move files between directories. `mtime`, in seconds, becomes its time, if given.
 ///
-/// # Errors
-/// When it can't be written. The old file is as it was then, and the temporary one is removed.
+/// If that fails, the old file stays as it is, and the temporary one is removed.
 pub fn replace(
     directory: impl AsFd,
     name: impl Arg,
@@ -290,9 +268,6 @@ fn write(file: OwnedFd, bytes: &[u8], mtime: Option<i64>) -> io::Result<()> {
 /// Removes the temporary files of killed processes from `directory`; says whether there were any.
 ///
 /// Only for a caller that knows of no other process that is writing there now.
-///
-/// # Errors
-/// When the directory can't be listed, or one of them can't be removed.
 pub fn sweep(directory: impl AsFd, prefix: &str) -> io::Result<bool> {
     let mut found = false;
     for entry in Dir::read_from(&directory)? {
@@ -306,16 +281,12 @@ pub fn sweep(directory: impl AsFd, prefix: &str) -> io::Result<bool> {
 }
 
 /// Whether users other than the owner may write to a file or directory.
-#[must_use]
 pub fn is_writable_by_others(stat: &Stat) -> bool {
     stat.st_mode & 0o022 != 0
 }
 
 /// Opens the lock file `name` in `directory`, made where there is none. Nobody but its owner may open it:
 /// others could hold the lock.
-///
-/// # Errors
-/// Those of `open(2)`; `LOOP` for a link.
 pub fn open_lock(directory: impl AsFd, name: impl Arg) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK | Links::Refuse.open_flags();
     let lock = rustix::fs::openat(directory, name, flags, LOCK_MODE)?;
@@ -328,9 +299,6 @@ pub fn open_lock(directory: impl AsFd, name: impl Arg) -> Result<OwnedFd, Errno>
 }
 
 /// Makes the file `name` in `directory` an empty one, where the directory does not let us remove it.
-///
-/// # Errors
-/// Those of `open(2)`; `LOOP` for a link.
 pub fn truncate(directory: impl AsFd, name: impl Arg) -> Result<(), Errno> {
     let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::NONBLOCK | Links::Refuse.open_flags();
     rustix::fs::openat(directory, name, flags, Mode::empty()).map(drop)
@@ -448,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn old_kernels_find_the_same_unless_there_are_links() {
+    fn old_kernels_give_the_same_results_unless_there_are_links() {
         let place = tempfile::tempdir().expect("a directory");
         let at = |name: &str| place.path().join(name);
         std::fs::create_dir_all(at("a/b")).expect("a directory");

@@ -13,7 +13,6 @@ use crate::error::Error;
 
 /// The log target of messages for the administrator.
 const ADMIN: &str = "epcache::admin";
-/// Whether messages go to the journal as well.
 static USES_JOURNAL: AtomicBool = AtomicBool::new(false);
 /// The connection to the journal, which is made once. Without a journal there is none.
 static JOURNAL: OnceLock<Option<UnixDatagram>> = OnceLock::new();
@@ -26,7 +25,6 @@ pub fn start(journal: bool) {
     USES_JOURNAL.store(journal, Ordering::Relaxed);
 }
 
-/// Reports an error with its hint.
 pub fn error(error: &Error) {
     match error.hint() {
         Some(hint) => log::error!("{error}; hint: {hint}"),
@@ -62,7 +60,6 @@ fn journal() -> Option<&'static UnixDatagram> {
     JOURNAL.get_or_init(connect).as_ref()
 }
 
-/// The logger of the `log` crate.
 struct Log;
 
 impl log::Log for Log {

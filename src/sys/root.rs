@@ -12,7 +12,6 @@ pub(crate) const CACHE_USER: &str = "epcache";
 /// The largest user database of another system that is read: some hundred thousand users.
 const MAX_PASSWD: u64 = 16 << 20;
 
-/// The user and group ids that a process can take on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct User {
     pub uid: u32,
@@ -41,9 +40,6 @@ pub struct System {
 
 impl System {
     /// The system below `root`, or the running one for `None`.
-    ///
-    /// # Errors
-    /// When `root` is not a directory.
     pub fn new(root: Option<&Path>) -> Result<Self> {
         let Some(root) = root else { return Ok(Self::assumed(Path::new("/"))) };
         let canonical =
@@ -56,24 +52,20 @@ impl System {
     }
 
     /// The system below `root`, an absolute path that is not examined.
-    #[must_use]
     pub fn assumed(root: &Path) -> Self {
         Self { root: root.to_owned(), cache_user: OnceLock::new() }
     }
 
-    #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
     /// Whether this is the tree of another system.
-    #[must_use]
     pub(crate) fn is_foreign(&self) -> bool {
         self.root != Path::new("/")
     }
 
     /// The path by which the system itself knows `path`.
-    #[must_use]
     pub(crate) fn within(&self, path: &Path) -> PathBuf {
         match path.strip_prefix(&self.root) {
             Ok(below) => Path::new("/").join(below),
@@ -83,8 +75,7 @@ impl System {
 
     /// The path of the system's `path` as the running system sees it, without links.
     ///
-    /// # Errors
-    /// When it does not exist, or a link leads out of the tree.
+    /// Fails when it does not exist, or a link leads out of the tree.
     pub(crate) fn canonical(&self, path: &Path) -> Result<PathBuf> {
         let seen = if self.is_foreign() {
             let parts =
@@ -105,9 +96,6 @@ impl System {
 
     /// The path of a file that belongs to the system itself, as the running system sees it; `None` where
     /// there is none. In the tree of another system, a link must not lead to a file of the running one.
-    ///
-    /// # Errors
-    /// When a link leads out of the tree.
     pub(crate) fn own_file(&self, path: &Path) -> Result<Option<PathBuf>> {
         if !self.is_foreign() {
             return Ok(Some(path.to_owned()));
@@ -120,8 +108,7 @@ impl System {
 
     /// The owner of the system-wide indexes.
     ///
-    /// # Errors
-    /// When there is no such user, or it is root or in root's group.
+    /// A user who is root or in root's group is refused.
     pub(crate) fn cache_user(&self) -> Result<User> {
         if let Some(user) = self.cache_user.get() {
             return Ok(*user);

@@ -88,13 +88,10 @@ static PENDING: AtomicU32 = AtomicU32::new(0);
 /// exec replaces by the default, so the command starts with the dispositions that this process was given.
 #[derive(Debug)]
 pub struct Forwarding {
-    /// The dispositions before, to be restored.
     replaced: Vec<(Signal, SigAction)>,
 }
 
 impl Forwarding {
-    /// Installs the handlers.
-    #[must_use]
     pub fn start() -> Self {
         let mut replaced = Vec::new();
         for signal in TERMINATION {

@@ -1,7 +1,7 @@
-"""What the tests of the Python reader run on: interpreters, a real environment, the tool.
+"""Fixtures of the reader's tests: interpreters, a real environment, the tool.
 
-Run as ``python -m pytest tests/reader``. One interpreter runs the tests; those of the versions that
-the reader supports are started by them (see `interpreters`).
+Run as ``python -m pytest tests/reader``. One interpreter runs the tests; they start interpreters of the
+supported versions (see `interpreters`).
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""`epcache.accelerate()`: what programs get from importlib.metadata and importlib_metadata then."""
+"""`epcache.accelerate()`: what programs then get from importlib.metadata and importlib_metadata."""
 
 import subprocess
 
@@ -7,7 +7,7 @@ from support import index_writer
 from support.environments import add
 from support.interpreters import READER
 
-# Counts what is read of distributions, and asks the question that all of the code here asks.
+# Counts what is read of distributions, and defines the query that the code here uses.
 ASK = """
 import sys
 read = []
@@ -34,7 +34,7 @@ def site(tmp_path):
 
 @pytest.fixture
 def run(python, site):
-    """Runs code, with `site` in front of a `sys.path` that holds the standard library besides."""
+    """Runs code with `site` in front of a `sys.path` that otherwise holds the standard library."""
 
     def run(code, *flags, **environment):
         paths = f"import sys; sys.path[:0] = [{str(site)!r}, {str(READER)!r}]\n"
@@ -62,10 +62,10 @@ if sys.version_info >= (3, 10):
 """
 
 
-def test_it_answers_from_the_index_whichever_comes_first(run):
+def test_it_answers_from_the_index_in_either_order_of_import(run):
     run("import epcache; epcache.accelerate(); import importlib.metadata as M\n" + USE + "assert read == []")
     run("import importlib.metadata as M, epcache; epcache.accelerate()\n" + USE + "assert read == []")
-    # Shows that what is read is seen.
+    # Shows that the counter sees reads.
     run("import importlib.metadata as M\n" + USE + "assert read != []")
 
 
@@ -80,7 +80,7 @@ assert read == []
     )
 
 
-def test_nothing_is_imported_until_somebody_asks(run):
+def test_nothing_is_imported_until_the_first_query(run):
     run(
         """
 before = set(sys.modules)
@@ -90,7 +90,7 @@ assert set(sys.modules) - before == {'epcache', 'epcache._import_hook'}, set(sys
     )
 
 
-def test_it_is_undone_without_a_trace(run):
+def test_it_can_be_undone_completely(run):
     run(
         """
 import importlib.metadata as M
@@ -115,7 +115,7 @@ assert read == []
     )
 
 
-def test_a_module_that_is_loaded_again_is_fast_again(run):
+def test_a_reloaded_module_is_accelerated_again(run):
     run(
         """
 import epcache; epcache.accelerate()
@@ -130,7 +130,7 @@ assert read != []
     )
 
 
-def test_the_module_looks_as_it_is(run):
+def test_the_module_keeps_its_attributes(run):
     run(
         """
 import inspect, importlib.metadata as M
@@ -138,9 +138,9 @@ before = {name: (inspect.signature(getattr(M, name)), getattr(M, name).__doc__, 
           for name in ('entry_points', 'version', 'distributions')}
 spec = M.__spec__, M.__loader__, inspect.getsource(M.Distribution)
 import epcache; epcache.accelerate()
-for name, looks in before.items():
+for name, attributes in before.items():
     function = getattr(M, name)
-    assert (inspect.signature(function), function.__doc__, function.__module__) == looks
+    assert (inspect.signature(function), function.__doc__, function.__module__) == attributes
 assert inspect.signature(M.MetadataPathFinder.find_distributions).parameters.keys() == {'context'}
 del sys.modules['importlib.metadata']
 import importlib.metadata as N
@@ -151,7 +151,7 @@ assert inspect.getsource(N.Distribution) == spec[2]
     )
 
 
-def test_distributions_are_those_of_the_module(run):
+def test_distributions_are_instances_of_the_module_classes(run):
     run(
         """
 import pathlib, pickle
@@ -194,7 +194,7 @@ class Fake(M.Distribution):
 """
 
 
-def test_what_others_replace_is_used(run):
+def test_functions_replaced_by_others_are_used(run):
     run(
         FAKE
         + """
@@ -212,7 +212,7 @@ assert sys.version_info < (3, 11) or M.version('any') == '9'
     )
 
 
-def test_entry_points_are_made_as_the_class_makes_them_now(run):
+def test_entry_points_are_made_by_a_patched_class(run):
     run(
         FAKE
         + """
@@ -235,7 +235,7 @@ if not issubclass(M.EntryPoint, tuple):
     )
 
 
-def test_other_finders_are_asked_too(run):
+def test_other_finders_are_queried(run):
     run(
         FAKE
         + """
@@ -258,7 +258,7 @@ assert len(epcache.entry_points(group='g')) == 4
     )
 
 
-def test_a_stale_index_is_not_spoken_of_unless_asked(run, site):
+def test_a_stale_index_is_reported_only_on_request(run, site):
     add(site, "new-1.dist-info", "[g]\nn = os:name\n")
     code = "import epcache; epcache.accelerate(); import importlib.metadata as M\nassert len(ask(M)) == 4\n"
     code += "assert {path.split('/')[-2] for path in map(str, read)} == {'new-1.dist-info'}, read"
@@ -267,12 +267,12 @@ def test_a_stale_index_is_not_spoken_of_unless_asked(run, site):
         run(code.replace("import epcache", "import os; os.environ['EPCACHE'] = 'warn'; import epcache"))
 
 
-def test_it_can_be_switched_off_by_the_environment(run):
+def test_it_can_be_switched_off_by_an_environment_variable(run):
     code = "import os; os.environ['EPCACHE'] = 'off'\nimport epcache; epcache.accelerate()\n"
     run(code + "import importlib.metadata as M\n" + USE + "assert read != []")
 
 
-def test_a_module_that_is_made_in_another_way_is_left_alone(run):
+def test_a_module_with_another_implementation_is_left_alone(run):
     run(
         """
 import importlib.metadata as M

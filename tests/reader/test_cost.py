@@ -1,4 +1,4 @@
-"""What an answer costs: the calls to the kernel, counted."""
+"""The cost of an answer: the system calls, counted."""
 
 import os
 import posix
@@ -14,7 +14,7 @@ from support.environments import add
 
 
 class Recorder:
-    """Stands for the module `posix` and remembers what was asked of it."""
+    """Replaces the module `posix` and records its calls."""
 
     def __init__(self, module):
         self.calls = []
@@ -56,7 +56,7 @@ def site(tmp_path, monkeypatch):
         add(site, f"p{number}-1.dist-info", points if number % 3 == 0 else None)
     (site / ".epcache").mkdir()
     index_writer.write(str(site))
-    # Where the program is, a zip file that is not there, and the site directory.
+    # The directory of the program, a zip file that does not exist, and the site directory.
     monkeypatch.setattr(sys, "path", [str(program), str(tmp_path / "no.zip"), str(site)])
     return site
 
@@ -67,7 +67,7 @@ PROGRAM = ["listdir", "close"]
 AGAIN = ["stat", "stat", "stat", "lstat"]
 
 
-def test_a_group_that_is_not_there_costs_reading_the_header(site, calls):
+def test_an_absent_group_costs_reading_the_header(site, calls):
     assert epcache.entry_points(group="none") == ()
     assert calls == [*LOOK, *READ, *PROGRAM, "close"]
 
@@ -94,9 +94,7 @@ def test_another_group_costs_reading_the_file_once(site, calls):
     assert calls == AGAIN
 
 
-def test_directories_that_the_index_knows_to_have_no_distributions_are_not_listed(
-    site, calls, tmp_path, monkeypatch
-):
+def test_directories_recorded_as_empty_are_not_listed(site, calls, tmp_path, monkeypatch):
     library = tmp_path / "library"
     library.mkdir()
     (library / "module.py").touch()
@@ -108,7 +106,7 @@ def test_directories_that_the_index_knows_to_have_no_distributions_are_not_liste
     assert len(epcache.entry_points(group="group3")) == 10
 
 
-def test_an_answer_that_was_given_before_costs_a_look_at_each_path_entry_and_the_index(site, calls):
+def test_a_repeated_answer_costs_one_call_for_each_path_entry_and_the_index(site, calls):
     first = epcache.entry_points(group="group3")
     calls.clear()
     assert epcache.entry_points(group="group3") == first
@@ -140,23 +138,23 @@ def test_answers_from_two_site_directories_are_remembered_too(site, calls, tmp_p
         assert tuple(both)[-1].name == "q"
     calls.clear()
     assert epcache.entry_points(group="group3") == both
-    # The plain case is looked for, and given up, before the remembered answer is.
+    # The common case is tried first and given up, before the remembered answer is found.
     assert calls.count("pread") <= 4 and "listdir" not in calls[-6:]
     assert sorted(calls[-6:]) == ["lstat", "lstat", "stat", "stat", "stat", "stat"]
 
 
-def test_one_changed_distribution_costs_a_look_at_each_and_reading_that_one(site, calls):
+def test_one_changed_distribution_costs_a_stat_of_each_and_reading_that_one(site, calls):
     change = site / "p3-1.dist-info" / "entry_points.txt"
     change.write_text("[group3]\np3 = other:f\n")
     (site / "moved").touch()
     with warnings.catch_warnings(record=True):
         found = epcache.entry_points(group="group3")
     assert len(found) == 9 and found["p3"].value == "other:f"
-    # One for each distribution: its entry points, or else itself.
+    # One file for each distribution: its entry points, or else itself.
     assert calls.count("lstat") == 500
 
 
-def test_what_was_proven_of_a_stale_index_costs_nothing_more_while_nothing_moves(site, calls, monkeypatch):
+def test_proven_rows_of_a_stale_index_cost_nothing_while_nothing_changes(site, calls, monkeypatch):
     monkeypatch.setattr(epcache, "SETTLE_AFTER", -(10**18))
     (site / "p3-1.dist-info" / "entry_points.txt").write_text("[group3]\np3 = other:f\n")
     (site / "moved").touch()
@@ -165,7 +163,7 @@ def test_what_was_proven_of_a_stale_index_costs_nothing_more_while_nothing_moves
         calls.clear()
         assert epcache.entry_points(group="group3") == first
         assert calls.count("lstat") == 1 and "listdir" not in calls[-8:]
-        # What could not be proven is looked at each time, and so is all of it once something moves.
+        # Unproven rows are checked each time, and so are all rows once something changes.
         (site / "p3-1.dist-info" / "entry_points.txt").write_text("[group3]\np3 = third:f\n")
         assert epcache.entry_points(group="group3")["p3"].value == "third:f"
         (site / "p6-1.dist-info" / "entry_points.txt").write_text("[group6]\np6 = other:f\n")

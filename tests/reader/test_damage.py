@@ -1,4 +1,4 @@
-"""An index that is present and no good is never believed, and the warning says why."""
+"""An invalid index is never used, and the warning gives the reason."""
 
 import os
 import pathlib
@@ -36,8 +36,8 @@ def site(tmp_path, monkeypatch):
 
 def answer(**params):
     """The answer as plain tuples, and the text of the warnings."""
-    found, told = warned.entry_points(**params)
-    return [ep._key() for ep in found], told
+    found, messages = warned.entry_points(**params)
+    return [ep._key() for ep in found], messages
 
 
 QUERIES = [{}, {"group": "g"}, {"group": "h"}, {"group": "none"}, {"name": "b"}]
@@ -46,7 +46,7 @@ QUERIES = [{}, {"group": "g"}, {"group": "h"}, {"group": "none"}, {"name": "b"}]
 @pytest.fixture
 def truth(site):
     right = [answer(**query) for query in QUERIES]
-    assert all(told == [] for _, told in right)
+    assert all(messages == [] for _, messages in right)
     assert len(right[0][0]) == 4 + 1
     return [keys for keys, _ in right]
 
@@ -60,15 +60,17 @@ def test_truncated_at_every_length(site, truth):
     for length in range(len(whole)):
         put(site, whole[:length])
         for query, right in zip(QUERIES, truth):
-            found, told = answer(**query)
+            found, messages = answer(**query)
             assert found == right, length
-            assert len(told) == 1 and f"{site}: the index {site}/.epcache/index is " in told[0], length
+            assert len(messages) == 1 and f"{site}: the index {site}/.epcache/index is " in messages[0], (
+                length
+            )
     put(site, whole)
     assert answer() == (truth[0], [])
 
 
 @pytest.mark.parametrize("extra", [b"x", b"\n", b"end\n", b"\0" * 100])
-def test_with_something_behind_the_end(site, truth, extra):
+def test_with_bytes_after_the_end(site, truth, extra):
     put(site, (site / ".epcache" / "index").read_bytes() + extra)
     assert answer(group="g")[0] == truth[1]
     assert len(answer(group="g")[1]) == 1
@@ -78,11 +80,11 @@ def test_holes_as_a_crash_leaves_them(site, truth):
     whole = (site / ".epcache" / "index").read_bytes()
     for start in range(0, len(whole), 64):
         put(site, whole[:start] + b"\0" * 64 + whole[start + 64 :])
-        found, told = answer()
-        assert found == truth[0] and len(told) == 1, start
+        found, messages = answer()
+        assert found == truth[0] and len(messages) == 1, start
 
 
-# Each bit of each byte would be eight times as long and tell no more.
+# Each bit of each byte would take eight times as long and show no more.
 CHANGES = {
     "one_bit": lambda place, byte: byte ^ (1 << place % 8),
     "all_bits": lambda place, byte: byte ^ 0xFF,
@@ -97,46 +99,46 @@ def test_corrupted_at_each_byte(site, truth, change):
     for place, byte in enumerate(whole):
         put(site, whole[:place] + bytes([CHANGES[change](place, byte)]) + whole[place + 1 :])
         for query, right in zip(QUERIES, truth):
-            found, told = answer(**query)
+            found, messages = answer(**query)
             assert found == right, (place, query)
             if "group" not in query:
-                assert len(told) == 1 and "epcache refresh" in told[0], place
-            elif not told:
+                assert len(messages) == 1 and "epcache refresh" in messages[0], place
+            elif not messages:
                 unnoticed += 1
-    # A query for one group does not read all of the file: if it did, the reader would be too slow.
+    # A query for one group does not read the whole file: otherwise the reader would be too slow.
     assert unnoticed > 0
 
 
-def test_two_neighbouring_bytes_exchanged(site, truth):
+def test_two_adjacent_bytes_exchanged(site, truth):
     whole = bytearray((site / ".epcache" / "index").read_bytes())
     for place in range(len(whole) - 1):
         if whole[place] != whole[place + 1]:
             data = bytearray(whole)
             data[place : place + 2] = whole[place + 1], whole[place]
             put(site, bytes(data))
-            found, told = answer()
-            assert found == truth[0] and len(told) == 1, place
+            found, messages = answer()
+            assert found == truth[0] and len(messages) == 1, place
 
 
 @pytest.mark.parametrize("version", [b"2", b"10", b"1.1", b"01", b"", b"1 "])
-def test_of_another_version(site, truth, version):
+def test_another_format_version(site, truth, version):
     index_writer.write(str(site), version=version)
-    found, told = answer()
+    found, messages = answer()
     assert found == truth[0]
-    (message,) = told
+    (message,) = messages
     assert "is of a version that this reader does not know" in message
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff\xfe", b"epcache-index", b"\0" * 5000])
-def test_something_else_altogether(site, truth, content):
+def test_not_an_index(site, truth, content):
     put(site, content)
-    found, told = answer()
+    found, messages = answer()
     assert found == truth[0]
-    assert len(told) == 1
+    assert len(messages) == 1
 
 
 def with_header(data, old, new):
-    """An index whose header says something else, with right checks."""
+    """An index with another header, with correct checksums."""
     length = int(data[29:39])
     header = data[51:length]
     assert header.count(old) == 1
@@ -168,24 +170,24 @@ def with_header(data, old, new):
         (b"\th\n", b"\th"),
     ],
 )
-def test_a_header_that_makes_no_sense_but_has_the_right_check(site, truth, old, new):
+def test_an_invalid_header_with_a_correct_checksum(site, truth, old, new):
     data = (site / ".epcache" / "index").read_bytes()
     assert with_header(data, old, old) == data
     put(site, with_header(data, old, new))
     for query, right in zip(QUERIES, truth):
-        found, told = answer(**query)
+        found, messages = answer(**query)
         assert found == right, query
     assert len(answer()[1]) == 1
 
 
 def test_groups_that_share_their_lines(site, truth):
-    # A few thousand lines in a few thousand groups would be more than there is memory for.
+    # A few thousand lines in a few thousand groups would need more memory than there is.
     data = (site / ".epcache" / "index").read_bytes()
     (place,) = (line[:-2] for line in data.split(b"\n") if line.endswith(b"\tg"))
     shared = b"".join(b"%b\tg%03d\n" % (place, number) for number in range(300))
     put(site, with_header(data, b"groups\t2\n", b"groups\t302\n" + shared))
-    found, told = answer()
-    assert found == truth[0] and len(told) == 1 and "is damaged" in told[0]
+    found, messages = answer()
+    assert found == truth[0] and len(messages) == 1 and "is damaged" in messages[0]
 
 
 def test_header_lines_and_segments_of_later_writers_are_ignored(site, truth):
@@ -197,20 +199,20 @@ def test_header_lines_and_segments_of_later_writers_are_ignored(site, truth):
 @pytest.mark.parametrize("mode", [0o664, 0o646, 0o666, 0o777])
 def test_writable_by_others(site, truth, mode):
     (site / ".epcache" / "index").chmod(mode)
-    found, told = answer(group="g")
+    found, messages = answer(group="g")
     assert found == truth[1]
-    assert "may be written by others" in told[0]
+    assert "may be written by others" in messages[0]
 
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 
 
 @needs_root
-def test_owned_by_a_stranger(site, truth):
+def test_owned_by_an_untrusted_user(site, truth):
     os.chown(site / ".epcache" / "index", 12345, 12345)
-    found, told = answer(group="g")
+    found, messages = answer(group="g")
     assert found == truth[1]
-    assert "belongs to user 12345, who is not trusted here" in told[0]
+    assert "belongs to user 12345, who is not trusted here" in messages[0]
 
 
 @needs_root
@@ -233,21 +235,21 @@ def test_only_in_the_system_cache_the_user_epcache_is_trusted(site, truth, tmp_p
     nobody = pwd.getpwnam("nobody").pw_uid
     sidecar = site / ".epcache" / "index"
     os.chown(sidecar, nobody, -1)
-    found, told = answer(group="g")
-    assert found == truth[1] and f"belongs to user {nobody}" in told[0]
+    found, messages = answer(group="g")
+    assert found == truth[1] and f"belongs to user {nobody}" in messages[0]
 
     sidecar.unlink()
     system = index_writer.write(str(site), f"{cache}{site}/index")
     os.chown(system, nobody, -1)
     assert answer(group="g") == (truth[1], [])
     os.chown(system, 12345, -1)
-    found, told = answer(group="g")
-    assert found == truth[1] and "belongs to user 12345" in told[0]
+    found, messages = answer(group="g")
+    assert found == truth[1] and "belongs to user 12345" in messages[0]
 
 
 @pytest.fixture
-def as_stranger():
-    """Runs code as a user who owns nothing, in a Python that this user may run; what it printed."""
+def as_untrusted_user():
+    """Runs code as a user who owns nothing, in a Python that this user may run; returns its output."""
     directory = pathlib.Path(tempfile.mkdtemp(prefix="epcache-"))
     directory.chmod(0o755)
     user = ["setpriv", "--reuid", "4242", "--regid", "4242", "--clear-groups"]
@@ -272,25 +274,25 @@ def as_stranger():
 
 
 @needs_root
-def test_an_unprivileged_reader_does_not_trust_another_user(as_stranger):
-    site = as_stranger.directory / "site"
+def test_an_unprivileged_reader_does_not_trust_another_user(as_untrusted_user):
+    site = as_untrusted_user.directory / "site"
     add(site, "foo-1.dist-info", "[g]\na = foo:a\n")
     (site / ".epcache").mkdir()
     index = pathlib.Path(index_writer.write(str(site)))
     code = "import epcache; print(len(epcache.entry_points(group='g')), 'epcache._parse' in sys.modules)"
-    assert as_stranger(site, code) == ("1 False\n", "")  # root's index
+    assert as_untrusted_user(site, code) == ("1 False\n", "")  # root's index
     os.chown(index, 4242, -1)
-    assert as_stranger(site, code) == ("1 False\n", "")  # its own
+    assert as_untrusted_user(site, code) == ("1 False\n", "")  # its own
     os.chown(index, 4243, -1)
-    said, told = as_stranger(site, code)
-    assert said == "1 True\n" and "belongs to user 4243" in told
+    output, messages = as_untrusted_user(site, code)
+    assert output == "1 True\n" and "belongs to user 4243" in messages
     os.chown(index, 0, 0)
     index.chmod(0o600)
-    said, told = as_stranger(site, code)
-    assert said == "1 True\n" and "can't be read by this user" in told
-    # What is behind a closed door need not be an index.
+    output, messages = as_untrusted_user(site, code)
+    assert output == "1 True\n" and "can't be read by this user" in messages
+    # A path below an unreadable directory need not be an index.
     index.parent.chmod(0o700)
-    assert as_stranger(site, code) == ("1 True\n", "")
+    assert as_untrusted_user(site, code) == ("1 True\n", "")
 
 
 @pytest.mark.parametrize("kind", ["link", "fifo", "directory", "socket", "dangling"])
@@ -314,22 +316,22 @@ def test_not_a_regular_file(site, truth, tmp_path, kind):
         os.chdir(index.parent)
         sock.bind("index")
         os.chdir(old)
-    found, told = answer(group="g")
+    found, messages = answer(group="g")
     assert found == truth[1]
-    assert len(told) == 1 and str(index) in told[0]
+    assert len(messages) == 1 and str(index) in messages[0]
 
 
-def test_the_next_place_is_tried_when_an_index_is_no_good(site, truth, tmp_path, monkeypatch):
+def test_the_next_location_is_tried_when_an_index_is_invalid(site, truth, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     index_writer.write(str(site), f"{tmp_path}/xdg/epcache{site}/index")
     reads = []
-    # The first entry is where programs are, and may be listed in any case.
+    # The first entry is the directory of the program, and may be listed in any case.
     monkeypatch.setattr(sys, "path", [str(tmp_path / "nothing"), str(site)])
     monkeypatch.setattr(posix, "listdir", lambda path: reads.append(path) or [], raising=True)
     put(site, b"no index")
-    found, told = answer(group="g")
-    assert found == truth[1] and len(told) == 1 and reads == []
-    # A stale one is passed over in silence if another is fresh.
+    found, messages = answer(group="g")
+    assert found == truth[1] and len(messages) == 1 and reads == []
+    # A stale index is skipped without a warning if another one is fresh.
     rows, order = index_writer.rows_of(site)
     monkeypatch.undo()
     monkeypatch.setattr(sys, "path", [str(site)])
@@ -382,8 +384,8 @@ def test_no_descriptor_is_left_open(site, truth):
     assert descriptors() == before
 
 
-def test_damage_that_only_a_later_site_directory_brings_to_light(site, truth, tmp_path, monkeypatch):
-    # The table of the first is needed to know what it hides of the second.
+def test_damage_that_only_a_later_site_directory_reveals(site, truth, tmp_path, monkeypatch):
+    # The table of the first is needed to know which distributions of the second it hides.
     first = tmp_path / "first"
     add(first, "bar-0.dist-info")
     (first / ".epcache").mkdir()
@@ -393,6 +395,6 @@ def test_damage_that_only_a_later_site_directory_brings_to_light(site, truth, tm
     right = answer(group="g")
     assert right == ([key for key in truth[1] if key[0] != "b"], [])
     index_writer.replace(str(index), data.replace(b"bar\tbar\t0", b"baz\tbaz\t0"))
-    found, told = answer(group="g")
+    found, messages = answer(group="g")
     assert found == right[0]
-    assert len(told) == 1 and told[0].startswith(f"{first}: the index {index} is damaged")
+    assert len(messages) == 1 and messages[0].startswith(f"{first}: the index {index} is damaged")

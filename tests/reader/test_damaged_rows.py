@@ -1,4 +1,4 @@
-"""A row that a faulty writer has made, in an index that passes its checks."""
+"""A row from a faulty writer, in an index with correct checksums."""
 
 import importlib.metadata
 
@@ -7,7 +7,7 @@ from support import index_writer
 from support.environments import add
 
 
-def test_what_a_row_can_t_say_a_distribution_reads_from_the_disk(tmp_path, monkeypatch):
+def test_a_distribution_with_a_damaged_row_is_read_from_the_disk(tmp_path, monkeypatch):
     site = tmp_path / "site"
     add(site, "-1.dist-info", metadata="Name: foo\nVersion: 1\n")
     (site / ".epcache").mkdir()

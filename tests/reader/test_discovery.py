@@ -1,4 +1,4 @@
-"""Which distributions count, and in which order: as for importlib.metadata, case by case."""
+"""Which distributions count, and in which order: as in importlib.metadata, case by case."""
 
 import os
 import pathlib
@@ -13,7 +13,7 @@ GROUPS = [{}, {"group": "g"}, {"group": "h"}, {"name": "a"}, {"group": "none"}]
 
 
 def index(site):
-    """Index a site directory whose stamp has been settled by making the sidecar first."""
+    """Index a site directory, whose stamp is settled by making the sidecar first."""
     (site / ".epcache").mkdir(exist_ok=True)
     return index_writer.write(str(site))
 
@@ -27,7 +27,7 @@ def assert_as_importlib(python, path, queries=GROUPS, setup=""):
     return found
 
 
-# Name: what a site directory holds, [(distribution, entry_points.txt, metadata)].
+# Name of a case: the content of its site directory, [(distribution, entry_points.txt, metadata)].
 PLAIN = ("plain-1.dist-info", "[h]\na = p:h\n[g]\nz = p:z\na = p:a\n[h]\nb = p:b\n", None)
 SITES = {
     "one": [PLAIN],
@@ -125,7 +125,7 @@ def test_the_tool_writes_the_same_bytes_as_the_second_implementation(tmp_path, n
     site = make(tmp_path / "site", SITES[name])
     epcache("refresh", site)
     written = (site / ".epcache" / "index").read_bytes()
-    # Which are unsettled is a question of the clock.
+    # Which distributions are unsettled depends on the clock.
     lines = [line for line in written.split(b"\n") if line.startswith(b"unsettled\t")]
     unsettled = [int(row) for line in lines for row in line.split(b"\t")[1].split(b" ")]
     index_writer.write(str(site), unsettled=unsettled)
@@ -133,7 +133,7 @@ def test_the_tool_writes_the_same_bytes_as_the_second_implementation(tmp_path, n
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_the_same_without_an_index(python, tmp_path, name):
+def test_site_directories_without_an_index(python, tmp_path, name):
     found = assert_as_importlib(python, [make(tmp_path / "site", SITES[name])])
     assert asked_the_disk(found) == bool(SITES[name])
 
@@ -183,7 +183,7 @@ def test_a_malformed_distribution_behind_one_of_the_same_name_is_not_read(python
     assert len(found["answers"][1]) == 2
 
 
-def test_more_site_directories_than_descriptors_are_wanted_for(python, tmp_path):
+def test_more_site_directories_than_descriptors(python, tmp_path):
     sites = [make(tmp_path / f"s{n}", [(f"p{n}-1.dist-info", f"[g]\na{n} = m:f\n", None)]) for n in range(60)]
     for site in sites:
         index(site)
@@ -200,7 +200,7 @@ def test_an_egg_directory_is_read_without_an_index(python, tmp_path, suffix):
     (egg / "EGG-INFO").mkdir(parents=True)
     (egg / "EGG-INFO" / "PKG-INFO").write_text("Name: some-egg\nVersion: 1\n")
     (egg / "EGG-INFO" / "entry_points.txt").write_text("[g]\na = egg:f\n")
-    index(egg)  # says that there is nothing, which is wrong of an egg
+    index(egg)  # an empty index, which is wrong for an egg
     found = assert_as_importlib(python, [egg])
     assert len(found["answers"][0]) == 1
 
@@ -239,14 +239,14 @@ def test_path_entries_that_hold_nothing(python, tmp_path):
     assert found["answers"][0] != []
 
 
-def test_a_fifo_on_the_path_is_nothing(python, tmp_path):
+def test_a_fifo_on_the_path_is_ignored(python, tmp_path):
     # CPython would wait for a writer.
     os.mkfifo(tmp_path / "fifo")
     assert ask(python, [tmp_path / "fifo"], [{}])["answers"] == [[]]
 
 
 @pytest.mark.parametrize("indexed", [True, False])
-def test_what_is_no_regular_file_is_as_if_absent(python, tmp_path, indexed):
+def test_special_files_count_as_absent(python, tmp_path, indexed):
     site = make(
         tmp_path / "site",
         [
@@ -295,7 +295,7 @@ def test_relative_entries_and_the_current_directory(python, tmp_path):
         assert len(found["answers"][0]) == 4
 
 
-def test_entries_that_are_no_strings(python, tmp_path):
+def test_entries_that_are_not_strings(python, tmp_path):
     site = make(tmp_path / "site", [PLAIN])
     index(site)
     setup = f"import pathlib; sys.path.insert(0, pathlib.Path({str(site)!r}))"
@@ -348,7 +348,7 @@ class Finder:
 
 
 @pytest.mark.parametrize("place", ["0", "len(sys.meta_path)"])
-def test_other_finders_take_part_in_their_place(python, tmp_path, place):
+def test_other_finders_take_part_in_order(python, tmp_path, place):
     site = make(tmp_path / "site", [("made_up-2.dist-info", "[g]\nlater = m:f\n", None), PLAIN])
     index(site)
     setup = f"{FINDER}\nsys.meta_path.insert({place}, Finder)"
@@ -358,7 +358,7 @@ def test_other_finders_take_part_in_their_place(python, tmp_path, place):
 
 
 @pytest.mark.parametrize("distributions", [[], [PLAIN]])
-def test_other_finders_are_asked_every_time(python, tmp_path, distributions):
+def test_other_finders_are_queried_every_time(python, tmp_path, distributions):
     site = make(tmp_path / "site", distributions)
     index(site)
     calls = "Finder.find_distributions = lambda context: [Dist()] * (calls.append(context) or len(calls) > 1)"
@@ -374,7 +374,7 @@ def test_without_the_standard_finder_the_path_is_not_searched(python, tmp_path):
     assert ask(python, [site], [{}], setup=setup)["answers"] == [[]]
 
 
-def test_the_backports_finder_stands_for_the_standard_one(python, tmp_path, real_site):
+def test_the_finder_of_the_backport_counts_as_the_standard_one(python, tmp_path, real_site):
     site = make(tmp_path / "site", [PLAIN])
     index(site)
     code = (
@@ -405,7 +405,7 @@ def test_directories_without_distributions_are_remembered_until_they_change(tmp_
     assert len(epcache.entry_points()) == 1
 
 
-def test_a_young_directory_without_distributions_is_not_remembered(tmp_path, monkeypatch):
+def test_a_recently_changed_directory_without_distributions_is_not_remembered(tmp_path, monkeypatch):
     import sys
 
     import epcache

@@ -1,4 +1,4 @@
-"""What documents say of the repository is there: files and headings that they link to, tests that they name."""
+"""Statements of the documents about the repository: linked files and headings, and named tests, exist."""
 
 import re
 
@@ -12,7 +12,7 @@ every_document = pytest.mark.parametrize(
 
 
 def links(document):
-    """Pairs of a file and the name of a heading in it, or an empty text."""
+    """Pairs of a file and the name of a heading in it, or an empty string."""
     found = re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)", document.read_text(encoding="utf-8"))
     return [((document.parent / path).resolve() if path else document, heading) for path, heading in found]
 
@@ -25,13 +25,13 @@ def headings(document):
 
 
 @every_document
-def test_links_lead_to_files(document):
+def test_linked_files_exist(document):
     missing = [path for path, _ in links(document) if not path.exists()]
     assert missing == []
 
 
 @every_document
-def test_links_lead_to_headings(document):
+def test_linked_headings_exist(document):
     missing = [
         f"{path.name}#{heading}"
         for path, heading in links(document)
@@ -46,7 +46,7 @@ def test_the_index_lists_every_page():
     assert set(CHECKOUT.glob("docs/**/*.md")) - {index} <= listed
 
 
-def test_attacks_are_shown_by_tests_that_exist():
+def test_tests_named_in_threats_exist():
     text = (CHECKOUT / "docs/threats.md").read_text(encoding="utf-8")
     named = {
         name

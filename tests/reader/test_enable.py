@@ -1,4 +1,4 @@
-"""``epcache enable`` in virtual environments of every interpreter: what starts, and what is left."""
+"""``epcache enable`` in virtual environments of every interpreter: effect on starts, and remaining files."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ print([(point.name, point.value) for point in points])
 
 
 class Environment:
-    """A virtual environment with the package in it, as pip leaves it, and another distribution."""
+    """A virtual environment with the package as pip leaves it, and another distribution."""
 
     def __init__(self, directory):
         self.python = directory / "bin" / "python"
@@ -32,18 +32,18 @@ class Environment:
         for package in (self.package, self.startup):
             shutil.copytree(READER / package.name, package, ignore=shutil.ignore_patterns("__pycache__"))
         add(self.site, "foo-1.dist-info", "[g]\nfoo = m:f\n")
-        # An interpreter takes a while to read its first .pth file, whatever is in it.
+        # The first .pth file makes an interpreter slower, whatever its content.
         (self.site / "other.pth").write_text("# nothing\n")
 
     def starts(self, code):
-        """What a program prints, which must have nothing to complain about."""
+        """The output of a program, which must print nothing on standard error."""
         command = [str(self.python), "-I", "-B", "-c", code]
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stderr) == (0, ""), done
         return done.stdout.strip()
 
     def content(self):
-        """Every file and link below the site directory, but those of the index."""
+        """Every file and link below the site directory, except those of the index."""
         found = {}
         for directory, names, files in os.walk(self.site):
             names[:] = [name for name in names if name != ".epcache"]
@@ -73,7 +73,7 @@ def environment(tmp_path, bare):
 
 
 def test_two_site_directories_share_one_finder(environment, epcache, tmp_path):
-    # The user's own directory stands for that of the system: the same function adds both.
+    # The user's directory is in place of the system's: the same function adds both.
     (environment.python.parent.parent / "pyvenv.cfg").write_text("include-system-site-packages = true\n")
     base = tmp_path / "base"
     own = base / environment.site.relative_to(environment.python.parent.parent)
@@ -175,8 +175,8 @@ def test_a_program_with_another_module_of_that_name_is_left_alone(environment, e
     assert environment.starts(front + asking).splitlines() == ["[('foo', 'm:f')]", "True"]
 
 
-def test_a_directory_of_that_name_without_a_package_is_not_in_the_way(environment, epcache, tmp_path):
-    # As where the sources of the project are in a directory below the current one.
+def test_a_directory_of_that_name_without_a_package_is_ignored(environment, epcache, tmp_path):
+    # As when the current directory contains the sources of the project.
     epcache("enable", environment.site, "--accelerate")
     (tmp_path / "project" / "epcache").mkdir(parents=True)
     front = f"import sys; sys.path.insert(0, {str(tmp_path / 'project')!r})\n"
@@ -184,14 +184,14 @@ def test_a_directory_of_that_name_without_a_package_is_not_in_the_way(environmen
     assert answer == "[('foo', 'm:f')]" and "epcache._import_hook" in loaded
 
 
-def test_the_package_may_go_while_a_program_runs(environment, epcache):
+def test_the_package_may_be_removed_while_a_program_runs(environment, epcache):
     epcache("enable", environment.site, "--accelerate")
     removal = f"import shutil; shutil.rmtree({str(environment.package)!r})\n"
     assert environment.starts(removal + ENTRY_POINTS) == "[('foo', 'm:f')]"
 
 
 def test_a_program_without_the_site_directory_on_its_path_is_left_alone(environment, epcache):
-    # So does the sitecustomize of pip's isolated builds.
+    # As in pip's isolated builds, whose sitecustomize removes it.
     epcache("enable", environment.site, "--accelerate")
     removal = f"import sys; sys.path.remove({str(environment.site)!r})\n"
     asking = "import importlib.metadata; print(list(importlib.metadata.distributions()))\n"
@@ -210,13 +210,13 @@ def test_disabling_leaves_every_byte_as_it_was(environment, epcache):
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="no strace on this machine")
-def test_a_start_names_files_a_bounded_number_of_times_more(environment, epcache, tmp_path):
+def test_a_start_makes_a_bounded_number_of_additional_calls(environment, epcache, tmp_path):
     run(environment.python, "-m", "compileall", "-q", environment.startup)
 
     def calls():
         trace = tmp_path / "trace"
         run("strace", "-f", "-o", trace, "-e", "trace=%file", environment.python, "-I", "-B", "-c", "pass")
-        # With an empty path, it is a descriptor that is asked about.
+        # An empty path means that the call is about a descriptor.
         return [line for line in trace.read_text().splitlines() if "AT_EMPTY_PATH" not in line]
 
     before = calls()

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from support.interpreters import INTERPRETERS, READER
 
-# Run with `module` set to epcache and to importlib.metadata of 3.12: the printed results are equal.
+# Executed with `module` set to epcache and to importlib.metadata of 3.12: the output is equal.
 TRANSCRIPT = r"""
 import copy, pickle, sys
 
@@ -92,7 +92,7 @@ def transcript(python, module):
 def test_types_behave_as_those_of_3_12(python):
     right = transcript(INTERPRETERS["3.12"], "importlib.metadata")
     assert len(right) > 100
-    # 3.12 raises TypeError from the deprecated tuple interface; an index is no name in ours either.
+    # 3.12 raises TypeError from the deprecated tuple interface; an integer is not a name in ours either.
     assert transcript(python, "epcache") == right
 
 

@@ -1,9 +1,9 @@
-"""When the reader believes an index: what the site proof sees, and what it leaves to others.
+"""When the reader uses an index: what the site proof sees, and what it leaves to others.
 
 The proof compares the stamp of the site directory, and those of the distributions that were young
-when the index was made. Changes inside an older distribution's directory move neither. Package
+when the index was made. Changes inside an older distribution's directory change neither. Package
 managers make such changes (a rebuilt package of the same version) and run the tool's trigger
-afterwards; whoever edits by hand runs ``epcache refresh``. The tests say where they rely on that.
+afterwards; people who edit by hand run ``epcache refresh``. The tests name the cases that rely on that.
 """
 
 import os
@@ -27,7 +27,7 @@ def site(tmp_path, monkeypatch):
     add(site, "foo-1.dist-info", "[g]\na = foo:a\n")
     add(site, "bar-1.dist-info", "[h]\nb = bar:b\n")
     (site / ".epcache").mkdir()
-    # Behind a path entry that is not there: the first one is opened, not stat'ed.
+    # After a path entry that does not exist: the first one is opened, not stat'ed.
     monkeypatch.setattr(sys, "path", [str(tmp_path / "nothing"), str(site)])
     index_writer.write(str(site))
     return site
@@ -35,8 +35,8 @@ def site(tmp_path, monkeypatch):
 
 def answer(**params):
     """The values found, and whether there was a warning."""
-    found, told = warned.entry_points(**params)
-    return [ep.value for ep in found], told
+    found, messages = warned.entry_points(**params)
+    return [ep.value for ep in found], messages
 
 
 def stamp(path):
@@ -44,22 +44,22 @@ def stamp(path):
 
 
 def assert_stale(values, *words):
-    found, told = answer(group="g")
+    found, messages = answer(group="g")
     assert sorted(found) == sorted(values)
-    assert len(told) == 1 and "is stale" in told[0], told
+    assert len(messages) == 1 and "is stale" in messages[0], messages
     for word in words:
-        assert word in told[0]
+        assert word in messages[0]
 
 
-def test_fresh(site):
+def test_a_fresh_index_is_used(site):
     assert answer(group="g") == (["foo:a"], [])
 
 
-def test_making_the_index_again_does_not_move_the_site_directory(site):
+def test_rewriting_the_index_does_not_change_the_site_directory(site):
     before = stamp(site)
     index_writer.write(str(site))
     assert stamp(site) == before
-    # An index in the directory itself would: that is why there is a subdirectory.
+    # An index in the directory itself would change it; therefore it has a subdirectory.
     index_writer.write(str(site), str(site / "index"))
     assert stamp(site) != before
 
@@ -81,8 +81,8 @@ def test_a_change_of_the_listing_is_seen(site, change):
 
 
 @pytest.mark.parametrize("mtime", [None, 0, 1, 1_700_000_000 * 10**9, 4_102_444_800 * 10**9], ids=str)
-def test_an_mtime_set_back_does_not_make_it_fresh(site, mtime):
-    # As rpm does with a directory that a package owns, and images with all of them.
+def test_a_restored_mtime_does_not_make_the_index_fresh(site, mtime):
+    # As rpm does with a directory that a package owns, and image builders with all directories.
     if mtime is not None:
         os.utime(site, ns=(mtime, mtime))
         index_writer.write(str(site))
@@ -95,7 +95,7 @@ def test_an_mtime_set_back_does_not_make_it_fresh(site, mtime):
 
 
 def test_truncated_times_are_not_equal(site):
-    # A copy, or an image that keeps whole seconds only.
+    # A copy or an image that keeps only whole seconds.
     rows, order = index_writer.rows_of(str(site))
     seconds = [number // 10**9 * 10**9 if number > 10**15 else number for number in stamp(site)]
     index_writer.replace(str(site / ".epcache" / "index"), index_writer.render(seconds, rows, order))
@@ -114,13 +114,13 @@ def test_a_moved_directory_keeps_its_index(site, tmp_path, monkeypatch):
     before = stamp(site)
     os.rename(site, tmp_path / "moved")
     monkeypatch.setattr(sys, "path", [str(tmp_path / "moved")])
-    found, told = answer(group="g")
+    found, messages = answer(group="g")
     assert found == ["foo:a"]
-    # Some file systems move the ctime of what is renamed: then it is stale, and that is right too.
-    assert bool(told) == (stamp(tmp_path / "moved") != before)
+    # Some file systems change the ctime on a rename: then the index is stale, which is right too.
+    assert bool(messages) == (stamp(tmp_path / "moved") != before)
 
 
-def test_what_is_not_settled_is_not_believed(site):
+def test_an_unsettled_index_is_not_proven_by_its_stamp(site):
     index_writer.write(str(site), settled=False)
     assert_stale(["foo:a"], "was still changing")
 
@@ -133,7 +133,7 @@ def change_added_file(directory):
 
 
 def change_in_place(directory):
-    """Same size, same mtime: the ctime tells."""
+    """Same size, same mtime: only the ctime changes."""
     path = directory / "entry_points.txt"
     before = os.stat(path)
     with open(path, "r+b") as file:
@@ -167,30 +167,30 @@ def test_every_change_of_an_unsettled_distribution_is_seen(site, change):
     time.sleep(0.02)
     change(site / "foo-1.dist-info")
     assert stamp(site) == before
-    found, told = answer(group="g")
-    # Metadata that has changed under a name does not matter to entry points.
-    assert [("'foo-1.dist-info' was not settled" in text) for text in told] == [True] * (
+    found, messages = answer(group="g")
+    # Metadata that is replaced under the same name does not matter to entry points.
+    assert [("'foo-1.dist-info' was not settled" in text) for text in messages] == [True] * (
         change is not change_metadata
     )
     assert found == {change_added_file: [], change_metadata: ["foo:a"]}.get(change, ["foo:z"])
 
 
-def test_a_change_of_another_distribution_is_not_that_of_an_unsettled_one(site):
+def test_a_change_of_a_settled_distribution_is_left_to_the_trigger(site):
     index_writer.write(str(site), unsettled=[ROWS["bar-1.dist-info"]])
     time.sleep(0.02)
     change_in_place(site / "foo-1.dist-info")
-    _, told = answer(group="g")
-    assert told == []  # left to the trigger, see below
+    _, messages = answer(group="g")
+    assert messages == []  # left to the trigger, see below
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_moves_no_directory_is_left_to_the_trigger(site, epcache, change):
+def test_a_change_that_leaves_directories_unchanged_is_left_to_the_trigger(site, epcache, change):
     # A rebuilt package of the same version (rpm, dpkg), or an edit by hand.
     before = stamp(site)
     epcache("refresh", site)
     time.sleep(0.02)
     change(site / "foo-1.dist-info")
-    assert stamp(site) == before, "then no reader that only looks at the directory can know"
+    assert stamp(site) == before, "then no reader that only checks the directory can know"
     epcache("refresh", site)
     assert answer(group="g") == (
         {change_added_file: [], change_metadata: ["foo:a"]}.get(change, ["foo:z"]),
@@ -199,7 +199,7 @@ def test_what_moves_no_directory_is_left_to_the_trigger(site, epcache, change):
 
 
 def test_an_installer_that_fills_a_directory_later_is_seen(site, epcache):
-    # The tool runs in the middle of an installation, and nothing runs it again.
+    # The tool runs in the middle of an installation, and is not run again.
     (site / "new-1.dist-info").mkdir()
     time.sleep(0.05)
     epcache("refresh", site)
@@ -208,15 +208,15 @@ def test_an_installer_that_fills_a_directory_later_is_seen(site, epcache):
     time.sleep(1)
     (site / "new-1.dist-info" / "entry_points.txt").write_text("[g]\nn = new:n\n")
     assert stamp(site) == before
-    found, told = answer(group="g")
+    found, messages = answer(group="g")
     assert sorted(found) == ["foo:a", "new:n"]
-    assert len(told) == 1 and "'new-1.dist-info' was not settled when the index" in told[0]
+    assert len(messages) == 1 and "'new-1.dist-info' was not settled when the index" in messages[0]
     epcache("refresh", site)
-    found, told = answer(group="g")
-    assert sorted(found) == ["foo:a", "new:n"] and told == []
+    found, messages = answer(group="g")
+    assert sorted(found) == ["foo:a", "new:n"] and messages == []
 
 
-def test_the_directory_and_its_index_change_between_two_looks(site, monkeypatch):
+def test_the_directory_and_its_index_change_between_two_checks(site, monkeypatch):
     real = os.stat
     changes = []
 
@@ -229,11 +229,11 @@ def test_the_directory_and_its_index_change_between_two_looks(site, monkeypatch)
         return found
 
     monkeypatch.setattr(posix, "stat", stat)
-    found, told = answer(group="g")
-    assert changes and sorted(found) == ["foo:a", "new:n"] and told == []
+    found, messages = answer(group="g")
+    assert changes and sorted(found) == ["foo:a", "new:n"] and messages == []
 
 
-def test_only_the_index_changes_between_two_looks(site, monkeypatch):
+def test_only_the_index_changes_between_two_checks(site, monkeypatch):
     index_writer.write(str(site), unsettled=[ROWS["foo-1.dist-info"]])
     real = os.lstat
     changes = []
@@ -251,7 +251,7 @@ def test_only_the_index_changes_between_two_looks(site, monkeypatch):
     assert changes
 
 
-def test_an_index_that_is_replaced_all_the_time_is_always_whole(site):
+def test_a_constantly_replaced_index_is_always_complete(site):
     stop = threading.Event()
     rows, order = index_writer.rows_of(str(site))
     versions = [
@@ -277,7 +277,7 @@ def test_an_index_that_is_replaced_all_the_time_is_always_whole(site):
 
 
 def test_trusting_the_mtime_alone_would_not_pass_these_tests(site, monkeypatch):
-    # Guards this file: the naive proof, as in caches that compare float mtimes, believes too much.
+    # Guards this file: the naive proof, as in caches that compare float mtimes, accepts too much.
     recorded = os.stat(site)
     add(site, "new-1.dist-info", "[g]\nn = new:n\n")
     os.utime(site, ns=(recorded.st_atime_ns, recorded.st_mtime_ns))
@@ -291,32 +291,32 @@ def test_trusting_the_mtime_alone_would_not_pass_these_tests(site, monkeypatch):
     assert answer(group="g") == (["foo:a"], [])
 
 
-def test_what_was_young_is_settled_for_a_process_once_it_is_old(site, monkeypatch):
+def test_young_stamps_settle_for_a_process_once_they_are_old(site, monkeypatch):
     index_writer.write(str(site), unsettled=[ROWS["foo-1.dist-info"]])
-    looks = []
+    checked = []
     real = os.lstat
-    monkeypatch.setattr(posix, "lstat", lambda path, **options: looks.append(path) or real(path, **options))
+    monkeypatch.setattr(posix, "lstat", lambda path, **options: checked.append(path) or real(path, **options))
     for _ in range(2):
-        looks.clear()
+        checked.clear()
         assert answer(group="g") == (["foo:a"], [])
-        assert sum("foo-1.dist-info" in path for path in looks) >= 2
-    # As if a minute had passed.
+        assert sum("foo-1.dist-info" in path for path in checked) >= 2
+    # Pretend that a minute has passed.
     monkeypatch.setattr(_view, "SETTLE_AFTER", -(10**18))
     monkeypatch.setattr(_view, "UNFINISHED_AFTER", -(10**18))
     assert answer(group="g") == (["foo:a"], [])
-    looks.clear()
+    checked.clear()
     assert answer(group="g") == (["foo:a"], [])
-    assert looks == [str(site / ".epcache" / "index")]
-    # What is young stays so if it has changed, and where nobody tells of changes.
+    assert checked == [str(site / ".epcache" / "index")]
+    # Changed distributions stay young, and so does everything where no trigger reports changes.
     change_in_place(site / "foo-1.dist-info")
     index_writer.write(str(site), unsettled=[ROWS["foo-1.dist-info"]])
     change_in_place(site / "foo-1.dist-info")
     for _ in range(2):
-        looks.clear()
-        assert len(answer(group="g")[0]) == 1 and len(looks) > 2
+        checked.clear()
+        assert len(answer(group="g")[0]) == 1 and len(checked) > 2
 
 
-def test_in_a_cache_of_ones_own_nothing_is_settled(site, tmp_path, monkeypatch):
+def test_an_index_in_the_user_cache_is_never_settled(site, tmp_path, monkeypatch):
     monkeypatch.setattr(_view, "SETTLE_AFTER", -(10**18))
     monkeypatch.setattr(_view, "UNFINISHED_AFTER", -(10**18))
     (site / ".epcache" / "index").unlink()
@@ -324,5 +324,5 @@ def test_in_a_cache_of_ones_own_nothing_is_settled(site, tmp_path, monkeypatch):
     index_writer.write(str(site), f"{tmp_path}/cache/epcache{site}/index", unsettled=range(2))
     assert answer(group="g") == (["foo:a"], [])
     change_in_place(site / "foo-1.dist-info")
-    found, told = answer(group="g")
-    assert found == ["foo:z"] and len(told) == 1
+    found, messages = answer(group="g")
+    assert found == ["foo:z"] and len(messages) == 1

@@ -1,4 +1,4 @@
-"""Answering from a fresh index imports nothing that a bare interpreter has not got already."""
+"""Answering from a fresh index imports nothing that a bare interpreter has not imported already."""
 
 import json
 import os
@@ -40,12 +40,12 @@ def loaded(python, flags, code, **environment):
     return set(json.loads(done.stdout))
 
 
-# Printed without json, which is among the modules that must not be loaded.
+# Printed without json, which is one of the modules that must not be loaded.
 SHOW = "import sys; print('[' + ', '.join('\"%s\"' % name for name in sys.modules) + ']')"
 
 
 @pytest.mark.parametrize("flags", [["-S", "-E"], ["-S", "-I"], ["-S", "-s", "-E", "-B"]], ids=" ".join)
-def test_nothing_is_imported_that_a_bare_interpreter_lacks(python, site, flags):
+def test_a_fresh_index_needs_no_additional_imports(python, site, flags):
     bare = loaded(python, flags, SHOW)
     assert not bare & {"os", "re", "collections", "functools", "warnings", "json", "importlib.metadata"}
     add_paths = f"import sys; sys.path[:0] = [{str(site)!r}, {str(READER)!r}]\nimport epcache\n"
@@ -54,7 +54,7 @@ def test_nothing_is_imported_that_a_bare_interpreter_lacks(python, site, flags):
     assert "epcache._parse" not in used
 
 
-def test_what_changed_is_read_without_more_than_the_warning_takes(python, site):
+def test_a_stale_index_needs_no_imports_beyond_the_warning(python, site):
     add(site, "new-1.dist-info", "[g]\nn = m:n\n")
     add_paths = f"import sys; sys.path[:0] = [{str(site)!r}, {str(READER)!r}]\nimport warnings, epcache\n"
     query = (
@@ -66,7 +66,7 @@ def test_what_changed_is_read_without_more_than_the_warning_takes(python, site):
     assert "importlib.metadata" in loaded(python, ["-S", "-E"], f"{add_paths}{query}{SHOW}")
 
 
-def test_what_reads_the_disk_is_imported_where_there_is_no_index(python, site):
+def test_without_an_index_the_disk_reader_is_imported(python, site):
     # Shows that the test above can fail.
     add_paths = f"import sys; sys.path[:0] = [{str(site)!r}, {str(READER)!r}]\nimport epcache\n"
     used = loaded(python, ["-S", "-E"], f"{add_paths}{QUERIES}\n{SHOW}", EPCACHE="off")
@@ -75,6 +75,6 @@ def test_what_reads_the_disk_is_imported_where_there_is_no_index(python, site):
 
 def test_works_in_an_ordinary_isolated_interpreter(python, site):
     add_paths = f"import sys; sys.path[:0] = [{str(site)!r}, {str(READER)!r}]\nimport epcache\n"
-    # Its own site directory, with pip in it, takes part too.
+    # The interpreter's site directory, with pip in it, is used too.
     query = "assert len(epcache.entry_points(group='g')) == 2 and 'pip' in epcache.entry_points().names"
     assert "epcache._parse" in loaded(python, ["-I"], f"{add_paths}{query}\n{SHOW}")

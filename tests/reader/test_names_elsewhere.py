@@ -1,4 +1,4 @@
-"""Asking by name what is in zip files and eggs, which no index describes.
+"""Queries by name for distributions in zip files and eggs, which no index describes.
 
 There `epcache` finds what the running version's `importlib.metadata` finds.
 """

@@ -1,4 +1,4 @@
-"""The commands and the Python of the README do what they say."""
+"""The commands and the Python code of the README work as described."""
 
 import os
 import re
@@ -21,7 +21,7 @@ def blocks(language, section):
 
 @pytest.fixture(scope="module")
 def shell(epcache, tmp_path_factory):
-    """A function that runs something where an environment `.venv` is active."""
+    """A function that runs a command where an environment `.venv` is active."""
     home = tmp_path_factory.mktemp("home")
     subprocess.run([sys.executable, "-m", "venv", home / ".venv"], check=True)
     (home / "bin").mkdir()
@@ -42,7 +42,7 @@ def shell(epcache, tmp_path_factory):
 
 @pytest.fixture
 def installed(shell):
-    """The packages and the program in the environment, as pip would have put them there."""
+    """The packages and the program in the environment, as pip would install them."""
     (site,) = (shell.home / ".venv").glob("lib/python3*/site-packages")
     links = {site / package.name: package for package in READER.glob("epcache*")}
     links[shell.home / ".venv/bin/epcache"] = shell.home / "bin/epcache"
@@ -58,7 +58,7 @@ def test_the_commands_of_the_section_use(shell, installed):
     assert len(lines) >= 8
     for line in lines:
         done = shell("sh", "-c", line)
-        # Whether every index of this machine is fresh is not for the README to say.
+        # Whether every index of this machine is fresh does not depend on the README.
         allowed = (0, 1) if line.startswith("epcache status") else (0,)
         assert done.returncode in allowed, (line, done)
         assert done.stdout or "list" in line or "run" in line, (line, done)
@@ -67,11 +67,11 @@ def test_the_commands_of_the_section_use(shell, installed):
 def test_the_commands_of_the_section_start(shell, installed):
     (block,) = blocks("sh", "Start")
     install, *lines = block.splitlines()
-    # What it does is tested with the wheel.
+    # Its effect is tested with the wheel.
     assert install == "make wheel && .venv/bin/pip install dist/epcache-*.whl"
     for line in lines:
         done = shell("sh", "-c", line)
-        # A new environment is unsettled for a while.
+        # A new environment is unsettled at first.
         allowed = (0, 1) if " status " in line else (0,)
         assert done.returncode in allowed and done.stdout, (line, done)
     shell("epcache", "disable")

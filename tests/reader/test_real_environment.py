@@ -8,12 +8,12 @@ from support.interpreters import ask, asked_the_disk, expected
 @pytest.fixture(scope="module")
 def indexed(real_site):
     index_writer.write(str(real_site))
-    index_writer.write(str(real_site))  # the first may have made the sidecar, and moved the stamp
+    index_writer.write(str(real_site))  # the first write may have made the sidecar and so changed the stamp
     return real_site
 
 
 def queries_for(entry_points):
-    """Every group, and what tells its entry points apart."""
+    """Every group, and everything that distinguishes its entry points."""
     groups = sorted({group for _, _, group, _ in entry_points})
     names = [name for name, _, _, _ in entry_points[::17]]
     queries = [{}] + [{"group": group} for group in groups]

@@ -1,4 +1,4 @@
-"""Which releases of importlib.metadata and importlib_metadata are known, and what happens to others."""
+"""Which releases of importlib.metadata and importlib_metadata are known, and how others are treated."""
 
 import subprocess
 import types
@@ -56,7 +56,7 @@ def test_without_a_distribution_beside_it_a_release_is_unknown(tmp_path):
     assert release_beside(tmp_path) is None
 
 
-def test_an_unknown_python_is_not_accelerated_and_the_own_functions_work(python, tmp_path):
+def test_an_unknown_python_is_not_accelerated_and_epcache_functions_work(python, tmp_path):
     add(tmp_path, "foo-1.dist-info", "[g]\na = m:f\n")
     code = f"""if True:
         import sys

@@ -17,7 +17,7 @@ WHEEL = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-no
 
 
 def wheel(directory, name, version):
-    """A wheel with one entry point, which needs nothing from a registry."""
+    """A wheel with one entry point, which has no dependencies."""
     path = directory / f"{name}-{version}-py3-none-any.whl"
     info = f"{name}-{version}.dist-info"
     members = {
@@ -35,12 +35,12 @@ def wheel(directory, name, version):
 
 
 class Project:
-    """A directory in which `epcache run -- COMMAND` is typed."""
+    """A directory in which `epcache run -- COMMAND` is executed."""
 
     def __init__(self, directory, epcache):
         self.directory = directory
         self.epcache = epcache
-        # Nothing but the project may tell where the environment is.
+        # The environment must be found by the project alone.
         unwanted = ("VIRTUAL_ENV", "CONDA_PREFIX", "UV_PROJECT_ENVIRONMENT")
         self.variables = {name: value for name, value in os.environ.items() if name not in unwanted}
         self.variables.update(UV_CACHE_DIR=str(CACHE / "uv"), HOME=str(directory))
@@ -68,7 +68,7 @@ class Project:
         command = [str(self.epcache.binary), "status", "--json", str(site)]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         (status,) = json.loads(done.stdout)
-        # What has been installed in the last three seconds may still be being installed.
+        # Distributions younger than three seconds may still be incomplete.
         assert status["state"] in ("fresh", "unsettled"), status
         for python in (INTERPRETERS["3.9"], INTERPRETERS["3.13"]):
             query = [{"group": "g"}]
@@ -84,7 +84,7 @@ def project(tmp_path, epcache):
     return Project(tmp_path, epcache)
 
 
-def test_uv_makes_fills_and_empties_an_environment(project, tmp_path):
+def test_uv_creates_fills_and_empties_an_environment(project, tmp_path):
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     old, new, other = wheel(wheels, "foo", "1"), wheel(wheels, "foo", "2"), wheel(wheels, "bar", "1")
@@ -102,7 +102,7 @@ def test_uv_makes_fills_and_empties_an_environment(project, tmp_path):
     assert project.state() == ["bar:v1"]
 
 
-def test_pip_does_as_well_and_time_settles_what_is_young(project, tmp_path):
+def test_the_index_is_right_after_pip_and_settles_with_time(project, tmp_path):
     made = wheel(tmp_path, "foo", "1")
     project.does(sys.executable, "-m", "venv", ".venv")
     project.does(".venv/bin/pip", "install", "--quiet", "--no-index", "--disable-pip-version-check", made)

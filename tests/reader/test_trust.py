@@ -1,5 +1,5 @@
-"""An index is not trusted for code: what an owner who could not change a distribution itself says of
-its objects is confirmed by the distribution before it is used."""
+"""An index is not trusted for code. If its owner could not change a distribution itself, its values are
+confirmed by the distribution before they are used."""
 
 import os
 import pathlib
@@ -12,7 +12,7 @@ from support.interpreters import READER
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="files of other users can't be made")
 
-STRANGER = 12345
+UNTRUSTED_UID = 12345
 
 PREPARE = """
 import epcache
@@ -28,16 +28,16 @@ def refused(action):
 
 @pytest.fixture
 def site(tmp_path):
-    """A directory of a user who is not the reader, whose index names other objects than it holds."""
+    """A directory of another user than the reader; its index names other objects than its distributions."""
     site = tmp_path / "site"
     add(site, "foo-1.dist-info", "[g]\na = os.path:join\nb = os:sep\n[h]\nc = os:name\n")
     add(site, "plain-1.dist-info", "[k]\np = os:path\n")
     (site / ".epcache").mkdir()
-    os.chown(site, STRANGER, STRANGER)
+    os.chown(site, UNTRUSTED_UID, UNTRUSTED_UID)
     return site
 
 
-def write(site, owner=STRANGER, change=None):
+def write(site, owner=UNTRUSTED_UID, change=None):
     rows, order = index_writer.rows_of(str(site))
     if change:
         change(rows)
@@ -79,18 +79,18 @@ assert epcache.entry_points(group='h')['c'].value == 'os:name'
 """
 
 
-def test_what_the_distribution_does_not_say_is_refused(python, site):
+def test_a_value_that_the_distribution_does_not_declare_is_refused(python, site):
     write(site, change=tamper)
     run(python, site, OWN)
 
 
-def test_the_same_for_all_groups_at_once(python, site):
+def test_undeclared_values_are_refused_for_all_groups_at_once(python, site):
     write(site, change=tamper)
     run(python, site, "a = epcache.entry_points().select(group='g', name='a')['a']\nassert refused(a.load)")
 
 
-def test_root_and_the_reader_are_taken_at_their_word(python, site):
-    # Whoever may write as root can change the distribution itself.
+def test_indexes_of_root_and_of_the_reader_need_no_confirmation(python, site):
+    # A user who may write as root can change the distribution itself.
     write(site, owner=0, change=tamper)
     run(python, site, "assert epcache.entry_points(group='g')['a'].value == 'evil:run'")
 
@@ -161,13 +161,13 @@ assert all(ep.load() == os.linesep for ep in kept if ep.name == 'a')
 
 
 @pytest.mark.parametrize("library", ["own", "accelerated"])
-def test_a_package_that_is_just_being_rebuilt_is_not_taken_for_tampered_with(python, site, library):
+def test_a_package_rebuilt_meanwhile_is_not_reported_as_tampered_with(python, site, library):
     write(site)
     run(python, site, f"library = {library!r}\n{REBUILT}")
 
 
 @pytest.mark.parametrize("name", ["../elsewhere-1.dist-info", "/tmp/elsewhere-1.dist-info", "foo.txt"])
-def test_a_row_leads_nowhere_else(python, site, name):
+def test_a_row_can_not_name_a_file_outside_the_distribution(python, site, name):
     add(site.parent, "elsewhere-1.dist-info", "[g]\nz = os:name\n")
 
     def mislead(rows):
@@ -193,11 +193,11 @@ def test_a_link_in_place_of_the_file_does_not_confirm(python, site):
     file.unlink()
     file.symlink_to(elsewhere)
     write(site, change=lambda rows: None)
-    # Now the distribution itself is opaque: what it says is read through the link, as CPython does.
+    # Now the distribution itself is opaque: its values are read through the link, as CPython does.
     run(python, site, "assert epcache.entry_points(group='g')['a'].value == 'evil:run'")
 
 
-def test_what_an_index_said_that_has_been_replaced_is_confirmed_all_the_same(python, site):
+def test_a_value_from_a_replaced_index_is_still_confirmed(python, site):
     write(site)
     code = """
 import os
@@ -207,12 +207,12 @@ os.rename(index, index + '.old')
 assert (before['a'].value, before['c'].value) == ('os.path:join', 'os:name')
 """
     run(python, site, code)
-    # Whose it was can't be told any more, so it may have changed since: what is used is its own anyway.
+    # The row is unknown by now, so it may have changed; the value that is used is the distribution's own.
     write(site, change=tamper)
     run(python, site, code)
 
 
-def test_a_damaged_table_of_distributions_keeps_no_value_from_being_confirmed(python, site):
+def test_values_are_confirmed_despite_a_damaged_table(python, site):
     write(site)
     index = site / ".epcache" / "index"
     data = index.read_bytes()

@@ -1,4 +1,4 @@
-"""An environment as people use it: the tool, pip and uv take turns, and every reader is right.
+"""An environment in normal use: the tool, pip and uv take turns, and every reader is right.
 
 The steps build on each other and run in the order of the file.
 """
@@ -40,7 +40,7 @@ class Environment:
         return json.loads(line)
 
     def wait_for_installers(self):
-        """Wait until whoever installed what is here must have finished: three seconds."""
+        """Wait three seconds, after which installations count as complete."""
         files = ("", "METADATA", "entry_points.txt")
         paths = [path / name for path in self.site.glob("*.dist-info") for name in files]
         newest = max(path.lstat().st_ctime for path in paths if path.exists())
@@ -50,7 +50,7 @@ class Environment:
         return sorted(path.name for path in self.site.glob(f"{stem}-*.dist-info"))
 
     def assert_reads(self, warns=False, reads=None):
-        """Every interpreter's reader gives importlib.metadata's answer."""
+        """Check that every interpreter's reader gives importlib.metadata's answer."""
         for python in INTERPRETERS.values():
             queries = [{}, {"group": "console_scripts"}, {"group": "pytest11"}, {"name": "pytest"}]
             found = ask(python, [self.site], queries)
@@ -60,7 +60,7 @@ class Environment:
             assert asked_the_disk(found) == reads
 
     def assert_lists(self):
-        """`epcache list` says what every version's importlib.metadata says."""
+        """Check that `epcache list` prints what every version's importlib.metadata returns."""
         listed = json.loads(self.tool("list", "--venv", self.directory, "--json"))
         assert {tuple(row) for row in listed} == {
             ("site", "distribution", "version", "group", "name", "value")
@@ -92,14 +92,14 @@ def test_a_new_environment_is_indexed(environment):
 
 
 def test_the_index_has_the_bytes_that_its_specification_says(environment):
-    # Written by a second implementation of docs/reference/index-format.md. Whether a distribution is still
-    # unsettled depends on the clock, so that line is taken from the one that is compared.
+    # Written by a second implementation of docs/reference/index-format.md. Whether a distribution is
+    # unsettled depends on the clock, so that line is copied from the index to be compared.
     path = environment.site / ".epcache" / "index"
     environment.refresh("--full")
     written = path.read_bytes()
     unsettled = [line for line in written.split(b"\n") if line.startswith(b"unsettled\t")]
     unsettled = [int(row) for line in unsettled for row in line.split(b"\t")[1].split(b" ")]
-    # Which other directories are on the path of the interpreter is left to who writes.
+    # The directories on the interpreter's path are recorded at the writer's discretion.
     without = [line.split(b"\t")[2] for line in written.split(b"\n") if line.startswith(b"without\t")]
     assert without != []
     rows, order = index_writer.rows_of(str(environment.site))
@@ -115,10 +115,10 @@ def test_nothing_is_read_when_nothing_has_changed(environment):
     assert report["settled"] is True
 
 
-def test_pip_installs_behind_the_back_of_the_index(environment):
+def test_pip_installs_without_a_refresh(environment):
     environment.pip("install", "--quiet", "--no-deps", "pytest-timeout")
     environment.assert_reads(warns=True)
-    environment.assert_lists()  # the tool tells the truth, whatever the index says
+    environment.assert_lists()  # the tool is right, whatever the index contains
     report = environment.refresh()
     assert report["read"] == report["added"] == environment.distributions("pytest_timeout") != []
     assert report["removed"] == report["updated"] == []
@@ -129,7 +129,7 @@ def test_pip_installs_behind_the_back_of_the_index(environment):
 def test_pip_uninstalls(environment):
     gone = environment.distributions("pytest_timeout")
     environment.pip("uninstall", "--quiet", "--yes", "pytest-timeout")
-    environment.assert_reads(warns=True, reads=False)  # what is left is as the index says
+    environment.assert_reads(warns=True, reads=False)  # the remaining distributions match the index
     report = environment.refresh()
     assert report["removed"] == gone
     assert report["read"] == report["added"] == report["updated"] == []

@@ -1,4 +1,4 @@
-"""What the watcher reports, in a directory that this process changes itself."""
+"""The reports of the watcher, in a directory that this process changes itself."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ NOTHING = ((), (), ())
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The monotonic clock; adding to `passed` lets time pass."""
+    """The monotonic clock; adding to `passed` advances it."""
     clock = types.SimpleNamespace(passed=0.0, time_ns=time.time_ns)
     clock.monotonic_ns = lambda: time.monotonic_ns() + int(clock.passed * 1e9)
     monkeypatch.setattr(watching, "time", clock)
@@ -40,7 +40,7 @@ def site(tmp_path):
 
 @contextlib.contextmanager
 def as_nobody():
-    """Without root's rights to everything."""
+    """Run without root's permissions."""
     user = os.geteuid()
     if user == 0:
         os.seteuid(65534)
@@ -58,7 +58,7 @@ def install(site, name, version="1"):
     run(pip_install(site, name, version))
 
 
-def test_what_is_there_at_first_is_installed_and_not_reported(site):
+def test_initial_distributions_are_installed_and_not_reported(site):
     install(site, "one")
     watcher = Watcher([site])
     (one,) = watcher.installed()
@@ -104,7 +104,7 @@ def test_reports_are_immutable(site):
         changes.added[0].name = "other"
 
 
-def test_a_distribution_that_comes_and_goes_is_not_reported(site, clock):
+def test_a_distribution_installed_and_removed_between_polls_is_not_reported(site, clock):
     watcher = Watcher([site])
     install(site, "one")
     run(uv_uninstall(site, "one", "1"))
@@ -113,7 +113,7 @@ def test_a_distribution_that_comes_and_goes_is_not_reported(site, clock):
         clock.passed += 3.1
 
 
-def test_one_that_goes_and_comes_back_is_an_update(site):
+def test_removal_and_reinstallation_is_an_update(site):
     install(site, "one")
     watcher = Watcher([site])
     run(uv_uninstall(site, "one", "1"))
@@ -124,7 +124,7 @@ def test_one_that_goes_and_comes_back_is_an_update(site):
     assert watcher.poll() == NOTHING
 
 
-def test_what_is_written_late_is_no_second_report(site, clock):
+def test_files_written_late_give_no_second_report(site, clock):
     watcher = Watcher([site])
     install(site, "one")
     assert names(watcher.poll().added) == ["one"]
@@ -141,7 +141,7 @@ def test_what_is_written_late_is_no_second_report(site, clock):
     assert names(watcher.poll().added) == ["other"]
 
 
-def test_an_installer_file_that_came_with_a_package_says_nothing(site, clock):
+def test_a_packaged_installer_file_gives_no_report(site, clock):
     watcher = Watcher([site])
     install(site, "packaged")
     os.utime(site / "packaged-1.dist-info" / "INSTALLER", (1_600_000_000, 1_600_000_000))
@@ -150,7 +150,7 @@ def test_an_installer_file_that_came_with_a_package_says_nothing(site, clock):
     assert names(watcher.poll().added) == ["packaged"]
 
 
-def test_metadata_that_is_still_empty_is_waited_for(site, clock):
+def test_empty_metadata_is_waited_for(site, clock):
     watcher = Watcher([site])
     metadata = add(site, "one-1.dist-info", metadata="") / "METADATA"
     for _ in range(3):
@@ -163,7 +163,7 @@ def test_metadata_that_is_still_empty_is_waited_for(site, clock):
 
 
 def test_a_reinstallation_that_leaves_all_but_the_installer_file_is_an_update(site):
-    """As uv's may: the metadata is linked from its cache, and the directory's inode used again."""
+    """As uv may do: the metadata is linked from its cache, and the directory's inode is reused."""
     install(site, "one")
     watcher = Watcher([site])
     installer = site / "one-1.dist-info" / "INSTALLER"
@@ -189,7 +189,7 @@ def test_a_link_from_another_environment_is_no_update(site, tmp_path, clock):
     assert [names(part) for part in watcher.poll()] == [["two"], [], []]
 
 
-def test_metadata_edited_in_place_is_an_update_once_the_directory_moves(site, clock):
+def test_metadata_edited_in_place_is_an_update_once_the_directory_changes(site, clock):
     install(site, "one")
     install(site, "two")
     watcher = Watcher([site])
@@ -199,7 +199,7 @@ def test_metadata_edited_in_place_is_an_update_once_the_directory_moves(site, cl
     (site / "one-1.dist-info" / "METADATA").write_text(METADATA.format("one", "1.post1"))
     assert watcher.poll() == NOTHING
     (site / "moved.py").touch()
-    assert watcher.poll() == NOTHING  # somebody may still be writing
+    assert watcher.poll() == NOTHING  # the file may still be being written
     clock.passed += 3.1
     (one,) = watcher.poll().updated
     assert (one.name, one.version, one.previous_version) == ("one", "1.post1", "1")
@@ -229,14 +229,14 @@ def test_a_replaced_index_shows_what_the_directory_does_not(site, clock, monkeyp
     watcher.poll()
     clock.passed += 3.1
     assert names(watcher.poll().updated) == ["one"]
-    # Gone with a failed refresh, then back.
+    # Removed by a failed refresh, then written again.
     index.unlink()
     assert watcher.poll() == NOTHING
     index.write_text("third")
     assert watcher.poll() == NOTHING
 
 
-def test_legacy_metadata_is_reported_when_it_has_been_quiet(site, clock):
+def test_legacy_metadata_is_reported_once_it_stays_unchanged(site, clock):
     watcher = Watcher([site])
     (site / "flat-1.0-py3.11.egg-info").write_text("Metadata-Version: 1.0\nName: flat\nVersion: 1.0\n")
     add(site, "deep.egg-info", metadata="Metadata-Version: 1.0\nName: deep\nVersion: 3\n")
@@ -271,7 +271,7 @@ def test_names_and_versions_are_those_of_importlib_metadata(name, site):
     assert (one.name, one.version) == (theirs.metadata["Name"], theirs.version)
 
 
-def test_a_fifo_a_broken_link_and_bytes_that_are_no_text_do_no_harm(site, clock):
+def test_a_fifo_a_broken_link_and_bytes_that_are_not_utf_8_are_harmless(site, clock):
     for name in ("fifo", "link", "bytes", "unwritten"):
         (site / f"{name}-1.dist-info").mkdir()
     os.mkfifo(site / "fifo-1.dist-info" / "METADATA")
@@ -303,7 +303,7 @@ def test_stashes_of_pip_are_not_distributions(site, clock):
     assert watcher.installed() == ()
 
 
-def test_a_removal_waits_for_what_pip_has_put_aside(site, clock):
+def test_a_removal_waits_for_the_stash_of_pip(site, clock):
     install(site, "foo")
     watcher = Watcher([site])
     (site / "foo-1.dist-info").rename(site / "~oo-1.dist-info")
@@ -314,7 +314,7 @@ def test_a_removal_waits_for_what_pip_has_put_aside(site, clock):
     assert names(watcher.poll().updated) == ["foo"]
 
 
-def test_a_removal_is_reported_at_once_when_nobody_looked_for_a_while(site, clock, monkeypatch):
+def test_a_removal_is_reported_at_once_after_a_long_pause(site, clock, monkeypatch):
     install(site, "one")
     watcher = Watcher([site])
     shutil.rmtree(site / "one-1.dist-info")
@@ -378,7 +378,7 @@ class TestPath:
         assert [one.site for one in changes.removed] == [str(link)]
         assert [one.site for one in changes.added] == [str(site)]
 
-    def test_the_working_directory_is_the_one_of_now(self, site, tmp_path, monkeypatch):
+    def test_the_current_working_directory_is_used(self, site, tmp_path, monkeypatch):
         other = tmp_path / "other"
         other.mkdir()
         install(site, "one")
@@ -391,7 +391,7 @@ class TestPath:
         changes = watcher.poll()
         assert (names(changes.added), names(changes.removed)) == (["two"], ["one"])
         assert watcher.poll() == NOTHING
-        # It is on the path by its name, too.
+        # It is on the path by its name as well.
         sys.path.insert(0, str(other))
         assert watcher.poll() == NOTHING
         os.chdir(site)
@@ -407,7 +407,7 @@ class TestPath:
         install(other, "two")
         assert names(watcher.poll().added) == ["one", "two"]
 
-    def test_a_single_directory_is_no_path(self, site):
+    def test_a_single_directory_is_not_a_path(self, site):
         for path in (str(site), os.fsencode(site), site):
             with pytest.raises(TypeError, match="list of directories"):
                 Watcher(path)
@@ -439,7 +439,7 @@ class TestPath:
         clock.passed += 3.1
         assert names(watcher.poll().removed) == ["old"]
 
-    def test_a_directory_that_can_not_be_read_is_as_it_was(self, clock):
+    def test_an_unreadable_directory_counts_as_unchanged(self, clock):
         with tempfile.TemporaryDirectory() as place:
             site = pathlib.Path(place)
             install(site, "one")
@@ -460,7 +460,7 @@ class TestPath:
                 assert [names(part) for part in watcher.poll()] == [["two"], [], []]
                 assert names(inside.poll().added) == ["three"]
 
-    def test_no_descriptors_are_left_for_a_moment(self, site, clock):
+    def test_running_out_of_descriptors_counts_as_unchanged(self, site, clock):
         install(site, "one")
         watcher = Watcher([site])
         install(site, "two")
@@ -474,7 +474,7 @@ class TestPath:
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
         assert [names(part) for part in watcher.poll()] == [["two"], [], []]
 
-    def test_zip_files_are_passed_over(self, tmp_path):
+    def test_zip_files_are_skipped(self, tmp_path):
         import zipfile
 
         archive = tmp_path / "zipped.zip"
@@ -515,11 +515,11 @@ def test_threads_share_the_reports(site):
     found = []
     stop = threading.Event()
 
-    def look():
+    def poll():
         while not stop.is_set():
             found.extend(names(watcher.poll().added))
 
-    threads = [threading.Thread(target=look) for _ in range(4)]
+    threads = [threading.Thread(target=poll) for _ in range(4)]
     for thread in threads:
         thread.start()
     expected = [f"name{number}" for number in range(60)]
@@ -535,19 +535,19 @@ def test_threads_share_the_reports(site):
     assert sorted(found) == sorted(expected)
 
 
-def test_a_forked_child_can_look_while_another_thread_did(site):
+def test_a_forked_child_can_poll_although_another_thread_was_polling(site):
     watcher = Watcher([site])
     for number in range(30):
         install(site, f"name{number}")
     stop = threading.Event()
 
-    def look():
+    def poll():
         while not stop.is_set():
             (site / "moved").touch()
             watcher.poll()
             (site / "moved").unlink()
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=poll)
     thread.start()
     try:
         for _ in range(30):

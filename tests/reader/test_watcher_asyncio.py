@@ -50,7 +50,7 @@ def test_changes_are_yielded_as_they_come(site):
     assert (names(first.added), names(second.updated)) == (["one"], ["one"])
 
 
-def test_what_came_since_the_watcher_was_made_is_yielded_at_once(site):
+def test_changes_since_creation_are_yielded_at_once(site):
     async def main():
         watcher = Watcher([site])
         run(pip_install(site, "one", "1"))
@@ -59,7 +59,7 @@ def test_what_came_since_the_watcher_was_made_is_yielded_at_once(site):
     assert names(asyncio.run(main()).added) == ["one"]
 
 
-def test_a_cancelled_task_has_missed_nothing(site):
+def test_a_cancelled_task_loses_no_changes(site):
     async def follow(watcher, found):
         async for changes in watcher.watch(interval=0.001):
             found += names(changes.added)
@@ -83,7 +83,7 @@ def test_a_cancelled_task_has_missed_nothing(site):
     assert sorted(found) == expected
 
 
-def test_asyncio_is_not_imported_by_who_only_polls():
+def test_polling_does_not_import_asyncio():
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from epcache.watcher import Watcher; Watcher().poll()"
     )
@@ -111,14 +111,14 @@ def test_the_documented_programs_notice_a_plugin(name, version, tmp_path):
             [INTERPRETERS[version], "-S", program], env=variables, stdout=stdout, stderr=subprocess.STDOUT
         )
 
-    def said(text):
+    def wait_for_output(text):
         deadline = time.monotonic() + 20
         while text not in output.read_text():
             assert process.poll() is None and time.monotonic() < deadline, output.read_text()
             time.sleep(0.05)
 
     try:
-        said("ready")
+        wait_for_output("ready")
         run(pip_install(site, "unrelated", "1"))
         place = site / "greeting"
         place.mkdir()
@@ -133,9 +133,9 @@ def test_the_documented_programs_notice_a_plugin(name, version, tmp_path):
             "INSTALLER": "pip",
         }.items():
             (information / file).write_text(text)
-        said("hi: hello")
+        wait_for_output("hi: hello")
         run(pip_upgrade(site, "unrelated", "1", "2"))
-        said("unrelated 1 -> 2")
+        wait_for_output("unrelated 1 -> 2")
     finally:
         process.kill()
         process.wait()

@@ -1,7 +1,7 @@
-"""Random histories of a site directory: adding up what a watcher reports gives what is installed.
+"""Random histories of a site directory: the sum of the watcher's reports is what is installed.
 
-Installers (see `watcher_installers`) work side by side, are interrupted by looks after any of their
-steps, and are killed. Time passes by moving the watcher's monotonic clock; everything else is real.
+Installers (see `watcher_installers`) run interleaved, are interrupted by polls after any of their steps, and
+are killed. Only the watcher's monotonic clock is simulated; everything else is real.
 """
 
 import importlib.metadata
@@ -29,7 +29,7 @@ class Clock:
 
 
 class Operation:
-    """An installer at work on one name."""
+    """A running installer of one name."""
 
     def __init__(self, kind, steps, site, name, old, new, now):
         self.kind = kind
@@ -51,7 +51,7 @@ class History:
         self.versions = 0
         self.story = [f"seed {seed}"]
         self.watcher = watching.Watcher([site])
-        self.told = {}
+        self.reported = {}
 
     def begin(self):
         idle = [name for name in NAMES if name not in self.operations and name not in self.broken]
@@ -96,7 +96,7 @@ class History:
             self.broken.add(name)
 
     def clean_up(self):
-        """Somebody deletes what a killed installer has left."""
+        """Delete the files of a killed installer."""
         for name in sorted(self.broken):
             stem = name.replace("-", "_")
             for path in list(self.site.iterdir()):
@@ -115,20 +115,20 @@ class History:
         self.story.append(f"poll: {changes}")
         assert bool(changes) == (changes != ((), (), ()))
         for one in changes.removed:
-            assert self.told.pop(one.name) == one.version
-            # Nothing there, or what a killed installer has not written.
+            assert self.reported.pop(one.name) == one.version
+            # Nothing is there, or a killed installer has not written it.
             assert not os.path.exists(f"{one.path}/METADATA") or not os.path.getsize(f"{one.path}/METADATA")
             operation = self.operations.get(one.name)
-            # Not while it is being replaced, unless that has been taking its time.
+            # Not while it is being replaced, unless that takes long.
             fresh = operation and operation.began == self.clock.passed
             assert not (fresh and operation.old and operation.new), one
         for one in changes.added:
-            assert one.name not in self.told
+            assert one.name not in self.reported
             assert one.previous_version is None
         for one in changes.updated:
-            assert self.told[one.name] == one.previous_version
+            assert self.reported[one.name] == one.previous_version
         for one in changes.added + changes.updated:
-            self.told[one.name] = one.version
+            self.reported[one.name] = one.version
             with open(f"{one.path}/METADATA") as file:
                 assert f"\nName: {one.name}\nVersion: {one.version}\n" in file.read()
             operation = self.operations.get(one.name)
@@ -152,12 +152,12 @@ class History:
         for distribution in importlib.metadata.distributions(path=[str(self.site)]):
             if distribution.metadata.get("Name") and not distribution._path.name.startswith("~"):
                 found.setdefault(distribution.metadata["Name"], set()).add(distribution.version)
-        # A killed rpm may leave two of one name.
-        assert found.keys() == self.told.keys()
-        assert all(self.told[name] in versions for name, versions in found.items())
-        assert {one.name: one.version for one in self.watcher.installed()} == self.told
-        for name in self.told.keys() - self.broken:
-            assert self.told[name] == self.installed[name]
+        # A killed rpm may leave two distributions of one name.
+        assert found.keys() == self.reported.keys()
+        assert all(self.reported[name] in versions for name, versions in found.items())
+        assert {one.name: one.version for one in self.watcher.installed()} == self.reported
+        for name in self.reported.keys() - self.broken:
+            assert self.reported[name] == self.installed[name]
         assert not self.poll()
 
     def run(self, steps):
@@ -188,7 +188,7 @@ def clock(monkeypatch):
     return clock
 
 
-def test_reports_add_up_to_what_is_installed_after_any_history(tmp_path, clock):
+def test_reports_add_up_to_the_installed_distributions_after_any_history(tmp_path, clock):
     for seed in range(HISTORIES):
         site = tmp_path / f"site{seed}"
         site.mkdir()
@@ -203,7 +203,7 @@ def test_reports_add_up_to_what_is_installed_after_any_history(tmp_path, clock):
 
 
 @pytest.mark.parametrize("kind", INSTALLERS)
-def test_a_look_after_each_step_gives_one_report_an_operation(kind, tmp_path, clock):
+def test_a_poll_after_each_step_gives_one_report_an_operation(kind, tmp_path, clock):
     install, upgrade, uninstall = INSTALLERS[kind]
     site = tmp_path / "site"
     site.mkdir()
@@ -222,7 +222,7 @@ def test_a_look_after_each_step_gives_one_report_an_operation(kind, tmp_path, cl
     assert reports(install(site, "alpha", "1")) == [("alpha", None, "1")]
     assert reports(upgrade(site, "alpha", "1", "2")) == [("alpha", "1", "2")]
     assert reports(uninstall(site, "alpha", "2")) == [("alpha", None, "2")]
-    # Gone before anybody looked.
+    # Removed before the next poll.
     run(install(site, "alpha", "3"))
     run(uninstall(site, "alpha", "3"))
     assert reports([]) == []

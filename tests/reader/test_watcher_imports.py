@@ -1,4 +1,4 @@
-"""What the import system has to be told of a change, under every interpreter."""
+"""How changes reach the import system, under every interpreter."""
 
 import json
 
@@ -88,14 +88,14 @@ print(json.dumps(found))
 """
 
 
-def test_only_the_changed_directory_is_looked_at_anew_by_import(python, tmp_path):
+def test_import_lists_only_the_changed_directory_again(python, tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     (first / "space").mkdir(parents=True)
     second.mkdir()
     command = [python, "-S", "-E", "-B", "-c", SCRIPT, READER, first, second, tmp_path / "missing"]
     found = json.loads(run(*command))
     assert found["at first"] == [False] * 4
-    # 3.9 keeps no listing of distributions.
+    # 3.9 caches no listing of distributions.
     old = "3.9" in run(python, "-V")
     assert found["without a look"] == [False, False, old, False]
     assert found["calls"] == [f"{first}/broken"]
@@ -104,7 +104,7 @@ def test_only_the_changed_directory_is_looked_at_anew_by_import(python, tmp_path
     assert found["appeared"] is True
 
 
-def test_the_importlib_metadata_of_the_package_index_is_told_as_well(python, real_site, tmp_path):
+def test_importlib_metadata_from_the_package_index_is_invalidated_as_well(python, real_site, tmp_path):
     code = """
 import sys, os
 sys.path[:0] = sys.argv[1:3]

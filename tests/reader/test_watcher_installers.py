@@ -1,4 +1,4 @@
-"""Real pip and uv change an environment while a process of another version watches it."""
+"""Real pip and uv change an environment while a process of another Python version watches it."""
 
 import importlib.metadata
 import os
@@ -11,7 +11,7 @@ from .watching import watched
 
 
 class Environment:
-    """A virtual environment, and the two installers, without what pip keeps between its runs."""
+    """A virtual environment and the two installers, without pip's cache."""
 
     def __init__(self, directory, python):
         self.directory = directory
@@ -37,7 +37,7 @@ class Environment:
 
 
 def steps(environment):
-    """What is done, each with what has to be reported of it."""
+    """The steps, each with its expected reports."""
     pip, uv_ = environment.pip, environment.uv
     yield lambda: pip("install", "idna==3.6"), [("added", "idna", None, "3.6")]
     yield lambda: pip("install", "--upgrade", "idna==3.7"), [("updated", "idna", "3.6", "3.7")]
@@ -60,7 +60,7 @@ def steps(environment):
             ("removed", "pluggy", None, "1.4.0"),
         ],
     )
-    # A name that its directory does not have, with what it needs.
+    # A name that differs from its directory's, with a dependency.
     yield (
         lambda: uv_("install", "jaraco.context==5.3.0", "backports.tarfile==1.1.1"),
         [
@@ -79,7 +79,7 @@ def test_every_step_of_pip_and_uv_is_reported_once(version, tmp_path):
             step()
             for event in events:
                 expected.setdefault(event[1], []).append(event)
-            # So that nothing comes and goes unseen.
+            # So that no distribution is installed and removed between two polls.
             for event in events:
                 watching.wait_for(event)
         watching.stop()

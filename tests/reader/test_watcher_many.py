@@ -1,4 +1,4 @@
-"""1,000 installations and removals by one process, seen by another."""
+"""1,000 installations and removals by one process, watched by another."""
 
 import random
 import time
@@ -14,7 +14,7 @@ NAMES = [f"name{number}" for number in range(12)]
 
 
 class Name:
-    """One distribution's life: each version is there until it was looked at."""
+    """The history of one distribution: each version exists until a poll has seen it."""
 
     def __init__(self, name):
         self.name = name
@@ -22,13 +22,13 @@ class Name:
         self.seen_at = 0
         self.steps = None
         self.next = None
-        # Every version that was installed, and those that were taken away.
+        # Every version that was installed, and every version that was removed.
         self.installed = []
         self.gone = []
 
 
 def change(site, watching, seed):
-    """Installers at work on several names at once, a few steps at a time."""
+    """Run installers for several names interleaved, a few steps at a time."""
     dice = random.Random(seed)
     names = [Name(name) for name in NAMES]
     begun = 0
@@ -39,10 +39,10 @@ def change(site, watching, seed):
                 if next(name.steps, "end") == "end":
                     name.version = name.next
                     name.steps = None
-                    # Two looks from now on have ended, so one began after this.
-                    name.seen_at = watching.looks + 2
+                    # Two more polls have ended, so one of them began after this.
+                    name.seen_at = watching.polls + 2
                     break
-        elif begun < OPERATIONS and watching.looks >= name.seen_at:
+        elif begun < OPERATIONS and watching.polls >= name.seen_at:
             install, upgrade, uninstall = INSTALLERS[dice.choice(["pip", "uv"])]
             begun += 1
             old, name.next = name.version, f"{begun}.0"

@@ -1,4 +1,4 @@
-"""What `pip install epcache` brings, and what it leaves when it goes."""
+"""What `pip install epcache` installs, and what remains after its removal."""
 
 import base64
 import contextlib
@@ -30,7 +30,7 @@ VERSION = re.search('^version = "(.*)"', (CHECKOUT / "Cargo.toml").read_text(), 
 
 
 def tree(directory):
-    """Everything below a directory, with what tells one state of it from another."""
+    """Everything below a directory, with the attributes that show changes."""
     found = {}
     for parent, directories, files in os.walk(directory):
         for name in directories + files:
@@ -49,8 +49,8 @@ def new_environment(directory, python):
 
 @contextlib.contextmanager
 def waiting(*command, **options):
-    """A process that has become the program, and runs something that waits for its input."""
-    # Whatever may be refreshed at its end is out of the way.
+    """A process that has become the program and waits for its input."""
+    # No refresh at its end may interfere.
     with tempfile.TemporaryDirectory() as site:
         command = [*command, "run", site, "--", "cat"]
         process = subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, **options)
@@ -74,7 +74,7 @@ def program_of(*command, **options):
 
 @pytest.fixture(scope="module")
 def environment(python, tmp_path_factory):
-    """The interpreter of an environment into which pip has installed the wheel, and what was there before."""
+    """The interpreter of an environment into which pip has installed the wheel, and its files before."""
     directory = tmp_path_factory.mktemp("wheel") / "venv"
     interpreter = new_environment(directory, python)
     before = tree(directory)
@@ -84,7 +84,7 @@ def environment(python, tmp_path_factory):
 
 @pytest.fixture
 def rival(tmp_path):
-    """Variables with another program of the name in front of PATH."""
+    """Variables with another program of the same name first on PATH."""
     directory = tmp_path / "rival"
     directory.mkdir()
     (directory / "epcache").write_text("#!/bin/sh\necho rival\n")
@@ -116,7 +116,7 @@ class TestTheWheel:
         assert program == 0o755
         assert set(modes.values()) == {0o644}
 
-    def test_has_a_record_that_is_right(self):
+    def test_has_a_correct_record(self):
         with zipfile.ZipFile(wheel_build.wheel()) as archive:
             record = archive.read(f"epcache-{VERSION}.dist-info/RECORD").decode()
             rows = list(csv.reader(io.StringIO(record)))
@@ -143,7 +143,7 @@ class TestTheWheel:
         assert tags
         assert all(re.fullmatch(r"py3-none-(many|musl)?linux_\w+", tag) for tag in tags)
 
-    def test_does_not_tell_where_it_was_built(self):
+    def test_contains_no_build_paths(self):
         with zipfile.ZipFile(wheel_build.wheel()) as archive:
             for name in archive.namelist():
                 for place in (CHECKOUT, pathlib.Path.home() / ".cargo"):
@@ -178,7 +178,7 @@ class TestInstalled:
         assert run(interpreter, "-m", "epcache", "--version") == f"epcache {VERSION}\n"
         assert run(interpreter, "-IB", "-m", "epcache", "--version") == f"epcache {VERSION}\n"
 
-    def test_pip_finds_nothing_amiss(self, environment):
+    def test_pip_check_passes(self, environment):
         assert run(environment[0], "-m", "pip", "check") == "No broken requirements found.\n"
 
     def test_the_index_that_the_program_makes_is_used_by_the_reader(self, environment):
@@ -211,14 +211,14 @@ print("importlib.metadata" in sys.modules)
             assert results[0] == results[1]
         for command in (module, program):
             with waiting(*command) as process:
-                # What the interpreter ignores, SIGXFSZ among it, would stay ignored.
+                # Signals that the interpreter ignores, such as SIGXFSZ, would stay ignored.
                 status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
                 ignored = int(re.search(r"SigIgn:\s*(\w+)", status)[1], 16)
                 assert not ignored & 1 << signal.SIGXFSZ - 1
                 process.terminate()
                 assert process.wait(10) == -signal.SIGTERM
 
-    # The last one: it removes what the others look at.
+    # This test comes last: it removes what the others use.
     def test_uninstalling_leaves_nothing(self, environment):
         interpreter, before = environment
         run(interpreter, "-m", "pip", "uninstall", "--yes", "epcache")
@@ -226,7 +226,7 @@ print("importlib.metadata" in sys.modules)
 
 
 class TestTheProgramOfThePackage:
-    """`python -m epcache` finds the program that came with the package, wherever that was installed."""
+    """`python -m epcache` finds the program of the package, wherever it was installed."""
 
     @pytest.mark.parametrize("scheme", ["--target", "--prefix"])
     def test_is_found_in_another_directory(self, scheme, with_pip, rival, tmp_path):
@@ -241,7 +241,7 @@ class TestTheProgramOfThePackage:
     def test_is_found_among_the_users_own(self, with_pip, rival, tmp_path):
         base = tmp_path / "base"
         variables = {**rival, "PYTHONUSERBASE": str(base)}
-        # A pip that runs outside of an environment, so that there is a directory of the user.
+        # A pip outside of an environment, which uses the user's directory.
         variables["PYTHONPATH"] = str(with_pip.parents[1] / "lib/python3.12/site-packages")
         command = [INTERPRETERS["3.12"], "-m"]
         run(*command, "pip", "install", "--no-index", "--user", wheel_build.wheel(), env=variables)
@@ -262,11 +262,11 @@ class TestTheProgramOfThePackage:
             variables = {**rival, "PYTHONPATH": str(site)}
             assert program_of(*command, env=variables) == str(root / "usr/bin/epcache")
 
-    def test_is_that_on_path_where_the_package_has_none(self, rival, tmp_path):
+    def test_is_found_on_path_where_the_package_has_none(self, rival, tmp_path):
         command = [INTERPRETERS["3.12"], "-m", "epcache"]
         variables = {**rival, "PYTHONPATH": str(CHECKOUT / "python")}
         assert run(*command, env=variables) == "rival\n"
-        # Not from the working directory, whatever PATH says.
+        # Not from the working directory, whatever PATH contains.
         variables["PATH"] = ":.:rival"
         done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
         assert done.returncode == 127

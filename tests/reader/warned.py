@@ -1,4 +1,4 @@
-"""What the reader answers in this process, and what it warns of, as if it had not warned before."""
+"""The reader's answers in this process, and its warnings, as if none had been given before."""
 
 import warnings
 
@@ -7,7 +7,7 @@ from epcache import _warning
 
 
 def entry_points(**params):
-    """The entry points, and the texts of the warnings, which must all be the reader's own."""
+    """The entry points, and the texts of the warnings, all of which must be the reader's."""
     _warning._warned.clear()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

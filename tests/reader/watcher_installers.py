@@ -1,6 +1,6 @@
 """Installers, step by step: what pip, uv, rpm and setuptools do to a site directory, in their order.
 
-Each function is a generator that stops after every step that another process could see.
+Each function is a generator that pauses after every step that another process could see.
 """
 
 import os
@@ -94,7 +94,7 @@ def pip_upgrade(site, name, old, new):
 
 
 def pip_failed_upgrade(site, name, old, new):
-    """What it has put aside is put back."""
+    """pip restores the stashed files."""
     aside = yield from _pip_put_aside(site, name, old)
     yield from _module(site, name, new)
     yield from _delete(pathlib.Path(site, name.replace("-", "_")))
@@ -160,7 +160,7 @@ def rpm_install(site, name, version):
 
 
 def rpm_upgrade(site, name, old, new):
-    """Old and new lie beside each other until the old one is erased."""
+    """Old and new version coexist until the old one is erased."""
     if old != new:
         yield from _rpm_unpack(site, name, new)
         yield from _delete(directory(site, name, old))
@@ -189,6 +189,6 @@ INSTALLERS = {
 
 
 def run(steps):
-    """All steps, at once."""
+    """Run all steps at once."""
     for _ in steps:
         pass

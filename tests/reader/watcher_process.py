@@ -1,9 +1,8 @@
-"""Run by an interpreter of any supported version: watches a site directory until told to stop.
+"""Watches a site directory until stdin is closed; run by an interpreter of any supported version.
 
-Arguments: the reader's directory, the site directory, a file that holds the number of looks taken
-(8 bytes), the longest pause between two looks in seconds. Prints what is installed, then each
-non-empty report, as lines of JSON; ends after what has been begun has come to rest, when stdin is
-closed.
+Arguments: the reader's directory, the site directory, a file that holds the number of polls (8 bytes),
+the longest pause between two polls in seconds. Prints what is installed, then each non-empty report, as
+lines of JSON. It ends when all pending changes have been reported.
 """
 
 import json
@@ -20,24 +19,24 @@ site, counter, pause = sys.argv[2], sys.argv[3], float(sys.argv[4])
 watcher = Watcher([site])
 
 
-def say(what):
+def print_json(what):
     print(json.dumps(what), flush=True)
 
 
-def look():
+def poll():
     changes = watcher.poll()
     if changes:
-        say({kind: [one._asdict() for one in ones] for kind, ones in changes._asdict().items()})
+        print_json({kind: [one._asdict() for one in ones] for kind, ones in changes._asdict().items()})
     return changes
 
 
-say([one._asdict() for one in watcher.installed()])
-with open(counter, "r+b") as file, mmap.mmap(file.fileno(), 8) as looks:
+print_json([one._asdict() for one in watcher.installed()])
+with open(counter, "r+b") as file, mmap.mmap(file.fileno(), 8) as polls:
     while not select.select([sys.stdin], [], [], random.uniform(0, pause))[0]:
-        look()
-        looks[:] = (int.from_bytes(looks, "little") + 1).to_bytes(8, "little")
+        poll()
+        polls[:] = (int.from_bytes(polls, "little") + 1).to_bytes(8, "little")
 rest = time.monotonic() + 7
 while time.monotonic() < rest:
-    look()
+    poll()
     time.sleep(0.1)
-say([one._asdict() for one in watcher.installed()])
+print_json([one._asdict() for one in watcher.installed()])

@@ -11,11 +11,11 @@ from support.interpreters import READER
 
 
 class Watching:
-    """Its reports, and how often it has looked."""
+    """Its reports, and the number of its polls."""
 
-    def __init__(self, process, looks, output):
+    def __init__(self, process, polls, output):
         self._process = process
-        self._looks = looks
+        self._polls = polls
         self._output = output
         while not output.read_text().endswith("\n"):
             assert process.poll() is None
@@ -25,8 +25,8 @@ class Watching:
         self.installed = None
 
     @property
-    def looks(self):
-        return int.from_bytes(self._looks, "little")
+    def polls(self):
+        return int.from_bytes(self._polls, "little")
 
     def wait_for(self, event):
         """Wait until an event, as `events` gives it, has been reported."""
@@ -40,14 +40,14 @@ class Watching:
             time.sleep(0.05)
 
     def stop(self):
-        """Wait until everything has come to rest; `reports` and `installed` are filled then."""
+        """Wait until all changes are reported; then `reports` and `installed` are complete."""
         self._process.stdin.close()
         assert self._process.wait(timeout=60) == 0
         _, *self.reports, self.installed = map(json.loads, self._output.read_text().splitlines())
         return self
 
     def events(self, *names):
-        """Of all reports (kind, name, previous version, version)."""
+        """All reported events as (kind, name, previous version, version)."""
         return [
             (kind, one["name"], one["previous_version"], one["version"])
             for report in self.reports
@@ -61,17 +61,17 @@ class Watching:
 def watched(python, site, pause=0.01):
     """A `Watching` of that interpreter."""
     site = pathlib.Path(site)
-    counter = site.with_name(site.name + ".looks")
+    counter = site.with_name(site.name + ".polls")
     counter.write_bytes(bytes(8))
-    # A pipe would fill up.
+    # A file, since a pipe would fill up.
     output = site.with_name(site.name + ".reports")
     script = pathlib.Path(__file__).with_name("watcher_process.py")
     command = [python, "-S", "-E", script, READER, site, counter, pause]
-    with open(counter, "rb") as file, mmap.mmap(file.fileno(), 8, prot=mmap.PROT_READ) as looks:
+    with open(counter, "rb") as file, mmap.mmap(file.fileno(), 8, prot=mmap.PROT_READ) as polls:
         with open(output, "w") as stdout:
             process = subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=stdout)
         try:
-            yield Watching(process, looks, output)
+            yield Watching(process, polls, output)
         finally:
             process.kill()
             process.wait()

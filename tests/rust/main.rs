@@ -1,6 +1,6 @@
 //! The tests of the Rust code, in one program: `cargo test --test rust cli::enable` runs a part.
 //!
-//! Each module says what belongs into it. What several of them need is in `support`.
+//! Each module says what belongs into it. Code that several of them need is in `support`.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod cli;

@@ -1,4 +1,4 @@
-"""Run by an interpreter of any supported version: answers queries, and says how.
+"""Answers queries and reports how; run by an interpreter of any supported version.
 
 The reader's directory is the argument, the request comes as JSON on stdin (see `interpreters.ask`).
 """
@@ -13,7 +13,7 @@ def _by_importlib():
     import importlib.metadata
 
     def entry_points(**params):
-        # For 3.10 and 3.11, where no parameters give a dictionary: the definition of 3.12.
+        # For 3.10 and 3.11, where a call without parameters returns a dictionary: the definition of 3.12.
         seen = set()
         found = []
         for distribution in importlib.metadata.distributions():
@@ -23,7 +23,7 @@ def _by_importlib():
         found = [ep for ep in found if ep.matches(**params)]
         if params:
             own = importlib.metadata.entry_points(**params)
-            # 3.10 and 3.11 sort by group what they select from.
+            # 3.10 and 3.11 sort by group before they select.
             by_group = found if sys.version_info >= (3, 12) else sorted(found, key=lambda ep: ep.group)
             assert [ep._key() for ep in own] == [ep._key() for ep in by_group], params
         return found
@@ -54,7 +54,7 @@ def main():
         sys.path[:] = _stdlib
         entry_points = _by_importlib()
         if sys.version_info < (3, 11):
-            # A namedtuple there.
+            # A namedtuple in that version.
             from importlib.metadata import EntryPoint
 
             EntryPoint._key = lambda self: (self.name, self.value, self.group)

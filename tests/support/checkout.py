@@ -1,4 +1,4 @@
-"""The checkout that is tested, the programs built from it, and the programs of its suites."""
+"""The tested checkout, the programs built from it, and the programs of its suites."""
 
 import os
 import pathlib
@@ -16,12 +16,12 @@ def target():
 
 
 def release_program():
-    """The path of the tool that `make build` has built, or the one that ``$EPCACHE_BIN`` names."""
+    """The path of the tool built by `make build`, or of the one that ``$EPCACHE_BIN`` names."""
     return os.environ.get("EPCACHE_BIN") or str(target() / "release" / "epcache")
 
 
 def debug_program():
-    """The path of the tool, which is built first if ``$EPCACHE_BIN`` does not name it."""
+    """The path of the tool, which is built first unless ``$EPCACHE_BIN`` names one."""
     if os.environ.get("EPCACHE_BIN"):
         return os.environ["EPCACHE_BIN"]
     subprocess.run(["cargo", "build", "--quiet", "--manifest-path", CHECKOUT / "Cargo.toml"], check=True)
@@ -34,5 +34,5 @@ def module(name, *arguments):
 
 
 def module_variables(**more):
-    """The environment for modules of the suites, in which they are found."""
+    """The environment in which modules of the suites are found."""
     return {**os.environ, "PYTHONPATH": str(TESTS), **more}

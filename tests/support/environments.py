@@ -1,4 +1,4 @@
-"""Site directories: real ones, made by uv from the registry, and single distributions."""
+"""Site directories: real ones, made by uv from the package index, and single distributions."""
 
 import functools
 import os
@@ -23,7 +23,7 @@ virtualenv watchdog werkzeug wheel zope-interface
 
 @functools.cache
 def uv():
-    """The path of uv, from the registry."""
+    """The path of uv, from the package index."""
     tools = CACHE / "tools"
     if not (tools / "bin" / "uv").exists():
         run(sys.executable, "-m", "venv", tools)
@@ -34,7 +34,7 @@ def uv():
 def make_environment(directory, requirements):
     """A virtual environment made by uv, with pip in it; the path of its site directory."""
     variables = {**os.environ, "UV_CACHE_DIR": str(CACHE / "uv")}
-    # Whatever can be had for the oldest version can be read by all.
+    # Packages for the oldest version can be read by all versions.
     python = INTERPRETERS["3.11"]
     run(uv(), "venv", "--quiet", "--seed", "--python", python, directory, env=variables)
     interpreter = directory / "bin" / "python"

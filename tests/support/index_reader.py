@@ -1,7 +1,7 @@
 """A second reader of the index, written from docs/reference/index-format.md alone.
 
-It checks everything that the page says must hold and takes no short cut, so that the
-tests do not depend on the readers that they test.
+It checks everything that the page requires and takes no short cut, so the tests do not depend on the
+readers that they test.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class TopLevel:
 @dataclass
 class Seal:
     time: int
-    names: int  # the check of all names
+    names: int  # the checksum of all names
     witnesses: dict  # (seconds, size), or None, by path (bytes)
 
 
@@ -140,7 +140,7 @@ def _seal(fields):
 
 
 def names_check(names):
-    """The check of the names (bytes) of a listing, as a sealed index has it."""
+    """The checksum of the names (bytes) of a listing, as in a sealed index."""
     return check(b"\0".join(sorted(names)))
 
 

@@ -1,4 +1,4 @@
-"""The interpreters that answer, and how they are asked.
+"""The interpreters that answer queries.
 
 Where they are: ``$EPCACHE_TEST_PYTHONS`` (separated by colons), or pyenv's, or those on ``PATH``.
 """
@@ -35,7 +35,7 @@ INTERPRETERS = _interpreters()
 
 
 def run(*command, **options):
-    """Run a command that must succeed; what it printed."""
+    """Run a command that must succeed; returns its output."""
     command = [str(part) for part in command]
     done = subprocess.run(command, capture_output=True, text=True, **options)
     assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -43,12 +43,12 @@ def run(*command, **options):
 
 
 def asked_the_disk(found):
-    """Whether what `ask` found took more than an index."""
+    """Whether a result of `ask` took more than an index."""
     return bool({"epcache._parse", "importlib.metadata"} & set(found["modules"]))
 
 
 def ask(python, path, queries, by="epcache", setup="", environment=None):
-    """What an interpreter answers to `entry_points(**query)` with `path` in front of its sys.path.
+    """The answers of an interpreter to `entry_points(**query)` with `path` first on its sys.path.
 
     A dictionary: ``answers``, one per query, each a list of [name, value, group, directory] or the
     name of the exception; ``warnings``; ``modules``, those loaded from first to last answer.
@@ -61,7 +61,7 @@ def ask(python, path, queries, by="epcache", setup="", environment=None):
 
 
 def expected(python, path, queries, setup=""):
-    """The same from the interpreter's own importlib.metadata, and for 3.9 from that of 3.12."""
+    """The same from the interpreter's own importlib.metadata; for 3.9 from that of 3.12."""
     if python == INTERPRETERS.get("3.9"):
         python = INTERPRETERS["3.12"]
     return ask(python, path, queries, by="importlib", setup=setup)["answers"]

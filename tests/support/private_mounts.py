@@ -9,7 +9,7 @@ CLONE_NEWNS = 0x00020000
 
 
 def begin():
-    """Move this process to a mount namespace of its own."""
+    """Move this process to its own mount namespace."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNS):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

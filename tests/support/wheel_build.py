@@ -15,7 +15,7 @@ import sys
 from .checkout import CHECKOUT
 from .interpreters import run
 
-# What of the checkout goes into the sdist.
+# The files of the checkout that go into the sdist.
 SOURCES = ["Cargo.toml", "Cargo.lock", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE-*"]
 SOURCES += ["src/**/*", "python/**/*.py", "docs/**/*", "packaging/**/*"]
 
@@ -70,7 +70,7 @@ def sdist():
 
 @functools.cache
 def wheel_from_sdist(python):
-    """The path of the wheel that the newest pip makes of the sdist, in an environment with nothing else."""
+    """The path of the wheel that the newest pip makes of the sdist, in an otherwise empty environment."""
     made = _place() / "from-sdist"
     if not made.exists():
         partial = made.with_name("from-sdist.partial")

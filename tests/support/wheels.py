@@ -1,4 +1,4 @@
-"""Wheels, made for the occasion."""
+"""Makes wheels for tests."""
 
 import base64
 import hashlib
@@ -6,9 +6,9 @@ import zipfile
 
 
 def make(directory, name, version, modules=1, leave_out=(), **more):
-    """Write a wheel with so many modules, one of them an entry point; its path.
+    """Write a wheel with so many modules, one of them an entry point; returns its path.
 
-    `leave_out` names files of its metadata that are missing, `more` gives others beside its package.
+    `leave_out` names metadata files to omit, `more` gives additional files beside its package.
     """
     info = f"{name}-{version}.dist-info"
     files = {f"{name}/__init__.py": "def run():\n    pass\n"}

@@ -1,4 +1,4 @@
-"""Uses of the public API that `make lint` has checked by mypy; nothing here is executed."""
+"""Uses of the public API that `make lint` checks with mypy; nothing here is executed."""
 
 import importlib.metadata
 from collections.abc import Iterable, Mapping

@@ -17,9 +17,6 @@ use super::{Grant, Needs, Part, Reach, State};
 const WANTED: ABI = ABI::V6;
 
 /// Lets this process reach what `needs` names and nothing else, and verifies that.
-///
-/// # Errors
-/// When it is not in force although the kernel reports that it is.
 pub fn enter(needs: &Needs) -> io::Result<Part> {
     let restricted = match restrict(needs) {
         Ok(restricted) => restricted,

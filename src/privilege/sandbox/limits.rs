@@ -17,9 +17,6 @@ const DESCRIPTORS: u64 = 1024;
 const SECONDS: u64 = 600;
 
 /// Sets all limits, and verifies that they are set. A lower limit of the caller stays.
-///
-/// # Errors
-/// When one was set and is not in force.
 pub fn enter(largest_file: u64) -> io::Result<Part> {
     let limits = [
         (Resource::RLIMIT_DATA, MEMORY),

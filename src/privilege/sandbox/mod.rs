@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 
+use super::step;
 use crate::error::{Error, Result};
 use crate::sys::message;
 use crate::sys::signal;
@@ -43,11 +44,8 @@ pub use state::{Confined, Part, State};
 /// What may be done with a path and everything below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
-    /// Directories are listed.
     List,
-    /// One regular file is read.
     File,
-    /// Directories are listed and files are read.
     Read,
     /// Files and directories are made, files are replaced and removed: where indexes are.
     Index,
@@ -55,19 +53,15 @@ pub enum Reach {
     Change,
 }
 
-/// A path that a job must reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// The path.
     pub path: PathBuf,
-    /// What may be done there.
     pub reach: Reach,
 }
 
 /// What a job needs beyond computing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Needs {
-    /// The paths that it must reach.
     pub grants: Vec<Grant>,
     /// Directories that are made before the job, so that it needs no right on their parents.
     pub made: Vec<PathBuf>,
@@ -91,7 +85,6 @@ pub const TIME_LIMIT: Duration = Duration::from_secs(600);
 /// What a job is confined to, and how strictly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confinement {
-    /// What the job can reach.
     pub needs: Needs,
     /// Whether the job must not begin where the kernel does not support all of it.
     pub required: bool,
@@ -103,8 +96,7 @@ pub struct Confinement {
 
 /// Confines this process, for good. It must have `no_new_privs` and a single thread.
 ///
-/// # Errors
-/// When a means is not in force although it could be set up, or one is missing that is required. The
+/// Fails when a means is not in force although it could be set up, or one is missing that is required. The
 /// process must then do nothing but end.
 pub fn enter(confinement: &Confinement) -> Result<Confined> {
     let Confinement { needs, required, largest_file, time_limit: _ } = confinement;
@@ -137,8 +129,4 @@ fn make_in_own_directory(path: &Path) -> std::io::Result<()> {
         rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755))?;
     }
     Ok(())
-}
-
-fn step<T>(step: &'static str, result: std::io::Result<T>) -> Result<T> {
-    result.map_err(|source| Error::Privileges { step, source })
 }

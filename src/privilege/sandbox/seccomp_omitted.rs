@@ -2,10 +2,6 @@
 
 use super::{Part, State};
 
-/// Does nothing, and reports that.
-///
-/// # Errors
-/// Never.
 pub fn enter(_: bool) -> std::io::Result<Part> {
     let why = if cfg!(feature = "seccomp") {
         "there is no filter for this architecture"

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Completely.
     Enforced,
     /// As far as this kernel can.
     Partial,
@@ -16,10 +15,8 @@ pub enum State {
     Omitted,
 }
 
-/// One means of confinement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// How far it is in force.
     pub state: State,
     /// What is enforced, or why it is not.
     pub detail: String,
@@ -31,7 +28,6 @@ impl Part {
     }
 }
 
-/// How far each means of confinement is in force for a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confined {
     /// Files, TCP, signals.
@@ -43,20 +39,16 @@ pub struct Confined {
 }
 
 impl Confined {
-    /// All means, by name.
-    #[must_use]
     pub fn parts(&self) -> [(&'static str, &Part); 3] {
         [("landlock", &self.landlock), ("seccomp", &self.seccomp), ("limits", &self.limits)]
     }
 
     /// Describes what is not completely enforced; `None` if everything is.
-    #[must_use]
     pub fn lacking(&self) -> Option<String> {
         self.described(|state| state != State::Enforced)
     }
 
     /// Describes what the kernel refused altogether.
-    #[must_use]
     pub fn missing(&self) -> Option<String> {
         self.described(|state| state == State::Missing)
     }

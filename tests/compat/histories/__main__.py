@@ -1,4 +1,4 @@
-"""Random histories of site directories, asked of `epcache` and of plain `importlib.metadata`.
+"""Random histories of site directories, with queries to `epcache` and to plain `importlib.metadata`.
 
     PYTHONPATH=tests python -m compat.histories --count 5000
     PYTHONPATH=tests python -m compat.histories --only 4711
@@ -79,7 +79,7 @@ class Job:
         self.made = 0
 
     def run(self, histories):
-        """Play histories; each batch is made while the one before it grows old."""
+        """Play histories; each batch is prepared while the one before it becomes old enough."""
         try:
             waiting = collections.deque()
             for batch in batches(histories):
@@ -109,10 +109,10 @@ class Job:
             try:
                 play.play()
             except Difference as found:
-                self.results.put(("difference", self.told(found)))
+                self.results.put(("difference", self.report(found)))
             self.results.put(("asked", play.asked))
 
-    def told(self, found):
+    def report(self, found):
         if self.given.shrink and found.question:
             shortest = shrunk(found.history, self.first_that_fails, self.given.shrink)
             found = self.difference_of(self.prepared([shortest])) or found
@@ -137,7 +137,7 @@ class Job:
                 except Difference as difference:
                     found = difference
                 except (OSError, RuntimeError):
-                    pass  # without what was dropped it makes no sense
+                    pass  # without the dropped step the history is invalid
             shutil.rmtree(play.directory, ignore_errors=True)
         return found
 
@@ -163,13 +163,13 @@ def histories(given, job):
 
 
 def end_in_order(*_):
-    """On SIGTERM: nothing is left behind."""
+    """On SIGTERM: exit without leaving files."""
     sys.exit(1)
 
 
 def work(given, number, results):
     def end_early(*_):
-        results.cancel_join_thread()  # nobody reads what is still to be said
+        results.cancel_join_thread()  # nobody reads the remaining results
         end_in_order()
 
     signal.signal(signal.SIGTERM, end_early)

@@ -1,6 +1,6 @@
-"""Answers to the questions of a history, as plain data, by the functions of one module.
+"""Answers to the queries of a history, as plain data, by the functions of one module.
 
-Runs under every supported interpreter. An exception is an answer, too: its type's name.
+Runs under every supported interpreter. An exception counts as an answer, by the name of its type.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ def attempt(function, *arguments, **parameters):
 
 
 class Answers:
-    """`api` has the functions; `native` says whether it must be the interpreter's own in all ways."""
+    """`api` has the functions; `native` says whether exactly the interpreter's behaviour is expected."""
 
     def __init__(self, api, native):
         self.api = api
@@ -30,7 +30,7 @@ class Answers:
         self.spelled.clear()
         found = attempt(getattr(self, kind), *arguments)
         if not self.native and found == {"raised": "AssertionError"}:
-            # From a value that is no object reference: up to 3.12 it was this one.
+            # For a value that is no object reference; up to 3.12 it was this exception.
             return {"raised": "AttributeError"}
         return found
 
@@ -62,7 +62,7 @@ class Answers:
         return [self.spell_briefly(found) for found in self.api.distributions(**parameters)]
 
     def every_distribution_s_entry_points(self):
-        # As pluggy does, and conda, and tox.
+        # As pluggy, conda and tox do.
         return [self.spell_offer(found) for found in self.api.distributions()]
 
     def spell_offer(self, found):
@@ -93,7 +93,7 @@ class Answers:
     def forget(self):
         self.kept = []
 
-    # Named by what is asked again: what a distribution reads from the disk whenever it is asked.
+    # A kept distribution is named by its query; it reads the disk at each access.
     def answer_kept(self):
         if isinstance(self.kept, dict):
             return self.kept
@@ -101,7 +101,7 @@ class Answers:
 
     def spell_entry_points(self, found):
         if isinstance(found, dict):
-            # In 3.9 a dictionary, in 3.10 and 3.11 one that is deprecated.
+            # A dictionary in 3.9, and a deprecated one in 3.10 and 3.11.
             spelled = {group: self.spell_all(dict.__getitem__(found, group)) for group in dict.keys(found)}
             return [type(found).__name__, list(spelled.items())]
         spelled = self.spell_all(found)
@@ -134,13 +134,13 @@ class Answers:
         return found if self.native or not isinstance(found, dict) else "raised"
 
     def spell_briefly(self, found):
-        # Each attribute parses the metadata anew, and many entry points have one distribution.
+        # Each attribute parses the metadata again, and many entry points share one distribution.
         if id(found) not in self.spelled:
             self.spelled[id(found)] = found, self.spell_identity(found)
         return self.spelled[id(found)][1]
 
     def spell_identity(self, found):
-        # 3.9 has no `name`, nor have the distributions of a foreign finder there.
+        # 3.9 has no `name`, nor have the distributions of other finders there.
         named = hasattr(type(found), "name") or not (
             self.native or type(found).__module__ == "importlib.metadata"
         )
@@ -177,7 +177,7 @@ def spell_metadata(found):
 
 
 def spell_contents(found):
-    """What a distribution reads from the disk whenever it is asked."""
+    """The contents that a distribution reads from the disk at each access."""
     return {
         "metadata": attempt(lambda: spell_metadata(found.metadata)),
         "requires": attempt(lambda: found.requires),
@@ -205,7 +205,7 @@ def spelled_first(found):
 class Of312:
     """The functions of this interpreter's `importlib.metadata`, with the definitions of 3.12.
 
-    3.10 and 3.11 return a dictionary when nothing is asked for, and sort what is.
+    3.10 and 3.11 return a dictionary without arguments, and sort the selected entry points.
     """
 
     def __getattr__(self, name):
@@ -223,7 +223,7 @@ class Of312:
 
 
 def without_caches():
-    """Let `importlib.metadata` look at the disk again: its listings are kept by coarse times."""
+    """Make `importlib.metadata` read the disk again: it validates its cached listings by coarse times."""
     fast_path = getattr(importlib.metadata, "FastPath", None)
     clear = getattr(getattr(fast_path, "__new__", None), "cache_clear", None)
     if clear is not None:

@@ -1,6 +1,6 @@
-"""Mistakes that the histories have to find: each is made in a copy of the package.
+"""Seeded faults that the histories must find: each is made in a copy of the package.
 
-A fault is what the copy is made to do, which histories see it, and the edits: file, text, other text.
+A fault has a description, the kind of histories that find it, and edits: file, text, replacement.
 """
 
 import shutil
@@ -29,14 +29,14 @@ FAULTS = {
         ["--role", "own", "--proof", "site"],
         [("_view.py", "row not in self._unsettled", "row not in ()")],
     ),
-    "entry_points.txt itself is not looked at": (
+    "the stamp of entry_points.txt is not checked": (
         ["--role", "own", "--proof", "strict"],
         [
             ("_view.py", 'if file != b"-":', "if not file:"),
             ("_view.py", 'return recorded == b"-" or', "return True or"),
         ],
     ),
-    "the metadata file itself is not looked at": (
+    "the stamp of the metadata file is not checked": (
         ["--role", "accelerated", "--proof", "strict"],
         [("_view.py", 'return metadata == b"-" or', "return True or")],
     ),
@@ -60,11 +60,11 @@ FAULTS = {
             )
         ],
     ),
-    "what a removed module provided is still told": (
+    "names of a removed module are still returned": (
         ["--role", "accelerated", "--proof", "strict"],
         [("_packages.py", "if strict:\n        return None", "if False:\n        return None")],
     ),
-    "what 3.9 reads otherwise is not told apart": (
+    "texts that 3.9 reads differently are not flagged": (
         ["--role", "accelerated", "--python", "3.9"],
         [("_backend.py", 'row is not None and b"c" in view.table.flags(row)', "False")],
     ),
@@ -72,7 +72,7 @@ FAULTS = {
 
 
 def faulty(package, edits, copy):
-    """Make a copy of the package with these edits; raises if their place is not to be found."""
+    """Make a copy of the package with these edits; raises if the text of an edit is not found."""
     shutil.copytree(package / "epcache", copy / "epcache", ignore=shutil.ignore_patterns("__pycache__"))
     for name, old, new in edits:
         path = copy / "epcache" / name

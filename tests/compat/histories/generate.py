@@ -1,8 +1,8 @@
-"""From a seed to a history: everything that will be done and asked, as data.
+"""Generates a history from a seed: everything that is done and asked, as data.
 
-A history names the site directories and how each is kept (`sites`), what is installed long before
-anybody asks (`initial`), and then `steps`: edits, indexes made, `sys.path` arranged anew, questions.
-Nothing is decided while it is played, so that a history with some steps taken out can be played, too.
+A history names the site directories and who updates their indexes (`sites`), the distributions that were
+installed long before (`initial`), and `steps`: edits, index writes, changes of `sys.path`, questions.
+Nothing is decided while it is played, so a history without some of its steps can be played as well.
 """
 
 import random
@@ -76,7 +76,7 @@ class _Author:
             steps.append(self.zip_file())
         if rng.random() < 0.25:
             steps.append(self.egg())
-        # In 3.9 what a foreign finder finds has neither names nor entry points that know where they are from.
+        # In 3.9 distributions of other finders have no names, and their entry points no distribution.
         if rng.random() < 0.15 and self.python != "3.9":
             steps.append({"do": "finder", "site": rng.choice(list(self.sites)), "first": rng.random() < 0.5})
         steps += [self.index(site) for site in self.sites if rng.random() < 0.85]
@@ -94,7 +94,7 @@ class _Author:
         }
 
     def something(self):
-        """One to three steps: what happens between two moments of asking."""
+        """One to three steps between two questions."""
         rng = self.rng
         site = rng.choice(list(self.sites))
         kind = rng.random()
@@ -120,7 +120,7 @@ class _Author:
         return self.transaction(site)
 
     def transaction(self, site):
-        """What an installer does, and what its transaction ends with."""
+        """The steps of an installer, and the trigger or refresh at its end."""
         rng = self.rng
         present = self.installed[site]
         if self.sites[site] == "system" and rng.random() < 0.8:
@@ -136,7 +136,7 @@ class _Author:
                     present[present.index(old)] = new
             else:
                 step = self.install(site, "distro_install")
-            # Without its trigger a package manager is nobody whom the site proof is meant for.
+            # Without its trigger, a package manager does not maintain what the site proof needs.
             return (
                 [step]
                 if self.strict and rng.random() < 0.3
@@ -157,7 +157,7 @@ class _Author:
             return [self.edit(rng.choice(["pip_uninstall", "uv_uninstall"]), site, distribution=old)]
         new = old if rng.random() < 0.3 else self.a_distribution(self.odd)
         if rng.random() < 0.4:
-            # The same version once more, with other contents.
+            # The same version again, with other contents.
             new = {**new, "directory": old["directory"]}
         present[present.index(old)] = new
         how = rng.choice(["pip_upgrade", "uv_upgrade"])
@@ -166,7 +166,7 @@ class _Author:
     def a_distribution(self, odd):
         found = contents.a_distribution(self.rng, odd)
         if self.python == "3.9":
-            # Which does not read it, so that there `epcache` gives names from it by an index alone.
+            # 3.9 does not read it, so there `epcache` gives names from it only by an index.
             found["files"].pop("installed-files.txt", None)
         return found
 
@@ -218,7 +218,7 @@ class _Author:
         )
         restore = rng.random() < 0.6
         if how == "rewrite_same_size":
-            # Where the old text is known: another letter, and no other size.
+            # Where the old text is known: change one letter and keep the size.
             how, text = (
                 "rewrite_in_place",
                 one["files"].get(file, "").replace("m:f", "n:f").replace("foo", "fog"),
@@ -266,7 +266,7 @@ class _Author:
             entries.insert(rng.randint(0, len(entries)), rng.choice(entries))
         for _ in range(rng.choice([0, 0, 1, 2, 3])):
             entries.insert(rng.randint(0, len(entries)), rng.choice(ODD_PATHS))
-        # 3.9 passes bytes over, later versions raise TypeError, and `epcache` in 3.9 has to choose.
+        # 3.9 ignores bytes, later versions raise TypeError, and `epcache` on 3.9 must choose one.
         if rng.random() < 0.02 and self.python != "3.9":
             entries.append(rng.choice(["bytes:{root}/s/a", "Path:{root}/s/a"]))
         return {"do": "path", "entries": entries, "stdlib": rng.choice(["first", "last", "last"])}

@@ -1,4 +1,4 @@
-"""Playing a history: the edits are made, the questions asked, the answers compared."""
+"""Plays a history: makes the edits, asks the questions, compares the answers."""
 
 import json
 import os
@@ -12,7 +12,7 @@ LONGEST = 3000  # characters of a line of a report
 
 
 class Difference(Exception):
-    """Two interpreters do not say the same."""
+    """Two interpreters give different answers."""
 
     def __init__(self, history, step, role, question, expected, got):
         super().__init__(
@@ -26,12 +26,12 @@ class Difference(Exception):
         self.got = got
 
 
-# What `epcache` answers by itself, with the semantics of 3.12. Everything else is the running version's.
+# Answered by `epcache` itself, with the semantics of 3.12. Everything else is the running version's.
 OWN_SEMANTICS = ["entry_points", "groups_and_names", "version"]
 
 
 def oracle(version, role, kind):
-    """Which interpreter has the right answer."""
+    """The interpreter whose answer is correct."""
     return "3.12" if role == "own" and version == "3.9" and kind in OWN_SEMANTICS else version
 
 
@@ -40,11 +40,11 @@ def oracles(version, role):
 
 
 def same(version, role, question, expected, got):
-    """Whether two answers agree, as far as they have to."""
+    """Whether two answers agree as far as required."""
     if role == "own" and version == "3.9":
         if question[0] == "packages_distributions":
             return got == {"raised": "NotImplementedError"}
-        # Of a folded value 3.9 keeps the indentation.
+        # 3.9 keeps the indentation of a folded value.
         return unfolded(expected) == unfolded(got)
     return expected == got
 
@@ -54,7 +54,7 @@ def unfolded(answer):
 
 
 class Play:
-    """One history: made (`prepare`), then, when its first stamps have grown old, played."""
+    """One history: created (`prepare`), then played when its first stamps are old enough."""
 
     def __init__(self, history, directory, epcache, workers, roles, kinds=None):
         self.history = history
@@ -67,7 +67,7 @@ class Play:
         self.asked = 0
 
     def prepare(self):
-        """The site directories, and what was installed long before the history begins."""
+        """Create the site directories and the initial distributions."""
         os.makedirs(self.directory)
         self.world = World(os.path.realpath(self.directory), self.epcache, self.history["sites"])
         for step in self.history["initial"]:
@@ -84,7 +84,7 @@ class Play:
         self.everybody = [worker for _, worker in self.subjects] + list(self.plain.values())
         world = self.world
         try:
-            self.tell(
+            self.send(
                 do="begin",
                 root=world.root,
                 strict=self.history["strict"],
@@ -92,13 +92,13 @@ class Play:
                 system_cache=world.system_cache,
                 system_user=SYSTEM_USER,
             )
-            self.tell(do="path", entries=[], stdlib="last")
+            self.send(do="path", entries=[], stdlib="last")
             for number, step in enumerate(self.history["steps"]):
                 self.step = number
                 getattr(self, step["do"])(step)
-            self.tell(do="end")
+            self.send(do="end")
         except Difference:
-            self.tell(do="end")
+            self.send(do="end")
             raise
         except Died as error:
             self.abandon()
@@ -111,9 +111,9 @@ class Play:
             if worker.process.poll() is None:
                 worker.close()
 
-    def tell(self, **request):
+    def send(self, **request):
         for worker in self.everybody:
-            worker.say(**request)
+            worker.request(**request)
 
     def edit(self, step):
         if step["site"] not in self.world.sites:
@@ -121,7 +121,7 @@ class Play:
         try:
             self.edit_step_by_step(step)
         except OSError:
-            # An installer that stumbles over what was meddled with stops there.
+            # An installer that fails because of an earlier manual edit stops there.
             if not self.history["strict"]:
                 raise
 
@@ -133,7 +133,7 @@ class Play:
                 self.world.index({"by": "refresh", "site": site})
             questions = step.get("pauses", {}).get(str(number), [])
             if not self.history["strict"]:
-                # Files may be gone from directories before anything else shows it.
+                # Files may disappear from directories before anything else changes.
                 questions = [question for question in questions if question != ["packages_distributions"]]
                 if self.world.provable(site):
                     questions = []
@@ -158,19 +158,19 @@ class Play:
 
     def path(self, step):
         entries = [self.world.spelled(entry) for entry in step["entries"]]
-        self.tell(do="path", entries=entries, stdlib=step["stdlib"])
+        self.send(do="path", entries=entries, stdlib=step["stdlib"])
 
     def chdir(self, step):
         to = self.world.spelled(step["to"])
         if os.path.isdir(to):
-            self.tell(do="chdir", to=to)
+            self.send(do="chdir", to=to)
 
     def finder(self, step):
         if step["site"] in self.world.sites:
-            self.tell(do="finder", directory=self.world.site(step["site"]), first=step["first"])
+            self.send(do="finder", directory=self.world.site(step["site"]), first=step["first"])
 
     def keep(self, _step):
-        self.tell(do="keep")
+        self.send(do="keep")
 
     def ask(self, step):
         self.compare(step["questions"])
@@ -180,7 +180,7 @@ class Play:
             questions = [question for question in questions if question[0] in self.kinds]
         for role, worker in self.subjects:
             native = role != "own"
-            reply = worker.say(do="ask", questions=questions, native=native)
+            reply = worker.request(do="ask", questions=questions, native=native)
             right = self.right(questions, role, native)
             for question, expected, got in zip(questions, right, reply["answers"]):
                 self.asked += 1
@@ -190,11 +190,11 @@ class Play:
                 raise Difference(self.history, self.step, role, questions, [], reply["warned"])
 
     def right(self, questions, role, native):
-        """The answers of those who know."""
+        """The correct answers."""
         knows = [oracle(self.history["python"], role, question[0]) for question in questions]
         known = {
             plain: iter(
-                self.plain[plain].say(
+                self.plain[plain].request(
                     do="ask",
                     native=native,
                     questions=[question for question, who in zip(questions, knows) if who == plain],
@@ -206,7 +206,7 @@ class Play:
 
 
 def described(found):
-    """A difference as people read it, with the steps that lead to it."""
+    """A difference as readable text, with the steps that lead to it."""
     history = found.history
     lines = [str(found), f"expected: {json.dumps(found.expected)}", f"got:      {json.dumps(found.got)}"]
     lines.append(f"proof: {'strict' if history['strict'] else 'site'}; site directories: {history['sites']}")

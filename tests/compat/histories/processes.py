@@ -1,4 +1,4 @@
-"""The long-lived interpreters that answer, and the conversation with each."""
+"""The long-lived interpreters that answer, and the protocol with each."""
 
 import json
 import os
@@ -8,11 +8,11 @@ import subprocess
 
 from support.interpreters import INTERPRETERS, READER, VERSIONS  # noqa: F401
 
-PATIENCE = 60  # seconds for one reply; a healthy one takes milliseconds
+PATIENCE = 60  # seconds for one reply; normally it takes milliseconds
 
 
 class Died(Exception):
-    """A worker that ended, or does not answer; the text says what it left on standard error."""
+    """A worker ended or does not answer; the text is its standard error."""
 
 
 class Worker:
@@ -34,30 +34,30 @@ class Worker:
             env=variables,
         )
         self.unread = b""
-        self.hear()
+        self.read_reply()
 
-    def say(self, **request):
+    def request(self, **request):
         """Send a request and wait for its reply."""
         try:
             self.process.stdin.write(json.dumps(request).encode() + b"\n")
         except BrokenPipeError:
-            raise Died(self.last_words()) from None
-        return self.hear()
+            raise Died(self.standard_error()) from None
+        return self.read_reply()
 
-    def hear(self):
+    def read_reply(self):
         while b"\n" not in self.unread:
             ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE)
             read = os.read(self.process.stdout.fileno(), 1 << 20) if ready else b""
             if not read:
-                raise Died(self.last_words())
+                raise Died(self.standard_error())
             self.unread += read
         line, _, self.unread = self.unread.partition(b"\n")
         reply = json.loads(line)
         if isinstance(reply, dict) and reply.get("ended"):
-            raise Died(self.last_words())
+            raise Died(self.standard_error())
         return reply
 
-    def last_words(self):
+    def standard_error(self):
         self.process.kill()
         self.process.wait()
         self.errors.seek(0, os.SEEK_END)
@@ -66,7 +66,7 @@ class Worker:
 
     def close(self):
         self.process.stdin.close()
-        self.process.stdout.close()  # or it waits for ever, when it is in the middle of a long reply
+        self.process.stdout.close()  # or it waits for ever if it is writing a long reply
         try:
             self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -75,7 +75,7 @@ class Worker:
 
 
 class Workers:
-    """Those that were needed so far, by version and role."""
+    """The workers started so far, by version and role."""
 
     def __init__(self, package, errors):
         self.package = str(package)

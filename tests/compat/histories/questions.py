@@ -1,4 +1,4 @@
-"""What is asked: random calls of the functions that `epcache` shares with `importlib.metadata`.
+"""The questions: random calls of the functions that `epcache` shares with `importlib.metadata`.
 
 A question is a list: the kind, then arguments. The worker answers it (see `answers`).
 """

@@ -1,13 +1,13 @@
-"""Making a history that shows a difference as short as can be found in a minute."""
+"""Shrinks a history that shows a difference, for up to a minute."""
 
 import copy
 import time
 
-AGE = 3.1  # seconds after which stamps are no longer taken for young
+AGE = 3.1  # seconds after which stamps no longer count as young
 
 
 def shorter(history):
-    """Histories with one thing less, the largest things first."""
+    """Histories with one element removed, the largest ones first."""
     for part in ("steps", "initial"):
         for size in (8, 4, 2, 1):
             for start in range(len(history[part]) - size, -1, -size):
@@ -38,8 +38,8 @@ def shorter(history):
 def shrunk(history, fails, seconds=60):
     """The shortest history found for which `fails` still does.
 
-    `fails` takes histories, and returns the first of them that shows a difference, or None. It has
-    to wait for stamps to grow old, so it gets many at once.
+    `fails` takes histories, and returns the first of them that shows a difference, or None. It gets many
+    at once, because it has to wait until stamps are old enough.
     """
     end = time.monotonic() + seconds
     while time.monotonic() < end:

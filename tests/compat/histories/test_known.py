@@ -8,10 +8,10 @@ from support.checkout import module, module_variables
 HERE = pathlib.Path(__file__).parent
 
 
-def test_what_once_differed_does_not_differ_any_more():
+def test_known_histories_are_answered_correctly():
     known = sorted(HERE.glob("known/*.json"))
     assert known
-    # On tmpfs a listing has an order that does not depend on chance.
+    # On tmpfs the order of a listing is deterministic.
     command = [*module("compat.histories"), "--shrink", "0", "--directory", "/dev/shm", "--replay", *known]
     run = subprocess.run(
         command, capture_output=True, text=True, check=False, env=module_variables(), timeout=300

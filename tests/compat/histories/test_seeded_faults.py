@@ -1,4 +1,4 @@
-"""The histories find what they are for: with each of these faults, some answer differs."""
+"""The histories find faults: with each of these, some answer differs."""
 
 import subprocess
 
@@ -12,7 +12,7 @@ MOST = 600  # histories until a fault must have been found; most take a few doze
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_found(tmp_path, fault):
+def test_a_seeded_fault_is_found(tmp_path, fault):
     options, edits = FAULTS[fault]
     faulty(READER, edits, tmp_path)
     command = [*module("compat.histories"), "--count", str(MOST), "--seed", "77000", "--package", tmp_path]

@@ -1,9 +1,9 @@
-"""A process that answers the questions of histories, one message a line, one fork for a few histories.
+"""A process that answers the questions of histories: one message a line, one fork for a few histories.
 
 Arguments: the role (``plain`` and ``itself``: `importlib.metadata` as it is; ``own``: the functions of `epcache`;
 ``accelerated``: `importlib.metadata` after `epcache.accelerate()`), and the directory that holds
-the package `epcache`. What is remembered between the questions of a history is so the real thing,
-and some of it reaches the next one, which is about other directories.
+the package `epcache`. So state kept between the questions of a history is that of a real process.
+Some of it reaches the next history, which is about other directories.
 """
 
 import gc
@@ -26,7 +26,7 @@ USED = {
 ROLE, PACKAGE = sys.argv[1:3]
 PLAIN = ROLE in ("plain", "itself")
 HERE = os.path.dirname(os.path.abspath(__file__))
-TOGETHER = 8  # histories a fork; with each of its own, most of the time would go by in copying pages
+TOGETHER = 8  # histories a fork; one fork each would spend most of the time on copying pages
 STDLIB = [path for path in sys.path if path and os.path.abspath(path) != HERE]
 
 import answers
@@ -35,7 +35,7 @@ requests = iter(sys.stdin.readline, "")
 
 
 def warmed_up():
-    """Import what will be needed, once for all forks; the package itself, too."""
+    """Import everything that is needed once for all forks, including the package itself."""
     import csv  # noqa: F401
     import textwrap  # noqa: F401
     import zipfile  # noqa: F401
@@ -59,7 +59,7 @@ def warmed_up():
 
 
 def used_once():
-    """Let `importlib.metadata` import and compile what it does when it is first used."""
+    """Let `importlib.metadata` do its lazy imports and compilations."""
     with tempfile.TemporaryDirectory() as directory:
         place = pathlib.Path(directory, "foo-1.dist-info")
         place.mkdir()
@@ -73,7 +73,7 @@ def used_once():
 
 
 class Library:
-    """Finds what is imported late where the standard library is not on `sys.path`."""
+    """Finds late imports where the standard library is not on `sys.path`."""
 
     @staticmethod
     def find_spec(name, path=None, _target=None):
@@ -81,7 +81,7 @@ class Library:
 
 
 class Conversation:
-    """One history, as this process sees it."""
+    """One history, as seen by this process."""
 
     def __init__(self, epcache, request):
         self.root = request["root"]
@@ -100,7 +100,7 @@ class Conversation:
             if sys.version_info >= (3, 12):
                 self.speakers[False] = answers.Answers(importlib.metadata, False)
             return
-        # Where the trigger of this history writes, as whom.
+        # Where, and as which user, the trigger of this history writes.
         epcache.SYSTEM_CACHE = request["system_cache"]
         epcache._system_uid = request["system_user"]
         warnings.resetwarnings()
@@ -121,7 +121,7 @@ class Conversation:
     def path(self, request):
         entries = [self.entry(entry) for entry in request["entries"]]
         if PLAIN:
-            # To list for each question anew what has no distributions would take as long as all else.
+            # To list directories without distributions for each question would take most of the time.
             sys.path[:] = entries
             return
         sys.path[:] = STDLIB + entries if request["stdlib"] == "first" else entries + STDLIB
@@ -179,39 +179,39 @@ class Conversation:
 def main():
     epcache = warmed_up()
     warnings.simplefilter("ignore")
-    # What the forks share should stay shared, and they don't live long enough to be worth tidying.
+    # Memory that the forks share should stay shared; they do not live long enough for a collection.
     gc.freeze()
     if not PLAIN:
         gc.disable()
-    say({"ready": True})
+    send({"ready": True})
     for line in requests:
         child = os.fork() if not PLAIN else 0
         if child:
             _, status = os.waitpid(child, 0)
-            say({"ended": status})
+            send({"ended": status})
             continue
         converse(epcache, line)
         for _ in range(0 if PLAIN else TOGETHER - 1):
-            say({"ended": 0})
+            send({"ended": 0})
             converse(epcache, next(requests, None) or os._exit(0))
         if not PLAIN:
             os._exit(0)
-        say({"ended": 0})
+        send({"ended": 0})
 
 
 def converse(epcache, line):
-    """One history, but for the reply to its end."""
+    """Answer one history, except for the reply to its end."""
     conversation = Conversation(epcache, json.loads(line))
-    say({"begun": True})
+    send({"begun": True})
     for line in requests:
         request = json.loads(line)
         if request["do"] == "end":
             break
-        say(conversation.reply(request))
+        send(conversation.reply(request))
     conversation.end()
 
 
-def say(reply):
+def send(reply):
     sys.stdout.write(json.dumps(reply) + "\n")
     sys.stdout.flush()
 

@@ -1,7 +1,7 @@
 """pip with the hook, beside the same pip without it.
 
-Run as ``python -m pytest tests/compat/hook``. What is installed are wheels made here, from a directory; one
-test installs from the package index. A network is needed by that, and for pip itself.
+Run as ``python -m pytest tests/compat/hook``. The installed wheels are made here, from a directory; one test
+installs from the package index. That test, and pip itself, need a network.
 """
 
 import pytest
@@ -19,5 +19,5 @@ def twins(request, tmp_path):
 
 @pytest.fixture
 def newest(tmp_path):
-    """The same with the newest pip alone."""
+    """The same with the newest pip only."""
     return Twins(tmp_path, *PIPS[-1])

@@ -1,4 +1,4 @@
-"""pip that is killed, interrupted, or not alone."""
+"""pip that is killed, interrupted, or running twice at once."""
 
 import signal
 import time
@@ -30,20 +30,20 @@ def assert_a_part_is_there(environment):
     assert 100 < len(list((environment.site / "large").iterdir())) < MODULES
 
 
-def test_the_reader_is_right_about_what_a_killed_pip_has_left(twins, large):
+def test_the_reader_is_right_after_a_killed_pip(twins, large):
     for environment in twins:
         process = in_the_middle(environment, large)
         process.kill()
         assert environment.finished(process)[0] == -signal.SIGKILL
         assert_a_part_is_there(environment)
-    # Nobody has refreshed anything.
+    # No refresh has run.
     assert twins.hooked.state() == "stale"
     twins.hooked.assert_right()
     twins.install(wheels.make(twins.wheels, "probe", "1.0"))
     twins.assert_refreshed()
 
 
-def test_an_upgrade_that_is_killed_leaves_the_reader_right(twins, large):
+def test_the_reader_is_right_after_a_killed_upgrade(twins, large):
     twins.install(wheels.make(twins.wheels, "large", "0.9", modules=50))
     twins.hooked.assert_fresh()
     process = in_the_middle(twins.hooked, large)

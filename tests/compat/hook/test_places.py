@@ -1,4 +1,4 @@
-"""Wherever pip installs: elsewhere, for another interpreter, for the user, in an isolated build."""
+"""Other targets of pip: directories, other interpreters, the user directory, isolated builds."""
 
 import textwrap
 
@@ -30,7 +30,7 @@ def test_a_target_directory_is_indexed(newest, option):
     newest.hooked.assert_fresh(place)
     assert ["probe", "probe", "probe:run", "1.0"] in newest.hooked.installed("epcache", place)
     assert not (newest.normal.directory / "place/.epcache").exists()
-    # pip has left its own environment alone.
+    # pip has not touched its own environment.
     assert newest.hooked.state() in ("fresh", "unsettled")
 
 
@@ -42,7 +42,7 @@ def test_a_target_directory_of_the_environments_variables_is_indexed(newest):
     newest.hooked.assert_fresh(newest.hooked.directory / "place")
 
 
-def test_the_environment_that_pip_is_pointed_to_is_indexed(newest, tmp_path):
+def test_the_environment_that_pip_targets_is_indexed(newest, tmp_path):
     outer = Environment(tmp_path / "outer", INTERPRETERS["3.13"], None)
     wheel = wheels.make(newest.wheels, "probe", "1.0")
     status, _, complaint = newest.call(
@@ -54,12 +54,12 @@ def test_the_environment_that_pip_is_pointed_to_is_indexed(newest, tmp_path):
     newest.assert_refreshed()
 
 
-def test_the_environment_from_which_pip_is_pointed_elsewhere_is_left_alone(newest, tmp_path):
+def test_the_environment_of_a_pip_that_targets_another_is_left_alone(newest, tmp_path):
     other = Environment(tmp_path / "other", INTERPRETERS["3.13"], None)
     index = newest.hooked.site / ".epcache/index"
     before = index.stat(), newest.hooked.site.stat().st_ctime_ns
     for version in ("1.0", "2.0"):
-        # The second of them without the hook: it replaces what the first has installed.
+        # The second call runs without the hook: it replaces the hook that the first one installed.
         wheel = wheels.make(newest.wheels, "probe", version)
         environment = newest.hooked if version == "1.0" else newest.normal
         command = [environment.python, "-m", "pip", "--python", other.python, "install", "--no-index", wheel]
@@ -70,7 +70,7 @@ def test_the_environment_from_which_pip_is_pointed_elsewhere_is_left_alone(newes
     assert not (other.site / ".epcache").exists()
 
 
-def test_a_build_in_isolation_is_not_disturbed(newest):
+def test_an_isolated_build_is_unaffected(newest):
     wheels.make(newest.wheels, "tool_of_the_build", "1.0")
     project = newest.wheels / "project"
     project.mkdir()

@@ -1,4 +1,4 @@
-"""Whatever pip does, and however it is called: it looks the same, and the index is fresh afterwards."""
+"""Every command of pip behaves the same with the hook, and the index is fresh afterwards."""
 
 import sys
 
@@ -8,13 +8,13 @@ from support.interpreters import run
 
 
 def package_index():
-    """Where today's pip looks; pip 9 has a host in mind that is gone."""
+    """The URL of the package index; the one built into pip 9 no longer exists."""
     code = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
     return run(sys.executable, "-c", code).strip()
 
 
 def names(twins):
-    """Of the entry points of the wheels made here."""
+    """The names of the entry points of the wheels made here."""
     rows = twins.hooked.installed("epcache")
     return [name for group, name, _, _ in rows if group == "probe"]
 
@@ -50,7 +50,7 @@ def test_an_uninstallation_is_indexed(twins):
 
 
 def test_a_package_of_the_package_index_is_indexed(twins):
-    # All named here, as old versions of pip install what a package depends on in any order.
+    # All packages are named, as old versions of pip install dependencies in any order.
     pinned = ["mccabe==0.7.0", "pycodestyle==2.9.1", "pyflakes==2.5.0", "flake8==5.0.4"]
     status, output, complaint = twins.pip("install", "--no-deps", *pinned, "-i", package_index())
     assert status == 0, complaint
@@ -79,8 +79,8 @@ def test_a_wheel_with_broken_metadata_fails_as_before(twins):
     twins.hooked.assert_fresh()
 
 
-def test_what_a_failed_installation_has_left_is_indexed(twins):
-    # Newer pips install in the reverse order of the names.
+def test_files_left_by_a_failed_installation_are_indexed(twins):
+    # Newer versions of pip install in the reverse order of the names.
     wheels = [wheels.make(twins.wheels, name, "1.0") for name in ("first", "very_last")]
     wheels.insert(1, wheels.make(twins.wheels, "middle", "1.0", **{"in_the_way.py": ""}))
     for environment in twins:
@@ -97,7 +97,7 @@ def test_what_a_failed_installation_has_left_is_indexed(twins):
     [["python", "-m", "pip"], ["python", "-I", "-m", "pip"], ["pip"], ["python", "bin/pip"]],
     ids=" ".join,
 )
-def test_pip_is_recognised_by_whatever_name(twins, command):
+def test_pip_is_recognised_under_every_command_name(twins, command):
     wheel = wheels.make(twins.wheels, "probe", "1.0")
     program, *rest = command
     status, _, complaint = twins.call(
@@ -107,7 +107,7 @@ def test_pip_is_recognised_by_whatever_name(twins, command):
     twins.assert_refreshed()
 
 
-def test_commands_that_only_look_change_nothing(twins):
+def test_read_only_commands_change_nothing(twins):
     index = twins.hooked.site / ".epcache/index"
     before = index.stat()
     for command in ("list", "freeze", "check", "--version", "help"):
@@ -125,7 +125,7 @@ def test_an_accelerated_pip_behaves_the_same(twins):
     twins.assert_refreshed()
     for stale in (False, True):
         if stale:
-            # Behind the back of pip, which then finds an index that it can't use.
+            # Without pip, which then finds an unusable index.
             for environment in twins:
                 made = environment.site / "other-1.0.dist-info"
                 made.mkdir()

@@ -1,4 +1,4 @@
-"""Whatever is wrong with the hook, the program or the environment, pip does not notice."""
+"""pip behaves as before when the hook, the program or the environment is broken."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def is_executable_by_nobody(python):
 
 
 @pytest.mark.parametrize("state", ["missing", "not executable", "not a program", "a directory"])
-def test_a_program_that_cannot_run_is_done_without(newest, state):
+def test_pip_works_without_a_runnable_program(newest, state):
     program = newest.hooked.program
     if state == "not executable":
         program.chmod(0o644)
@@ -47,7 +47,7 @@ def test_a_program_that_cannot_run_is_done_without(newest, state):
     newest.hooked.assert_right()
 
 
-def test_a_package_that_is_gone_is_done_without(twins):
+def test_pip_works_without_the_package(twins):
     wheel = wheels.make(twins.wheels, "probe", "1.0")
     status, _, complaint = twins.pip("uninstall", "--yes", "epcache")
     assert (status, complaint) == (0, "")
@@ -63,7 +63,7 @@ def test_pip_does_not_wait_for_a_slow_refresh(twins):
         f'echo "$$ $(cut -d" " -f6 /proc/$$/stat) $*" >{done}.part\nsleep 4\nmv {done}.part {done}\n',
     )
     wheel = wheels.make(twins.wheels, "probe", "1.0")
-    # Like the pipe by which a make finds out that its children are gone.
+    # Like the pipe by which make notices that its children have ended.
     receiving, sending = os.pipe()
     process = twins.hooked.start(
         twins.hooked.python, "-m", "pip", "install", "--no-index", wheel, pass_fds=[sending]
@@ -71,7 +71,7 @@ def test_pip_does_not_wait_for_a_slow_refresh(twins):
     os.close(sending)
     assert twins.hooked.finished(process)[0] == 0
     assert os.read(receiving, 1) == b""
-    # All its streams have come to their end, and the refresh has not.
+    # All its streams are at their end, but the refresh is not.
     assert not done.exists()
     os.close(receiving)
     end = time.monotonic() + 20
@@ -108,7 +108,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     assert calls.read_text() == "once\n"
 
 
-def test_pip_without_standard_streams_is_not_disturbed(twins):
+def test_pip_without_standard_streams_is_unaffected(twins):
     wheel = wheels.make(twins.wheels, "probe", "1.0")
     shell = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh"]
     status, _, _ = twins.call(
@@ -120,14 +120,14 @@ def test_pip_without_standard_streams_is_not_disturbed(twins):
     twins.hooked.assert_fresh()
 
 
-def test_a_process_that_ends_at_once_is_not_disturbed(newest):
+def test_a_process_that_exits_immediately_is_unaffected(newest):
     code = "import os, pip._internal; os._exit(7)"
     assert newest.call(lambda environment: [environment.python, "-c", code]) == (7, "", "")
 
 
 @pytest.fixture
 def others():
-    """Twins that belong to somebody else than the user as whom pip runs, and how it is run so."""
+    """Twins of another user than the one who runs pip, and a function that runs pip as that user."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to be another user")
     candidates = [*reversed(INTERPRETERS.values()), "/usr/bin/python3"]
@@ -152,7 +152,7 @@ def others():
         shutil.rmtree(directory)
 
 
-def test_in_an_environment_of_somebody_else_pip_fails_as_before(others):
+def test_pip_fails_as_before_in_an_environment_of_another_user(others):
     twins, become = others
     index = twins.hooked.site / ".epcache/index"
     before = index.stat()
@@ -165,7 +165,7 @@ def test_in_an_environment_of_somebody_else_pip_fails_as_before(others):
     assert index.stat() == before
 
 
-def test_what_somebody_installs_elsewhere_with_it_is_indexed_as_theirs(others):
+def test_a_target_directory_of_another_user_gets_an_index_of_that_user(others):
     twins, become = others
     wheel = wheels.make(twins.wheels, "probe", "1.0")
     places = {environment: twins.wheels.parent / "own" / environment.directory.name for environment in twins}

@@ -1,10 +1,10 @@
-"""uv has no place for a hook: `epcache run` does the same for it."""
+"""uv has no hook: `epcache run` refreshes the index for it."""
 
 from support import wheels
 from support.environments import uv
 
 
-def test_what_uv_changes_is_indexed(newest):
+def test_changes_by_uv_are_indexed(newest):
     def step(*arguments):
         def command(environment):
             wrapper = [environment.program, "run", environment.site, "--"]

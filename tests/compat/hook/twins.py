@@ -12,12 +12,12 @@ from support import wheel_build
 from support.environments import uv
 from support.interpreters import INTERPRETERS, run
 
-# Interpreter and version of pip. 9.0 is the oldest that installs anything on 3.9 (8.1 asks `platform`
-# for `linux_distribution`, which is gone since 3.8).
+# Interpreter and version of pip. 9.0 is the oldest that installs anything on 3.9 (8.1 uses
+# `platform.linux_distribution`, which was removed in 3.8).
 PIPS = [("3.9", "9.0.0"), ("3.9", None), ("3.13", None)]
 
-# What is installed in the directories that are given, or on sys.path: by the reader, which must not
-# complain, or by importlib.metadata.
+# Prints the entry points in the given directories, or on sys.path: by the reader, which must not warn, or
+# by importlib.metadata.
 READ = """
 import json, re, sys, warnings
 warnings.simplefilter(sys.argv[2])
@@ -38,15 +38,15 @@ print(json.dumps(sorted([ep.group, ep.name, ep.value, version] for ep, version i
 
 
 def variables(directory, **more):
-    """The environment's variables, without what a user may have set for Python or for epcache."""
+    """The environment variables, without settings of the user for Python or epcache."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("EPCACHE", "PYTHON"))}
     kept.pop("VIRTUAL_ENV", None)
     kept["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
-    # What one pip has downloaded the other would find.
+    # A shared cache would give one pip the downloads of the other.
     kept["PIP_CACHE_DIR"] = kept["XDG_CACHE_HOME"] = f"{directory}/cache"
-    # A new __pycache__ in a site directory is a change of it.
+    # A new __pycache__ would change the site directory.
     kept["PYTHONDONTWRITEBYTECODE"] = "1"
-    # An old pip goes through sets.
+    # An old pip iterates over sets.
     kept["PYTHONHASHSEED"] = "0"
     return {**kept, **more}
 
@@ -64,37 +64,37 @@ class Environment:
         options = ["--quiet", "--python", self.python]
         run(uv(), "pip", "install", *options, pip, wheel_build.wheel(), env=self.variables)
         (self.site,) = directory.glob("lib/python3.*/site-packages")
-        # A copy, as it is needed where it has been removed.
+        # A copy, as a test may remove the original.
         self.tool = shutil.copy(self.program, directory / "tool")
 
     def start(self, *command, **options):
-        """A process in the environment, its output kept."""
+        """Start a process in the environment, its output captured."""
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        # Whoever runs the tests in the background may ignore Ctrl-C, which is handed down.
-        heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
-        options = {"cwd": self.directory, "env": self.variables, **pipes, **heard, **options}
+        # The tests may run in the background with Ctrl-C ignored, which processes inherit.
+        interruptible = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+        options = {"cwd": self.directory, "env": self.variables, **pipes, **interruptible, **options}
         return subprocess.Popen(list(map(str, command)), **options)
 
     def finished(self, process):
-        """Status and output of a process, without what is of this run or this environment alone."""
+        """Status and output of a process, without parts specific to this run or environment."""
         output = [self._plain(text.decode()) for text in process.communicate(timeout=120)]
         return process.returncode, *output
 
     def call(self, *command, **options):
-        """The same of a command."""
+        """Status and output of a command."""
         return self.finished(self.start(*command, **options))
 
     def _plain(self, text):
         text = text.replace(str(self.directory), "ENVIRONMENT")
         text = re.sub(r"/pip-([a-z-]+)-\w{8}", r"/pip-\1-RANDOM", text)
         text = re.sub(r"sha256=[0-9a-f]{64}", "sha256=DIGEST", text)
-        # How far a download has come, as often as it took.
+        # Progress lines of a download differ in number.
         text = re.sub(r"[\r\n] *\d+% \|[^\r\n]*", "", text)
         text = re.sub(r"\b[0-9.]+ ?[kM]B/s|\b\d+(\.\d+)?m?s\b|\d:\d\d:\d\d", "SPEED", text)
         return re.sub(r"size=\d+", "size=SIZE", text)
 
     def state(self, site=None):
-        """What the program says of the index."""
+        """The state of the index that the program reports."""
         done = subprocess.run(
             [self.tool, "status", "--json", site or self.site],
             stdout=subprocess.PIPE,
@@ -104,17 +104,17 @@ class Environment:
         return status["state"]
 
     def installed(self, by, *sites, warnings="error"):
-        """The entry points of everything installed, as the reader or importlib.metadata has them."""
+        """The entry points of all installed distributions, by the reader or by importlib.metadata."""
         answer = run(self.python, "-IB", "-c", READ, by, warnings, *sites, env=self.variables)
         return json.loads(answer)
 
     def assert_right(self, *sites, warnings="ignore"):
-        """The reader says what is installed."""
+        """Check that the reader returns the installed entry points."""
         truth = self.installed("importlib.metadata", *sites)
         assert self.installed("epcache", *sites, warnings=warnings) == truth
 
     def assert_fresh(self, *sites):
-        """The index is right, at once or soon, and the reader uses it."""
+        """Check that the index becomes fresh, now or soon, and that the reader uses it."""
         end = time.monotonic() + 5
         for site in sites or [self.site]:
             while (state := self.state(site)) not in ("fresh", "unsettled"):
@@ -124,7 +124,7 @@ class Environment:
 
 
 class Twins:
-    """The two of them; `wheels` is a directory."""
+    """Both environments; `wheels` is a directory."""
 
     def __init__(self, directory, version, pip, python=None):
         python = python or INTERPRETERS[version]
@@ -140,23 +140,23 @@ class Twins:
         return iter((self.hooked, self.normal))
 
     def call(self, command, **options):
-        """Status and output of the command that a function makes of an environment: the same in both."""
+        """Run the command that a function makes for an environment in both; the common status and output."""
         hooked, normal = [environment.call(*command(environment), **options) for environment in self]
         assert hooked == normal
         return hooked
 
     def pip(self, *arguments, **options):
-        """The same of pip, run as a module."""
+        """Run pip as a module in both."""
         return self.call(lambda environment: [environment.python, "-m", "pip", *arguments], **options)
 
     def install(self, *arguments, **options):
-        """The same of `pip install` without an index, which must succeed."""
+        """Run `pip install` without an index in both; it must succeed."""
         status, output, complaint = self.pip("install", "--no-index", *arguments, **options)
         assert status == 0, complaint
         return output
 
     def assert_refreshed(self):
-        """The hook has done what it is for, and without it the index is stale."""
+        """Check that the hook has refreshed the index, and that the index without the hook is stale."""
         self.hooked.assert_fresh()
         assert self.normal.state() == "stale"
         hooked, normal = [environment.installed("importlib.metadata") for environment in self]

@@ -1,4 +1,4 @@
-"""Environments with real programs in them, made once for each interpreter, and kept."""
+"""Environments with real programs, made once for each interpreter and kept."""
 
 import hashlib
 import os
@@ -15,18 +15,18 @@ NAME_OF_METADATA = "epcache-0.dist-info"
 
 
 def variables(scratch, **more):
-    """The variables of the environment, without what a user may have set for Python or for epcache."""
+    """The environment variables, without settings of the user for Python or epcache."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("EPCACHE", "PYTHON"))}
     kept.pop("VIRTUAL_ENV", None)
-    # Where programs keep caches, among them stevedore's own of entry points.
+    # Where programs keep caches, including stevedore's cache of entry points.
     kept.update(HOME=str(scratch), XDG_CACHE_HOME=f"{scratch}/cache", XDG_CONFIG_HOME=f"{scratch}/config")
-    # A new __pycache__ in a site directory is a change of it; sets are shown in their order.
+    # A new __pycache__ would change the site directory; the hash seed fixes the order of sets.
     kept.update(PYTHONDONTWRITEBYTECODE="1", PYTHONHASHSEED="0", COLUMNS="120", PIP_NO_INPUT="1")
     return {**kept, **more}
 
 
 class Environment:
-    """The virtual environment for one interpreter, with the reader installed and nothing enabled."""
+    """The virtual environment for one interpreter, with the reader installed but not enabled."""
 
     def __init__(self, version, directory=None):
         self.version = version
@@ -47,14 +47,14 @@ class Environment:
         shutil.rmtree(self.directory, ignore_errors=True)
         run(python, "-m", "venv", self.directory)
         pip = [self.directory / "bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        # Without byte code, each start would be compiling.
+        # Without byte code, each start would compile.
         clean = variables(self.directory)
         del clean["PYTHONDONTWRITEBYTECODE"]
         run(*pip, "install", "--requirement", REQUIREMENTS, env=clean, timeout=600)
         mark.write_text(wanted)
 
     def reset(self):
-        """Leave nothing of an earlier run, and install the reader as it is now."""
+        """Remove everything of an earlier run, and install the current reader."""
         for left in ("epcache", "epcache_startup", ".epcache", "epcache.pth", NAME_OF_METADATA):
             path = self.site / left
             if path.is_dir():
@@ -73,7 +73,7 @@ class Environment:
         (self.site / NAME_OF_METADATA / "RECORD").write_text("epcache/__init__.py,,\n")
 
     def install(self, wheel):
-        """Install a wheel as anybody would."""
+        """Install a wheel with pip."""
         self._pip("install", "--no-index", "--no-deps", "--no-compile", wheel)
 
     def uninstall(self, name):

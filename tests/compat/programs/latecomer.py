@@ -1,5 +1,5 @@
-"""A distribution that adds a plugin to every program, as a wheel: what is installed after the index was
-made must show in what they print."""
+"""A wheel that adds a plugin to every program. It is installed after the index was made, and must show in
+their output."""
 
 import base64
 import hashlib
@@ -93,7 +93,7 @@ class MothLexer(RegexLexer):
 
 
 def wheel(directory):
-    """Write the wheel into a directory; its path."""
+    """Write the wheel into a directory; returns its path."""
     info = f"{NAME}-{VERSION}.dist-info"
     files = {f"{NAME}/{module}.py": text for module, text in MODULES.items()}
     files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {NAME}\nVersion: {VERSION}\n"

@@ -1,6 +1,6 @@
-"""The programs: how they are called, and what they read of distributions.
+"""The programs: their command lines, and the files of distributions that they read.
 
-Nothing is done to them but that their environment has acceleration, or not.
+They are unmodified; only acceleration in their environment is switched on or off.
 """
 
 import pathlib
@@ -14,9 +14,9 @@ class Program:
     name: str  # as in the documentation
     command: list  # the first is in the environment's bin
     status: int = 0
-    # What it reads of each distribution: an index can spare it the entry points.
+    # The files it reads of each distribution: with an index it need not read the entry points.
     reads: str = "entry_points.txt"
-    # Whether its lines are those of a set of objects, which are in another order each time.
+    # Whether its lines come from a set of objects, whose order differs each time.
     of_a_set: bool = False
     variables: dict = field(default_factory=dict)
 
@@ -25,7 +25,7 @@ PROGRAMS = [
     # 5: no tests were collected.
     Program("pytest --trace-config", ["pytest", "--trace-config", "--randomly-seed=1"], status=5),
     Program("flake8 --version", ["flake8", "--version"]),
-    # The choice that pip makes by itself from Python 3.11 on.
+    # pip chooses this by itself from Python 3.11 on.
     Program(
         "pip list",
         ["pip", "list", "--disable-pip-version-check"],

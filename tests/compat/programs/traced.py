@@ -1,4 +1,4 @@
-"""One run of a program: what it said, and which files of the site directory it read."""
+"""One traced run of a program: its output, and the files of the site directory that it read."""
 
 import re
 import subprocess
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from .environment import variables
 
-# What differs between two runs of the same: addresses of objects (pytest calls plugins by them that have
-# no name), and how long it took.
+# What differs between two equal runs: addresses of objects (pytest shows unnamed plugins by them), and
+# durations.
 RANDOM = re.compile(r"(?<= at )0x[0-9a-f]+|(?<= in )\d+\.\d+s|(?m:^ +\d{12,} +(?=: <))")
 
 
@@ -20,20 +20,20 @@ class Traced:
     read: Counter  # of paths below the site directory
     of_a_set: bool
 
-    def said(self):
-        """All that a user could compare."""
+    def comparable_output(self):
+        """All output that a user could compare."""
         output, errors = (RANDOM.sub("*", text).splitlines() for text in (self.output, self.errors))
         return self.status, sorted(output) if self.of_a_set else output, errors
 
     def files(self, name):
-        """How many files of this name were read, each counted as often as it was."""
+        """How many times files of this name were read."""
         return sum(count for path, count in self.read.items() if path.rpartition("/")[2] == name)
 
 
 def start(environment, program, scratch, *interpreter):
     """Run a program to its end; `scratch` is a directory for this run alone.
 
-    With `interpreter`, by this command instead of its own first line.
+    With `interpreter`, by this command instead of the one in its first line.
     """
     for place in ("project", "cache", "config"):
         (scratch / place).mkdir(parents=True)
@@ -53,6 +53,6 @@ def start(environment, program, scratch, *interpreter):
     )
     below = re.compile(re.escape(f'"{environment.site}/') + '([^"]+)"')
     read = Counter(below.findall(trace.read_text(errors="replace")))
-    # Scratch directories differ, and programs may name theirs.
+    # Scratch directories differ, and programs may print their paths.
     output, errors = (text.replace(str(scratch), "SCRATCH") for text in (done.stdout, done.stderr))
     return Traced(done.returncode, output, errors, read, program.of_a_set)

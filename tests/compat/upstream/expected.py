@@ -1,6 +1,6 @@
-"""The tests that cannot hold, and why.
+"""The tests that cannot pass, and why.
 
-One that is not here and fails, fails the run; so does one that is here and passes.
+A failure that is not listed here fails the run; so does a listed test that passes.
 """
 
 from collections import namedtuple

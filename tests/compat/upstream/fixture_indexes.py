@@ -1,9 +1,9 @@
 """Indexes for the directories that the suites make, as if a package manager's trigger ran.
 
-The fixtures of the suites make their directories below ``$TMPDIR`` and fill and change them in many
-ways. So each is looked at before every question that a test asks, and when anything in it has
-changed since, the tool brings its index up to date. What is on disk is then described by an index
-whenever a test asks, as it is on a system where every installer runs ``epcache``.
+The fixtures of the suites make directories below ``$TMPDIR`` and change them in many ways. So before
+every query of a test each directory is checked. If anything in it has changed, the tool updates its
+index. So an index describes the disk whenever a test asks, as on a system where every installer runs
+``epcache``.
 """
 
 import contextlib
@@ -18,16 +18,16 @@ from . import index_file
 
 
 class Kind:
-    """What is done to an index after the tool has written it, and how it may then be proven."""
+    """How an index is changed after the tool has written it, and how it may then be proven."""
 
-    YOUNG = "young"  # nothing: what was just made counts as unsettled, its own stamps are compared
-    SETTLED = "settled"  # what the tool writes some seconds later: one stat proves everything
-    MOVED = "moved"  # SITE's stamp moves once more: every distribution has to be proven for itself
-    OUTDATED = "outdated"  # the same, and every file said something else when the tool read it
-    FOREIGN = "foreign"  # nothing, but SITE and so its index belong to a user who is not trusted with code
+    YOUNG = "young"  # unchanged: new directories count as unsettled, their own stamps are compared
+    SETTLED = "settled"  # as the tool writes it some seconds later: one stat proves everything
+    MOVED = "moved"  # SITE's stamp changes once more: every distribution has to be proven for itself
+    OUTDATED = "outdated"  # the same, and every file had other contents when the tool read it
+    FOREIGN = "foreign"  # unchanged, but SITE and so its index belong to a user who is not trusted with code
 
 
-STRANGER = 65534  # "nobody", on Debian
+UNTRUSTED_UID = 65534  # "nobody", on Debian
 
 
 class FixtureIndexes:
@@ -36,7 +36,7 @@ class FixtureIndexes:
         self._kind = kind
         self._seen = {}
         self.made = 0
-        # The directories that hold distributions and have had an index since `forget`.
+        # The directories with distributions that have got an index since `forget`.
         self.present = set()
 
     def forget(self):
@@ -78,11 +78,11 @@ class FixtureIndexes:
             self.present.add(site)
 
     def ask_first(self, module):
-        """Let whatever asks `module` (one of the two importlib metadata) refresh the indexes first."""
+        """Refresh the indexes before every query to `module` (importlib.metadata or importlib_metadata)."""
         for name in ("entry_points", "version", "packages_distributions"):
             if hasattr(module, name):
                 setattr(module, name, self._before(getattr(module, name)))
-        # All else begins with this method of Distribution.
+        # Everything else begins with this method of Distribution.
         resolvers = module.Distribution._discover_resolvers
         module.Distribution._discover_resolvers = staticmethod(self._before(resolvers))
 
@@ -97,10 +97,10 @@ class FixtureIndexes:
 
 @contextlib.contextmanager
 def other_contents(site):
-    """Meanwhile every file of a distribution says something else.
+    """Change the contents of every file of a distribution after it was indexed.
 
-    Each is written in place, with as many bytes, and its former mtime is given back: that it has
-    changed is to be seen by its ctime alone.
+    Each is rewritten in place with the same size, and its mtime is restored, so that only its ctime shows
+    the change.
     """
     changed = []
     for path, status in metadata_files(site):
@@ -138,13 +138,13 @@ def metadata_files(site):
 
 
 def give_away(directory):
-    """Let a directory and all below it belong to somebody else."""
+    """Give a directory and everything below it to another user."""
     for path in contents(directory):
-        os.chown(path, STRANGER, STRANGER, follow_symlinks=False)
+        os.chown(path, UNTRUSTED_UID, UNTRUSTED_UID, follow_symlinks=False)
 
 
 def contents(directory):
-    """The stamps of all files below a directory, but for the index."""
+    """The stamps of all files below a directory, except the index."""
     found = {}
     pending = [directory]
     while pending:

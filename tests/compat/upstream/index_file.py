@@ -1,7 +1,7 @@
-"""Changing an index that the tool wrote, as a later writer or a forger would.
+"""Changes an index that the tool wrote, as a later writer or a forger would.
 
-Offsets in an index count from the end of its header, so lines of the header can go, and bytes of
-the body can be replaced by as many others, if the checks are made anew (docs/reference/index-format.md).
+Offsets in an index count from the end of its header. So header lines can be removed, and bytes of
+the body replaced by as many others, if the checksums are corrected (docs/reference/index-format.md).
 """
 
 import os
@@ -25,7 +25,7 @@ def parts(path):
 
 
 def replace(path, header, body):
-    """Put an index in place of another, by a rename, with the checks made anew."""
+    """Replace an index by a rename, with correct checksums."""
     lines = []
     for line in header:
         fields = line[:-1].split(b"\t")
@@ -56,14 +56,14 @@ def count(path):
 
 
 def settle(path):
-    """What the tool would have written some seconds later: that nothing is being installed."""
+    """Mark an index as settled, as the tool would some seconds later."""
     header, body = parts(path)
     header = [line for line in header if not line.startswith(b"unsettled\t")]
     replace(path, [b"settled\tyes\n" if line == b"settled\tno\n" else line for line in header], body)
 
 
 def forge(path, old, new):
-    """Let an index say something else, so that an answer shows where it came from."""
+    """Replace a text in an index, so that an answer shows that it came from the index."""
     assert len(old) == len(new)
     header, body = parts(path)
     assert old in body, old

@@ -1,4 +1,4 @@
-"""Runs one suite in the interpreter that it is started with, and writes what became of it as JSON.
+"""Runs one suite in the interpreter that executes this module, and writes the outcomes as JSON.
 
 ``python -m compat.upstream.inside REQUEST``, where REQUEST is JSON: ``suite`` ("cpython", or a key of `suites.BACKPORTS`),
 ``mode`` (a name of `modes.MODES`), ``tool`` (the binary), ``root`` (a directory on ``sys.path`` that
@@ -15,13 +15,13 @@ import unittest
 
 from . import modes
 
-# Since 3.13, and before.
+# From 3.13 on, and before.
 MODULES = ["test.test_importlib.metadata." + name for name in ("test_main", "test_api", "test_zip")]
 OLD_MODULES = ["test.test_importlib." + name for name in ("test_main", "test_metadata_api", "test_zip")]
 
 
 class Outcomes(unittest.TestResult):
-    """What became of each test, and whether an index took part in it."""
+    """The outcome of each test, and whether an index was used in it."""
 
     def __init__(self, watch):
         super().__init__()
@@ -67,14 +67,14 @@ def cpython():
 
 def importlib_metadata(root):
     suite = unittest.TestSuite()
-    # Its tests are of the package "tests", beside the package itself.
+    # Its tests are in the package "tests", beside the package itself.
     for found in pkgutil.walk_packages([os.path.join(root, "tests")], "tests."):
         if found.name.rpartition(".")[2].startswith("test_"):
             suite.addTests(unittest.defaultTestLoader.loadTestsFromName(found.name))
     package = importlib.import_module("importlib_metadata")
     modules = [found.name for found in pkgutil.walk_packages(package.__path__, "importlib_metadata.")]
     for name in ["importlib_metadata", *modules]:
-        # The flags are pytest's, which runs these for the project itself.
+        # The flags of pytest, by which the project itself runs these doctests.
         suite.addTests(doctest.DocTestSuite(name, optionflags=doctest.ELLIPSIS))
     return suite
 

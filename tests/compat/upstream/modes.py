@@ -1,4 +1,4 @@
-"""In which ways the suites are run, and the proof that indexes took part in it."""
+"""The modes in which the suites are run, and the proof that indexes were used."""
 
 import importlib
 import os
@@ -6,14 +6,14 @@ import sys
 import tempfile
 from collections import namedtuple
 
-from .fixture_indexes import STRANGER, FixtureIndexes, Kind
+from .fixture_indexes import UNTRUSTED_UID, FixtureIndexes, Kind
 
-# `share`: of the tests that meet an index, so many at least have to get an answer from it; 0 where
-# what the index says is wrong, and no answer may be from it.
+# `share`: the part of the tests with an index that must get an answer from it; 0 where the index is wrong
+# on purpose, and no answer may come from it.
 Mode = namedtuple("Mode", "index environment after_import share text")
 
-# The others ask for what is in no index (other metadata, other paths). Where each distribution has to
-# be proven for itself, the index tells no names: those that ask for a distribution alone read the disk.
+# The other tests ask for what is in no index (other metadata, other paths). Where each distribution is
+# proven for itself, the index can't answer for a name: tests that ask for one distribution read the disk.
 MOST = 0.9
 SOME = 0.33
 
@@ -62,7 +62,7 @@ MODES = {
 
 
 class Unwatched:
-    """What is to be seen of the control: nothing."""
+    """The watch for the control, which has no indexes."""
 
     def begin(self):
         pass
@@ -75,7 +75,7 @@ class Unwatched:
 
 
 class Watch:
-    """For each test, the directories with an index, and those of which an index was believed."""
+    """For each test, the directories with an index, and those whose index was used."""
 
     def __init__(self, indexes):
         self._indexes = indexes
@@ -93,7 +93,7 @@ class Watch:
             return found
 
         def indexed_view(kind, entry, index):
-            # All of the index is proven, so even a name that is not in it is an answer from it.
+            # All of the index is proven, so the absence of a name is an answer from it as well.
             self._believed.add(entry)
             return indexed(kind, entry, index)
 
@@ -113,7 +113,7 @@ class Watch:
 
 
 def begin(name, tool, backport):
-    """Set up this process for a mode; what watches over its tests."""
+    """Set up this process for a mode; returns the watch over its tests."""
     mode = MODES[name]
     metadata = [importlib.import_module("importlib.metadata")]
     if mode.index is None:
@@ -136,7 +136,7 @@ def begin(name, tool, backport):
 
 
 def canary(module, tool, mode):
-    """Which questions are answered with what only the index says."""
+    """The questions whose answers contain something that only the index has."""
     from .index_file import forge
 
     with tempfile.TemporaryDirectory() as root:
@@ -155,12 +155,16 @@ def canary(module, tool, mode):
         FixtureIndexes(tool, mode.index).refresh()
         tempfile.tempdir = former
         index = os.path.join(site, ".epcache", "index")
-        # What an outdated index says already.
-        for said, other in [(b"\t1.0\n", b"\t7.0\n"), (b":main", b":gone"), (b"canary_mod", b"canary_old")]:
+        # An outdated index contains that already.
+        for recorded, other in [
+            (b"\t1.0\n", b"\t7.0\n"),
+            (b":main", b":gone"),
+            (b"canary_mod", b"canary_old"),
+        ]:
             if mode.index != Kind.OUTDATED:
-                forge(index, said, other)
+                forge(index, recorded, other)
         if mode.index == Kind.FOREIGN:
-            os.chown(index, STRANGER, STRANGER)
+            os.chown(index, UNTRUSTED_UID, UNTRUSTED_UID)
         sys.path.insert(0, site)
         try:
             birds = [dist for dist in module.distributions() if "canary_bird" in str(dist._path)]
@@ -177,7 +181,7 @@ def canary(module, tool, mode):
 
 
 def is_forged(ask):
-    """Whether the entry point is what the index says; where that has to be confirmed, it is noticed."""
+    """Whether the entry point comes from the index; where it has to be confirmed, the forgery is noticed."""
     from epcache import TamperedIndexError
 
     try:
@@ -188,5 +192,5 @@ def is_forged(ask):
 
 
 def flat(found):
-    """All entry points, of what 3.9 to 3.11 arrange by group."""
+    """All entry points as a list; 3.9 to 3.11 group them."""
     return [entry for entries in found.values() for entry in entries] if hasattr(found, "values") else found

@@ -1,4 +1,4 @@
-"""The tables of docs/internals/parity.md, from what became of the tests."""
+"""The tables of docs/internals/parity.md, from the outcomes of the tests."""
 
 import pathlib
 
@@ -15,7 +15,7 @@ RESULTS = (
 
 
 def write(file, results):
-    """Replace what stands between the two marks in a document."""
+    """Replace the text between the two marks in a document."""
     path = pathlib.Path(file)
     before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
     _, mark, after = rest.partition(END)
@@ -25,7 +25,7 @@ def write(file, results):
 
 
 def text(results):
-    """What stands between the marks."""
+    """The text between the marks."""
     modes = [name for name in MODES if any(run.mode == name for run in results)]
     lines = ["| mode | indexes | read by at least |", "|---|---|---:|"]
     for name in modes:
@@ -44,13 +44,13 @@ def text(results):
 
 
 def cell(found):
-    """Passed of all that ran; tests that read an index, of those that met one."""
+    """Passed tests of all that ran; tests that used an index, of those that had one."""
     tests = [test for test in found["tests"].values() if test["outcome"] != "skipped"]
-    said = f"{sum(test['outcome'] == 'passed' for test in tests)}/{len(tests)}"
+    cell_text = f"{sum(test['outcome'] == 'passed' for test in tests)}/{len(tests)}"
     if "made" in found:
         could = [test for test in tests if test["could"]]
-        said += f" ({sum(test['used'] for test in could)}/{len(could)})"
-    return said
+        cell_text += f" ({sum(test['used'] for test in could)}/{len(could)})"
+    return cell_text
 
 
 def title(suite, version):

@@ -1,8 +1,8 @@
 """CPython's own tests of importlib.metadata, and importlib_metadata's, with acceleration on.
 
-``PYTHONPATH=tests python -m compat.upstream.run`` runs the suites of every interpreter in every mode (see `modes`),
-compares what fails with `expected`, and fails itself when a test fails that is not there, when one
-that is there passes, or when indexes took no part.
+``PYTHONPATH=tests python -m compat.upstream.run`` runs the suites of every interpreter in every mode (see
+`modes`) and compares the failures with `expected`. It fails when a test fails that is not listed there,
+when a listed test passes, or when indexes were not used.
 """
 
 import argparse
@@ -28,7 +28,7 @@ Run = namedtuple("Run", "suite version mode")
 
 
 def runs(arguments):
-    """Every run: which suite, on which interpreter, in which mode. Only root can give files away."""
+    """Every run: suite, interpreter, mode. Only root can change the owner of files."""
     return [
         Run(suite, version, mode)
         for version in arguments.python or suites.wanted()
@@ -41,7 +41,7 @@ def runs(arguments):
 
 
 def perform(run, tool):
-    """What became of the tests of one run, as `inside` writes it, and the seconds that it took."""
+    """The outcomes of one run, as `inside` writes them, and its duration in seconds."""
     python, _ = suites.environment(run.version)
     root = None if run.suite == "cpython" else str(suites.sdist(run.suite, run.version))
     with tempfile.TemporaryDirectory(prefix="upstream-") as directory:
@@ -78,8 +78,8 @@ def perform(run, tool):
             return json.load(file), time.monotonic() - began
 
 
-def judge(run, found):
-    """What is wrong with a run: lines to print."""
+def problems(run, found):
+    """The problems of a run, as lines to print."""
     if "broken" in found:
         return [f"the suite did not run: {found['broken']}"]
     listed = expected.tests(*run)
@@ -92,8 +92,8 @@ def judge(run, found):
         return wrong
     share = MODES[run.mode].share
     for module, answers in found["canary"].items():
-        said = "not answered from the index" if share else "answered from an outdated index"
-        wrong += [f"{module}.{name} is {said}" for name, yes in answers.items() if yes != bool(share)]
+        problem = "not answered from the index" if share else "answered from an outdated index"
+        wrong += [f"{module}.{name} is {problem}" for name, yes in answers.items() if yes != bool(share)]
     could, used = took_part(found)
     if used < share * could or (share and not used):
         wrong.append(f"an index was used in {used} of {could} tests only")
@@ -101,7 +101,7 @@ def judge(run, found):
 
 
 def took_part(found):
-    """The number of tests that met an index, and the number of those in which one was read."""
+    """The number of tests with an index, and the number of those that used one."""
     tests = [test for test in found["tests"].values() if test.get("could")]
     return len(tests), sum(test["used"] for test in tests)
 
@@ -146,7 +146,7 @@ def main():
         print("mode foreign is left out: only root can give files to another user")
     tool = debug_program()
     for version in dict.fromkeys(run.version for run in wanted):
-        # What is installed beside the fixtures has an index, too.
+        # Packages installed beside the fixtures have an index, too.
         suites.run(tool, "refresh", suites.environment(version)[1])
     for suite, version in dict.fromkeys((run.suite, run.version) for run in wanted if run.suite != "cpython"):
         suites.sdist(suite, version)
@@ -156,9 +156,9 @@ def main():
         for run, (found, seconds) in zip(wanted, pool.map(lambda run: perform(run, tool), wanted)):
             results[run] = found
             print(line(run, found, seconds), flush=True)
-            for trouble in judge(run, found):
+            for problem_text in problems(run, found):
                 wrong += 1
-                print("    " + trouble.strip().replace("\n", "\n        "), flush=True)
+                print("    " + problem_text.strip().replace("\n", "\n        "), flush=True)
     if arguments.write:
         from . import report
 

@@ -11,8 +11,8 @@ from support.interpreters import INTERPRETERS, VERSIONS, run
 
 CACHE = CHECKOUT / ".cache" / "upstream"
 
-# Versions of importlib_metadata: the newest for each interpreter, and the last ones of older lines that
-# many programs are still pinned to, which differ in their classes.
+# Versions of importlib_metadata: the newest for each interpreter, and the last ones of older series that
+# many programs are still pinned to, whose classes differ.
 BACKPORTS = {
     "importlib_metadata": {
         "3.9": "8.7.1",
@@ -24,7 +24,7 @@ BACKPORTS = {
     "older": {"3.9": "4.13.0", "3.10": "6.11.0"},
 }
 
-# What importlib_metadata needs, and its tests; pytest is named in a doctest.
+# Dependencies of importlib_metadata and of its tests; a doctest names pytest.
 REQUIREMENTS = ["zipp", "packaging", "pyfakefs", "pytest"]
 MORE = {"3.9": ["typing_extensions", "jaraco.test"], "3.10": ["typing_extensions", "jaraco.test"]}
 OTHERS = ["lazy-importer"]
@@ -36,13 +36,13 @@ def wanted():
 
 
 def title(suite, version):
-    """What a suite is called."""
+    """The name of a suite."""
     return "importlib.metadata" if suite == "cpython" else f"importlib_metadata {BACKPORTS[suite][version]}"
 
 
 @functools.cache
 def environment(version):
-    """A virtual environment with what the suites need; its interpreter and its site directory."""
+    """A virtual environment with the dependencies of the suites: its interpreter and its site directory."""
     requirements = REQUIREMENTS + MORE.get(version, OTHERS)
     wanted = hashlib.sha256(" ".join([INTERPRETERS[version], *requirements]).encode()).hexdigest()
     directory = CACHE / version
@@ -67,6 +67,6 @@ def sdist(suite, version):
         run(*pip, "download", *where, f"importlib_metadata=={release}")
         with tarfile.open(CACHE / (name + ".tar.gz")) as archive:
             archive.extractall(CACHE / "unpacked")
-        # Only a whole one has the name that is looked for.
+        # Only a complete one has the expected name.
         (CACHE / "unpacked" / name).rename(CACHE / name)
     return CACHE / name

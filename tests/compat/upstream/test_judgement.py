@@ -1,4 +1,4 @@
-"""The run of the suites must be able to fail."""
+"""The run of the suites is able to fail."""
 
 import pytest
 from support.checkout import debug_program
@@ -20,46 +20,48 @@ def a_test_is_listed(monkeypatch):
     monkeypatch.setattr(expected, "EXPECTED", [listed])
 
 
-def test_what_passes_with_an_index_is_in_order():
-    assert run.judge(THIS, result()) == []
+def test_a_passing_test_with_an_index_is_accepted():
+    assert run.problems(THIS, result()) == []
 
 
 def test_a_failing_test_that_is_not_listed_fails_the_run():
-    assert run.judge(THIS, result("failed")) == ["a.test fails\nwhy\n"]
+    assert run.problems(THIS, result("failed")) == ["a.test fails\nwhy\n"]
 
 
 @pytest.mark.usefixtures("a_test_is_listed")
 def test_a_listed_test_may_fail_where_it_is_listed():
-    assert run.judge(THIS, result("failed")) == []
-    assert run.judge(CONTROL, result("failed")) == ["a.test fails\nwhy\n"]
+    assert run.problems(THIS, result("failed")) == []
+    assert run.problems(CONTROL, result("failed")) == ["a.test fails\nwhy\n"]
 
 
 @pytest.mark.usefixtures("a_test_is_listed")
 @pytest.mark.parametrize("outcome", ["passed", "skipped"])
 def test_a_listed_test_that_does_not_fail_fails_the_run(outcome):
-    assert run.judge(THIS, result(outcome)) == ["a.test is expected to fail, and does not"]
+    assert run.problems(THIS, result(outcome)) == ["a.test is expected to fail, and does not"]
 
 
 def test_a_suite_that_uses_no_index_fails_the_run():
-    assert run.judge(THIS, result(used=False)) == ["an index was used in 0 of 1 tests only"]
-    assert run.judge(THIS, result(could=False)) == ["an index was used in 0 of 0 tests only"]
+    assert run.problems(THIS, result(used=False)) == ["an index was used in 0 of 1 tests only"]
+    assert run.problems(THIS, result(could=False)) == ["an index was used in 0 of 0 tests only"]
 
 
 def test_an_answer_that_is_not_from_the_index_fails_the_run():
-    assert run.judge(THIS, result(canary=False)) == [
+    assert run.problems(THIS, result(canary=False)) == [
         "importlib.metadata.version is not answered from the index"
     ]
 
 
 def test_an_answer_from_an_outdated_index_fails_the_run():
     outdated = THIS._replace(mode="outdated")
-    assert run.judge(outdated, result(used=False, canary=False)) == []
-    assert run.judge(outdated, result()) == ["importlib.metadata.version is answered from an outdated index"]
+    assert run.problems(outdated, result(used=False, canary=False)) == []
+    assert run.problems(outdated, result()) == [
+        "importlib.metadata.version is answered from an outdated index"
+    ]
 
 
 @pytest.mark.parametrize("found", [{"broken": "exit status 1"}, {"tests": {}}])
 def test_a_suite_that_does_not_run_fails_the_run(found):
-    assert len(run.judge(CONTROL, found)) == 1
+    assert len(run.problems(CONTROL, found)) == 1
 
 
 def an_index(tmp_path):
@@ -81,7 +83,7 @@ def test_an_index_that_is_written_again_has_the_same_bytes(tmp_path):
         assert file.read() == written
 
 
-def test_an_index_is_settled_by_what_its_header_says(tmp_path):
+def test_settling_an_index_changes_its_header(tmp_path):
     path = an_index(tmp_path)
     header, body = index_file.parts(path)
     assert b"settled\tno\n" in header or b"unsettled\t0\n" in header

@@ -1,7 +1,7 @@
-"""What the suites do not ask of `importlib_metadata`: its own rules, where an index has a part.
+"""Rules of `importlib_metadata` that the suites do not test, where an index is used.
 
-Every newer release has some: entry points of distributions without metadata come last, and what a
-provider made of `importlib.metadata`'s classes becomes one of its own.
+Newer releases list entry points of distributions without metadata last, and convert distributions that a
+provider makes from `importlib.metadata`'s classes.
 """
 
 import json
@@ -58,11 +58,11 @@ def distribution(site, name, value, metadata=True, entry_points=True):
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory):
-    """Two site directories, the first of them with an index, and a provider's own."""
+    """Two site directories, the first with an index, and a provider."""
     first, second, provided = (tmp_path_factory.mktemp(name) for name in ("first", "second", "provided"))
     for name, metadata in [("empty-1", False), ("whole-1", True), ("half-1", False), ("shadow-1", False)]:
         distribution(first, name, "first", metadata)
-    # No metadata, and nothing else.
+    # No metadata, and no other file.
     distribution(first, "late-1", "first", metadata=False, entry_points=False)
     for name, metadata in [("half-2", True), ("late-2", True), ("whole-2", True), ("void-1", False)]:
         distribution(second, name, "second", metadata)
@@ -73,7 +73,7 @@ def paths(tmp_path_factory):
 
 
 @pytest.mark.parametrize("version", suites.wanted())
-def test_distributions_without_metadata_and_of_providers_have_the_place_that_they_had(version, paths):
+def test_distributions_without_metadata_and_of_providers_keep_their_place(version, paths):
     python, _ = suites.environment(version)
     variables = {
         name: value for name, value in os.environ.items() if not name.startswith(("EPCACHE", "PYTHON"))
@@ -87,7 +87,7 @@ def test_distributions_without_metadata_and_of_providers_have_the_place_that_the
         answers.append(json.loads(done.stdout))
     plain, accelerated = answers
     assert accelerated == plain
-    # And there was something to be compared.
+    # The compared lists are not empty.
     names = [name for name, _ in plain["values"]]
     assert {"foreign-1", "whole-1", "void-1"} < set(names)
     if suites.BACKPORTS["importlib_metadata"][version].startswith("10."):

@@ -1,4 +1,4 @@
-//! Site directories of other users, who would like root to write elsewhere.
+//! Site directories of untrusted users who try to make root write elsewhere.
 
 use std::fs::{self, File, Permissions};
 use std::os::fd::AsRawFd;
@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use crate::support::program::{Ended, Place, STRANGER, give_away, run, skipped_without_root};
+use crate::support::program::{Ended, Place, UNTRUSTED_UID, give_away, run, skipped_without_root};
 use crate::support::tree::{everything_below, indexed, install};
 
-/// A stranger's site directory, and one of root's with a file in it.
+/// A site directory of an untrusted user, and one of root's with a file in it.
 struct Scene {
     place: Place,
     site: PathBuf,
@@ -35,7 +35,7 @@ impl Scene {
         Some(Self { place, site, treasure })
     }
 
-    /// Everything that root may be asked to do with this environment.
+    /// Every command that root may run on this environment.
     fn refresh(&self) -> Vec<Ended> {
         let venv = self.place.path().join("venv");
         vec![
@@ -53,8 +53,8 @@ impl Scene {
     }
 }
 
-fn is_the_stranger_s(path: &Path) -> bool {
-    fs::symlink_metadata(path).expect("it is there").uid() == STRANGER
+fn belongs_to_untrusted_user(path: &Path) -> bool {
+    fs::symlink_metadata(path).expect("it is there").uid() == UNTRUSTED_UID
 }
 
 #[test]
@@ -64,13 +64,13 @@ fn the_index_belongs_to_the_owner_of_the_site_directory() {
         assert_eq!(ended.status, Some(0), "{ended:?}");
     }
     for name in ["", "index", "lock"] {
-        assert!(is_the_stranger_s(&scene.site.join(".epcache").join(name)), "{name}");
+        assert!(belongs_to_untrusted_user(&scene.site.join(".epcache").join(name)), "{name}");
     }
     assert_eq!(indexed(&scene.site.join(".epcache/index")), ["foo-1.dist-info"]);
 }
 
 #[test]
-fn a_link_in_the_place_of_the_index_directory_leads_nowhere() {
+fn a_link_in_place_of_the_index_directory_is_not_followed() {
     let Some(scene) = Scene::new() else { return };
     for ended in scene.attack(|site| symlink(&scene.treasure, site.join(".epcache")).expect("a link")) {
         assert_eq!(ended.status, Some(3), "{ended:?}");
@@ -78,7 +78,7 @@ fn a_link_in_the_place_of_the_index_directory_leads_nowhere() {
 }
 
 #[test]
-fn links_in_the_index_directory_lead_nowhere() {
+fn links_in_the_index_directory_are_not_followed() {
     let Some(scene) = Scene::new() else { return };
     let attempts = scene.attack(|site| {
         let sidecar = site.join(".epcache");
@@ -92,12 +92,12 @@ fn links_in_the_index_directory_lead_nowhere() {
     for ended in attempts {
         assert_eq!(ended.status, Some(0), "{ended:?}");
     }
-    assert!(is_the_stranger_s(&scene.site.join(".epcache/index")));
+    assert!(belongs_to_untrusted_user(&scene.site.join(".epcache/index")));
     assert_eq!(indexed(&scene.site.join(".epcache/index")), ["foo-1.dist-info"]);
 }
 
 #[test]
-fn links_to_what_is_hidden_from_their_owner_show_nothing_of_it() {
+fn links_to_files_that_their_owner_may_not_read_expose_nothing() {
     let Some(scene) = Scene::new() else { return };
     let hidden = scene.place.directory("hidden");
     fs::set_permissions(&hidden, Permissions::from_mode(0o700)).expect("ours");
@@ -118,19 +118,19 @@ fn links_to_what_is_hidden_from_their_owner_show_nothing_of_it() {
 }
 
 #[test]
-fn a_site_directory_that_keeps_becoming_a_link_gives_nothing_away() {
+fn a_site_directory_swapped_with_a_link_exposes_nothing() {
     let Some(scene) = Scene::new() else { return };
     let hidden = scene.place.directory("hidden");
     fs::set_permissions(&hidden, Permissions::from_mode(0o700)).expect("ours");
     install(&hidden, "secret");
-    // Root itself could write here, even without capabilities.
+    // Root could write here even without capabilities.
     fs::set_permissions(&scene.site, Permissions::from_mode(0o777)).expect("root may");
     let link = scene.site.with_file_name("link");
     symlink(&hidden, &link).expect("a link");
     let exchange =
         || renameat_with(CWD, &scene.site, CWD, &link, RenameFlags::EXCHANGE).expect("both are there");
     let open = |path: &Path| File::open(path).expect("root may");
-    let places = [(open(&scene.site), STRANGER, "foo"), (open(&hidden), 0, "secret")];
+    let places = [(open(&scene.site), UNTRUSTED_UID, "foo"), (open(&hidden), 0, "secret")];
     let done = AtomicBool::new(false);
     let mut wrong = Vec::new();
     std::thread::scope(|scope| {
@@ -166,15 +166,15 @@ fn a_site_directory_that_keeps_becoming_a_link_gives_nothing_away() {
         exchange();
     }
     for path in everything_below(&scene.site).keys() {
-        assert!(is_the_stranger_s(path), "{}", path.display());
+        assert!(belongs_to_untrusted_user(path), "{}", path.display());
     }
     for path in everything_below(&hidden).keys() {
-        assert!(!is_the_stranger_s(path), "{}", path.display());
+        assert!(!belongs_to_untrusted_user(path), "{}", path.display());
     }
 }
 
 #[test]
-fn a_cache_directory_that_the_cache_user_redirects_leads_nowhere() {
+fn a_cache_directory_replaced_by_a_link_is_not_followed() {
     let Some(scene) = Scene::new() else { return };
     let tree = crate::support::tree::Tree::new(&scene.place);
     install(&tree.site, "bar");

@@ -8,7 +8,7 @@ use crate::support::program::{Place, give_away, run, skipped_without_root};
 use crate::support::tree::{Tree, everything_below, indexed, install};
 
 #[test]
-fn a_broken_configuration_is_named_with_its_line_and_nothing_is_written() {
+fn a_broken_configuration_is_reported_with_its_line_and_nothing_is_written() {
     let place = Place::new();
     let tree = Tree::new(&place);
     install(&tree.site, "foo");
@@ -37,7 +37,7 @@ fn a_broken_configuration_is_named_with_its_line_and_nothing_is_written() {
 }
 
 #[test]
-fn what_is_no_file_is_no_configuration() {
+fn a_configuration_must_be_a_regular_file() {
     let place = Place::new();
     let tree = Tree::new(&place);
     place.directory("tree/etc/epcache/config.toml");
@@ -46,7 +46,7 @@ fn what_is_no_file_is_no_configuration() {
 }
 
 #[test]
-fn a_fifo_in_the_place_of_a_file_hangs_nobody() {
+fn a_fifo_in_place_of_a_configuration_does_not_block() {
     let fifo = |path: &Path| {
         let _ = fs::remove_file(path);
         fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
@@ -73,7 +73,7 @@ fn a_fifo_in_the_place_of_a_file_hangs_nobody() {
 }
 
 #[test]
-fn root_does_not_heed_the_configuration_of_somebody_else() {
+fn root_ignores_a_configuration_owned_by_another_user() {
     if skipped_without_root("find the configuration of somebody else") {
         return;
     }
@@ -85,7 +85,7 @@ fn root_does_not_heed_the_configuration_of_somebody_else() {
 }
 
 #[test]
-fn the_administrator_s_configuration_overrides_the_package_s() {
+fn the_administrator_configuration_overrides_the_packaged_one() {
     if skipped_without_root("write system-wide indexes") {
         return;
     }

@@ -44,12 +44,12 @@ fn nothing_is_written() {
 }
 
 #[test]
-fn nothing_is_written_for_who_can_only_read() {
+fn nothing_is_written_without_write_permission() {
     let place = Place::new();
     let site = place.directory("site");
     install(&site, "foo");
     let before = everything_below(&site);
-    let ended = run(place.epcache_as_stranger(["refresh", "--dry-run"]).arg(&site));
+    let ended = run(place.epcache_as_untrusted_user(["refresh", "--dry-run"]).arg(&site));
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert_eq!(everything_below(&site), before);
     assert!(!place.path().join("home").exists());

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::program::{Ended, Place, STRANGER, give_away, run, skipped_without_root};
+use crate::support::program::{Ended, Place, UNTRUSTED_UID, give_away, run, skipped_without_root};
 use crate::support::tree::{everything_below, indexed, install};
 
 /// A site directory with the package in it, and another distribution.
@@ -24,7 +24,7 @@ fn epcache(place: &Place, arguments: &[&str], site: &Path) -> Ended {
     run(place.epcache(arguments).arg(site))
 }
 
-/// All files but those of the index, with their content and modes.
+/// All files except those of the index, with their content and modes.
 fn files(site: &Path) -> BTreeMap<PathBuf, (u32, Option<Vec<u8>>)> {
     let paths = everything_below(site).into_keys().filter(|path| !path.starts_with(site.join(".epcache")));
     paths
@@ -59,7 +59,7 @@ fn the_chosen_features_are_the_arguments_of_one_guarded_import() {
 }
 
 #[test]
-fn enabling_again_changes_nothing_and_says_so() {
+fn enabling_again_changes_nothing_and_reports_that() {
     let place = Place::new();
     let site = site(&place);
     assert_eq!(epcache(&place, &["enable", "--accelerate"], &site).status, Some(0));
@@ -84,7 +84,7 @@ fn every_user_can_read_the_file_whatever_the_umask() {
 }
 
 #[test]
-fn disabling_leaves_nothing_behind_and_the_index_up_to_date() {
+fn disabling_leaves_no_files_and_an_up_to_date_index() {
     let place = Place::new();
     let site = site(&place);
     let before = files(&site);
@@ -101,7 +101,7 @@ fn disabling_leaves_nothing_behind_and_the_index_up_to_date() {
 }
 
 #[test]
-fn disabling_makes_no_index_where_there_is_none() {
+fn disabling_creates_no_index() {
     let place = Place::new();
     let site = site(&place);
     assert_eq!(epcache(&place, &["enable", "--accelerate"], &site).status, Some(0));
@@ -111,7 +111,7 @@ fn disabling_makes_no_index_where_there_is_none() {
 }
 
 #[test]
-fn without_the_package_nothing_is_written_and_the_hint_is_how_to_install_it() {
+fn enable_without_the_package_writes_nothing_and_hints_how_to_install_it() {
     let place = Place::new();
     let venv = place.directory("venv");
     for (name, hint) in [
@@ -217,14 +217,14 @@ fn results_are_printed_as_json() {
 }
 
 #[test]
-fn missing_permission_to_write_is_an_error() {
+fn missing_write_permission_is_an_error() {
     if skipped_without_root("create a directory that another user may not write to") {
         return;
     }
     let place = Place::new();
     let site = site(&place);
     let before = files(&site);
-    let ended = run(place.epcache_as_stranger(["enable", "--accelerate"]).arg(&site));
+    let ended = run(place.epcache_as_untrusted_user(["enable", "--accelerate"]).arg(&site));
     assert_eq!(ended.status, Some(3), "{ended:?}");
     assert!(ended.err.contains("epcache.pth: can't write: Permission denied"), "{ended:?}");
     assert_eq!(files(&site), before);
@@ -241,7 +241,12 @@ fn an_environment_is_enabled_by_root_as_its_owner() {
     let ended = epcache(&place, &["enable", "--accelerate"], &site);
     assert_eq!(ended.status, Some(0), "{ended:?}");
     for path in everything_below(&site).into_keys() {
-        assert_eq!(fs::symlink_metadata(&path).expect("it is there").uid(), STRANGER, "{}", path.display());
+        assert_eq!(
+            fs::symlink_metadata(&path).expect("it is there").uid(),
+            UNTRUSTED_UID,
+            "{}",
+            path.display()
+        );
     }
     assert_eq!(epcache(&place, &["disable"], &site).status, Some(0));
     assert!(!site.join("epcache.pth").exists());
@@ -277,7 +282,7 @@ fn a_system_wide_directory_is_written_by_root_and_its_index_by_the_cache_user() 
     }
     assert_eq!(ended.status, Some(0), "{ended:?}");
     let owners: Vec<_> = ended.out.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
-    // The lines of both commands have no third word that is a number.
+    // The output of both commands has no third word that is a number.
     let owners: Vec<u32> = owners.into_iter().filter_map(|word| word.parse().ok()).collect();
     assert_eq!(owners, [0, CACHE_USER], "{ended:?}");
     assert!(!packages.join("epcache.pth").exists() && !packages.join(".epcache").exists(), "{ended:?}");
@@ -285,7 +290,7 @@ fn a_system_wide_directory_is_written_by_root_and_its_index_by_the_cache_user() 
 }
 
 #[test]
-fn disable_removes_what_a_killed_process_left() {
+fn disable_removes_temporary_files_of_a_killed_process() {
     if Command::new("strace").arg("-V").output().is_err() {
         eprintln!("skipped: no strace on this machine");
         return;
@@ -303,7 +308,7 @@ fn disable_removes_what_a_killed_process_left() {
         .filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()))
         .collect();
     assert!(left.iter().any(|name| name.starts_with(".epcache-enable.")), "{left:?}");
-    // An interpreter that starts now executes nothing that is unfinished.
+    // An interpreter that starts now does not execute the unfinished file.
     assert!(!left.iter().any(|name| name.ends_with(".pth")), "{left:?}");
     assert_eq!(epcache(&place, &["disable"], &site).status, Some(0));
     assert_eq!(files(&site), before);

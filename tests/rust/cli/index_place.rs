@@ -1,4 +1,4 @@
-//! The index and its directory in every wrong form, and where it lies for whom.
+//! The index and its directory in every wrong form, and the location of the index for each user.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -35,7 +35,7 @@ impl Site {
 }
 
 #[test]
-fn whatever_is_in_its_place_a_refresh_leaves_an_index() {
+fn a_refresh_replaces_anything_in_place_of_the_index() {
     type Make = fn(&Path);
     let kinds: [(&str, Make); 8] = [
         ("nothing", |_| {}),
@@ -62,7 +62,7 @@ fn whatever_is_in_its_place_a_refresh_leaves_an_index() {
         assert_eq!(status.status, Some(1), "{kind}: {status:?}");
         let mut ended = site.refresh();
         if ended.status == Some(3) {
-            // What can't be read is removed, so that the next one succeeds.
+            // An unreadable index is removed, so that the next refresh succeeds.
             assert!(ended.err.contains(text(&site.index())), "{kind}: {ended:?}");
             ended = site.refresh();
         }
@@ -75,7 +75,7 @@ fn whatever_is_in_its_place_a_refresh_leaves_an_index() {
 }
 
 #[test]
-fn a_directory_in_its_place_is_told_of() {
+fn a_directory_in_place_of_the_index_is_reported() {
     let site = Site::new();
     fs::create_dir_all(site.index()).expect("a directory");
     let ended = site.refresh();
@@ -84,7 +84,7 @@ fn a_directory_in_its_place_is_told_of() {
 }
 
 #[test]
-fn the_directory_must_be_the_owner_s_and_no_link() {
+fn the_index_directory_must_belong_to_the_owner_and_not_be_a_link() {
     let site = Site::new();
     let elsewhere = site.place.directory("elsewhere");
     symlink(&elsewhere, &site.sidecar).expect("a link");
@@ -106,7 +106,7 @@ fn the_directory_must_be_the_owner_s_and_no_link() {
 }
 
 #[test]
-fn the_directory_of_somebody_else_is_refused() {
+fn an_index_directory_of_another_user_is_refused() {
     if skipped_without_root("give a directory away") {
         return;
     }
@@ -119,7 +119,7 @@ fn the_directory_of_somebody_else_is_refused() {
 }
 
 #[test]
-fn the_index_of_a_stranger_is_not_believed() {
+fn an_index_of_an_untrusted_user_is_not_used() {
     if skipped_without_root("give a file away") {
         return;
     }
@@ -135,7 +135,7 @@ fn the_index_of_a_stranger_is_not_believed() {
 }
 
 #[test]
-fn a_lock_that_is_held_for_long_is_done_without() {
+fn a_refresh_continues_without_a_lock_that_is_held_for_long() {
     let site = Site::new();
     fs::create_dir(&site.sidecar).expect("a directory");
     let lock = File::create(site.sidecar.join("lock")).expect("a file");
@@ -158,7 +158,7 @@ fn leftovers(sidecar: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_a_killed_writer_left_is_cleared_away() {
+fn temporary_files_of_a_killed_writer_are_removed() {
     let site = Site::new();
     assert_eq!(site.refresh().status, Some(0));
     for number in [1, 77, std::process::id()] {
@@ -169,11 +169,11 @@ fn what_a_killed_writer_left_is_cleared_away() {
 }
 
 #[test]
-fn who_may_not_write_to_his_own_directory_is_told_so() {
+fn an_owner_without_write_permission_gets_an_error() {
     let site = Site::new();
     give_away(&site.path);
     fs::set_permissions(&site.path, Permissions::from_mode(0o555)).expect("ours");
-    let ended = run(site.place.epcache_as_stranger(["refresh"]).arg(&site.path));
+    let ended = run(site.place.epcache_as_untrusted_user(["refresh"]).arg(&site.path));
     assert_eq!(ended.status, Some(3), "{ended:?}");
     assert!(ended.err.contains(&format!("{}: Permission denied", site.sidecar.display())), "{ended:?}");
     assert!(ended.err.contains("hint: "), "{ended:?}");
@@ -181,7 +181,7 @@ fn who_may_not_write_to_his_own_directory_is_told_so() {
 }
 
 #[test]
-fn who_can_only_read_has_an_index_of_his_own() {
+fn a_user_without_write_permission_gets_an_index_in_the_user_cache() {
     if skipped_without_root("have a directory that somebody else can only read") {
         return;
     }
@@ -192,14 +192,14 @@ fn who_can_only_read_has_an_index_of_his_own() {
     let below =
         |base: &Path| base.join("epcache").join(site.path.strip_prefix("/").expect("absolute")).join("index");
     let refresh = || {
-        let mut command = site.place.epcache_as_stranger(["refresh"]);
+        let mut command = site.place.epcache_as_untrusted_user(["refresh"]);
         command.arg(&site.path);
         command
     };
     let ended = run(refresh().env("XDG_CACHE_HOME", &cache));
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert_eq!(indexed(&below(&cache)), ["foo-1.dist-info"]);
-    // A relative one is invalid and ignored.
+    // A relative path is invalid and ignored.
     let ended = run(refresh().env("XDG_CACHE_HOME", "cache").current_dir(site.place.path()));
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert_eq!(indexed(&below(&home.join(".cache"))), ["foo-1.dist-info"]);

@@ -1,4 +1,4 @@
-//! The manual page tells of every command and option, and of no others.
+//! The manual page describes every command and option, and no others.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +17,7 @@ fn section<'a>(page: &'a str, name: &str) -> &'a str {
     start.split("\n.Sh ").next().expect("the first part")
 }
 
-/// The long options that a piece of the page names: mdoc writes `--full` as `Fl -full`.
+/// The long options in a part of the page: mdoc writes `--full` as `Fl -full`.
 fn options(text: &str) -> BTreeSet<String> {
     let mut words = text.split_whitespace().peekable();
     let mut found = BTreeSet::new();
@@ -30,7 +30,7 @@ fn options(text: &str) -> BTreeSet<String> {
     found
 }
 
-/// What the options of a command are called, without those that every command has.
+/// The names of a command's options, without those that every command has.
 fn options_of(command: &clap::Command) -> BTreeSet<String> {
     command.get_arguments().filter_map(|argument| argument.get_long()).map(str::to_owned).collect()
 }
@@ -39,20 +39,21 @@ fn options_of(command: &clap::Command) -> BTreeSet<String> {
 fn the_synopsis_has_every_option_of_every_command() {
     let page = page();
     let synopsis = format!("\n{}", section(&page, "SYNOPSIS"));
-    // One line of it begins with the name of the program, or with the name of the link to it.
+    // Each line begins with the name of the program or of its link.
     let lines: Vec<&str> = synopsis.split("\n.Nm\n").collect();
     let wherever = ["venv", "python", "user", "system", "all", "root"].map(str::to_owned);
     let program = Cli::command();
     for command in program.get_subcommands() {
         let (name, mut known) = (command.get_name(), options_of(command));
-        let told: Vec<_> = lines.iter().filter(|line| line.starts_with(&format!(".Cm {name}"))).collect();
-        assert!(!told.is_empty(), "{name} is not in the synopsis");
+        let synopsis_lines: Vec<_> =
+            lines.iter().filter(|line| line.starts_with(&format!(".Cm {name}"))).collect();
+        assert!(!synopsis_lines.is_empty(), "{name} is not in the synopsis");
         let mut named: BTreeSet<String> = BTreeSet::new();
-        for line in told {
+        for line in synopsis_lines {
             if line.contains(".Op Ar where") {
                 named.extend(wherever.clone());
             }
-            // The line of the link follows in the same piece.
+            // The line of the link follows in the same part.
             named.append(&mut options(line.split("\n.Nm ").next().expect("the first part")));
         }
         known.remove("help");

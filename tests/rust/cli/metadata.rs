@@ -1,4 +1,4 @@
-//! Metadata that can't be read, or should not be.
+//! Metadata that can't or must not be read.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, linkat};
 use crate::support::program::{Ended, Place, give_away, run, skipped_without_root};
 use crate::support::tree::{Tree, indexed, install, names};
 
-/// Refreshes and lists a site directory with something odd in `odd-1.dist-info` besides `foo` and `zoo`.
+/// Refreshes and lists a site directory with a special file in `odd-1.dist-info` besides `foo` and `zoo`.
 fn with_something_odd(make: impl FnOnce(&Path)) -> Ended {
     let place = Place::new();
     let site = place.directory("site");
@@ -41,7 +41,7 @@ fn fifo(path: &Path) {
 }
 
 #[test]
-fn a_fifo_hangs_nobody() {
+fn a_fifo_does_not_block_a_refresh() {
     for name in ["METADATA", "entry_points.txt"] {
         let ended = with_something_odd(|site| {
             let directory = install(site, "odd");
@@ -58,7 +58,7 @@ fn a_fifo_hangs_nobody() {
 }
 
 #[test]
-fn a_socket_is_told_of() {
+fn a_socket_is_reported() {
     let ended = with_something_odd(|site| {
         let directory = install(site, "odd");
         fs::remove_file(directory.join("METADATA")).expect("our own file");
@@ -88,7 +88,7 @@ fn a_directory_of_a_million_entries_takes_little_memory() {
     let site = place.path().join("site");
     install(&site, "foo");
     let directory = File::open(&site).expect("a directory");
-    // Links to one file: quicker made than as many files, but at most so many to each.
+    // Links to one file are made faster than files, but the number of links of a file is limited.
     for number in 0..1_000_000 {
         let name = format!("module_{number:07}.py");
         let first = format!("module_{:07}.py", number / 50_000 * 50_000);
@@ -122,7 +122,7 @@ fn links_are_not_followed_into_an_index() {
 }
 
 #[test]
-fn a_malformed_file_is_told_of() {
+fn a_malformed_file_is_reported() {
     let ended = with_something_odd(|site| {
         fs::write(install(site, "odd").join("entry_points.txt"), "[g]\nnonsense\n").expect("room");
     });
@@ -134,7 +134,7 @@ fn a_malformed_file_is_told_of() {
 }
 
 #[test]
-fn what_its_owner_may_not_read_is_told_of_and_the_rest_is_indexed() {
+fn an_unreadable_distribution_is_reported_and_the_rest_is_indexed() {
     let place = Place::new();
     let site = place.directory("site");
     let mut paths = vec![site.clone()];
@@ -149,7 +149,7 @@ fn what_its_owner_may_not_read_is_told_of_and_the_rest_is_indexed() {
     lock("metadata-1.dist-info/METADATA");
     lock("entries-1.dist-info/entry_points.txt");
     lock("whole-1.dist-info");
-    let ended = run(place.epcache_as_stranger(["refresh".as_ref(), site.as_os_str()]));
+    let ended = run(place.epcache_as_untrusted_user(["refresh".as_ref(), site.as_os_str()]));
     assert_eq!(ended.status, Some(0), "{ended:?}");
     for what in
         ["metadata-1.dist-info: METADATA: ", "entries-1.dist-info: entry_points.txt: ", "whole-1.dist-info: "]
@@ -160,7 +160,7 @@ fn what_its_owner_may_not_read_is_told_of_and_the_rest_is_indexed() {
         );
     }
     assert_eq!(indexed(&site.join(".epcache/index")).len(), 4);
-    let listed = run(place.epcache_as_stranger([
+    let listed = run(place.epcache_as_untrusted_user([
         "list".as_ref(),
         "--json".as_ref(),
         "--site".as_ref(),
@@ -174,7 +174,7 @@ fn what_its_owner_may_not_read_is_told_of_and_the_rest_is_indexed() {
 }
 
 #[test]
-fn what_may_be_read_at_last_is_read_although_nothing_in_its_directory_moved() {
+fn a_distribution_that_becomes_readable_is_read_although_its_directory_is_unchanged() {
     if skipped_without_root("a trigger works as another user") {
         return;
     }
@@ -196,7 +196,7 @@ fn what_may_be_read_at_last_is_read_although_nothing_in_its_directory_moved() {
         "{first:?}"
     );
     let (again, opaque) = triggered();
-    // It is known, and told once.
+    // It is known already, and reported once.
     assert!(opaque && again.err.is_empty() && again.out.contains("\"carried\":1"), "{again:?}");
     allow(0o644);
     let (last, opaque) = triggered();
@@ -211,15 +211,15 @@ fn a_site_directory_that_may_not_be_searched_has_no_index() {
         let site = place.directory("site");
         install(&site, "foo");
         give_away(&site);
-        let refresh = || run(place.epcache_as_stranger(["refresh".as_ref(), site.as_os_str()]));
+        let refresh = || run(place.epcache_as_untrusted_user(["refresh".as_ref(), site.as_os_str()]));
         assert_eq!(refresh().status, Some(0));
         fs::set_permissions(&site, fs::Permissions::from_mode(mode)).expect("root's or ours");
         let ended = refresh();
         fs::set_permissions(&site, fs::Permissions::from_mode(0o755)).expect("root's or ours");
         assert_eq!(ended.status, Some(3), "{mode:o}: {ended:?}");
         assert!(ended.err.contains(&format!("error: {}", site.display())), "{mode:o}: {ended:?}");
-        // Whatever index is there is either right or seen to be stale.
-        let ended = run(place.epcache_as_stranger(["status".as_ref(), site.as_os_str()]));
+        // An existing index is either right or seen to be stale.
+        let ended = run(place.epcache_as_untrusted_user(["status".as_ref(), site.as_os_str()]));
         assert!(!ended.out.contains("0 distributions"), "{mode:o}: {ended:?}");
     }
 }
@@ -234,6 +234,6 @@ fn a_site_directory_that_others_may_list_but_not_search_has_no_index() {
     install(&site, "foo");
     give_away(&cache);
     fs::set_permissions(&site, fs::Permissions::from_mode(0o744)).expect("ours");
-    let ended = run(place.epcache_as_stranger(["refresh"]).arg(&site).env("XDG_CACHE_HOME", &cache));
+    let ended = run(place.epcache_as_untrusted_user(["refresh"]).arg(&site).env("XDG_CACHE_HOME", &cache));
     assert!(ended.status == Some(3) && ended.err.contains("Permission denied"), "{ended:?}");
 }

@@ -1,4 +1,4 @@
-//! The program from outside: exit statuses, messages, bad input, hostile surroundings, privileges.
+//! The program from outside: exit statuses, messages, invalid input, hostile environments, privileges.
 
 mod attacks;
 mod configuration;

@@ -1,4 +1,4 @@
-//! Names chosen to confuse a terminal, a log or a line of text.
+//! Names chosen to confuse a terminal, a log or a line-based format.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::program::{Place, run};
 use crate::support::tree::{indexed, install};
 
-/// A new line, a command to a terminal, text from right to left, a tab, DEL, invisible characters.
+/// A newline, a terminal escape sequence, right-to-left text, a tab, DEL, invisible characters.
 const ODD: &str = "a\nb\x1b[31m\u{202e}c\td\x7f\u{200b}\u{2028}\u{85}%41";
 
 fn is_clean(text: &str) -> bool {
@@ -18,7 +18,7 @@ fn is_clean(text: &str) -> bool {
 }
 
 #[test]
-fn odd_names_are_escaped_wherever_they_are_told() {
+fn unusual_names_are_escaped_in_all_output() {
     let place = Place::new();
     let site = place.directory(&format!("site {ODD}"));
     let directory = install(&site, ODD);
@@ -60,7 +60,7 @@ fn odd_names_are_escaped_wherever_they_are_told() {
 }
 
 #[test]
-fn an_index_of_odd_names_is_read_again() {
+fn an_index_with_unusual_names_is_read_back() {
     let place = Place::new();
     let site = place.directory("site");
     let odd = format!("{ODD}-1.dist-info");

@@ -1,4 +1,4 @@
-//! What a process may do while it works, seen from outside.
+//! The privileges of a worker process, seen from outside.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use rustix::fs::FlockOperation;
 
-use crate::support::program::{Place, STRANGER, give_away, run, skipped_without_root, wait};
+use crate::support::program::{Place, UNTRUSTED_UID, give_away, run, skipped_without_root, wait};
 use crate::support::tree::{CACHE_USER, Tree, everything_below, install};
 
 /// The group `nogroup` of the kernel, to which no files belong.
 const NOGROUP: u32 = 65534;
 
-/// What `/proc` says of the process that does the work. It is kept waiting by the lock meanwhile.
+/// The `/proc` directory of the worker, which waits for the lock meanwhile.
 pub(super) fn at_work(child: &mut Child) -> PathBuf {
     let start = Instant::now();
     loop {
@@ -23,7 +23,7 @@ pub(super) fn at_work(child: &mut Child) -> PathBuf {
         let children = fs::read_to_string(children).unwrap_or_default();
         if let Some(worker) = children.split_whitespace().next() {
             let proc = Path::new("/proc").join(worker);
-            // The lock is the last thing that is opened before the wait.
+            // The lock is the last file that is opened before the wait.
             let links = fs::read_dir(proc.join("fd")).into_iter().flatten().flatten();
             if links.filter_map(|link| fs::read_link(link.path()).ok()).any(|path| path.ends_with("lock")) {
                 return proc;
@@ -94,7 +94,7 @@ const HOSTILE: &str = "umask 077; exec 7>/dev/full; \
                        exec env --block-signal=INT,QUIT,TERM --ignore-signal=HUP,QUIT,CHLD \"$0\"";
 
 #[test]
-fn a_trigger_works_as_the_cache_user_and_nothing_more() {
+fn a_trigger_works_as_the_cache_user_without_further_privileges() {
     if skipped_without_root("give privileges up") {
         return;
     }
@@ -106,7 +106,7 @@ fn a_trigger_works_as_the_cache_user_and_nothing_more() {
     check(&format!("{HOSTILE} trigger dpkg"), &[], &[("DPKG_ROOT", &tree.root)], &index, user);
 }
 
-/// Makes the directory of the index, for the lock in it.
+/// Makes the directory of the index, which holds the lock.
 fn prepare(tree: &Tree) -> PathBuf {
     let directory = tree.index.parent().expect("a directory");
     fs::create_dir_all(directory).expect("a directory");
@@ -117,12 +117,12 @@ fn prepare(tree: &Tree) -> PathBuf {
 }
 
 #[test]
-fn an_environment_is_worked_on_as_its_owner() {
+fn an_environment_is_refreshed_as_its_owner() {
     if skipped_without_root("give privileges up") {
         return;
     }
     // The first is in no user database.
-    for (owner, group) in [(STRANGER, NOGROUP), (0, 0)] {
+    for (owner, group) in [(UNTRUSTED_UID, NOGROUP), (0, 0)] {
         let place = Place::new();
         let site = place.directory("site");
         install(&site, "foo");
@@ -138,22 +138,22 @@ fn an_environment_is_worked_on_as_its_owner() {
 }
 
 #[test]
-fn the_group_of_a_process_is_that_of_its_user_in_the_user_database() {
+fn the_group_of_a_process_comes_from_the_user_database() {
     if skipped_without_root("give privileges up") {
         return;
     }
     let place = Place::new();
     let tree = Tree::new(&place);
     let passwd = tree.root.join("etc/passwd");
-    let line = format!("user:x:{STRANGER}:4711::/:\n");
+    let line = format!("user:x:{UNTRUSTED_UID}:4711::/:\n");
     fs::write(&passwd, fs::read_to_string(&passwd).expect("a file") + &line).expect("room");
     let site = place.directory("tree/opt/site");
     install(&site, "foo");
-    std::os::unix::fs::chown(&site, Some(STRANGER), Some(42)).expect("root may");
+    std::os::unix::fs::chown(&site, Some(UNTRUSTED_UID), Some(42)).expect("root may");
     let ended = run(place.epcache(["refresh", "/opt/site", "--root"]).arg(&tree.root));
     assert_eq!(ended.status, Some(0), "{ended:?}");
     let index = fs::metadata(site.join(".epcache/index")).expect("an index");
-    assert_eq!((index.uid(), index.gid()), (STRANGER, 4711));
+    assert_eq!((index.uid(), index.gid()), (UNTRUSTED_UID, 4711));
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn root_opens_nothing_in_a_site_directory_or_beside_an_index() {
     give_away(&own);
     let strace = || {
         let mut command = Command::new("strace");
-        // -y names the paths of descriptors, so that what is opened relative to them is seen.
+        // -y shows the paths of descriptors, so that files opened relative to them are seen.
         command.args(["-f", "-y", "-e", "trace=%file,%desc,setresuid"]);
         command.arg(env!("CARGO_BIN_EXE_epcache"));
         command
@@ -199,13 +199,13 @@ fn root_opens_nothing_in_a_site_directory_or_beside_an_index() {
             if call.starts_with("setresuid(") && call.ends_with("= 0") {
                 dropped = Some(process);
             }
-            // What is printed at the end names the site directory too.
+            // The output at the end contains the site directory too.
             let about = !call.starts_with("write(1<")
                 && below.iter().any(|path| call.contains(path.to_str().expect("UTF-8")));
-            let looks =
+            let lookups =
                 ["stat", "lstat", "newfstatat", "statx", "readlink", "readlinkat", "execve", "access"];
             let name = call.split('(').next().unwrap_or_default();
-            if about && !looks.contains(&name) {
+            if about && !lookups.contains(&name) {
                 assert_eq!(Some(process), dropped, "{line}");
                 opened += 1;
             }

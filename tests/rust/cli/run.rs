@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::support::program::{Place, run, skipped_without_root, wait};
 use crate::support::tree::{indexed, install};
 
-/// `sh -c SCRIPT` by way of the program.
+/// `sh -c SCRIPT` run by `epcache run`.
 fn shell(place: &Place, script: &str) -> Command {
     place.epcache(["run", "--", "sh", "-c", script])
 }
@@ -76,7 +76,7 @@ fn a_command_that_cannot_be_run_is_reported_as_shells_do() {
 }
 
 #[test]
-fn input_and_output_are_the_command_s_and_nothing_is_added() {
+fn standard_streams_belong_to_the_command_alone() {
     let place = Place::new();
     let site = environment(&place, "venv");
     let start = Instant::now();
@@ -95,7 +95,7 @@ fn input_and_output_are_the_command_s_and_nothing_is_added() {
 }
 
 #[test]
-fn verbose_reports_what_was_refreshed() {
+fn verbose_reports_refreshed_directories() {
     let place = Place::new();
     let site = environment(&place, "venv");
     let script = installation(&site, "foo");
@@ -106,12 +106,12 @@ fn verbose_reports_what_was_refreshed() {
 }
 
 #[test]
-fn the_command_gets_what_we_were_given() {
+fn the_command_inherits_the_process_state() {
     let place = Place::new();
     let program = env!("CARGO_BIN_EXE_epcache");
-    // What a process has: its mask of files, signals, descriptors, environment, arguments.
-    // Of signals the first 28: posix_spawn of the C library ignores 32 and 33, which are its own.
-    let look = "umask; grep -E '^Sig(Blk|Ign|Cgt)|^(Uid|Groups|Cap|NoNewPrivs)' /proc/self/status | \
+    // The state of a process: umask, signals, descriptors, environment, arguments.
+    // Only the first 28 signals: posix_spawn of the C library ignores 32 and 33, which it uses itself.
+    let print_state = "umask; grep -E '^Sig(Blk|Ign|Cgt)|^(Uid|Groups|Cap|NoNewPrivs)' /proc/self/status | \
                 sed 's/^\\(Sig...\\):.*\\(.......\\)$/\\1 \\2/'; \
                 ls -l /proc/self/fd | sed -n 's/.* \\([0-9]* -> \\)/\\1/p' | sed 's/[0-9]*\\(\\/fd\\|]\\)*$//'; \
                 env | sort; cat /proc/$$/cmdline";
@@ -127,7 +127,7 @@ fn the_command_gets_what_we_were_given() {
             let script =
                 format!("{state} exec env $BLOCK $IGNORE {wrapper} sh -c \"$1\" x$(printf '\\377')y");
             let mut command = Command::new("sh");
-            command.args(["-c", &script, program, look]).env_clear().env("PATH", "/usr/bin:/bin");
+            command.args(["-c", &script, program, print_state]).env_clear().env("PATH", "/usr/bin:/bin");
             let output = command.current_dir(place.path()).output().expect("a shell");
             assert!(output.status.success(), "{state} {wrapper}: {output:?}");
             output.stdout
@@ -139,7 +139,7 @@ fn the_command_gets_what_we_were_given() {
 }
 
 #[test]
-fn environments_are_found_by_variables_and_by_place() {
+fn environments_are_found_by_variables_and_by_location() {
     let place = Place::new();
     let project = place.directory("repository/project");
     place.directory("repository/.git");
@@ -209,7 +209,7 @@ fn only_the_directories_that_are_named_are_refreshed() {
 }
 
 #[test]
-fn afterwards_the_index_is_fresh_also_when_the_command_failed_or_edited_in_place() {
+fn the_index_is_fresh_after_a_failed_command_and_after_edits_in_place() {
     let place = Place::new();
     let site = environment(&place, "venv");
     install(&site, "foo");
@@ -229,7 +229,7 @@ fn afterwards_the_index_is_fresh_also_when_the_command_failed_or_edited_in_place
         let ended = run(shell(&place, &script).env("VIRTUAL_ENV", place.path().join("venv")));
         assert_eq!(ended.status, status, "{ended:?}");
         if status == Some(0) {
-            // What is younger may be being installed still.
+            // Younger distributions may still be incomplete.
             assert_eq!(run(place.epcache(["verify"]).arg(&site)).status, Some(0));
         } else {
             fresh();
@@ -239,7 +239,7 @@ fn afterwards_the_index_is_fresh_also_when_the_command_failed_or_edited_in_place
 }
 
 #[test]
-fn a_failed_refresh_is_reported_and_the_status_stays_the_command_s() {
+fn a_failed_refresh_is_reported_and_the_exit_status_stays_the_command_s() {
     let place = Place::new();
     let site = environment(&place, "venv");
     fs::write(site.join(".epcache"), "in the way").expect("room");
@@ -254,7 +254,7 @@ fn a_failed_refresh_is_reported_and_the_status_stays_the_command_s() {
 }
 
 #[test]
-fn a_configuration_that_is_not_usable_does_not_keep_the_command_from_running() {
+fn an_invalid_configuration_does_not_stop_the_command() {
     if skipped_without_root("mount") {
         return;
     }
@@ -275,7 +275,7 @@ fn a_configuration_that_is_not_usable_does_not_keep_the_command_from_running() {
 }
 
 #[test]
-fn arguments_need_not_be_text_and_dashes_are_the_command_s() {
+fn arguments_need_not_be_utf_8_and_options_belong_to_the_command() {
     let place = Place::new();
     let odd = OsStr::from_bytes(b"\xff\xfe");
     let mut command = place.epcache(["run", "--", "printf", "%s|", "--verbose", "--", "-x"]);
@@ -297,5 +297,5 @@ fn root_runs_the_command_as_root_and_refreshes_as_the_owner() {
     let ended = run(shell(&place, &script).env("VIRTUAL_ENV", place.path().join("venv")));
     assert_eq!((ended.status, &*ended.out, &*ended.err), (Some(0), "0\n", ""));
     let owner = std::os::unix::fs::MetadataExt::uid(&fs::metadata(index(&site)).expect("an index"));
-    assert_eq!(owner, crate::support::program::STRANGER);
+    assert_eq!(owner, crate::support::program::UNTRUSTED_UID);
 }

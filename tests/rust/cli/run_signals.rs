@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use super::terminal::{Listener, Terminal, child_of, path, until, until_stopped};
-use crate::support::program::Place;
+use crate::support::program::{Place, restore_signals};
 use crate::support::tree::{indexed, install};
 
 /// The program with a command, in a process group of their own.
@@ -17,7 +17,7 @@ fn start(place: &Place, words: &[String]) -> Child {
     start_in(place, words, |_| {})
 }
 
-/// The same, prepared by `prepare`.
+/// The same, with `prepare` applied to the command.
 fn start_in(place: &Place, words: &[String], prepare: impl Fn(&mut Command)) -> Child {
     let mut command = place.epcache(["run", "--"]);
     command.args(words).env("PATH", path()).stdin(Stdio::null()).process_group(0);
@@ -33,27 +33,27 @@ fn ended(mut child: Child) -> ExitStatus {
     until("the end", || child.try_wait().expect("our own child"))
 }
 
-/// The words that run a command at a terminal by way of the program.
+/// The command line that runs a command at a terminal by `epcache run`.
 fn by_way_of_us(words: &[String]) -> Vec<String> {
     let ours = [env!("CARGO_BIN_EXE_epcache"), "run", "--"];
     ours.iter().map(|&word| word.to_owned()).chain(words.iter().cloned()).collect()
 }
 
 #[test]
-fn termination_is_passed_on_and_the_keys_signals_are_not() {
+fn termination_signals_are_forwarded_and_keyboard_signals_are_not() {
     let place = Place::new();
-    let (listener, words) = Listener::new(&place, "heard", &[]);
+    let (listener, words) = Listener::new(&place, "received", &[]);
     let child = start(&place, &words);
     listener.ready();
     for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGTERM] {
         send(child.id(), signal);
-        // Two of one kind that come at the same time would be one.
+        // Two pending signals of one kind would be merged.
         std::thread::sleep(Duration::from_millis(60));
     }
-    listener.hears(&[15, 1, 15]);
+    listener.waits_for(&[15, 1, 15]);
     listener.end();
     assert_eq!(ended(child).code(), Some(7));
-    assert_eq!(listener.heard(), [15, 1, 15]);
+    assert_eq!(listener.received(), [15, 1, 15]);
 }
 
 #[test]
@@ -62,14 +62,14 @@ fn an_interrupt_of_the_group_reaches_the_command_once_and_the_index_is_refreshed
     let site = place.directory("venv/lib/python3.13/site-packages");
     install(&site, "foo");
     for (kept, status) in [(&[][..], 7), (&[2], 130)] {
-        let (listener, words) = Listener::new(&place, &format!("heard{status}"), kept);
+        let (listener, words) = Listener::new(&place, &format!("received{status}"), kept);
         let child = start_in(&place, &words, |command| {
             command.env("VIRTUAL_ENV", place.path().join("venv"));
         });
         listener.ready();
         killpg(Pid::from_raw(child.id().try_into().expect("a process")), Signal::SIGINT).expect("our group");
         if kept.is_empty() {
-            listener.hears(&[2]);
+            listener.waits_for(&[2]);
             listener.end();
         }
         assert_eq!(ended(child).code(), Some(status));
@@ -79,9 +79,9 @@ fn an_interrupt_of_the_group_reaches_the_command_once_and_the_index_is_refreshed
 }
 
 #[test]
-fn what_the_caller_ignores_is_not_passed_on_and_stays_ignored() {
+fn signals_that_the_caller_ignores_are_not_forwarded_and_stay_ignored() {
     let place = Place::new();
-    let (listener, mut words) = Listener::new(&place, "heard", &[1, 15]);
+    let (listener, mut words) = Listener::new(&place, "received", &[1, 15]);
     words.splice(
         0..0,
         ["env", "--ignore-signal=HUP,TERM", env!("CARGO_BIN_EXE_epcache"), "run", "--"].map(str::to_owned),
@@ -100,7 +100,7 @@ fn what_the_caller_ignores_is_not_passed_on_and_stays_ignored() {
         kill(Pid::from_raw(command), signal).expect("our own process");
     }
     kill(Pid::from_raw(command), Signal::SIGUSR1).expect("our own process");
-    listener.hears(&[Signal::SIGUSR1 as i32]);
+    listener.waits_for(&[Signal::SIGUSR1 as i32]);
     listener.end();
     assert_eq!(ended(child).code(), Some(7));
 }
@@ -135,8 +135,8 @@ fn a_signal_that_comes_at_the_very_start_is_not_lost() {
         let child = start(&place, &words);
         std::thread::sleep(Duration::from_micros(delay * 150));
         send(child.id(), Signal::SIGTERM);
-        // It ends us while nothing has been started yet, and the command after that. Nothing of the group
-        // is left.
+        // It ends epcache before the command was started, or the command afterwards. No process of the group
+        // remains.
         let group = Pid::from_raw(child.id().try_into().expect("a process"));
         let status = ended(child);
         let number = Signal::SIGTERM as i32;
@@ -149,10 +149,10 @@ fn a_signal_that_comes_at_the_very_start_is_not_lost() {
 }
 
 #[test]
-fn keys_reach_the_command_once_whether_we_lead_the_session_or_not() {
+fn keyboard_signals_reach_the_command_once_with_or_without_session_leadership() {
     let place = Place::new();
     for leads in [true, false] {
-        let (listener, words) = Listener::new(&place, &format!("heard{leads}"), &[]);
+        let (listener, words) = Listener::new(&place, &format!("received{leads}"), &[]);
         let mut words = by_way_of_us(&words);
         if !leads {
             let shell = ["sh", "-c", "trap : INT QUIT; \"$@\"; exit $?", "sh"].map(str::to_owned);
@@ -165,27 +165,27 @@ fn keys_reach_the_command_once_whether_we_lead_the_session_or_not() {
         for (key, signal) in [("\x03", 2), ("\x1c", 3), ("\x03", 2)] {
             terminal.types(key);
             expected.push(signal);
-            listener.hears(&expected);
+            listener.waits_for(&expected);
         }
         listener.end();
         assert_eq!(terminal.ends().code(), Some(7));
-        assert_eq!(listener.heard(), expected);
+        assert_eq!(listener.received(), expected);
     }
 }
 
 #[test]
-fn a_terminal_that_hangs_up_tells_the_command_even_where_only_we_are_told() {
+fn a_terminal_hangup_reaches_the_command_even_if_only_epcache_is_signalled() {
     let place = Place::new();
-    let (listener, words) = Listener::new(&place, "heard", &[]);
+    let (listener, words) = Listener::new(&place, "received", &[]);
     let terminal = Terminal::run(&place, &by_way_of_us(&words));
     listener.ready();
     terminal.hangs_up();
-    // SIGCONT comes along with it, which the command needs only when it is stopped.
-    listener.hears(&[Signal::SIGHUP as i32]);
+    // SIGCONT is sent along with it; the command needs it only when it is stopped.
+    listener.waits_for(&[Signal::SIGHUP as i32]);
     listener.end();
 }
 
-/// A terminal with an interactive shell that has been given a command.
+/// A terminal with an interactive shell, in which a command was typed.
 fn typed_at_a_shell(place: &Place, words: &[String]) -> Terminal {
     let shell = ["bash", "--norc", "--noprofile", "-i"].map(str::to_owned);
     let terminal = Terminal::run(place, &shell);
@@ -195,9 +195,9 @@ fn typed_at_a_shell(place: &Place, words: &[String]) -> Terminal {
 }
 
 #[test]
-fn the_whole_job_stops_and_goes_on_at_the_shell_s_command() {
+fn job_control_stops_and_continues_the_whole_job() {
     let place = Place::new();
-    let (listener, words) = Listener::new(&place, "heard", &[18, 20]);
+    let (listener, words) = Listener::new(&place, "received", &[18, 20]);
     let terminal = typed_at_a_shell(&place, &by_way_of_us(&words));
     let (command, group) = listener.ready();
     for _ in 0..3 {
@@ -219,7 +219,7 @@ fn the_whole_job_stops_and_goes_on_at_the_shell_s_command() {
     terminal.types("fg\n");
     std::thread::sleep(Duration::from_millis(100));
     terminal.types("\x03");
-    listener.hears(&[2]);
+    listener.waits_for(&[2]);
     listener.end();
     terminal.shows("prompt> ");
     terminal.types("echo status=$?\n");
@@ -229,7 +229,7 @@ fn the_whole_job_stops_and_goes_on_at_the_shell_s_command() {
 }
 
 #[test]
-fn the_first_process_of_a_container_passes_signals_on_and_ends_all_the_same() {
+fn as_pid_1_of_a_container_signals_are_forwarded_and_the_process_ends() {
     if crate::support::program::skipped_without_root("make a container") {
         return;
     }
@@ -238,6 +238,7 @@ fn the_first_process_of_a_container_passes_signals_on_and_ends_all_the_same() {
         let mut command = Command::new("unshare");
         command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).args(by_way_of_us(words));
         command.env("PATH", path()).env("HOME", place.path()).current_dir(place.path());
+        restore_signals(&mut command);
         command.stdin(Stdio::null()).spawn().expect("unshare of util-linux")
     };
     let probe = ["true"].map(str::to_owned);
@@ -245,14 +246,14 @@ fn the_first_process_of_a_container_passes_signals_on_and_ends_all_the_same() {
         eprintln!("skipped: no right to make a container");
         return;
     }
-    let (listener, words) = Listener::new(&place, "heard", &[9]);
+    let (listener, words) = Listener::new(&place, "received", &[9]);
     let container = in_container(&words);
     listener.ready();
     let first = child_of(container.id());
     // With the default disposition, the kernel drops these for the first process.
     for signal in [Signal::SIGTERM, Signal::SIGHUP] {
         kill(Pid::from_raw(first), signal).expect("our own process");
-        until("the signal", || listener.heard().contains(&(signal as i32)).then_some(()));
+        until("the signal", || listener.received().contains(&(signal as i32)).then_some(()));
     }
     listener.end();
     assert_eq!(ended(container).code(), Some(7));
@@ -261,27 +262,28 @@ fn the_first_process_of_a_container_passes_signals_on_and_ends_all_the_same() {
 }
 
 #[test]
-fn in_the_background_of_a_script_the_keys_signals_stay_ignored() {
+fn keyboard_signals_stay_ignored_in_the_background_of_a_script() {
     let place = Place::new();
-    let (listener, mut words) = Listener::new(&place, "heard", &[2, 3]);
+    let (listener, mut words) = Listener::new(&place, "received", &[2, 3]);
     // Python would install a handler of its own.
     words.splice(0..0, ["env".to_owned(), "--ignore-signal=INT,QUIT".to_owned()]);
     let script = format!("{} & echo $! >pid; wait $!; exit $?", by_way_of_us(&words).join(" "));
-    let child = Command::new("sh")
+    let mut shell = Command::new("sh");
+    shell
         .args(["-c", &script])
         .env("PATH", path())
         .current_dir(place.path())
         .stdin(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .expect("a shell");
+        .process_group(0);
+    restore_signals(&mut shell);
+    let child = shell.spawn().expect("a shell");
     listener.ready();
     let ours: i32 = child_of(child.id());
     for signal in [Signal::SIGINT, Signal::SIGQUIT] {
         kill(Pid::from_raw(ours), signal).expect("our own process");
     }
     kill(Pid::from_raw(ours), Signal::SIGTERM).expect("our own process");
-    listener.hears(&[Signal::SIGTERM as i32]);
+    listener.waits_for(&[Signal::SIGTERM as i32]);
     listener.end();
     assert_eq!(ended(child).code(), Some(7));
 }

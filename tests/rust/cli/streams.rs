@@ -1,4 +1,4 @@
-//! Standard streams that are closed, or that nobody reads.
+//! Standard streams that are closed, or whose reader has ended.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -9,7 +9,7 @@ use crate::support::program::{Place, run, wait};
 use crate::support::tree::{indexed, install};
 
 #[test]
-fn a_closed_stream_is_no_failure() {
+fn a_closed_stream_is_not_a_failure() {
     let place = Place::new();
     let site = place.directory("site");
     install(&site, "foo");
@@ -22,7 +22,7 @@ fn a_closed_stream_is_no_failure() {
             assert_eq!(ended.status, Some(0), "{script}: {ended:?}");
             assert!(!ended.err.contains("panicked"), "{script}: {ended:?}");
         }
-        // No file of ours has been opened in the place of a standard stream and written to.
+        // No file of epcache has taken the number of a standard stream and been written to.
         assert_eq!(indexed(&site.join(".epcache/index")), ["foo-1.dist-info"]);
     }
     for arguments in ["--help", "--version", "nonsense", "trigger nonsense"] {
@@ -33,7 +33,7 @@ fn a_closed_stream_is_no_failure() {
 }
 
 #[test]
-fn a_reader_that_has_gone_away_is_no_failure() {
+fn a_closed_pipe_is_not_a_failure() {
     let place = Place::new();
     let site = place.directory("site");
     (0..300).for_each(|number| drop(install(&site, &format!("some-name-{number}"))));

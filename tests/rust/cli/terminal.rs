@@ -1,4 +1,4 @@
-//! A terminal at which the program is run, and a command that tells which signals it gets.
+//! A terminal at which the program runs, and a command that records the signals it receives.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::OpenptFlags;
 
-use crate::support::program::Place;
+use crate::support::program::{Place, restore_signals};
 
-/// The longest that is waited for anything.
+/// The longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Waits until `condition` gives something.
+/// Waits until `condition` returns something.
 pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
@@ -28,67 +28,66 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A Python program that writes the number of every signal that it gets, and ends with 7 when told to, or
-/// when there is nobody left to read it.
-/// The signals that are its arguments it treats as any program does.
+/// A Python program that writes the number of every signal that it receives. It ends with 7 on request, or
+/// when nobody reads its output. Signals given as arguments keep their default handling.
 const LISTENER: &str = "
 import os, signal, sys, time
-heard = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+received = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 kept = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, *map(int, sys.argv[2:])}
 for number in set(range(1, 32)) - kept:
-    signal.signal(number, lambda number, frame: os.write(heard, b'%d\\n' % number))
-os.write(heard, b'%d %d\\n' % (os.getpid(), os.getpgrp()))
+    signal.signal(number, lambda number, frame: os.write(received, b'%d\\n' % number))
+os.write(received, b'%d %d\\n' % (os.getpid(), os.getpgrp()))
 while os.path.exists(sys.argv[1]) and not os.path.exists(sys.argv[1] + '.end'):
     time.sleep(0.01)
 sys.exit(7)
 ";
 
-/// A listener, seen by what it writes.
+/// The listener, observed by its output.
 pub struct Listener {
-    heard: PathBuf,
+    received: PathBuf,
 }
 
 impl Listener {
-    /// Makes one, and the words by which it is run.
+    /// A new listener, and the words of its command line.
     pub fn new(place: &Place, name: &str, kept: &[i32]) -> (Self, Vec<String>) {
-        let (heard, script) = (place.path().join(name), place.path().join("listener.py"));
+        let (received, script) = (place.path().join(name), place.path().join("listener.py"));
         fs::write(&script, LISTENER).expect("room");
         let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
-        let mut words = vec!["python3".to_owned(), "-IS".to_owned(), text(&script), text(&heard)];
+        let mut words = vec!["python3".to_owned(), "-IS".to_owned(), text(&script), text(&received)];
         words.extend(kept.iter().map(i32::to_string));
-        (Self { heard }, words)
+        (Self { received }, words)
     }
 
     fn lines(&self) -> Vec<String> {
-        let text = fs::read_to_string(&self.heard).unwrap_or_default();
+        let text = fs::read_to_string(&self.received).unwrap_or_default();
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         whole.lines().map(str::to_owned).collect()
     }
 
-    /// Waits until it listens; its process and its group.
+    /// Waits until it listens; returns its process and its group.
     pub fn ready(&self) -> (i32, i32) {
         let first = until("a listener", || self.lines().into_iter().next());
         let (process, group) = first.split_once(' ').expect("two numbers");
         (process.parse().expect("a number"), group.parse().expect("a number"))
     }
 
-    /// The signals that it has got.
-    pub fn heard(&self) -> Vec<i32> {
+    /// The signals that it has received.
+    pub fn received(&self) -> Vec<i32> {
         self.lines().iter().skip(1).map(|line| line.parse().expect("a number")).collect()
     }
 
-    /// Waits until it has heard something that it had not, then a little longer, for what must not come.
-    pub fn hears(&self, expected: &[i32]) {
-        until(&format!("signals {expected:?}, not {:?}", self.heard()), || {
-            (self.heard().len() >= expected.len()).then_some(())
+    /// Waits until it has received another signal, then a little longer, for signals that must not come.
+    pub fn waits_for(&self, expected: &[i32]) {
+        until(&format!("signals {expected:?}, not {:?}", self.received()), || {
+            (self.received().len() >= expected.len()).then_some(())
         });
         std::thread::sleep(Duration::from_millis(60));
-        assert_eq!(self.heard(), expected);
+        assert_eq!(self.received(), expected);
     }
 
-    /// Tells it to end.
+    /// Makes it end.
     pub fn end(&self) {
-        fs::write(self.heard.with_extension("end"), "").expect("room");
+        fs::write(self.received.with_extension("end"), "").expect("room");
     }
 }
 
@@ -113,7 +112,7 @@ pub fn child_of(process: u32) -> i32 {
     })
 }
 
-/// A terminal with a process at it, the leader of its session.
+/// A terminal, and the process that leads its session.
 pub struct Terminal {
     plug: Arc<Mutex<Option<File>>>,
     screen: Arc<Mutex<String>>,
@@ -125,8 +124,7 @@ pub struct Terminal {
 impl Terminal {
     /// Runs `words` at a new terminal.
     pub fn run(place: &Place, words: &[String]) -> Self {
-        // None of these is inherited by what other tests start meanwhile: a terminal hangs up when its
-        // last descriptor is closed.
+        // No other test may inherit these: a terminal hangs up when its last descriptor is closed.
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let master = rustix::pty::openpt(flags).expect("a terminal");
         rustix::pty::grantpt(&master).expect("a terminal");
@@ -135,8 +133,9 @@ impl Terminal {
         let slave = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let slave = rustix::fs::open(&*name, slave, Mode::empty()).expect("a terminal");
         let stream = || Stdio::from(slave.try_clone().expect("a descriptor"));
-        // It makes the terminal that of its session, and becomes the command.
-        let leader = Command::new("setsid")
+        // It makes this the controlling terminal and executes the command.
+        let mut leader = Command::new("setsid");
+        leader
             .arg("--ctty")
             .args(words)
             .env_clear()
@@ -145,9 +144,9 @@ impl Terminal {
             .current_dir(place.path())
             .stdin(stream())
             .stdout(stream())
-            .stderr(stream())
-            .spawn()
-            .expect("setsid of util-linux");
+            .stderr(stream());
+        restore_signals(&mut leader);
+        let leader = leader.spawn().expect("setsid of util-linux");
         rustix::fs::fcntl_setfl(&master, OFlags::NONBLOCK).expect("a descriptor");
         let plug = Arc::new(Mutex::new(Some(File::from(master))));
         let screen = Arc::new(Mutex::new(String::new()));
@@ -167,22 +166,22 @@ impl Terminal {
         Self { plug, screen, _slave: slave, leader }
     }
 
-    /// The process at it.
+    /// The session leader.
     pub fn leader(&self) -> u32 {
         self.leader.id()
     }
 
-    /// Types something.
+    /// Types keys at the terminal.
     pub fn types(&self, keys: &str) {
         lock(&self.plug).as_mut().expect("not unplugged").write_all(keys.as_bytes()).expect("it listens");
     }
 
-    /// Closes it, as a window is closed.
+    /// Hangs up, as when a window is closed.
     pub fn hangs_up(&self) {
         *lock(&self.plug) = None;
     }
 
-    /// Waits until something is to be seen that was not to be seen before.
+    /// Waits until the terminal shows a text in its new output.
     pub fn shows(&self, text: &str) {
         let seen = || lock(&self.screen).clone();
         let start = Instant::now();
@@ -195,7 +194,7 @@ impl Terminal {
         screen.drain(..end);
     }
 
-    /// Waits for the process at it to end.
+    /// Waits for the session leader to end.
     pub fn ends(mut self) -> ExitStatus {
         until("the end", || self.leader.try_wait().expect("our own child"))
     }

@@ -21,7 +21,7 @@ fn trigger(place: &Place, tree: &Tree) -> Ended {
 }
 
 #[test]
-fn the_exit_status_is_0_whatever_is_asked() {
+fn a_trigger_always_exits_with_0() {
     let place = Place::new();
     let tree = Tree::new(&place);
     for arguments in [
@@ -40,13 +40,14 @@ fn the_exit_status_is_0_whatever_is_asked() {
 }
 
 #[test]
-fn without_root_nothing_is_done() {
+fn a_trigger_without_root_does_nothing() {
     let place = Place::new();
     let tree = Tree::new(&place);
     install(&tree.site, "foo");
     let before = everything_below(&tree.root);
     for arguments in [&["rpm"][..], &["dpkg", "x"], &["nonsense"]] {
-        let ended = run(place.epcache_as_stranger(["trigger"]).args(arguments).env("DPKG_ROOT", &tree.root));
+        let ended =
+            run(place.epcache_as_untrusted_user(["trigger"]).args(arguments).env("DPKG_ROOT", &tree.root));
         assert_eq!(ended.status, Some(0), "{arguments:?}: {ended:?}");
         assert!(!ended.err.is_empty(), "{arguments:?}: {ended:?}");
     }
@@ -82,7 +83,7 @@ fn without_a_usable_user_nothing_is_written() {
         let ended = run(place.epcache(["refresh", "--system", "--root"]).arg(&tree.root));
         assert!(ended.status == Some(3) && ended.err.contains(why), "{ended:?}");
         assert_eq!(everything_below(&tree.root), before);
-        // To list what is there, no user of our own is needed.
+        // To list distributions, no cache user is needed.
         let ended = run(place.epcache(["list", "--json", "--system", "--root"]).arg(&tree.root));
         let listed = ended.out.contains("\"distribution\":\"foo\"");
         assert!(listed == (why == "no user epcache"), "{ended:?}");
@@ -90,7 +91,7 @@ fn without_a_usable_user_nothing_is_written() {
 }
 
 #[test]
-fn a_system_that_is_not_there_or_broken_is_no_failure() {
+fn a_missing_or_broken_system_root_is_not_a_failure() {
     if skipped_without_root("run a trigger") {
         return;
     }
@@ -109,7 +110,7 @@ fn a_system_that_is_not_there_or_broken_is_no_failure() {
 }
 
 #[test]
-fn only_what_changed_is_read_and_the_index_is_the_cache_user_s() {
+fn only_changed_distributions_are_read_and_the_index_belongs_to_the_cache_user() {
     if skipped_without_root("run a trigger") {
         return;
     }
@@ -155,7 +156,7 @@ fn a_refresh_right_after_it_leaves_the_index_settled() {
 }
 
 #[test]
-fn an_index_that_can_not_be_brought_up_to_date_is_not_believed() {
+fn an_index_that_can_not_be_updated_is_not_used() {
     if skipped_without_root("run a trigger") {
         return;
     }
@@ -181,7 +182,7 @@ fn an_index_that_can_not_be_brought_up_to_date_is_not_believed() {
         let tree = Tree::new(&place);
         install(&tree.site, "foo");
         assert_eq!(names(&trigger(&place, &tree).out, "added"), ["foo-1.dist-info"]);
-        // In such a way that the site directory's own stamp stays the same.
+        // In such a way that the stamp of the site directory itself stays the same.
         let file = tree.site.join("foo-1.dist-info/entry_points.txt");
         fs::write(&file, "[g]\nfoo = m:other\n").expect("room");
         break_it(&tree);
@@ -191,12 +192,12 @@ fn an_index_that_can_not_be_brought_up_to_date_is_not_believed() {
         let Ok(index) = epcache::index::parse(&bytes) else { continue };
         let meta = fs::metadata(&tree.site).expect("it is there");
         let now = meta.ctime() * 1_000_000_000 + meta.ctime_nsec();
-        assert_ne!(index.site.ctime, now, "{way}: readers would believe the old index");
+        assert_ne!(index.site.ctime, now, "{way}: readers would use the old index");
     }
 }
 
 #[test]
-fn a_child_that_is_stopped_does_not_hold_a_transaction() {
+fn a_stopped_child_does_not_hold_a_transaction() {
     if skipped_without_root("run a trigger") {
         return;
     }
@@ -225,11 +226,11 @@ fn a_child_that_is_stopped_does_not_hold_a_transaction() {
     let index = epcache::index::parse(&bytes).expect("an intact index");
     let meta = fs::metadata(&tree.site).expect("it is there");
     let now = meta.ctime() * 1_000_000_000 + meta.ctime_nsec();
-    assert_ne!(index.site.ctime, now, "readers would believe the old index");
+    assert_ne!(index.site.ctime, now, "readers would use the old index");
 }
 
 #[test]
-fn a_list_of_files_that_never_ends_is_done_without() {
+fn a_list_of_files_without_an_end_is_skipped() {
     if skipped_without_root("run a trigger") {
         return;
     }
@@ -263,7 +264,7 @@ fn a_list_of_files_that_never_ends_is_done_without() {
 }
 
 #[test]
-fn the_index_of_a_directory_that_is_configured_no_more_is_removed() {
+fn the_index_of_a_directory_removed_from_the_configuration_is_removed() {
     if skipped_without_root("run a trigger") {
         return;
     }
@@ -278,7 +279,7 @@ fn the_index_of_a_directory_that_is_configured_no_more_is_removed() {
     trigger(&place, &tree);
     assert_eq!(indexed(&index), ["bar-1.dist-info"]);
     tree.configure(&format!("site-directories = [{usual}]\n"));
-    // From now on nobody would tell of a package that is rebuilt there.
+    // From now on no trigger would report a package that is rebuilt there.
     trigger(&place, &tree);
     assert!(!index.exists());
     assert_eq!(indexed(&tree.index), ["foo-1.dist-info"]);
@@ -337,7 +338,7 @@ fn a_link_out_of_the_tree_is_not_followed() {
 }
 
 #[test]
-fn the_user_and_the_configuration_of_a_tree_are_not_those_behind_a_link() {
+fn links_to_the_user_database_and_configuration_of_a_tree_are_not_followed() {
     if skipped_without_root("run a trigger") {
         return;
     }
@@ -377,7 +378,7 @@ fn a_system_wide_directory_may_be_configured_by_a_link_to_it() {
 }
 
 #[test]
-fn a_hostile_start_changes_nothing() {
+fn a_hostile_caller_environment_has_no_effect() {
     if skipped_without_root("run a trigger") {
         return;
     }
@@ -400,19 +401,19 @@ fn a_hostile_start_changes_nothing() {
 }
 
 #[test]
-fn any_list_of_files_is_taken() {
-    // Not as root: this must not touch the system that the tests run on.
+fn any_list_of_files_is_accepted() {
+    // Not as root: this must not touch the system that runs the tests.
     let place = Place::new();
     for list in [&b""[..], b"\n\n", b"\xff\xfe\0", &[b'x'; 1 << 18]] {
         let start = Instant::now();
         let mut child = place
-            .epcache_as_stranger(["trigger", "rpm"])
+            .epcache_as_untrusted_user(["trigger", "rpm"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("epcache starts");
-        // It may be gone before it has read everything.
+        // It may end before it has read everything.
         let _ = child.stdin.take().expect("a pipe").write_all(list);
         assert_eq!(wait(child, start).status, Some(0));
     }

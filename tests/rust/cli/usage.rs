@@ -14,7 +14,7 @@ use crate::support::program::{Place, run};
 use crate::support::tree::{indexed, install, names};
 
 #[test]
-fn the_help_texts_are_as_recorded() {
+fn help_texts_match_the_recorded_ones() {
     let place = Place::new();
     let assert = Assert::new().action_env(DEFAULT_ACTION_ENV);
     for subcommand in ["", "refresh", "trigger", "list", "status", "verify", "enable", "disable", "run"] {
@@ -48,7 +48,7 @@ fn wrong_usage_ends_with_2() {
 }
 
 #[test]
-fn the_answer_no_ends_with_1_and_yes_with_0() {
+fn exit_status_is_0_for_success_and_1_for_stale_or_different() {
     let place = Place::new();
     let site = place.directory("site");
     install(&site, "foo");
@@ -57,7 +57,7 @@ fn the_answer_no_ends_with_1_and_yes_with_0() {
     assert_eq!(ended.status, Some(1), "{ended:?}");
     assert!(ended.out.contains("missing") && ended.out.contains("hint: epcache refresh"), "{ended:?}");
     assert_eq!(run(place.epcache(["verify", path])).status, Some(1));
-    // What has just been installed may be being installed still.
+    // New distributions may still be incomplete.
     std::thread::sleep(epcache::freshness::clock::SETTLE_AFTER);
     assert_eq!(run(place.epcache(["refresh", path])).status, Some(0));
     let ended = run(place.epcache(["status", path]));
@@ -73,7 +73,7 @@ fn the_answer_no_ends_with_1_and_yes_with_0() {
 }
 
 #[test]
-fn what_an_installer_may_still_bring_is_waited_for() {
+fn refresh_waits_for_an_installation_in_progress() {
     let place = Place::new();
     let before = UNIX_EPOCH + Duration::from_secs(1_600_000_000);
     let sites: Vec<_> = [
@@ -82,7 +82,7 @@ fn what_an_installer_may_still_bring_is_waited_for() {
         (Some("METADATA"), None, "unsettled"),
         (Some("RECORD"), None, "unsettled"),
         (Some("INSTALLER"), None, "unsettled"),
-        // It came with a package, as all files did, one after the other.
+        // All files came with a package, one after the other.
         (None, Some(before), "unsettled"),
     ]
     .into_iter()
@@ -137,7 +137,7 @@ fn a_failure_ends_with_3_and_the_other_directories_are_done() {
 }
 
 #[test]
-fn refresh_entrypoints_cache_is_a_name_for_refresh() {
+fn refresh_entrypoints_cache_is_an_alias_of_refresh() {
     let place = Place::new();
     let site = place.directory("site");
     install(&site, "foo");
@@ -170,7 +170,7 @@ fn an_environment_is_found_by_its_directory_and_by_the_shell_s_variable() {
 }
 
 #[test]
-fn a_list_can_be_narrowed_down() {
+fn list_filters_by_group_and_name() {
     let place = Place::new();
     let site = place.directory("site");
     install(&site, "foo");
@@ -198,7 +198,7 @@ fn a_list_can_be_narrowed_down() {
 }
 
 #[test]
-fn an_environment_whose_path_is_not_text_is_one_all_the_same() {
+fn an_environment_path_need_not_be_utf_8() {
     let place = Place::new();
     let venv = place.path().join(OsStr::from_bytes(b"v\xff[*"));
     let site = venv.join("lib/python3.13/site-packages");

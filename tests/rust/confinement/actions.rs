@@ -1,5 +1,5 @@
-//! What somebody attempts who wants out.
-// Each block asks the kernel for what it is to refuse; where it does not, the process ends soon.
+//! What an attacker attempts inside a worker process.
+// Each block asks the kernel for something that it must refuse; otherwise the process ends soon.
 #![allow(unsafe_code, clippy::undocumented_unsafe_blocks)]
 
 use std::ffi::{CStr, CString};
@@ -17,22 +17,22 @@ use serde::{Deserialize, Serialize};
 
 use super::taken_over::Results;
 
-/// What there is to be attacked.
+/// The targets of the attacks.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Surroundings {
-    /// A file of the user's own, outside of what the job needs, with another beside it.
+    /// A file of the user's own that the job does not need, with another beside it.
     pub own: PathBuf,
-    /// A file of root's that nobody else may read.
+    /// A file of root's that no other user may read.
     pub secret: PathBuf,
-    /// A directory in which everybody may make files.
+    /// A directory in which every user may make files.
     pub open: PathBuf,
-    /// A port of this machine on which somebody listens.
+    /// A local port on which another process listens.
     pub port: u16,
-    /// An abstract socket of somebody.
+    /// An abstract socket of another process.
     pub abstract_socket: String,
-    /// The same with a path.
+    /// A socket of another process with a path.
     pub socket: PathBuf,
-    /// Where indexes are; the site directory; a file in it.
+    /// The directory of indexes; the site directory; a file in it.
     pub index: PathBuf,
     pub site: PathBuf,
     pub metadata: PathBuf,
@@ -155,7 +155,7 @@ pub fn all(around: &Surroundings) -> Results {
         ("use 5 GiB of memory", memory()),
         ("make a file of 2 GiB", large(&index.join("large"))),
         ("open 2000 files", (0..2000).map(|_| File::open(site)).collect::<io::Result<Vec<_>>>().map(drop)),
-        // What it must be able to do.
+        // Required for the job.
         ("needed: read metadata", read(metadata)),
         ("needed: list the site directory", std::fs::read_dir(site).map(drop)),
         ("needed: write an index", replace(index)),
@@ -207,7 +207,7 @@ fn fork() -> io::Result<()> {
     }
 }
 
-/// By a process of its own where that is possible, since it does not come back.
+/// In a child process where that is possible, since it does not return.
 fn execute() -> io::Result<()> {
     let execute = || {
         let program = c"/bin/true";
@@ -232,7 +232,7 @@ fn execute() -> io::Result<()> {
 fn read_memory(process: c_int) -> io::Result<()> {
     let mut byte = 0_u8;
     let local = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
-    // At the same place in the parent, of which this is a copy.
+    // The same address in the parent, of which this is a copy.
     let remote = local;
     match unsafe { libc::process_vm_readv(process, &local, 1, &remote, 1, 0) } {
         -1 => Err(io::Error::last_os_error()),

@@ -1,4 +1,4 @@
-//! What is said of the confinement, and what follows where it is demanded.
+//! The reported state of the confinement, and the effect of requiring it.
 #![allow(unsafe_code)]
 
 use std::fs;
@@ -33,19 +33,19 @@ fn trigger(place: &Place, tree: &Tree) -> Command {
 }
 
 #[test]
-fn status_tells_how_processes_are_confined() {
+fn status_reports_how_processes_are_confined() {
     if skipped_without_root("mask what the kernel has") || !has_everything() {
         return;
     }
     let place = Place::new();
     for (mask, [landlock, seccomp]) in EVERY_MASK {
         let ended = on(mask, place.epcache(["status", "--sandbox", "--json"]));
-        let said: Value = serde_json::from_str(&ended.out).expect("JSON");
+        let output: Value = serde_json::from_str(&ended.out).expect("JSON");
         assert_eq!(ended.status, Some(i32::from(mask != Mask::Nothing)), "{ended:?}");
         let states =
-            ["landlock", "seccomp", "limits"].map(|part| said[part]["state"].as_str().expect("a text"));
+            ["landlock", "seccomp", "limits"].map(|part| output[part]["state"].as_str().expect("a text"));
         assert_eq!(states, [landlock, seccomp, "enforced"], "{ended:?}");
-        assert_eq!(said["required"], false);
+        assert_eq!(output["required"], false);
         let ended = on(mask, place.epcache(["status", "--sandbox"]));
         let lines: Vec<_> = ended.out.lines().collect();
         let word = |state: &str| if state == "missing" { "not enforced" } else { "enforced" }.to_owned();
@@ -57,17 +57,17 @@ fn status_tells_how_processes_are_confined() {
 }
 
 #[test]
-fn a_caller_without_rights_is_shown_the_same() {
+fn an_unprivileged_caller_sees_the_same_status() {
     if !has_everything() {
         return;
     }
     let place = Place::new();
-    let ended = run(place.epcache_as_stranger(["status", "--sandbox"]));
+    let ended = run(place.epcache_as_untrusted_user(["status", "--sandbox"]));
     assert_eq!((ended.status, ended.out.lines().count()), (Some(0), 3), "{ended:?}");
 }
 
 #[test]
-fn a_kernel_that_only_says_that_it_confines_gets_no_job() {
+fn nothing_is_indexed_on_a_kernel_whose_confinement_has_no_effect() {
     if skipped_without_root("mask what the kernel has") || !has_everything() {
         return;
     }
@@ -86,7 +86,7 @@ fn a_kernel_that_only_says_that_it_confines_gets_no_job() {
 }
 
 #[test]
-fn where_confinement_is_demanded_nothing_is_indexed_without() {
+fn without_required_confinement_nothing_is_indexed() {
     if skipped_without_root("mask what the kernel has") || !has_everything() {
         return;
     }
@@ -114,16 +114,16 @@ fn where_confinement_is_demanded_nothing_is_indexed_without() {
             ended.err.contains(message) && ended.err.contains("hint: epcache status --sandbox"),
             "{ended:?}"
         );
-        // The old index is there, and its directory has another time than it says.
+        // The old index is there, and its directory has another mtime than recorded.
         assert_eq!(indexed(&tree.index), ["foo-1.dist-info"]);
         assert!(after > before, "{ended:?}");
         for command in ["refresh", "status", "list", "verify"] {
             let ended = on(mask, place.epcache([command, "--system"].iter().chain(&root)));
             assert!(ended.status == Some(if command == "status" { 1 } else { 3 }), "{command}: {ended:?}");
-            let said = ended.err + &ended.out;
+            let output = ended.err + &ended.out;
             // The child's error is printed once, with its hint.
             let hint = "; hint: epcache status --sandbox\n";
-            assert!(said.matches(message).count() == 1 && said.contains(hint), "{command}: {said}");
+            assert!(output.matches(message).count() == 1 && output.contains(hint), "{command}: {output}");
         }
         let ended = on(mask, place.epcache(["status", "--sandbox"].iter().chain(&root)));
         assert!(ended.out.contains("required: nothing is indexed"), "{ended:?}");
@@ -131,7 +131,7 @@ fn where_confinement_is_demanded_nothing_is_indexed_without() {
 }
 
 #[test]
-fn a_configuration_that_can_t_be_read_is_taken_for_one_that_demands_it() {
+fn an_unreadable_configuration_counts_as_requiring_confinement() {
     if skipped_without_root("mask what the kernel has") || !has_everything() {
         return;
     }
@@ -147,7 +147,7 @@ fn a_configuration_that_can_t_be_read_is_taken_for_one_that_demands_it() {
 }
 
 #[test]
-fn what_is_missing_is_said_once_but_not_to_a_package_manager() {
+fn missing_confinement_is_reported_once_but_not_by_a_trigger() {
     if skipped_without_root("mask what the kernel has") || !has_everything() {
         return;
     }
@@ -162,9 +162,12 @@ fn what_is_missing_is_said_once_but_not_to_a_package_manager() {
     let ended =
         on(Mask::Both, place.epcache(["refresh".as_ref(), sites[0].as_os_str(), sites[1].as_os_str()]));
     assert_eq!(ended.status, Some(0), "{ended:?}");
-    let said: Vec<_> = ended.err.lines().filter(|line| line.contains("not confined by landlock: ")).collect();
-    assert!(said.len() == 1 && said[0].contains("; seccomp: "), "{ended:?}");
-    assert!(said[0].starts_with("epcache: warning: ") && said[0].ends_with("hint: epcache status --sandbox"));
+    let output: Vec<_> =
+        ended.err.lines().filter(|line| line.contains("not confined by landlock: ")).collect();
+    assert!(output.len() == 1 && output[0].contains("; seccomp: "), "{ended:?}");
+    assert!(
+        output[0].starts_with("epcache: warning: ") && output[0].ends_with("hint: epcache status --sandbox")
+    );
     let tree = Tree::new(&place);
     install(&tree.site, "foo");
     let ended = on(Mask::Both, trigger(&place, &tree));

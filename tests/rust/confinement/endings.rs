@@ -15,7 +15,7 @@ use nix::unistd::ForkResult;
 use serde::{Deserialize, Serialize};
 
 use super::mask::Mask;
-use crate::support::program::{STRANGER, skipped_without_root};
+use crate::support::program::{UNTRUSTED_UID, skipped_without_root};
 
 const VARIABLE: &str = "EPCACHE_TEST_ENDING";
 /// A number that no descriptor gets by itself.
@@ -55,7 +55,7 @@ extern "C" fn begin() {
     mask.put_on().expect("root may");
     // SAFETY: nothing else has that number.
     assert_eq!(unsafe { libc::dup2(1, INHERITED) }, INHERITED);
-    let user = RunAs::User(User { uid: STRANGER, gid: STRANGER });
+    let user = RunAs::User(User { uid: UNTRUSTED_UID, gid: UNTRUSTED_UID });
     let waits = matches!(ending, Ending::Sleeps | Ending::Stops | Ending::Closes);
     let time_limit = Duration::from_secs(if waits { 1 } else { 20 });
     let confinement = Confinement { time_limit, ..needs::confinement(Needs::default(), false) };
@@ -121,7 +121,7 @@ fn start(mask: Mask, ending: Ending) -> Child {
 }
 
 #[test]
-fn no_process_is_waited_for_beyond_its_deadline_and_no_other_process_at_all() {
+fn waiting_for_a_child_ends_at_the_deadline() {
     if skipped_without_root("give privileges up") {
         return;
     }

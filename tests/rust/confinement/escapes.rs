@@ -1,4 +1,4 @@
-//! Attempts to get out of a process at work.
+//! Attempts to escape from a worker process.
 
 use std::fs;
 use std::net::TcpListener;
@@ -10,10 +10,10 @@ use super::actions::Surroundings;
 use super::kernel::has_everything;
 use super::mask::Mask;
 use super::taken_over::{Results, Victim, attempt_all};
-use crate::support::program::{Place, STRANGER, skipped_without_root};
+use crate::support::program::{Place, UNTRUSTED_UID, skipped_without_root};
 use crate::support::tree::{CACHE_USER, Tree, install};
 
-/// What a user without capabilities may do, whatever else confines the process: root, and others.
+/// What a user without capabilities may do, unless something else confines the process: root, and others.
 const BY_THEIR_USER: [(&str, bool, bool); 34] = [
     ("read /etc/passwd", true, true),
     ("read /etc/shadow", true, false),
@@ -50,7 +50,7 @@ const BY_THEIR_USER: [(&str, bool, bool); 34] = [
     ("mount something", false, false),
     ("change a limit", true, true),
 ];
-/// The same of what concerns users alone.
+/// The part of it that concerns users alone.
 const BY_ANOTHER_USER: [&str; 5] = [
     "become root by setuid",
     "become root by setresuid",
@@ -58,9 +58,9 @@ const BY_ANOTHER_USER: [&str; 5] = [
     "send the parent a signal",
     "read the parent's environment",
 ];
-/// What becoming root means to root: nothing.
+/// Actions that need no change for root.
 const NOTHING_TO_ROOT: [&str; 2] = ["become root by setuid", "become root by setresuid"];
-/// What only Landlock refuses, or the filter alone; of the others, each would do.
+/// Refused by Landlock alone, or by the filter alone; the others are refused by both.
 const BY_LANDLOCK: [&str; 9] = [
     "read /etc/passwd",
     "read a file of one's own",
@@ -98,7 +98,7 @@ const OTHERS_BY_SECCOMP: [&str; 6] = [
     "set up io_uring",
 ];
 
-/// What there is around a victim; kept as long as it is attacked.
+/// The surroundings of a victim, kept for the duration of the attack.
 struct Scene {
     place: Place,
     victim: Victim,
@@ -168,11 +168,11 @@ fn needed(results: &Results, who: &Victim) {
 }
 
 #[test]
-fn whoever_takes_over_a_process_at_work_gets_nothing_out_of_it() {
+fn a_compromised_worker_is_confined() {
     if skipped_without_root("give privileges up") || !has_everything() {
         return;
     }
-    for user in [CACHE_USER, STRANGER, 0] {
+    for user in [CACHE_USER, UNTRUSTED_UID, 0] {
         let scene = Scene::new(user, Mask::Nothing);
         let results = attempt_all(&scene.victim);
         needed(&results, &scene.victim);
@@ -181,7 +181,7 @@ fn whoever_takes_over_a_process_at_work_gets_nothing_out_of_it() {
         for name in refused.filter(|name| user != 0 || !NOTHING_TO_ROOT.contains(&name.as_str())) {
             is(&results, name, false, &scene.victim);
         }
-        // Not by the kernel that lacks them, or for want of a terminal.
+        // Not because the kernel lacks the call, or for want of a terminal.
         for name in BY_SECCOMP.iter().chain(&OTHERS_BY_SECCOMP) {
             assert_eq!(results[*name], "EPERM", "{name}");
         }
@@ -197,15 +197,15 @@ fn untouched(place: &Place) {
 }
 
 #[test]
-fn without_landlock_and_seccomp_a_process_at_work_has_the_rights_of_its_user_and_no_more() {
+fn without_landlock_and_seccomp_a_worker_has_only_the_rights_of_its_user() {
     if skipped_without_root("give privileges up") {
         return;
     }
-    for user in [CACHE_USER, STRANGER, 0] {
+    for user in [CACHE_USER, UNTRUSTED_UID, 0] {
         let scene = Scene::new(user, Mask::Both);
         let results = attempt_all(&scene.victim);
         needed(&results, &scene.victim);
-        // That most of this is allowed shows that each of the attempts is one.
+        // Most attempts succeed here, which shows that they are real attempts.
         for (name, of_root, of_others) in BY_THEIR_USER {
             is(&results, name, if user == 0 { of_root } else { of_others }, &scene.victim);
         }
@@ -219,7 +219,7 @@ fn without_landlock_and_seccomp_a_process_at_work_has_the_rights_of_its_user_and
 }
 
 #[test]
-fn what_one_of_landlock_and_seccomp_refuses_does_not_depend_on_the_other() {
+fn landlock_and_seccomp_refuse_independently_of_each_other() {
     if skipped_without_root("give privileges up") || !has_everything() {
         return;
     }
@@ -242,11 +242,11 @@ fn what_one_of_landlock_and_seccomp_refuses_does_not_depend_on_the_other() {
 }
 
 #[test]
-fn an_interpreter_that_is_asked_changes_nothing() {
+fn the_process_that_runs_an_interpreter_is_confined() {
     if skipped_without_root("give privileges up") || !has_everything() {
         return;
     }
-    let mut scene = Scene::new(STRANGER, Mask::Nothing);
+    let mut scene = Scene::new(UNTRUSTED_UID, Mask::Nothing);
     scene.victim.site = None;
     let results = attempt_all(&scene.victim);
     for name in ["fork", "execute a program", "read a file of one's own", "start a thread"] {

@@ -1,10 +1,10 @@
-//! What this kernel has, whatever the program makes of it.
+//! Features of the running kernel, independent of the program.
 #![allow(unsafe_code)]
 
-/// The version of Landlock that has all that is asked for.
+/// The version of Landlock that has all requested rights.
 const LANDLOCK: libc::c_long = 6;
 
-/// Whether everything is to be had here, and in this build; says so if not.
+/// Whether all features are available, in this kernel and in this build; prints a note if not.
 pub fn has_everything() -> bool {
     // SAFETY: only asks for the version.
     let landlock = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, 0, 0, 1) };

@@ -1,32 +1,32 @@
-//! Kernels that lack something, as a filter of system calls makes them.
+//! Kernels with missing features, simulated by a filter of system calls.
 #![allow(unsafe_code)]
 
 use std::io;
 
 use serde::{Deserialize, Serialize};
 
-/// What a kernel does not have, or only seems to have.
+/// A feature that a kernel lacks, or pretends to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mask {
-    /// It has everything that this one has.
+    /// All features of the running kernel.
     Nothing,
     /// No Landlock.
     Landlock,
-    /// No filters of system calls: none beyond this.
+    /// No filters of system calls besides this one.
     Seccomp,
     /// Neither.
     Both,
     /// Neither, and no calls that are newer than Linux 5.2: none about descriptors of processes, or about
     /// many descriptors.
     Old,
-    /// Landlock that says that it confines, and does not.
+    /// Landlock that reports success and does not confine.
     LyingLandlock,
-    /// The same of filters.
+    /// Filters that report success and do not confine.
     LyingSeccomp,
 }
 
 impl Mask {
-    /// The calls that fail, and with what.
+    /// The calls that fail, and their results.
     fn calls(self) -> Vec<(libc::c_long, i32)> {
         let landlock = [libc::SYS_landlock_create_ruleset, libc::SYS_landlock_restrict_self];
         let landlock = landlock.map(|call| (call, libc::ENOSYS));
@@ -45,11 +45,11 @@ impl Mask {
         }
     }
 
-    /// Puts this process on such a kernel. Root alone may, and what root starts inherits it.
+    /// Applies the filter to this process, which must be root. Children inherit it.
     pub fn put_on(self) -> io::Result<()> {
         let code = |code: u32| u16::try_from(code).expect("a code");
         let statement = |operation, k| libc::sock_filter { code: code(operation), jt: 0, jf: 0, k };
-        // Where the number of the call is, for every architecture.
+        // The position of the call's number, on every architecture.
         let mut program = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0)];
         for (call, error) in self.calls() {
             program.push(libc::sock_filter {

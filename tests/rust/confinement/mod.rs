@@ -1,5 +1,5 @@
-//! What somebody gets who has taken over a process that reads metadata: after the drop of privileges,
-//! in the place of the job.
+//! What an attacker gains who takes over a process that reads metadata. The attacks run after the drop of
+//! privileges, in place of the job.
 
 mod actions;
 mod demanded;

@@ -1,25 +1,25 @@
-//! What a process at work does reach.
+//! The files that a worker process can reach.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::support::program::{Place, STRANGER, give_away, run, skipped_without_root};
+use crate::support::program::{Place, UNTRUSTED_UID, give_away, run, skipped_without_root};
 use crate::support::tree::{everything_below, install, text};
 
-/// The directories in which there are no distributions, as the index of a site directory tells them.
-fn noted(site: &Path) -> Vec<String> {
+/// The directories without distributions that the index of a site directory records.
+fn recorded_directories(site: &Path) -> Vec<String> {
     let bytes = fs::read(site.join(".epcache/index")).expect("an index");
     let index = epcache::index::parse(&bytes).expect("an intact index");
     index.without.iter().map(|without| String::from_utf8_lossy(&without.path).into_owned()).collect()
 }
 
 #[test]
-fn the_standard_library_beside_an_environment_or_far_from_it_is_looked_at() {
+fn the_standard_library_is_reachable_beside_an_environment_or_elsewhere() {
     if skipped_without_root("work as somebody else") {
         return;
     }
-    for owner in [STRANGER, 0] {
+    for owner in [UNTRUSTED_UID, 0] {
         let place = Place::new();
         let base = place.directory("far/away");
         let environment = place.directory("venv");
@@ -35,16 +35,20 @@ fn the_standard_library_beside_an_environment_or_far_from_it_is_looked_at() {
         let both =
             |prefix: &Path| ["lib/python3.13", "lib/python3.13/lib-dynload"].map(|end| prefix.join(end));
         refresh();
-        assert_eq!(noted(&site), both(&environment).map(|path| text(&path).to_owned()), "as {owner}");
+        assert_eq!(
+            recorded_directories(&site),
+            both(&environment).map(|path| text(&path).to_owned()),
+            "as {owner}"
+        );
         fs::write(environment.join("pyvenv.cfg"), format!("home = {}/bin\n", base.display())).expect("room");
         install(&site, "bar");
         refresh();
-        assert_eq!(noted(&site), both(&base).map(|path| text(&path).to_owned()), "as {owner}");
+        assert_eq!(recorded_directories(&site), both(&base).map(|path| text(&path).to_owned()), "as {owner}");
     }
 }
 
 #[test]
-fn a_link_out_of_a_site_directory_leads_nowhere_when_root_lists_it() {
+fn root_does_not_follow_a_link_out_of_a_site_directory() {
     if skipped_without_root("work as somebody else") || !super::kernel::has_everything() {
         return;
     }
@@ -59,13 +63,13 @@ fn a_link_out_of_a_site_directory_leads_nowhere_when_root_lists_it() {
     let ended = run(place.epcache(["list", "--site", text(&site)]));
     assert_eq!((ended.status, ended.out.as_str()), (Some(0), "g: bar = m:f (bar 1)\n"), "{ended:?}");
     assert!(ended.err.contains("foo-1.dist-info: entry_points.txt: Permission denied"), "{ended:?}");
-    // Whom it belongs to sees what he may.
-    let ended = run(place.epcache_as_stranger(["list", "--site", text(&site)]));
+    // Its owner sees what the owner may see.
+    let ended = run(place.epcache_as_untrusted_user(["list", "--site", text(&site)]));
     assert!(ended.out.contains("g: secret = m:f (foo 1)"), "{ended:?}");
 }
 
 #[test]
-fn a_link_in_the_place_of_the_directory_of_an_index_is_not_followed() {
+fn a_link_in_place_of_the_index_directory_is_not_followed_when_confined() {
     if skipped_without_root("work as somebody else") {
         return;
     }

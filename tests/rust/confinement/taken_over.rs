@@ -1,7 +1,7 @@
-//! A process that becomes what a job's process becomes, and then does something else.
+//! A process with the confinement of a job's process, which runs attacks instead of the job.
 //!
-//! Such a process must have a single thread, so it begins before `main`, and so before the threads of
-//! the tests: this very program, started again with a variable set.
+//! Such a process must have a single thread. So it begins before `main`, and before the threads of the tests:
+//! this program is started again with a variable set.
 #![allow(unsafe_code, clippy::exit)]
 
 use std::collections::BTreeMap;
@@ -21,36 +21,36 @@ use super::mask::Mask;
 
 const VARIABLE: &str = "EPCACHE_TEST_TAKEN_OVER";
 
-/// Whose process of which job is taken over, on what kernel.
+/// The job whose process is taken over, its user, and the kernel.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Victim {
-    /// As whom it runs, and its group.
+    /// The user and group of the process.
     pub user: u32,
-    /// The site directory whose index is refreshed; `None` for an interpreter that is asked.
+    /// The site directory whose index is refreshed; `None` for the process that runs an interpreter.
     pub site: Option<PathBuf>,
     /// The root of the system that it belongs to, where it is system-wide.
     pub root: Option<PathBuf>,
     /// What the kernel lacks.
     pub mask: Mask,
-    /// What can be attacked.
+    /// The targets of the attacks.
     pub surroundings: Surroundings,
 }
 
-/// What came of each attempt: `allowed`, or the name of an error.
+/// The result of each attempt: `allowed`, or the name of an error.
 pub type Results = BTreeMap<String, String>;
 
-/// Has everything attempted from within.
+/// Runs all attempts inside the process.
 pub fn attempt_all(victim: &Victim) -> Results {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.env_clear().env(VARIABLE, serde_json::to_string(victim).expect("JSON"));
     let output = command.output().expect("this program starts");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {said}", output.status);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {errors}", output.status);
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 
 #[used]
-// SAFETY: what is called needs nothing that is only there in `main`.
+// SAFETY: the function called needs nothing that exists only in `main`.
 #[unsafe(link_section = ".init_array")]
 static BEFORE_MAIN: extern "C" fn() = begin;
 

@@ -1,14 +1,14 @@
-//! The configuration, against Python's own parser of TOML.
+//! The configuration, compared with Python's own TOML parser.
 
 use epcache::config::Config;
 
 use super::corpus::corpus;
 use super::oracle::{Answer, ask};
 
-/// Python knows version 1.0 of TOML, and a later one allows more: what both take for TOML is compared. How a
-/// line ends within a text is left to parsers by TOML: Python makes CR LF into LF.
+/// Only texts that both parsers accept are compared: Python knows TOML 1.0, and a later version allows more.
+/// TOML leaves line ends within a string to parsers: Python turns CR LF into LF.
 #[test]
-fn what_fuzzing_has_found_of_interest_is_understood_alike() {
+fn inputs_found_by_fuzzing_are_parsed_as_python_does() {
     let texts = corpus("configuration");
     let mut compared = 0;
     for (version, answers) in ask::<Option<Vec<String>>>(&["3.12", "3.13"], "configuration", &texts) {

@@ -1,8 +1,8 @@
-//! What fuzzing began with, and what it has found of interest since, where it has run.
+//! The seeds of fuzzing, and the interesting inputs found since, where fuzzing has run.
 
 use std::path::Path;
 
-/// The files of a target; always the same ones first.
+/// The files of a target, always in the same order.
 pub fn corpus(target: &str) -> Vec<Vec<u8>> {
     let fuzz = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz"));
     let mut paths = Vec::new();

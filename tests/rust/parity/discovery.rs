@@ -1,4 +1,4 @@
-//! What is taken for a distribution, under which name, in which order, and which of two counts.
+//! What counts as a distribution, under which name, in which order, and which of two duplicates counts.
 
 use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
@@ -21,7 +21,7 @@ use super::sites::{self, Item};
 struct Site {
     distributions: Vec<Described>,
     entry_points: Answer<Vec<Triple>>,
-    /// What the Python reader of the index says.
+    /// The answers of the Python reader from the index.
     reader: Answer<Vec<Triple>>,
     warnings: Vec<String>,
 }
@@ -55,7 +55,7 @@ fn random_site_directories() {
     compare(&sites);
 }
 
-/// A site directory, and whether everybody sees the same in it.
+/// A site directory, and whether every user sees the same in it.
 struct Made {
     path: PathBuf,
     same_for_all: bool,
@@ -66,7 +66,7 @@ fn made(below: &Path, name: &str, items: Vec<(Vec<u8>, Item)>) -> Made {
     Made { path: sites::make(below, name, items), same_for_all }
 }
 
-/// Compares what a refresh finds, what the index holds, and what `epcache list` prints.
+/// Compares the result of a refresh, the index, and the output of `epcache list`.
 fn compare(sites: &[Made]) {
     for site in sites {
         epcache(&["refresh", "--json"], &site.path);
@@ -81,7 +81,7 @@ fn compare(sites: &[Made]) {
         assert_eq!(parse(&bytes).as_ref(), Ok(&outcome.index), "{:?}", made.path);
         let written = std::fs::read(made.path.join(".epcache/index")).expect("an index");
         let written = parse(&written).expect("an intact index");
-        // Two that Python takes for one are both listed where their names can't be told.
+        // Two distributions that are one to Python are both listed if their names are unknown.
         let all_named = !outcome.index.distributions.iter().any(is_nameless);
         let listed = (made.same_for_all && all_named).then(|| listed(&made.path));
         for (version, answers) in &answers {
@@ -98,7 +98,7 @@ fn compare(sites: &[Made]) {
     }
 }
 
-/// Whether neither the directory nor the metadata, as far as it may be repeated, tells the name.
+/// Whether neither the directory nor the recorded metadata gives the name.
 fn is_nameless(distribution: &Distribution<'_>) -> bool {
     distribution.identity.is_none() && key_of_any(&distribution.file_name, None).is_none()
 }
@@ -106,7 +106,7 @@ fn is_nameless(distribution: &Distribution<'_>) -> bool {
 fn compare_distributions(version: &str, index: &Index<'_>, theirs: &Site) {
     let mut ours: Vec<_> = index.distributions.iter().collect();
     ours.sort_by_key(|distribution| distribution.position);
-    // Of several with one key only the first counts, so it does not matter where the others stand.
+    // Of several distributions with one key only the first counts, so the order of the others is irrelevant.
     let keys: HashMap<_, _> = theirs.distributions.iter().map(|dist| (&dist.file_name, &dist.key)).collect();
     let firsts = |names: Vec<Vec<u8>>| {
         let mut seen = HashSet::new();
@@ -135,7 +135,7 @@ fn compare_distribution(version: &str, ours: &Distribution<'_>, theirs: &Describ
     match (&ours.key, &theirs.key) {
         (Some(ours), Answer::Gives(theirs)) => assert_eq!(ours, theirs, "{about}"),
         (None, Answer::Raises { .. }) => assert_eq!(ours.entry_points, None, "{about}"),
-        // Left to the reader: its Unicode tables decide, or its rights, or the index has no room for it.
+        // Opaque: it depends on the reader's Unicode tables or permissions, or does not fit into the index.
         (None, Answer::Gives(theirs)) => assert!(
             std::str::from_utf8(&ours.file_name).is_err()
                 || !theirs.is_ascii()
@@ -158,7 +158,7 @@ fn compare_distribution(version: &str, ours: &Distribution<'_>, theirs: &Describ
 }
 
 fn compare_reader(version: &str, theirs: &Site, same_for_all: bool) {
-    // Who can see more than the writer could takes that for a change.
+    // A reader that can see more than the writer could treats that as a change.
     assert!(
         theirs.warnings.is_empty() || !same_for_all,
         "{version}: the index was not used: {:?}",
@@ -174,19 +174,19 @@ fn compare_reader(version: &str, theirs: &Site, same_for_all: bool) {
             };
             assert_eq!(sorted(reader), sorted(theirs), "{version}");
         }
-        // Where several things are wrong, which of them is met first may differ.
+        // Where several things are wrong, the first one met may differ.
         (Answer::Raises { .. }, Answer::Raises { .. }) => {}
         (theirs, reader) => panic!("{version}: {reader:?} against {theirs:?}"),
     }
 }
 
-/// Where a single odd file makes CPython raise for everything, `list` goes on without it.
+/// Where a single invalid file makes CPython raise for the whole call, `list` continues without it.
 fn compare_list(version: &str, listed: &[Triple], theirs: &Site) {
     let site = &theirs.distributions;
     if let Answer::Gives(theirs) = &theirs.entry_points {
         let mut theirs = theirs.clone();
         theirs.sort_by(|one, other| (&one.0, &one.1).cmp(&(&other.0, &other.1)));
-        // What an index line can't hold is left out by `list`, and a warning says so.
+        // `list` omits what does not fit into an index line, and warns.
         theirs.retain(|(_, name, _)| !name.contains('\t'));
         assert_eq!(listed, theirs, "{version}: {site:?}");
     }

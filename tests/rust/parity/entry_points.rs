@@ -8,14 +8,14 @@ use super::corpus::corpus;
 use super::oracle::{Answer, Triple, VERSIONS, ask};
 use super::random::Random;
 
-/// What may be expected of a text.
+/// The expected result of a text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Expected<'a> {
     /// These entry points.
     Entries(&'a [[&'a str; 3]]),
     /// Opaque: CPython raises for the whole call.
     Raises,
-    /// Opaque: CPython answers, but an index line can't hold what it says.
+    /// Opaque: CPython answers, but the result does not fit into an index line.
     NotForAnIndex,
 }
 use Expected::{Entries, NotForAnIndex, Raises};
@@ -23,7 +23,7 @@ use Expected::{Entries, NotForAnIndex, Raises};
 const A: [&str; 3] = ["g", "a", "m:f"];
 const B: [&str; 3] = ["g", "b", "m:h"];
 
-/// Texts at which parsers of this format are known to differ.
+/// Texts on which parsers of this format are known to differ.
 const CASES: [(&str, Expected<'_>); 69] = [
     ("", Entries(&[])),
     ("\n\n", Entries(&[])),
@@ -97,7 +97,7 @@ const CASES: [(&str, Expected<'_>); 69] = [
 ];
 
 #[test]
-fn texts_at_which_parsers_differ() {
+fn texts_on_which_parsers_differ() {
     for (text, expected) in CASES {
         match (parse(text), expected) {
             (Ok(entries), Entries(expected)) => {
@@ -123,7 +123,7 @@ fn random_texts() {
     let mut random = Random::new();
     let texts: Vec<_> = (0..60_000)
         .map(|number| {
-            // Most begin with a section, since without one nothing is read.
+            // Most begin with a section, since nothing is read without one.
             let start = if number % 4 == 0 { "" } else { "[g]\n" };
             format!("{start}{}", random.text(&NASTY, 40)).into_bytes()
         })
@@ -161,7 +161,7 @@ fn files_of_arbitrary_bytes() {
 }
 
 #[test]
-fn what_fuzzing_has_found_of_interest() {
+fn inputs_found_by_fuzzing() {
     let texts = corpus("entry_points");
     assert!(compare("entry-points", &texts) < texts.len(), "every text was opaque");
 }
@@ -174,10 +174,10 @@ fn ordinary_files_are_never_opaque() {
     assert_eq!(compare("entry-points", &texts), 0);
 }
 
-/// CPython 3.9 reads these files by another parser. Whatever is not flagged in the index must come
-/// out the same there.
+/// CPython 3.9 reads these files with another parser. Files that are not flagged in the index must give the
+/// same result there.
 #[test]
-fn texts_that_3_9_reads_alike() {
+fn texts_that_3_9_reads_identically() {
     let mut random = Random::new();
     let mut texts: Vec<String> = CASES.iter().map(|(text, _)| (*text).to_owned()).collect();
     texts.extend(ORDINARY.map(str::to_owned));
@@ -205,13 +205,13 @@ fn triples(text: &str) -> Vec<Triple> {
 }
 
 #[test]
-fn ordinary_files_are_read_alike_by_3_9() {
+fn ordinary_files_are_read_identically_by_3_9() {
     let mut random = Random::new();
     let flagged: Vec<_> = ORDINARY.iter().filter(|text| !is_read_alike_by_configparser(text)).collect();
     assert_eq!(flagged, [&ORDINARY[7]], "the one with a comment of configparser's");
     for _ in 0..10_000 {
         let text = ordinary(&mut random);
-        // Only a group or name that is there twice makes a difference.
+        // Only a duplicate group or name makes a difference.
         let entries = parse(&text).expect("not opaque");
         let names: HashSet<_> = entries.iter().map(|entry| (&entry.group, &entry.name)).collect();
         let headers: Vec<_> = text.lines().filter(|line| line.starts_with('[')).collect();
@@ -274,14 +274,14 @@ fn compare(task: &str, texts: &[Vec<u8>]) -> usize {
     ours.iter().filter(|ours| !matches!(ours, Ok(Ok(_)))).count()
 }
 
-/// All that Python's and Rust's notions of lines and white space differ in, and what surrounds it.
+/// Characters at which Python and Rust differ about lines and white space, with neighbours.
 const NASTY: [&str; 40] = [
     "[", "]", "=", "=", ":", " ", " ", "\t", "\n", "\n", "\n", "\r", "\r\n", "#", ";", "a", "b", "c", "é",
     "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x1f", "\u{85}", "\u{2028}", "\u{2029}", "\u{a0}", "\u{feff}",
     "\u{180e}", "\u{3000}", "\0", "[g]", "a = b", "a=b:c\n", "\n[h]\n", "\u{200b}", "%", "\\",
 ];
 
-/// What both parsers know, mostly.
+/// Characters that both parsers treat alike, mostly.
 const NEARLY_PLAIN: [&str; 24] = [
     "a = m:f\n",
     "b=m\n",
@@ -309,7 +309,7 @@ const NEARLY_PLAIN: [&str; 24] = [
     "\u{e9} = x\n",
 ];
 
-/// Files as they are found in real environments.
+/// Files from real environments.
 const ORDINARY: [&str; 8] = [
     "[console_scripts]\npy.test = pytest:console_main\npytest = pytest:console_main\n",
     "[console_scripts]\nflake8 = flake8.main.cli:main\n\n[flake8.extension]\nE = flake8.plugins.pycodestyle:\

@@ -1,8 +1,8 @@
-//! The index by two readers: this one and that in Python, which was written apart from it.
+//! The index, read by this parser and by the Python reader, which was written independently.
 //!
-//! Whatever this one takes for an index, the other reads as the same; what the other refuses, this one
-//! does, too. The other way round it need not be, since the one in Python looks only at what it is asked
-//! for. It must have no answer but these two, whatever the bytes are.
+//! An index that this parser accepts, the Python reader reads with the same content. An index that the Python
+//! reader refuses, this parser refuses, too. The reverse need not hold, since the Python reader checks only
+//! what a query needs. For any bytes it must either answer or refuse.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use crate::support::forgery::with_right_checks;
 use arbtest::arbitrary::Unstructured;
 
 #[test]
-fn indexes_that_were_written_are_read_alike() {
+fn both_readers_read_written_indexes_alike() {
     let mut random = Random::new();
     let files: Vec<_> = (0..1_500).map(|_| written(&mut random)).collect();
     let accepted = compare(&files);
@@ -29,7 +29,7 @@ fn indexes_that_were_written_are_read_alike() {
 }
 
 #[test]
-fn indexes_with_a_few_bytes_changed_and_the_checks_made_right() {
+fn both_readers_read_forged_indexes_alike() {
     let mut random = Random::new();
     let mut originals = corpus("index");
     originals.extend((0..300).map(|_| written(&mut random)));
@@ -39,7 +39,7 @@ fn indexes_with_a_few_bytes_changed_and_the_checks_made_right() {
 }
 
 #[test]
-fn what_fuzzing_has_found_of_interest_is_read_alike() {
+fn both_readers_read_inputs_found_by_fuzzing_alike() {
     let files = corpus("index");
     assert!(compare(&files) >= 3);
 }
@@ -50,7 +50,7 @@ fn written(random: &mut Random) -> Vec<u8> {
     render(&any_index(&mut Unstructured::new(&bytes)).expect("there is one for any bytes"))
 }
 
-/// One of `originals`, changed behind its second line.
+/// One of `originals`, changed after its second line.
 fn forged(random: &mut Random, originals: &[Vec<u8>]) -> Vec<u8> {
     const MEASURED: usize = 51;
     const PIECES: [&[u8]; 24] = [
@@ -92,7 +92,7 @@ fn forged(random: &mut Random, originals: &[Vec<u8>]) -> Vec<u8> {
             1 => drop(bytes.splice(at..at, piece.iter().copied())),
             2 => drop(bytes.splice(at..=at, piece.iter().copied())),
             _ => {
-                // A line twice, or not at all.
+                // A line duplicated or removed.
                 let start = bytes[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |place| place + 1);
                 let end =
                     bytes[at..].iter().position(|byte| *byte == b'\n').map_or(at, |length| at + length + 1);
@@ -114,7 +114,9 @@ fn compare(files: &[Vec<u8>]) -> usize {
         for ((bytes, ours), theirs) in files.iter().zip(&ours).zip(answers) {
             let text = || String::from_utf8_lossy(bytes).into_owned();
             match (ours, theirs) {
-                (Ok(ours), Answer::Gives(theirs)) => assert_eq!(said(ours), theirs, "{version}: {}", text()),
+                (Ok(ours), Answer::Gives(theirs)) => {
+                    assert_eq!(content_of(ours), theirs, "{version}: {}", text())
+                }
                 (Ok(_), Answer::Raises { raises }) => panic!("{version}: only {raises}: {}", text()),
                 (Err(_), Answer::Raises { raises }) => {
                     assert_eq!(raises, "Unusable", "{version}: {}", text())
@@ -126,8 +128,8 @@ fn compare(files: &[Vec<u8>]) -> usize {
     ours.iter().filter(|ours| ours.is_ok()).count()
 }
 
-/// What an index says, as the oracle puts it.
-fn said(index: &Index<'_>) -> Value {
+/// The content of an index, in the form that the oracle prints.
+fn content_of(index: &Index<'_>) -> Value {
     let rows: Vec<_> = index.distributions.iter().map(row).collect();
     let unsettled =
         index.distributions.iter().enumerate().filter(|(_, row)| !row.settled).map(|(row, _)| row);
@@ -191,12 +193,12 @@ fn stamp(stamp: Stamp) -> Value {
     json!([stamp.mtime, stamp.ctime, stamp.inode, stamp.size])
 }
 
-/// Bytes in hexadecimal digits: names of files are not always text.
+/// Bytes in hexadecimal digits: file names are not always UTF-8.
 fn spelled(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// As the specification says it.
+/// As in the specification.
 fn unescape(name: &str) -> Vec<u8> {
     let mut parts = name.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();

@@ -6,7 +6,7 @@ use super::corpus::corpus;
 use super::oracle::{Answer, VERSIONS_FROM_3_9, ask};
 use super::random::Random;
 
-/// Name and version, as CPython tells them.
+/// Name and version, as CPython returns them.
 type Identity = (Option<String>, Option<String>);
 
 /// A header's value, `None` where it is absent, `Err` where it is opaque.
@@ -70,7 +70,7 @@ const CASES: [(&str, Expected, Expected); 44] = [
 ];
 
 #[test]
-fn texts_at_which_parsers_differ() {
+fn texts_on_which_parsers_differ() {
     for (text, name, version) in CASES {
         let headers = parse(text);
         assert_eq!((expected(&headers.name), expected(&headers.version)), (name, version), "{text:?}");
@@ -94,7 +94,7 @@ fn random_texts() {
 }
 
 #[test]
-fn what_fuzzing_has_found_of_interest() {
+fn inputs_found_by_fuzzing() {
     let mut texts = corpus("metadata");
     texts.retain(|text| std::str::from_utf8(text).is_ok());
     assert!(compare(&texts) < texts.len(), "every text was opaque");
@@ -137,7 +137,7 @@ fn ordinary(random: &mut Random) -> String {
     let newline = random.pick(&["\n", "\r\n"]);
     let body = random.pick(&["", "\n", "\n# Foo\n\nName: bar\nVersion: 9\n", "\nFrom here\n"]);
     let mut text = String::new();
-    // Name and Version stand where they like.
+    // Name and Version may be at any place.
     let skip = random.below(lines.len());
     for line in lines.iter().cycle().skip(skip).take(lines.len()) {
         text.push_str(line);
@@ -158,7 +158,7 @@ fn compare(texts: &[Vec<u8>]) -> usize {
             for (ours, theirs) in [(&ours.name, name), (&ours.version, version_)] {
                 match expected(ours) {
                     Ok(ours) => assert_eq!(ours, theirs.as_deref(), "{version}: {text:?}"),
-                    // A folded value, or one that can't stand in an index line.
+                    // A folded value, or one that does not fit into an index line.
                     Err(()) => assert!(
                         theirs.as_ref().is_some_and(|value| value.contains(['\n', '\t', '\0'])),
                         "{version}: opaque without need: {text:?}: {theirs:?}"

@@ -1,7 +1,7 @@
-//! The parsers, and what is taken for a distribution, against the CPythons on this machine.
+//! The parsers and the discovery of distributions, compared with the CPythons on this machine.
 //!
-//! The rule: where epcache gives an answer, it is that of `importlib.metadata` in every version; where
-//! it gives none (opaque), there must be a reason; and ordinary files are never opaque.
+//! The rule: where epcache gives an answer, it is that of `importlib.metadata` in every version. Where it
+//! gives none (opaque), there must be a reason. Ordinary files are never opaque.
 
 mod configuration;
 mod corpus;

@@ -1,4 +1,4 @@
-"""What this interpreter's own importlib.metadata says, for a comparison with epcache.
+"""Prints what this interpreter's own importlib.metadata returns, for a comparison with epcache.
 
     oracle.py TASK CASES
 
@@ -29,7 +29,7 @@ import sys
 import tempfile
 import warnings
 
-# Without site-packages (the option -S), nothing on sys.path holds a distribution.
+# Without site-packages (option -S), no directory on sys.path holds distributions.
 TESTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 sys.path += [os.path.join(TESTS, "..", "python"), TESTS]
 import epcache
@@ -38,7 +38,7 @@ warnings.simplefilter("ignore")
 
 
 class InMemory(importlib.metadata.Distribution):
-    """A distribution of one file. All but the opening of the file is importlib.metadata's own."""
+    """A distribution of one file. Everything but the opening of the file is importlib.metadata's code."""
 
     def __init__(self, file_name, data):
         self.file_name = file_name
@@ -47,7 +47,7 @@ class InMemory(importlib.metadata.Distribution):
     def read_text(self, filename):
         if filename != self.file_name:
             return None
-        # What pathlib.Path.read_text does with an open file.
+        # As pathlib.Path.read_text does with an open file.
         return io.TextIOWrapper(io.BytesIO(self.data), encoding="utf-8").read()
 
     def locate_file(self, path):
@@ -89,7 +89,7 @@ def sites(data):
     sys.path.insert(0, site)
     try:
         everything = attempt(lambda: flat(importlib.metadata.entry_points()))
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", epcache.StaleIndexWarning)
             reader = attempt(lambda: flat(epcache.entry_points()))
     finally:
@@ -98,12 +98,12 @@ def sites(data):
         "distributions": [described(dist) for dist in importlib.metadata.distributions(path=[site])],
         "entry_points": everything,
         "reader": reader,
-        "warnings": [str(warning.message) for warning in told],
+        "warnings": [str(warning.message) for warning in caught],
     }
 
 
 def flat(found):
-    """Up to 3.11, entry_points() answers with a dictionary."""
+    """Up to 3.11, entry_points() returns a dictionary."""
     if isinstance(found, dict):
         found = [entry for group in found.values() for entry in group]
     return triples(found)
@@ -119,7 +119,7 @@ def described(dist):
 
 
 def top_level(data):
-    """Every distribution by CPython and by the index, and all of them together."""
+    """Every distribution by CPython and by the index, and the result for all of them."""
     from support import index_reader
 
     site = os.fsdecode(data)
@@ -144,7 +144,7 @@ def top_level(data):
 
 
 def names_of(dist):
-    """What packages_distributions() takes from a distribution."""
+    """The names that packages_distributions() takes from a distribution."""
     if not hasattr(importlib.metadata, "_top_level_declared"):
         return (dist.read_text("top_level.txt") or "").split()
     declared = importlib.metadata._top_level_declared(dist)
@@ -152,7 +152,7 @@ def names_of(dist):
 
 
 def names_by(row):
-    """The same as docs/reference/index-format.md says."""
+    """The names by the rules of docs/reference/index-format.md."""
     if row.kind == "declared":
         return row.names
     if sys.version_info < (3, 11):
@@ -168,12 +168,12 @@ def module_name(name):
         return name[:-1]
     suffixes = sorted(importlib.machinery.all_suffixes(), key=len, reverse=True)
     stem = next((name[: -len(suffix)] for suffix in suffixes if name.endswith(suffix)), None)
-    # Where there is that function, what is no module stands for itself.
+    # Where the function exists, other files stand for themselves.
     return stem or name if hasattr(importlib.metadata, "_get_toplevel_name") else stem
 
 
 def index(data):
-    """All that the reader finds in an index, asked for all of it."""
+    """Everything that the reader finds in an index."""
     from epcache import _sealed
     from epcache._table import Table
 
@@ -220,7 +220,7 @@ def row_of(table, row, file_name):
 
 
 def stamp_of(field):
-    """The numbers of a stamp. The reader only compares bytes, so there need not be any."""
+    """The numbers of a stamp. The reader only compares bytes, so an invalid stamp is possible."""
     try:
         return None if field == b"-" else [int(part) for part in field.split(b" ")]
     except ValueError:

@@ -1,4 +1,4 @@
-//! Asking the CPythons: one process an interpreter and task, all of them at once.
+//! Queries to the CPythons: one process for each interpreter and task, all at the same time.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,12 @@ use std::process::{Command, Stdio};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// The versions whose answers must all be the same.
+/// The versions whose answers must be equal.
 pub const VERSIONS: [&str; 4] = ["3.10", "3.11", "3.12", "3.13"];
-/// The same where 3.9 agrees as well.
+/// The same, with 3.9.
 pub const VERSIONS_FROM_3_9: [&str; 5] = ["3.9", "3.10", "3.11", "3.12", "3.13"];
 
-/// An answer, or the class of the exception in its place.
+/// An answer, or the class of the exception.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum Answer<T> {
@@ -73,8 +73,8 @@ pub fn ask<T: DeserializeOwned>(
 
 /// The interpreter of a version: pyenv's, otherwise the first on the search path.
 ///
-/// A missing one fails the test, so that parity can't rot unseen; a machine that is known to lack it
-/// says so with `EPCACHE_MISSING_PYTHON=skip`.
+/// A missing one fails the test, so that parity tests are not skipped unnoticed.
+/// `EPCACHE_MISSING_PYTHON=skip` allows a missing interpreter.
 fn interpreter(version: &str) -> Option<PathBuf> {
     let name = format!("python{version}");
     let found = pyenv_versions()

@@ -4,7 +4,7 @@
 pub struct Random(u64);
 
 impl Random {
-    /// From `EPCACHE_SEED`, by default the same numbers each time.
+    /// Seeded by `EPCACHE_SEED`; without it, the same numbers each time.
     pub fn new() -> Self {
         let seed = std::env::var("EPCACHE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
         eprintln!("random choices from EPCACHE_SEED={seed}");
@@ -19,7 +19,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number below `limit`, which is not 0.
+    /// A number below `limit`, which must not be 0.
     pub fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() % limit as u64).expect("below a usize")
     }
@@ -34,12 +34,12 @@ impl Random {
         choices[self.below(choices.len())]
     }
 
-    /// Up to `limit` - 1 pieces in a row.
+    /// Up to `limit` - 1 pieces, concatenated.
     pub fn text(&mut self, pieces: &[&str], limit: usize) -> String {
         (0..self.below(limit)).map(|_| self.pick(pieces)).collect()
     }
 
-    /// `text` with a few characters removed, doubled, replaced or put in.
+    /// `text` with a few characters removed, doubled, replaced or inserted.
     pub fn mutate(&mut self, text: &str, pieces: &[&str]) -> String {
         let mut chars: Vec<String> = text.chars().map(String::from).collect();
         for _ in 0..=self.below(4) {

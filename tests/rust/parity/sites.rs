@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::random::Random;
 
-/// What lies in a site directory under one name.
+/// An item of a site directory.
 #[derive(Debug, Clone)]
 pub enum Item {
     /// A directory with these files.
@@ -17,13 +17,13 @@ pub enum Item {
     File(&'static str),
     /// A link to a directory elsewhere that has a METADATA and an entry point.
     Link,
-    /// A link that leads nowhere.
+    /// A dangling link.
     Dangling,
-    /// A directory with METADATA that nobody may enter.
+    /// A directory with METADATA that nobody may search.
     Locked,
 }
 
-/// What lies in a distribution's directory.
+/// An item of a distribution's directory.
 #[derive(Debug, Clone)]
 pub enum Node {
     /// A file with these bytes.
@@ -41,17 +41,17 @@ const FOO: &[u8] = b"Metadata-Version: 2.1\nName: foo\nVersion: 1\n";
 const BAR: &[u8] = b"Metadata-Version: 2.1\nName: Bar.baz\nVersion: 7\n";
 const ENTRY: &[u8] = b"[g]\na = m:f\n";
 
-/// The text of [`FOO`], for a distribution that is a file.
+/// The text of [`FOO`], for a distribution that is a single file.
 const FOO_FILE: &str = "Metadata-Version: 2.1\nName: foo\nVersion: 9\n";
 
 fn with(metadata: &'static [u8]) -> Item {
     Item::Directory(vec![("METADATA", Bytes(metadata)), ("entry_points.txt", Bytes(ENTRY))])
 }
 
-/// What a site directory holds.
+/// The content of a site directory.
 type Items = Vec<(&'static [u8], Item)>;
 
-/// Site directories at which implementations are known to differ.
+/// Site directories on which implementations are known to differ.
 pub fn named() -> Vec<(&'static str, Items)> {
     let egg = || Item::Directory(vec![("PKG-INFO", Bytes(FOO)), ("entry_points.txt", Bytes(ENTRY))]);
     let only = |file| Item::Directory(vec![file]);
@@ -301,7 +301,7 @@ fn node(random: &mut Random, entry_points: bool) -> Node {
     }
 }
 
-/// Makes `items` in a new directory `name` of `below`; later ones of the same name are left out.
+/// Makes `items` in a new directory `name` of `below`; later items of the same name are omitted.
 pub fn make(below: &Path, name: &str, items: impl IntoIterator<Item = (Vec<u8>, Item)>) -> PathBuf {
     let site = below.join(name);
     fs::create_dir(&site).expect("a site directory");
@@ -343,7 +343,7 @@ fn make_item(below: &Path, path: &Path, item: &Item) -> std::io::Result<()> {
     }
 }
 
-/// What links lead to.
+/// The target of links.
 fn target(below: &Path) -> std::io::Result<PathBuf> {
     let target = below.join("elsewhere");
     fs::create_dir_all(&target)?;
@@ -355,7 +355,7 @@ fn target(below: &Path) -> std::io::Result<PathBuf> {
 }
 
 impl Item {
-    /// Whether who reads it, and from where, makes a difference.
+    /// Whether the result depends on the reader's permissions or location.
     pub fn depends_on_the_reader(&self) -> bool {
         match self {
             Self::Link | Self::Dangling | Self::Locked => true,

@@ -20,7 +20,7 @@ use super::random::Random;
 struct Site {
     rows: Vec<Row>,
     everything: Answer<BTreeMap<String, Vec<String>>>,
-    /// The same put together from the index and, for what is opaque in it, CPython's answers.
+    /// The result composed from the index and, for its opaque rows, CPython's answers.
     combined: Answer<BTreeMap<String, Vec<String>>>,
 }
 
@@ -32,7 +32,7 @@ struct Row {
     index: Option<Vec<String>>,
 }
 
-/// What came of all site directories and versions.
+/// The counts for all site directories and versions.
 #[derive(Default)]
 struct Tally {
     kinds: BTreeMap<String, u32>,
@@ -41,7 +41,7 @@ struct Tally {
 }
 
 #[test]
-fn site_directories_as_installers_make_them() {
+fn ordinary_site_directories_match_cpython() {
     let mut random = Random::new();
     let below = tempfile::tempdir().expect("a temporary directory");
     let sites: Vec<_> =
@@ -70,7 +70,7 @@ fn random_site_directories() {
     assert!(tally.whole > 1000, "{}", tally.whole);
 }
 
-/// A site directory with a package, a module, and a distribution that lists what `line` says.
+/// A site directory with a package, a module, and a distribution whose list contains `line`.
 fn listing(below: &Path, number: usize, list: &str, text: &str) -> PathBuf {
     let site = below.join(number.to_string());
     let kind = if list == "RECORD" { "dist-info" } else { "egg-info" };
@@ -92,10 +92,10 @@ fn listing(below: &Path, number: usize, list: &str, text: &str) -> PathBuf {
     site
 }
 
-/// Lists at which a reading by other means than CPython's could go wrong, and what the index says of
-/// each: the names, what is missing, and the names for 3.11.
+/// Lists that are easily read differently from CPython, and what the index records for each: the names, the
+/// missing files, and the names for 3.11.
 #[test]
-fn lists_that_are_odd() {
+fn unusual_file_lists() {
     const OPAQUE: Option<[&str; 3]> = None;
     let cases: [(&str, &str, Option<[&str; 3]>); 48] = [
         ("RECORD", "", Some(["", "", ""])),
@@ -127,7 +127,7 @@ fn lists_that_are_odd() {
         ("RECORD", "pkg/../../x.py,,\n", OPAQUE),
         ("RECORD", "gone/a.py,,\ngone.py,,\n", Some(["", "gone/ gone.py", "gone"])),
         ("RECORD", "pkg/gone.py,,\npkg/a.py,,\n", Some(["pkg/", "", "pkg"])),
-        // The file may come without the site directory moving.
+        // The file may appear without a change of the site directory.
         ("RECORD", "pkg/gone.py,,\n", OPAQUE),
         ("RECORD", "pkg/sub/b.so,,\npkg/sub/b.py,,\n", Some(["pkg/", "", "pkg"])),
         ("RECORD", "link.py,,\nlinked/a.py,,\n", Some(["link.py linked/", "", "link linked"])),
@@ -203,7 +203,7 @@ fn compare(sites: &[PathBuf]) -> Tally {
     tally
 }
 
-/// A site directory after pip and setuptools.
+/// A site directory as pip and setuptools make it.
 fn ordinary(random: &mut Random, site: &Path) -> PathBuf {
     fs::create_dir(site).expect("a directory");
     for number in 0..=random.below(8) {
@@ -247,7 +247,7 @@ fn ordinary(random: &mut Random, site: &Path) -> PathBuf {
     site.to_owned()
 }
 
-/// A site directory of anything.
+/// A site directory with any content.
 fn odd(random: &mut Random, site: &Path) -> PathBuf {
     fs::create_dir(site).expect("a directory");
     for file in FILES {
@@ -267,7 +267,7 @@ fn odd(random: &mut Random, site: &Path) -> PathBuf {
         let path = site.join(&own);
         fs::create_dir(&path).expect("a directory");
         for metadata in ["METADATA", "PKG-INFO"] {
-            // Some have one name in common.
+            // Some share a name.
             let name = if random.once_in(3) { "same".to_owned() } else { format!("dist{number}") };
             fs::write(path.join(metadata), format!("Name: {name}\nVersion: 1\n")).expect("room");
         }

@@ -1,4 +1,4 @@
-//! After any history of changes, a refresh comes to what a reading of everything comes to.
+//! After any history of changes, a refresh gives the same result as a full read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ const NAMES: [&str; 5] =
     ["foo-1.dist-info", "foo-2.dist-info", "bar-1.egg-info", "~oo-1.dist-info", "other.py"];
 
 #[test]
-fn every_history_ends_in_the_truth() {
+fn a_refresh_after_any_history_equals_a_full_read() {
     let mut refreshes = [0_u32; 3];
     arbtest(|u| history(u, &mut refreshes)).budget_ms(20_000);
     assert!(refreshes.iter().all(|count| *count > 10), "too few to show anything: {refreshes:?}");
@@ -36,7 +36,7 @@ fn history(u: &mut Unstructured<'_>, refreshes: &mut [u32; 3]) -> Result<()> {
             edited |= in_place;
         }
         let depth = *u.choose(&[Depth::Directories, Depth::Files, Depth::Everything])?;
-        // Edits in place are beyond what a package manager's trigger looks for.
+        // A package manager's trigger does not look for edits in place.
         let depth = if edited && depth == Depth::Directories { Depth::Files } else { depth };
         refreshes[depth as usize] += 1;
         steps.push(format!("refresh to the depth of {depth:?}"));
@@ -65,7 +65,7 @@ fn history(u: &mut Unstructured<'_>, refreshes: &mut [u32; 3]) -> Result<()> {
             assert!(read.is_superset(&changed), "{steps:#?}");
             let disturbed = !changed.is_empty() || !outcome.changes.removed.is_empty();
             for other in read.difference(&changed) {
-                // It may have lost a file to one that went or changed.
+                // It may have lost a file to another distribution that was removed or changed.
                 let row = old.iter().flat_map(|old| &old.distributions).find(|row| *row.file_name == **other);
                 let inferred = row.is_some_and(|row| row.top_level.kind == Kind::Inferred);
                 assert!(disturbed && inferred, "{other:?}: {steps:#?}");
@@ -98,7 +98,7 @@ fn change(u: &mut Unstructured<'_>, site: &mut Site) -> Result<(String, bool)> {
         return Ok(("set the mtime of the site directory back".to_owned(), false));
     }
     if u.ratio(1, 6)? {
-        site.move_a_module();
+        site.add_or_remove_a_module();
         return Ok(("make or remove a module".to_owned(), false));
     }
     let (verb, change, in_place) = u.choose(&CHANGES)?;
@@ -107,7 +107,7 @@ fn change(u: &mut Unstructured<'_>, site: &mut Site) -> Result<(String, bool)> {
     Ok((format!("{verb} {name}"), *in_place))
 }
 
-/// The truth by other means than our own reading.
+/// Compares an index with the files by other code than the library's.
 fn compare_with_the_files(site: &Site, index: &Index<'_>, steps: &[String]) {
     let listed: Vec<_> =
         index.distributions.iter().map(|row| String::from_utf8_lossy(&row.file_name)).collect();
@@ -131,7 +131,7 @@ fn compare_changes(changes: &Changes, old: Option<&Index<'_>>, new: &Index<'_>, 
         index.iter().flat_map(|index| &index.distributions).map(|row| row.file_name.to_vec()).collect()
     };
     let (before, after) = (names(old), names(Some(new)));
-    // A distribution under another version is an update, and so is neither added nor removed.
+    // A distribution with another version is updated, so neither added nor removed.
     for name in &changes.added {
         assert!(after.contains(name) && !before.contains(name), "{steps:#?}");
     }
@@ -142,7 +142,7 @@ fn compare_changes(changes: &Changes, old: Option<&Index<'_>>, new: &Index<'_>, 
         assert!(changes.added.contains(name) || changes.updated.contains(name), "{steps:#?}");
     }
     for row in &new.distributions {
-        // Where it stands in the listing is no change of it.
+        // A different position in the listing is not a change.
         let same =
             |known: &Distribution<'_>| Distribution { position: row.position, ..known.clone() } == *row;
         let unchanged = old.and_then(|old| old.find(&row.file_name)).is_some_and(same);

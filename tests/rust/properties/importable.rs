@@ -1,4 +1,4 @@
-//! What `status`, `verify` and `refresh` make of changes that only the importable names show.
+//! How `status`, `verify` and `refresh` treat changes that only the importable names show.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,16 +32,16 @@ fn names(site: &Path) -> String {
 }
 
 #[test]
-fn a_module_that_comes_is_seen_although_no_stamp_of_the_distribution_moves() {
+fn a_new_module_is_seen_although_no_stamp_of_the_distribution_changes() {
     let below = tempfile::tempdir().expect("a temporary directory");
     let site = site(below.path());
     epcache(&["refresh"], &site);
     assert_eq!(names(&site), "inferred\tpkg/\tmod pkg");
     fs::write(site.join("mod.py"), "").expect("room");
-    let (status, said) = epcache(&["status"], &site);
-    assert!(status == Some(1) && said.contains("stale: updated: foo-1.dist-info"), "{said}");
-    let (status, said) = epcache(&["verify"], &site);
-    assert!(status == Some(1) && said.contains("foo-1.dist-info: importable names differ"), "{said}");
+    let (status, output) = epcache(&["status"], &site);
+    assert!(status == Some(1) && output.contains("stale: updated: foo-1.dist-info"), "{output}");
+    let (status, output) = epcache(&["verify"], &site);
+    assert!(status == Some(1) && output.contains("foo-1.dist-info: importable names differ"), "{output}");
     epcache(&["refresh"], &site);
     assert_eq!(names(&site), "inferred\tmod.py pkg/\tmod pkg");
     fs::remove_dir_all(site.join("pkg")).expect("a directory");
@@ -51,12 +51,12 @@ fn a_module_that_comes_is_seen_although_no_stamp_of_the_distribution_moves() {
 }
 
 #[test]
-fn a_file_that_another_distribution_took_along_is_missed() {
+fn removal_of_a_shared_file_by_another_distribution_is_seen() {
     let below = tempfile::tempdir().expect("a temporary directory");
     let site = site(below.path());
     fs::write(site.join("foo-1.dist-info/RECORD"), "pkg/foo.py,,\n").expect("room");
     fs::write(site.join("pkg/foo.py"), "").expect("room");
-    // A second one lists the same file; and there is what keeps the directory from going with it.
+    // A second distribution lists the same file; another file keeps the directory from being removed with it.
     fs::create_dir(site.join("foo.egg-info")).expect("a directory");
     fs::write(site.join("foo.egg-info/PKG-INFO"), "Name: foo\nVersion: 0\n").expect("room");
     fs::write(site.join("foo.egg-info/SOURCES.txt"), "pkg/foo.py\n").expect("room");
@@ -64,27 +64,27 @@ fn a_file_that_another_distribution_took_along_is_missed() {
     assert_eq!(names(&site), "inferred\tpkg/\tpkg");
     fs::remove_file(site.join("pkg/foo.py")).expect("a file");
     fs::remove_dir_all(site.join("foo.egg-info")).expect("a directory");
-    let (_, said) = epcache(&["refresh"], &site);
-    assert!(said.contains("1 updated") && said.contains("1 removed"), "{said}");
+    let (_, output) = epcache(&["refresh"], &site);
+    assert!(output.contains("1 updated") && output.contains("1 removed"), "{output}");
     let index = fs::read_to_string(site.join(".epcache/index")).expect("an index");
     assert!(index.contains("\topaque\t") && !index.contains("\tinferred\t"), "{index}");
     assert_eq!(epcache(&["verify"], &site).0, Some(0));
 }
 
 #[test]
-fn a_list_that_is_edited_in_place_is_seen() {
+fn a_file_list_edited_in_place_is_seen() {
     let below = tempfile::tempdir().expect("a temporary directory");
     let site = site(below.path());
     epcache(&["refresh"], &site);
     fs::write(site.join("foo-1.dist-info/RECORD"), "pkg/__init__.py,,\nmod2py,,\n").expect("room");
-    let (status, said) = epcache(&["status"], &site);
-    assert!(status == Some(1) && said.contains("stale: updated: foo-1.dist-info"), "{said}");
+    let (status, output) = epcache(&["status"], &site);
+    assert!(status == Some(1) && output.contains("stale: updated: foo-1.dist-info"), "{output}");
     epcache(&["refresh"], &site);
     assert_eq!(names(&site), "inferred\tpkg/\tpkg");
 }
 
 #[test]
-fn a_distribution_indexed_while_it_was_installed_is_read_again() {
+fn a_distribution_indexed_during_its_installation_is_read_again() {
     let below = tempfile::tempdir().expect("a temporary directory");
     let site = site(below.path());
     fs::remove_file(site.join("pkg/__init__.py")).expect("a file");
@@ -92,14 +92,14 @@ fn a_distribution_indexed_while_it_was_installed_is_read_again() {
     let index = fs::read_to_string(site.join(".epcache/index")).expect("an index");
     assert!(index.contains("\topaque\t"), "{index}");
     fs::write(site.join("pkg/__init__.py"), "").expect("room");
-    // What an installer writes last is not too young any more.
+    // The file that an installer writes last is old enough.
     std::thread::sleep(epcache::freshness::clock::SETTLE_AFTER);
     epcache(&["refresh"], &site);
     assert_eq!(names(&site), "inferred\tpkg/\tmod pkg");
 }
 
 #[test]
-fn a_file_that_3_9_may_read_otherwise_is_flagged() {
+fn a_file_that_3_9_may_read_differently_is_flagged() {
     let below = tempfile::tempdir().expect("a temporary directory");
     let site = site(below.path());
     let flags = |text: &str| {
@@ -111,6 +111,6 @@ fn a_file_that_3_9_may_read_otherwise_is_flagged() {
     };
     assert_eq!(flags("[g]\na = m:f\n"), "");
     assert_eq!(flags("[g]\na = m:f\na = m:g\n"), "c");
-    // Nobody reads it from the index.
+    // No reader takes it from the index.
     assert_eq!(flags("[g]\nnoeq\n"), "e");
 }

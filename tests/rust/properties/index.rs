@@ -1,4 +1,4 @@
-//! The index file: what is written is read back, and nothing else is ever believed.
+//! The index file: it survives writing and reading, and damaged files are refused.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use crate::support::any_index::any_index;
 use crate::support::forgery::with_right_checks;
 
 #[test]
-fn what_is_rendered_is_parsed_to_the_same() {
+fn a_rendered_index_parses_to_the_same_index() {
     arbtest(|u| {
         let index = any_index(u)?;
         let bytes = render(&index);
@@ -45,7 +45,7 @@ fn an_index_with_any_byte_changed_or_cut_off_is_refused() {
 }
 
 #[test]
-fn a_damaged_index_is_never_taken_for_another() {
+fn a_damaged_index_is_never_read_as_a_different_one() {
     arbtest(|u| {
         let index = any_index(u)?;
         let bytes = render(&index);
@@ -58,9 +58,9 @@ fn a_damaged_index_is_never_taken_for_another() {
     .budget_ms(3_000);
 }
 
-/// Who can write the file can also make its checks right.
+/// An attacker who can write the file can also correct its checksums.
 #[test]
-fn a_forged_index_is_refused_or_read_without_harm() {
+fn a_forged_index_is_refused_or_read_safely() {
     let mut accepted = 0_u32;
     arbtest(|u| {
         let bytes = render(&any_index(u)?);
@@ -77,7 +77,7 @@ fn a_forged_index_is_refused_or_read_without_harm() {
     assert!(accepted > 0, "no forgery was accepted, so this shows nothing");
 }
 
-/// Not all memory there is would be enough for it.
+/// Such a file would need more memory than there is.
 #[test]
 fn groups_that_share_their_lines_are_refused() {
     let mut index = small_index();
@@ -107,7 +107,7 @@ fn groups_that_share_their_lines_are_refused() {
     assert_eq!(parse(&forged), Err(Invalid::Corrupt("place of a segment")));
 }
 
-/// Who reads what is at such a path reads what is none of an index's business.
+/// A reader of such a path would read files that the index must not refer to.
 #[test]
 fn names_that_lead_out_of_the_site_directory_are_refused() {
     let names: [&[u8]; 5] =
@@ -120,7 +120,7 @@ fn names_that_lead_out_of_the_site_directory_are_refused() {
     }
 }
 
-/// One or two of: a byte changed, cut off, put in, taken out, two stretches exchanged.
+/// One or two of: a byte changed, cut off, inserted, removed, two ranges exchanged.
 fn damage(u: &mut Unstructured<'_>, bytes: &[u8]) -> Result<Vec<u8>> {
     let mut bytes = bytes.to_vec();
     for _ in 0..u.int_in_range(1..=2)? {

@@ -105,7 +105,7 @@ fn no_list_makes_the_hints_panic() {
 }
 
 #[test]
-fn a_configuration_is_taken_over_or_refused_with_its_path() {
+fn a_configuration_is_accepted_or_refused_with_its_path() {
     let root = tempfile::tempdir().expect("a temporary directory");
     let directory = root.path().join("etc/epcache");
     fs::create_dir_all(&directory).expect("a directory");

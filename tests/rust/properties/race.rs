@@ -1,4 +1,4 @@
-//! Refreshes while somebody else changes everything: what comes out may be incomplete, never wrong.
+//! Refreshes during concurrent changes: the result may be incomplete, never wrong.
 
 use std::process::Command;
 use std::sync::Mutex;
@@ -16,7 +16,7 @@ use super::site::Site;
 const NAMES: [&str; 3] = ["foo-1.dist-info", "bar-1.dist-info", "baz-1.dist-info"];
 
 #[test]
-fn distributions_with_unchanged_stamps_are_as_recorded() {
+fn distributions_with_unchanged_stamps_match_the_index() {
     let mut site = Site::new();
     NAMES.iter().for_each(|name| site.install(name));
     let path = site.path().to_owned();
@@ -33,12 +33,12 @@ fn distributions_with_unchanged_stamps_are_as_recorded() {
                 match number % 7 {
                     0 => site.replace_whole(name),
                     1..=2 => site.replace_a_file(name),
-                    // Twice within a few milliseconds, now the one and now the other.
+                    // Twice within a few milliseconds, alternating.
                     3 | 6 if number / 28 % 2 == 0 => site.edit_its_list(name),
                     _ => site.edit_in_place(name),
                 }
                 drop(site);
-                // Long enough for a refresh to get between two changes now and then.
+                // Long enough for a refresh to run between two changes sometimes.
                 std::thread::sleep(Duration::from_millis([0, 1, 3, 9][number % 4]));
             }
         });
@@ -84,7 +84,7 @@ fn a_directory_that_changes_in_every_pass_is_recorded_as_unsettled() {
     site.install(NAMES[0]);
     let directory = SiteDir::open(site.path().to_owned()).expect("a directory");
     let elsewhere = tempfile::tempdir().expect("a temporary directory");
-    // From now on the path never leads to the directory that was opened.
+    // From now on the path never leads to the opened directory.
     std::fs::rename(site.path(), elsewhere.path().join("site")).expect("the same file system");
     let retries = Retries::default();
     let request = Request { finished: true, ..Request::thorough() };
@@ -93,10 +93,10 @@ fn a_directory_that_changes_in_every_pass_is_recorded_as_unsettled() {
     assert_eq!(outcome.changes.read, [NAMES[0].as_bytes()]);
 }
 
-/// Kernels since 6.13 give files on ext4, xfs, btrfs and tmpfs a stamp of their own after each look at
-/// them. On ramfs, as on all file systems of older kernels, a tick of 4 or 10 ms has one stamp.
+/// Since Linux 6.13, files on ext4, xfs, btrfs and tmpfs get a stamp of their own after each query of it. On
+/// ramfs, as on all file systems of older kernels, a tick of 4 or 10 ms has one stamp.
 #[test]
-fn the_same_where_many_changes_share_a_stamp() {
+fn distributions_match_the_index_where_many_changes_share_a_stamp() {
     let below = tempfile::tempdir().expect("a temporary directory");
     let output = Command::new("unshare")
         .args([
@@ -108,7 +108,7 @@ fn the_same_where_many_changes_share_a_stamp() {
         ])
         .arg(below.path())
         .arg(std::env::current_exe().expect("this program"))
-        .arg("properties::race::distributions_with_unchanged_stamps_are_as_recorded")
+        .arg("properties::race::distributions_with_unchanged_stamps_match_the_index")
         .arg("properties::race::a_file_edited_right_after_it_was_read_has_another_stamp")
         .output();
     match output {
@@ -122,8 +122,8 @@ fn the_same_where_many_changes_share_a_stamp() {
     }
 }
 
-/// Holds each distribution that the index vouches for, and whose stamps are the recorded ones, against
-/// its file; returns how many there were.
+/// Compares each distribution whose stamps match the index with its file; returns the number of compared
+/// distributions.
 fn compare(site: &Site, index: &Index<'_>) -> usize {
     let mut compared = 0;
     for row in index.distributions.iter().filter(|row| row.settled || index.settled) {

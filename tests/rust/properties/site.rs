@@ -1,4 +1,4 @@
-//! A site directory that changes.
+//! A model of a changing site directory.
 
 use std::fs::{self, File, FileTimes, OpenOptions};
 use std::io::Write;
@@ -11,10 +11,10 @@ fn recorded(name: &str) -> [&str; 5] {
     ["", metadata, "entry_points.txt", "top_level.txt", "RECORD"]
 }
 
-/// The two ways in which a module lies in a site directory, as files that are listed in a RECORD.
+/// The two forms of a module in a site directory, as files that are listed in a RECORD.
 const MODULES: [&str; 2] = ["mod.py", "pkg/__init__.py"];
 
-/// A directory to try things on.
+/// A temporary site directory.
 pub struct Site {
     directory: tempfile::TempDir,
     path: PathBuf,
@@ -42,13 +42,13 @@ impl Site {
         self.path.join(name)
     }
 
-    /// Entry points that have not been there before, always of the same length.
+    /// New entry points, always of the same length.
     fn content(&mut self) -> String {
         self.contents += 1;
         format!("[g]\na = m:f{:08}\n", self.contents)
     }
 
-    /// A list of files that has not been there before: the modules, and one that never exists.
+    /// A new list of files: the modules, and one that never exists.
     fn list(&mut self) -> String {
         self.contents += 1;
         format!("mod.py,,\npkg/__init__.py,,\nm{:08}.py,,\n", self.contents)
@@ -71,8 +71,8 @@ impl Site {
         }
     }
 
-    /// A module comes, or goes.
-    pub fn move_a_module(&mut self) {
+    /// A module appears or disappears.
+    pub fn add_or_remove_a_module(&mut self) {
         self.contents += 1;
         let path = self.of(MODULES[self.contents as usize % 2]);
         let parent = path.parent().expect("a parent").to_owned();
@@ -88,7 +88,7 @@ impl Site {
         }
     }
 
-    /// As dpkg and rpm do, which put a new file over the old one and give it the packaged mtime.
+    /// As dpkg and rpm do: a new file over the old one, with the packaged mtime.
     pub fn replace_a_file(&mut self, name: &str) {
         let content = self.content();
         let (old, new) =
@@ -103,14 +103,14 @@ impl Site {
         fs::rename(new, old).expect("a rename");
     }
 
-    /// A new directory in the place of the old one.
+    /// A new directory in place of the old one.
     pub fn replace_whole(&mut self, name: &str) {
         self.install("new.tmp");
         self.remove(name);
         fs::rename(self.of("new.tmp"), self.of(name)).expect("a rename");
     }
 
-    /// As an editor may do: no other inode, no other size, and the mtime set back.
+    /// As an editor may do: same inode, same size, and the mtime restored.
     pub fn edit_in_place(&mut self, name: &str) {
         let content = self.content();
         let path = self.of(name).join("entry_points.txt");
@@ -120,9 +120,9 @@ impl Site {
         set_mtime(&path, &before);
     }
 
-    /// The same with its list of files, or its names.
+    /// The same with the list of files, or with the names.
     pub fn edit_its_list(&mut self, name: &str) {
-        // What is behind a link is not recorded, since the names are left to the reader then.
+        // Files behind a link are not recorded, since the names are opaque then.
         if !self.is_directory(name) {
             return;
         }
@@ -138,13 +138,13 @@ impl Site {
         set_mtime(&path, &before);
     }
 
-    /// A file where a directory was.
+    /// Replaces the directory by a file.
     pub fn make_a_file(&mut self, name: &str) {
         self.remove(name);
         fs::write(self.of(name), format!("Name: foo\nVersion: {}\n", self.contents)).expect("room");
     }
 
-    /// A link where a directory was.
+    /// Replaces the directory by a link.
     pub fn make_a_link(&mut self, name: &str) {
         self.remove(name);
         let target = self.directory.path().join("elsewhere");
@@ -157,14 +157,14 @@ impl Site {
         symlink(target, self.of(name)).expect("a link");
     }
 
-    /// Nothing where a file was.
+    /// Removes a file.
     pub fn remove_a_file(&mut self, name: &str) {
         if self.is_directory(name) {
             let _ = fs::remove_file(self.of(name).join("entry_points.txt"));
         }
     }
 
-    /// Nothing where a directory was.
+    /// Removes the directory.
     pub fn remove(&mut self, name: &str) {
         let _ = fs::remove_file(self.of(name));
         let _ = fs::remove_dir_all(self.of(name));
@@ -180,13 +180,13 @@ impl Site {
         fs::symlink_metadata(self.of(name)).is_ok_and(|meta| meta.is_dir())
     }
 
-    /// Which of the modules are there, for a distribution that has a list of them.
+    /// Which of the modules exist, for a distribution that lists them.
     pub fn modules(&self, name: &str) -> [bool; 2] {
         let listed = self.is_directory(name) && self.of(name).join("RECORD").exists();
         MODULES.map(|module| listed && self.of(module).exists())
     }
 
-    /// The names, those that are missing and those for 3.11, as an index spells them.
+    /// The names, the missing files and the names for 3.11, as an index spells them.
     pub fn top_level(&self, name: &str) -> [String; 3] {
         let read = |file| fs::read_to_string(self.of(name).join(file)).unwrap_or_default();
         let (declared, list) = (read("top_level.txt"), read("RECORD"));
@@ -201,7 +201,7 @@ impl Site {
         [found.join(" "), missing.join(" "), format!("{} mod pkg", never.trim_end_matches(".py"))]
     }
 
-    /// What `lstat` says of a distribution's files.
+    /// The results of `lstat` for a distribution's files.
     pub fn stats(&self, name: &str) -> [Option<Stat>; 5] {
         recorded(name).map(|file| {
             let path = if file.is_empty() { self.of(name) } else { self.of(name).join(file) };

@@ -1,4 +1,4 @@
-//! Directories of an interpreter that hold no distributions.
+//! Directories of an interpreter that contain no distributions.
 
 use std::ffi::CString;
 use std::fs;
@@ -10,7 +10,7 @@ use std::process::Command;
 use epcache::index::{EmptyDirectory, parse};
 use epcache::site::empty_directories::find_empty_directories;
 
-/// A tree in which interpreters could be installed.
+/// A tree for interpreters.
 struct Tree {
     directory: tempfile::TempDir,
 }
@@ -30,14 +30,14 @@ impl Tree {
         self.directory.path().canonicalize().expect("a path").join(below)
     }
 
-    /// An environment whose `pyvenv.cfg` says what is given; its site directory.
+    /// An environment with the given `pyvenv.cfg`; returns its site directory.
     fn environment(&self, pyvenv_cfg: &[u8]) -> PathBuf {
         self.make("env/lib/python3.12/site-packages");
         fs::write(self.path("env/pyvenv.cfg"), pyvenv_cfg).expect("room");
         self.path("env/lib/python3.12/site-packages")
     }
 
-    /// What is found for a site directory, as paths in the tree.
+    /// The directories found for a site directory, as paths in the tree.
     fn found(&self, site: &Path) -> Vec<String> {
         let base = self.path("");
         let below = |path: &[u8]| {
@@ -61,7 +61,7 @@ fn an_installation_has_its_standard_library() {
 }
 
 #[test]
-fn an_environment_has_that_of_the_interpreter_it_was_made_with() {
+fn an_environment_has_the_standard_library_of_its_base_interpreter() {
     let tree = Tree::new(&[LIBRARY[1], "usr/bin"]);
     symlink(tree.path("usr"), tree.path("link")).expect("a link");
     let home = |name: &str| tree.path(name).to_str().expect("text").to_owned();
@@ -70,7 +70,7 @@ fn an_environment_has_that_of_the_interpreter_it_was_made_with() {
         (format!("home={}/\r\nversion = 3.12.1", home("usr/bin")), "usr"),
         (format!("prompt = home = /x\n HOME  =  {}  \n", home("usr/bin")), "usr"),
         (format!("home = {}\nhome = /etc\n", home("usr/bin")), "usr"),
-        // sys.path has the link as well.
+        // sys.path contains the link as well.
         (format!("home = {}\n", home("link/bin")), "link"),
     ] {
         let site = tree.environment(text.as_bytes());
@@ -80,7 +80,7 @@ fn an_environment_has_that_of_the_interpreter_it_was_made_with() {
 }
 
 #[test]
-fn a_hostile_pyvenv_cfg_leads_nowhere() {
+fn a_hostile_pyvenv_cfg_is_ignored() {
     let tree = Tree::new(&[LIBRARY[1], "usr/bin", "env/lib/python3.12/lib-dynload"]);
     let home = tree.path("usr/bin").to_str().expect("text").to_owned();
     let padding = "#".repeat(70_000);
@@ -101,7 +101,7 @@ fn a_hostile_pyvenv_cfg_leads_nowhere() {
     let cfg = tree.path("env/pyvenv.cfg");
     fs::write(&cfg, [b"home = ", home.as_bytes(), b"\n\xff"].concat()).expect("room");
     assert_eq!(tree.found(&site), [""; 0], "not UTF-8");
-    // A link could lead to a secret, and a FIFO would make us wait for ever.
+    // A link could lead to a secret, and a FIFO would block for ever.
     fs::rename(&cfg, tree.path("elsewhere.cfg")).expect("a rename");
     fs::write(tree.path("elsewhere.cfg"), format!("home = {home}\n")).expect("room");
     symlink(tree.path("elsewhere.cfg"), &cfg).expect("a link");
@@ -116,7 +116,7 @@ fn a_hostile_pyvenv_cfg_leads_nowhere() {
 }
 
 #[test]
-fn debian_has_those_of_all_its_interpreters() {
+fn debian_has_the_standard_libraries_of_all_its_interpreters() {
     let local = ["usr/local/lib/python3.12", "usr/local/lib/python3.12/dist-packages"];
     let tree = Tree::new(&[LIBRARY[1], "usr/lib/python3.13", "usr/lib/python3/dist-packages", local[1]]);
     tree.make("usr/lib/python2.7");
@@ -148,12 +148,12 @@ fn only_directories_without_distributions_are_found() {
 }
 
 #[test]
-fn a_known_stamp_is_carried_over_and_another_is_not() {
+fn a_recorded_stamp_is_reused_only_if_unchanged() {
     let tree = Tree::new(&["usr/lib/python3.12/site-packages"]);
     let site = tree.path("usr/lib/python3.12/site-packages");
     let first = find_empty_directories(&site, &[]);
     assert_eq!(find_empty_directories(&site, &first), first);
-    // One that a forged index claims, and that does not belong to the interpreter, is dropped.
+    // A stamp from a forged index for a directory of no interpreter is dropped.
     let forged = EmptyDirectory { path: b"/etc".as_slice().into(), stamp: first[0].stamp };
     assert_eq!(find_empty_directories(&site, &[first[0].clone(), forged]), first);
     tree.make("usr/lib/python3.12/json");
@@ -165,7 +165,7 @@ fn a_known_stamp_is_carried_over_and_another_is_not() {
 }
 
 #[test]
-fn a_refresh_writes_them_when_they_changed_and_never_for_another_system() {
+fn empty_directories_are_written_when_they_changed_and_never_for_another_system() {
     let tree = Tree::new(&["usr/lib/python3.12/site-packages", "usr/local/lib/python3.12/site-packages"]);
     let site = tree.path("usr/local/lib/python3.12/site-packages");
     let refresh = |root: bool| {

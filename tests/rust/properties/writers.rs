@@ -1,4 +1,4 @@
-//! Several refreshes at once, none of which gets the lock, while a package is rebuilt in place.
+//! Several concurrent refreshes without the lock, while a package is rebuilt in place.
 
 use std::fs;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use epcache::sys::root::System;
 use super::site::Site;
 
 #[test]
-fn whoever_began_before_a_change_does_not_hide_it() {
+fn a_writer_that_began_before_a_change_does_not_hide_it() {
     let mut site = Site::new();
     // Enough to keep a refresh busy for a while.
     (0..100).for_each(|number| site.install(&format!("other{number}-1.dist-info")));
     site.install("foo-1.dist-info");
     let sidecar = site.path().join(".epcache");
-    // What is not a file can't be locked.
+    // Only a file can be locked.
     fs::create_dir_all(sidecar.join("lock")).expect("a directory");
     let target = Target { site: site.path().to_owned(), location: &location::SITE, run_as: RunAs::Caller };
     let system = System::new(None).expect("this system");
@@ -50,7 +50,7 @@ fn whoever_began_before_a_change_does_not_hide_it() {
 }
 
 #[test]
-fn whoever_is_slow_with_the_lock_learns_that_another_went_on_without() {
+fn a_slow_lock_holder_notices_that_another_writer_continued() {
     let mut site = Site::new();
     site.install("foo-1.dist-info");
     let target = Target { site: site.path().to_owned(), location: &location::SITE, run_as: RunAs::Caller };

@@ -3,7 +3,7 @@
 use super::sources;
 
 #[test]
-fn only_the_user_database_says_which_group_a_user_has() {
+fn no_source_takes_the_group_of_a_file() {
     let mut found = 0;
     for (path, source) in sources("src") {
         let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();

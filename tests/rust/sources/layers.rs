@@ -1,4 +1,4 @@
-//! Imports point down: from a module to one of a lower layer, or of the same one but never in a circle.
+//! Imports point down: to a lower layer, or within a layer but never in a circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,20 +17,20 @@ const LAYERS: &[&[&str]] = &[
     &["command"],
 ];
 
-/// Of each top-level module, the other ones that its sources name.
+/// For each top-level module, the other modules that its sources name.
 type Imports = BTreeMap<String, BTreeSet<String>>;
 
 fn layer(module: &str) -> Option<usize> {
     LAYERS.iter().position(|layer| layer.contains(&module))
 }
 
-/// The names of the modules in which the code of a file is, from the crate's root: `a/b.rs`, `a/b/mod.rs`.
+/// The module path of the code in a file: `a/b.rs`, `a/b/mod.rs`.
 fn modules_of(path: &str) -> Vec<&str> {
     let path = path.trim_start_matches("src/").trim_end_matches(".rs");
     path.trim_end_matches("/mod").split('/').collect()
 }
 
-/// The code of a file without comments and without what is compiled for its unit tests alone.
+/// The code of a file without comments and without unit tests.
 fn code(source: &str) -> String {
     let lines: Vec<&str> = source.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
     let code = lines.join("\n");
@@ -84,7 +84,7 @@ fn imports_of_all(sources: &BTreeMap<String, String>) -> Imports {
     found
 }
 
-/// What is wrong with imports, as lines.
+/// The errors, as lines.
 fn wrong(imports: &Imports) -> Vec<String> {
     let mut wrong = Vec::new();
     for (module, others) in imports {
@@ -92,7 +92,7 @@ fn wrong(imports: &Imports) -> Vec<String> {
             wrong.push(format!("{module} is in no layer: add it to LAYERS"));
             continue;
         };
-        // A name that is in no layer, such as that of a macro, is complained of where it is a module.
+        // A name without a layer, such as that of a macro, is an error if it is a module.
         let higher = others.iter().filter(|other| layer(other).is_some_and(|other| other > own));
         wrong.extend(higher.map(|other| format!("{module} imports {other}, which is in a higher layer")));
         if reachable(imports, module).contains(module) {
@@ -102,7 +102,7 @@ fn wrong(imports: &Imports) -> Vec<String> {
     wrong
 }
 
-/// All modules that a module imports, and that these import.
+/// All modules that a module imports, directly or indirectly.
 fn reachable(imports: &Imports, module: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut left = vec![module.to_owned()];
@@ -140,7 +140,7 @@ fn an_import_of_a_higher_layer_is_found() {
 }
 
 #[test]
-fn an_import_of_a_lower_layer_and_what_is_no_import_are_accepted() {
+fn an_import_of_a_lower_layer_and_words_in_comments_are_accepted() {
     for source in [
         "use crate::error::Error;",
         "use super::store::Place;",

@@ -1,10 +1,10 @@
-//! `Cargo.lock`, by what `deny.toml` says. Licenses are for `make deny`, which needs a program of its own.
+//! `Cargo.lock` follows the rules of `deny.toml`. `make deny` checks licenses, with a separate program.
 
 use std::collections::BTreeMap;
 
 use super::file;
 
-/// Each name of a package, with all versions and where they come from.
+/// Each package name, with all versions and their sources.
 fn packages(lock: &str) -> BTreeMap<String, Vec<(String, Option<String>)>> {
     let lock: toml::Table = toml::from_str(lock).expect("TOML");
     let mut packages = BTreeMap::<_, Vec<_>>::new();

@@ -1,4 +1,4 @@
-//! The sources themselves: the directions of imports, unsafe code, where files are opened, and the packages that are linked.
+//! The sources: directions of imports, unsafe code, where files are opened, and the linked packages.
 
 mod groups;
 mod layers;

@@ -2,7 +2,7 @@
 
 use super::sources;
 
-/// What opens a file without `sys::fs`.
+/// Functions that open a file without `sys::fs`.
 const WAYS: [&str; 6] =
     ["OFlags", "OpenOptions", "File::open", "File::create", "std::fs::write", "std::fs::read"];
 
@@ -11,7 +11,7 @@ fn nothing_but_sys_fs_and_the_sandbox_opens_files() {
     let mut found = 0;
     for (path, source) in sources("src") {
         let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-        // Listing a directory reads no file.
+        // To list a directory reads no file.
         let code = code.replace("std::fs::read_dir", "");
         let ways: Vec<_> = WAYS.into_iter().filter(|way| code.contains(way)).collect();
         if path == "src/sys/fs.rs" || path.starts_with("src/privilege/sandbox") {

@@ -10,14 +10,14 @@ fn is_allowed_in(path: &str) -> bool {
     PLACES.iter().any(|place| path.starts_with(place))
 }
 
-/// A place where the word stands as code.
+/// A use of the word as code.
 #[derive(Debug, PartialEq, Eq)]
 struct Use {
     line: usize,
     is_justified: bool,
 }
 
-/// All uses in a file. Comments do not count; a text that has the word does, and would have to go.
+/// All uses in a file. Comments do not count; a string with the word does, and would have to be changed.
 fn uses(source: &str) -> Vec<Use> {
     let lines: Vec<&str> = source.lines().collect();
     let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! Indexes of any distributions.
+//! Indexes with random distributions.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use crate::arbitrary::{Result, Unstructured};
 /// An index of up to six distributions, of all kinds.
 ///
 /// # Errors
-/// Never: what is missing of the random bytes is zero.
+/// Never: missing random bytes count as zero.
 pub fn any_index(u: &mut Unstructured<'_>) -> Result<Index<'static>> {
     let mut rows = BTreeMap::new();
     for _ in 0..u.int_in_range(0..=6)? {

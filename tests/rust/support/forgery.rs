@@ -1,10 +1,10 @@
-//! Indexes as somebody makes them who wants to do harm: whatever is in them, their checks are right.
+//! Indexes as an attacker makes them: with any content, and correct checksums.
 
-/// Makes the measures and the check of the header right, and those of the segments where they are found.
+/// Corrects the size line and the checksum of the header, and those of the segments where they are found.
 pub fn with_right_checks(bytes: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let mut lines = text.split_inclusive('\n');
-    let (magic, measures) = (lines.next()?, lines.next()?);
+    let (magic, size_line) = (lines.next()?, lines.next()?);
     let mut header = String::new();
     let mut groups = None;
     for line in lines.by_ref() {
@@ -20,7 +20,7 @@ pub fn with_right_checks(bytes: &[u8]) -> Option<Vec<u8>> {
             break;
         }
     }
-    let body = text.get(magic.len() + measures.len() + header.len()..)?;
+    let body = text.get(magic.len() + size_line.len() + header.len()..)?;
     let sealed = |line: &str| -> Option<String> {
         let mut fields: Vec<String> = line.split('\t').map(str::to_owned).collect();
         let first = fields.iter().position(|field| field.parse::<usize>().is_ok())?;
@@ -29,7 +29,7 @@ pub fn with_right_checks(bytes: &[u8]) -> Option<Vec<u8>> {
         let segment = body.as_bytes().get(offset..offset.checked_add(length)?)?;
         let place = fields.get_mut(first + 2)?;
         let end = if place.ends_with('\n') { "\n" } else { "" };
-        *place = format!("{}{end}", check(segment));
+        *place = format!("{}{end}", checksum(segment));
         Some(fields.join("\t"))
     };
     let is_place =
@@ -38,13 +38,13 @@ pub fn with_right_checks(bytes: &[u8]) -> Option<Vec<u8>> {
         .split_inclusive('\n')
         .map(|line| if is_place(line) { sealed(line).unwrap_or(line.to_owned()) } else { line.to_owned() })
         .collect();
-    let header_length = magic.len() + measures.len() + header.len();
+    let header_length = magic.len() + size_line.len() + header.len();
     let length = header_length + body.len();
-    let measures = format!("{length:012} {header_length:010} {:010}\n", check(header.as_bytes()));
-    Some([magic, &measures, &header, body].concat().into_bytes())
+    let size_line = format!("{length:012} {header_length:010} {:010}\n", checksum(header.as_bytes()));
+    Some([magic, &size_line, &header, body].concat().into_bytes())
 }
 
-/// The definition, a byte at a time.
-fn check(bytes: &[u8]) -> u64 {
+/// The definition of the checksum, a byte at a time.
+fn checksum(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |value, byte| (value * 256 + u64::from(*byte)) % 1_073_741_789)
 }

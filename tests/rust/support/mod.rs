@@ -1,4 +1,4 @@
-//! What several modules of tests need: the program, trees of files, and indexes of any content.
+//! Shared by several modules of tests: the program, trees of files, and indexes of any content.
 
 pub mod any_index;
 pub mod forgery;

@@ -1,4 +1,4 @@
-//! Running epcache.
+//! Runs epcache.
 #![allow(unsafe_code)]
 
 use std::borrow::BorrowMut;
@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigHandler, Signal};
 
-/// A user without rights, who owns nothing on this machine.
-pub const STRANGER: u32 = 54321;
+/// A user without privileges, who owns nothing on this machine.
+pub const UNTRUSTED_UID: u32 = 54321;
 
-/// The longest that anything may take: a multiple of the longest wait for a lock.
+/// The time limit of a command: a multiple of the longest wait for a lock.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// A temporary directory that every user may enter, with a copy of the program.
@@ -46,7 +46,7 @@ impl Place {
         path
     }
 
-    /// The program, with an environment of which nothing leads out of this place.
+    /// A command for the program, with an environment that names nothing outside of this place.
     pub fn epcache<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_epcache"));
         restore_signals(&mut command);
@@ -54,12 +54,15 @@ impl Place {
         command
     }
 
-    /// The same as somebody without rights, who we may be already.
-    pub fn epcache_as_stranger<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+    /// The same as a user without privileges, which may be the current user.
+    pub fn epcache_as_untrusted_user<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Command {
         let program = self.path.join("epcache");
         if !program.exists() {
-            // By another process: what is started by another test meanwhile would inherit the file
-            // open for writing, and such a program can't be run.
+            // Copied by another process: a program that a concurrent test starts would inherit the
+            // file open for writing, and a program open for writing can't be run.
             let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_epcache")).arg(&program).status();
             assert!(copied.expect("cp").success(), "room for the program");
         }
@@ -67,14 +70,14 @@ impl Place {
         restore_signals(&mut command);
         command.args(arguments).env_clear().env("HOME", self.path.join("home")).current_dir("/");
         if is_root() {
-            command.uid(STRANGER).gid(STRANGER);
+            command.uid(UNTRUSTED_UID).gid(UNTRUSTED_UID);
         }
         command
     }
 }
 
-/// Has a command begin with the default reaction to HUP, INT and QUIT. Whoever runs the tests may ignore them,
-/// as `nohup` does, and processes inherit that.
+/// Starts a command with the default reaction to HUP, INT and QUIT. The tests may run with these ignored, as
+/// by `nohup`, and processes inherit that.
 pub fn restore_signals(command: &mut Command) {
     let restore = || {
         for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
@@ -92,7 +95,7 @@ pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-/// For tests that need root: says why there is nothing to see.
+/// For tests that need root: prints the reason for skipping.
 pub fn skipped_without_root(why: &str) -> bool {
     if !is_root() {
         eprintln!("skipped: only root can {why}");
@@ -100,14 +103,14 @@ pub fn skipped_without_root(why: &str) -> bool {
     !is_root()
 }
 
-/// Gives something to the stranger, if it isn't theirs already.
+/// Gives a file to the untrusted user, unless it is theirs already.
 pub fn give_away(path: &Path) {
     if is_root() {
-        std::os::unix::fs::lchown(path, Some(STRANGER), Some(STRANGER)).expect("root may do that");
+        std::os::unix::fs::lchown(path, Some(UNTRUSTED_UID), Some(UNTRUSTED_UID)).expect("root may do that");
     }
 }
 
-/// How the program ended, and what it said.
+/// The exit status and the output of the program.
 #[derive(Debug)]
 pub struct Ended {
     /// Exit status.
@@ -120,7 +123,7 @@ pub struct Ended {
     pub took: Duration,
 }
 
-/// Runs a command to its end, which must not take long.
+/// Runs a command to its end, within the time limit.
 pub fn run(mut command: impl BorrowMut<Command>) -> Ended {
     let start = Instant::now();
     let command = command.borrow_mut().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -128,7 +131,7 @@ pub fn run(mut command: impl BorrowMut<Command>) -> Ended {
     wait(child, start)
 }
 
-/// Waits for a command that has been started with pipes.
+/// Waits for a command that was started with pipes.
 pub fn wait(mut child: Child, start: Instant) -> Ended {
     let listen = |pipe: Option<Box<dyn Read + Send>>| {
         std::thread::spawn(move || {

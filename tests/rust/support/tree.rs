@@ -13,8 +13,8 @@ use crate::support::program::Place;
 /// The user `epcache` of a tree.
 pub const CACHE_USER: u32 = 43210;
 
-/// Makes `NAME-1.dist-info` with one entry point of that name in the group `g`, and what an installer
-/// writes last.
+/// Makes `NAME-1.dist-info` with one entry point of that name in the group `g`, and the file that an
+/// installer writes last.
 pub fn install(site: &Path, name: &str) -> PathBuf {
     let directory = site.join(format!("{name}-1.dist-info"));
     fs::create_dir_all(&directory).expect("a directory");
@@ -32,7 +32,7 @@ pub struct Tree {
     pub root: PathBuf,
     /// The site directory.
     pub site: PathBuf,
-    /// The index of that.
+    /// The index of the site directory.
     pub index: PathBuf,
 }
 
@@ -64,7 +64,7 @@ impl Tree {
     }
 }
 
-/// Everything below `path` with what `lstat` says of it, except when it was last looked at.
+/// Everything below `path` with the results of `lstat`, except access times.
 pub fn everything_below(path: &Path) -> BTreeMap<PathBuf, String> {
     let mut found = BTreeMap::new();
     let mut left = vec![path.to_owned()];
@@ -87,7 +87,7 @@ pub fn everything_below(path: &Path) -> BTreeMap<PathBuf, String> {
     found
 }
 
-/// What a line of `--json` says under `key`, a list of texts.
+/// The value of `key`, a list of strings, in a line of `--json`.
 pub fn names(line: &str, key: &str) -> Vec<String> {
     let report: Value = serde_json::from_str(line.trim()).unwrap_or_else(|error| panic!("{line}: {error}"));
     let list = report[key].as_array().unwrap_or_else(|| panic!("no {key} in {line}"));
@@ -101,7 +101,7 @@ pub fn indexed(index: &Path) -> Vec<String> {
     index.distributions.iter().map(|row| String::from_utf8_lossy(&row.file_name).into_owned()).collect()
 }
 
-/// A path for an error message, which must be text.
+/// A path for an error message, which must be UTF-8.
 pub fn text(path: &Path) -> &str {
     std::str::from_utf8(path.as_os_str().as_bytes()).expect("UTF-8")
 }

@@ -1,11 +1,11 @@
-"""Random distributions, as data: what an installer would put on the disk.
+"""Random distributions, as data: the files that an installer would write.
 
 A distribution is a dictionary: ``directory`` (its name in the site directory), ``files`` (those of
 its metadata; for a distribution that is a single file the one called ``""``) and ``modules`` (those
 beside it). Bytes that are not UTF-8 are spelled as `os.fsdecode` does.
 
-The pools are small, so that names meet each other: duplicates, shadowed distributions and groups
-that several fill are the rule. Most of it is what packages look like; the rest is what they should
+The pools are small, so that names coincide: duplicates, shadowed distributions and groups with several
+distributions are common. Most of the content is what packages look like; the rest is malformed.
 not.
 """
 
@@ -17,7 +17,7 @@ GROUPS = ["g", "console_scripts", "pytest11", "a.b.c"]
 ENTRY_NAMES = ["a", "b", "main", "dotted.name", "é"]
 VALUES = ["m:f", "foo.bar:main", "m", "m:f [x, y]", "m:C.method", "café:f"]
 
-# What 3.9 reads in another way than later versions, and what no version reads well.
+# Values that 3.9 reads differently from later versions, and values that no version reads well.
 ODD_ENTRY_POINTS = [
     "",
     "\n",
@@ -103,7 +103,7 @@ MODULES = [
 
 
 def stem_of(name):
-    """A name as installers spell it in a directory's name."""
+    """A name as installers spell it in a directory name."""
     return re.sub(r"[-_.]+", "_", name)
 
 
@@ -139,7 +139,7 @@ def a_distribution(rng, odd):
             ["six\n", "six>=1\n\n[test]\npytest\n", "\n[:python_version<'3']\nx\n"]
         )
     if any(module.startswith("ns/") for module in modules) and not tells_of_ns(files):
-        # That it takes a file along which another lists, too, could not be known.
+        # A shared file would be removed with another distribution, which the model can't know.
         unique = re.sub(r"\W", "_", directory)
         modules = {"ns/" + unique + ".py": "x = 1\n"}
         for file in FILE_LISTS & files.keys():
@@ -151,7 +151,7 @@ FILE_LISTS = {"RECORD", "SOURCES.txt", "installed-files.txt"}
 
 
 def tells_of_ns(files):
-    """Whether the metadata names a directory in which many distributions have files."""
+    """Whether the metadata names a directory that many distributions share."""
     declared = files.get("top_level.txt", "").split()
     return "ns" in declared or not declared and any("ns/" in files.get(file, "") for file in FILE_LISTS)
 
@@ -193,7 +193,7 @@ def top_level(rng, modules, odd):
 
 
 def lists(rng, egg, directory, files, modules, odd):
-    """Put the lists of files in: RECORD, or those of setuptools."""
+    """Add the lists of files: RECORD, or those of setuptools."""
     listed = list(modules)
     if rng.random() < odd:
         listed += rng.sample(["gone/x.py", "gone.py", "foo/missing.py", "/etc/passwd", "../../../bin/foo", "a,b.py",

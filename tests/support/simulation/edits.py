@@ -1,8 +1,8 @@
 """The edits of a history: what installers and people do to a site directory.
 
-Each is a generator that does one step of the installer at a time, in its order, so that questions
-can be asked between any two. What isn't there to be changed is left alone, so that any edit can be
-dropped from a history and the rest still plays.
+Each is a generator that does one step of the installer at a time, in its order, so that questions can be
+asked between any two. Missing files are left alone, so that any edit can be dropped from a history and
+the rest can still be played.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ def put_by_rename(path, text, suffix=".tmp"):
 
 
 def remove(path):
-    """Whatever it is."""
+    """Remove a file, link or directory."""
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     elif os.path.lexists(path):
@@ -42,12 +42,12 @@ def modules_of(site, distribution):
 
 
 def in_a_wheel(files):
-    """Their names, in the order in which an archive has them."""
+    """Their names, in the order of an archive."""
     return sorted(files, key=lambda name: (name == "RECORD", name))
 
 
 def pip_install(site, distribution, **_):
-    """pip: modules, the directory, its files, RECORD once more as the last."""
+    """pip: modules, the directory, its files, RECORD again at the end."""
     for path, text in modules_of(site, distribution):
         put(path, text)
     yield
@@ -58,7 +58,7 @@ def pip_install(site, distribution, **_):
         put(base, files[""])
         yield
         return
-    # What has that name is uninstalled first; where that is left out here, the old one vanishes now.
+    # A distribution of that name is uninstalled first; if that step was dropped, it disappears here.
     remove(base)
     os.makedirs(base)
     yield
@@ -74,8 +74,8 @@ def pip_install(site, distribution, **_):
 
 
 def installer_install(site, distribution, **_):
-    """pypa/installer, as Poetry and builders of packages have it: nothing by renaming, INSTALLER and RECORD
-    as the last."""
+    """pypa/installer, as used by Poetry and package builders: no renames, INSTALLER and RECORD
+    at the end."""
     base = os.path.join(site, distribution["directory"])
     files = distribution["files"]
     if "" in files:
@@ -84,7 +84,7 @@ def installer_install(site, distribution, **_):
     for path, text in modules_of(site, distribution):
         put(path, text)
         yield
-    # It refuses to write over what is there, so somebody took that away before.
+    # It refuses to overwrite files, so existing ones are removed before.
     remove(base)
     for name in in_a_wheel(files):
         if name == "RECORD":
@@ -95,7 +95,7 @@ def installer_install(site, distribution, **_):
 
 
 def stashed(path):
-    """The name under which pip puts something out of the way."""
+    """The name to which pip renames a file that it replaces."""
     parent, name = os.path.split(path)
     for first in "~-.=%0":
         stash = os.path.join(parent, first + name[1:])
@@ -105,7 +105,7 @@ def stashed(path):
 
 
 def stash(site, distribution):
-    """Rename the distribution and what belongs to it; the new names, one by one."""
+    """Rename a distribution and its files; yields the new names one by one."""
     tops = {path.partition("/")[0] for path in distribution["modules"]} - {
         "ns",
         "shared",
@@ -132,7 +132,7 @@ def pip_uninstall(site, distribution, **_):
 
 
 def pip_upgrade(site, distribution, new, **_):
-    """pip: the old one is renamed, the new one installed, the old one deleted."""
+    """pip: the old version is renamed, the new one installed, the old one deleted."""
     target = os.path.join(site, new["directory"])
     if not os.path.lexists(target):
         os.mkdir(target)
@@ -161,7 +161,7 @@ def uv_install(site, distribution, cache, **_):
             put(cached, text)
         with open(cached, "rb") as file:
             changed = file.read() != encoded(text)
-        if changed:  # by somebody who edited one of its links
+        if changed:  # by an edit of one of its links
             put_by_rename(cached, text)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         remove(path)
@@ -204,16 +204,16 @@ def uv_uninstall(site, distribution, **_):
 
 
 def uv_upgrade(site, distribution, new, cache, **_):
-    """uv: the old one goes before the new one comes."""
+    """uv: the old version is removed before the new one is installed."""
     yield from uv_uninstall(site, distribution)
     yield from uv_install(site, new, cache)
 
 
-PACKAGED = 1_706_832_000 * 10**9  # what a package manager restores, in whole seconds
+PACKAGED = 1_706_832_000 * 10**9  # the mtime that a package manager restores, in whole seconds
 
 
 def packaged(path, when):
-    """Give a file the time that its package says."""
+    """Give a file the time of its package."""
     os.utime(path, ns=(when, when), follow_symlinks=False)
 
 
@@ -233,7 +233,7 @@ def distro_install(site, distribution, owns_site=False, **_):
             remove(base)
         os.makedirs(base, exist_ok=True)
         yield
-        # A release-only upgrade replaces some files, and takes away those that are no more.
+        # A release-only upgrade replaces some files, and removes those that the new release lacks.
         for name in sorted(files):
             put_by_rename(os.path.join(base, name), files[name], ".dpkg-new")
             packaged(os.path.join(base, name), PACKAGED)
@@ -253,7 +253,7 @@ def distro_remove(site, distribution, **_):
 
 
 def unpack(site, distribution, **_):
-    """tar, rsync, whoever puts an image together: directories get back the times that they had."""
+    """tar, rsync, image builders: directories get the times of the archive."""
     remove(os.path.join(site, distribution["directory"]))
     before = os.stat(site)
     for _step in pip_install(site, distribution):
@@ -267,7 +267,7 @@ def unpack(site, distribution, **_):
 
 
 def leave_empty(site, distribution, **_):
-    """A directory without anything in it, as an aborted removal leaves it."""
+    """An empty directory, as an aborted removal leaves it."""
     base = os.path.join(site, distribution["directory"])
     if not os.path.lexists(base):
         os.mkdir(base)
@@ -275,7 +275,7 @@ def leave_empty(site, distribution, **_):
 
 
 def put_file(site, name, **_):
-    """Something that is no distribution."""
+    """A file that is no distribution."""
     put(os.path.join(site, name), "x\n")
     yield
 

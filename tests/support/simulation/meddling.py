@@ -1,6 +1,6 @@
-"""Edits that no installer makes: what strict mode has to notice, whatever the stamps pretend.
+"""Edits that no installer makes: strict mode must notice them in spite of restored stamps.
 
-As in `edits`, each is a generator and leaves alone what isn't there.
+As in `edits`, each is a generator and leaves missing files alone.
 """
 
 import os
@@ -15,7 +15,7 @@ def times(path):
 
 
 def rewrite_in_place(site, path, text, restore, **_):
-    """The same inode, new bytes; with `restore` of the time that it had."""
+    """The same inode, new bytes; with `restore` the time is set back."""
     path = os.path.join(site, path)
     if os.path.isfile(path):
         before = times(path)
@@ -27,7 +27,7 @@ def rewrite_in_place(site, path, text, restore, **_):
 
 
 def replace_by_rename(site, path, text, restore, **_):
-    """A new inode; with `restore` everything else but the ctime as it was."""
+    """A new inode; with `restore` everything but the ctime is set back."""
     path = os.path.join(site, path)
     if os.path.isfile(path):
         parent = os.path.dirname(path)
@@ -40,7 +40,7 @@ def replace_by_rename(site, path, text, restore, **_):
 
 
 def add_file(site, path, text, restore, **_):
-    """A file that was not there."""
+    """A new file."""
     path = os.path.join(site, path)
     parent = os.path.dirname(path)
     if os.path.isdir(parent) and not os.path.lexists(path):
@@ -52,7 +52,7 @@ def add_file(site, path, text, restore, **_):
 
 
 def delete(site, path, restore, **_):
-    """A file of a distribution, or a module."""
+    """Delete a file of a distribution, or a module."""
     path = os.path.join(site, path)
     parent = os.path.dirname(path)
     if os.path.lexists(path):
@@ -64,7 +64,7 @@ def delete(site, path, restore, **_):
 
 
 def make_directory(site, path, **_):
-    """A directory in the place of a file."""
+    """Replace a file by a directory."""
     path = os.path.join(site, path)
     if os.path.isdir(os.path.dirname(path)):
         remove(path)
@@ -73,7 +73,7 @@ def make_directory(site, path, **_):
 
 
 def make_link(site, path, text, **_):
-    """A link in the place of a file, to a file outside of the site directory."""
+    """Replace a file by a link to a file outside of the site directory."""
     path = os.path.join(site, path)
     if os.path.isdir(os.path.dirname(path)):
         target = os.path.join(os.path.dirname(site), "targets", os.path.basename(path))
@@ -84,13 +84,13 @@ def make_link(site, path, text, **_):
 
 
 def rewrite_target(site, path, text, restore, **_):
-    """The file that a link of `make_link` leads to, in place."""
+    """Rewrite the target of a link of `make_link` in place."""
     targets = os.path.join(os.path.dirname(site), "targets")
     yield from rewrite_in_place(targets, os.path.basename(path), text, restore)
 
 
 def link_distribution(site, directory, **_):
-    """The distribution is moved away, and a link to it put in its place."""
+    """Move a distribution away, and put a link to it in its place."""
     path = os.path.join(site, directory)
     if os.path.isdir(path) and not os.path.islink(path):
         target = os.path.join(os.path.dirname(site), "targets", directory)
@@ -102,7 +102,7 @@ def link_distribution(site, directory, **_):
 
 
 def swap(site, one, other, restore, **_):
-    """Two distributions take each other's name."""
+    """Exchange the names of two distributions."""
     one, other = os.path.join(site, one), os.path.join(site, other)
     if one != other and os.path.lexists(one) and os.path.lexists(other):
         above = times(site)
@@ -117,7 +117,7 @@ def swap(site, one, other, restore, **_):
 
 
 def copy_in(site, directory, to, restore, **_):
-    """A second distribution with the contents and times of the first."""
+    """Copy a distribution with its contents and times."""
     path, to = os.path.join(site, directory), os.path.join(site, to)
     if os.path.isdir(path) and not os.path.lexists(to):
         above = times(site)
@@ -128,7 +128,7 @@ def copy_in(site, directory, to, restore, **_):
 
 
 def touch(site, path, when, **_):
-    """Only the times."""
+    """Change only the times."""
     path = os.path.join(site, path) if path else site
     if os.path.lexists(path):
         os.utime(path, ns=(when, when), follow_symlinks=False)

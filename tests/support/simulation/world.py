@@ -1,8 +1,8 @@
-"""The directories of one history, and what keeps indexes of them.
+"""The directories of one history, and the writers of their indexes.
 
-Everything is below one directory of its own: the site directories in ``s``, a configuration by
-which the trigger takes those kept by the package manager for system-wide (`DPKG_ROOT`), the system
-cache that this makes, a user's cache, uv's cache, the zip files.
+Everything is below one directory: the site directories in ``s``, a configuration that makes those kept by
+the package manager system-wide (`DPKG_ROOT`), the system cache that results, a user's cache,
+uv's cache, the zip files.
 """
 
 import os
@@ -17,13 +17,13 @@ SYSTEM_USER = 61183
 
 
 class World:
-    """What is on the disk, and the changes that steps make of it."""
+    """The files of a history, and the changes that its steps make."""
 
     def __init__(self, root, epcache, sites):
         self.root = str(root)
         self.epcache = epcache
         self.sites = dict(sites)
-        # By site directory: the stamps that indexes of it were made with.
+        # By site directory: the stamps with which its indexes were made.
         self.indexed = {name: set() for name in sites}
         for name in sites:
             os.makedirs(self.site(name))
@@ -36,7 +36,7 @@ class World:
         os.makedirs(self.at("var/cache/epcache"))
         if os.geteuid() == 0:
             os.chown(self.at("var/cache/epcache"), SYSTEM_USER, SYSTEM_USER)
-        # The trigger knows SITE as a path below the root, a reader by its whole path.
+        # The trigger sees SITE as a path below the root, a reader as an absolute path.
         self.system_cache = self.at("view")
         os.makedirs(self.system_cache + os.path.dirname(self.root))
         os.symlink(self.at("var/cache/epcache"), self.system_cache + self.root)
@@ -88,7 +88,7 @@ class World:
                 edits.put(os.path.join(path, step["inside"], name), text)
 
     def index(self, step):
-        """Make an index of a site directory, or take it away."""
+        """Make an index of a site directory, or remove it."""
         name = step["site"]
         site = self.site(name)
         how = step["by"]
@@ -102,7 +102,7 @@ class World:
         return found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size
 
     def provable(self, name):
-        """Whether a reader may take some index of it for right by one stat."""
+        """Whether one stat may prove an index of it to a reader."""
         return self.stamp(name) in self.indexed[name]
 
     def run(self, *arguments, **variables):
@@ -122,7 +122,7 @@ class World:
         listed = ", ".join(f'"/s/{name}"' for name, kept in self.sites.items() if kept == "system")
         self.put("usr/lib/epcache/config.toml", f"site-directories = [{listed}]\n")
         done = self.run("trigger", "dpkg", DPKG_ROOT=self.root)
-        # Its status is 0 whatever happens; of odd distributions it warns.
+        # Its exit status is always 0; it warns of malformed distributions.
         if any(
             not line.startswith("epcache: warning: ")
             for line in done.stderr.splitlines()
@@ -130,7 +130,7 @@ class World:
         ):
             raise RuntimeError(f"the trigger says: {done.stderr}")
         for name, kept in self.sites.items():
-            # Somebody may just be putting another directory in its place.
+            # Another step may be replacing the directory.
             if kept == "system" and os.path.isdir(self.site(name)):
                 self.indexed[name].add(self.stamp(name))
 
@@ -138,7 +138,7 @@ class World:
         index_writer.write(site)
 
     def by_user(self, _name, site):
-        # As the tool records somebody else's directory: every row has to be looked at.
+        # As the tool records another user's directory: every row has to be checked.
         rows, _ = index_writer.rows_of(site)
         path = f"{self.user_cache}/epcache{site}/index"
         index_writer.write(site, path, unsettled=range(len(rows)))

@@ -1,4 +1,4 @@
-"""Many faults, each in a scene of its own, in several processes; and what must hold after each."""
+"""Tries many faults, each in a scene of its own, in several processes; checks what must hold after each."""
 
 import concurrent.futures
 import ctypes
@@ -13,9 +13,9 @@ import time
 
 from support.checkout import CHECKOUT, release_program
 
-from . import judge, machine, scenes, strikes
+from . import answer_check, fault_injection, machine, scenes
 
-# How a command ends (docs/reference/commands.md).
+# The exit statuses of a command (docs/reference/commands.md).
 DONE = 0
 FAILED = 3
 KILLED = -signal.SIGKILL
@@ -23,7 +23,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class Wrong(Exception):
-    """Something that must hold did not."""
+    """A condition that must hold does not."""
 
 
 class Worker:
@@ -36,7 +36,7 @@ class Worker:
         self.logs = self.directory / "logs"
         self.logs.mkdir()
         self.logs.chmod(0o777)
-        self.judge = judge.Judge()
+        self.answer_check = answer_check.AnswerCheck()
         self.made = 0
 
     def scene(self, kind, old):
@@ -45,19 +45,19 @@ class Worker:
 
     def points(self, kind, old):
         scene = self.scene(kind, old)
-        found = list(strikes.points(scene, self.logs))
+        found = list(fault_injection.points(scene, self.logs))
         (self.logs / "recorded").unlink()
         scene.remove()
         return found
 
     def tried(self, kind, old, point, fault):
-        """What is wrong after one fault, if anything; None if the call was not made this time."""
+        """The problem after one fault, if any; None if the call was not made this time."""
         scene = self.scene(kind, old)
         try:
-            struck = strikes.strike(scene, point, fault, self.logs)
-            if not struck.hits:
+            outcome = fault_injection.run_with_fault(scene, point, fault, self.logs)
+            if not outcome.hits:
                 return None
-            self.examine(scene, point, fault, struck)
+            self.examine(scene, point, fault, outcome)
             return []
         except (Wrong, AssertionError) as error:
             return [f"{kind.__name__}, {'an old index' if old else 'no index'}, {fault}: {point}\n  {error}"]
@@ -66,12 +66,12 @@ class Worker:
                 log.unlink()
             scene.remove()
 
-    def examine(self, scene, point, fault, struck):
-        self.examine_status(scene, point, fault, struck)
-        if scene.caller and struck.status != DONE:
-            CALLERS[scene.caller](scene, struck.status)
-        self.examine_answers(scene, "after the fault", struck.said)
-        if struck.status == DONE and not scene.caller:
+    def examine(self, scene, point, fault, outcome):
+        self.examine_status(scene, point, fault, outcome)
+        if scene.caller and outcome.status != DONE:
+            CALLERS[scene.caller](scene, outcome.status)
+        self.examine_answers(scene, "after the fault", outcome.output)
+        if outcome.status == DONE and not scene.caller:
             self.examine_state(scene, "though the command says that all went well")
         found = scene.files()
         again = scene.run()
@@ -84,43 +84,43 @@ class Worker:
         if scene.leftovers():
             raise Wrong(f"left for ever: {scene.leftovers()}")
 
-    def examine_status(self, scene, point, fault, struck):
-        # What is left to do when the child has been killed can make the same call.
-        killed = fault == "KILL" and (struck.hits > 1 or not point.process)
+    def examine_status(self, scene, point, fault, outcome):
+        # Cleaning up after the killed child can make the same call.
+        killed = fault == "KILL" and (outcome.hits > 1 or not point.process)
         if killed:
             allowed = {KILLED}
         elif not point.begun:
-            return  # whatever the loader thinks fit
+            return  # the loader's choice
         elif scene.caller:
             allowed = {DONE}
         else:
             allowed = {DONE, FAILED}
-            if struck.status == FAILED and "error: " not in struck.said:
-                raise Wrong(f"status {FAILED} without a word: {struck.said}")
-        if struck.status not in allowed:
-            raise Wrong(f"exit status {struck.status}: {struck.said}")
+            if outcome.status == FAILED and "error: " not in outcome.output:
+                raise Wrong(f"status {FAILED} without a word: {outcome.output}")
+        if outcome.status not in allowed:
+            raise Wrong(f"exit status {outcome.status}: {outcome.output}")
 
-    def examine_answers(self, scene, when, said):
+    def examine_answers(self, scene, when, output):
         for site in scene.sites:
-            wrong = self.judge.wrong(site)
+            wrong = self.answer_check.wrong(site)
             if wrong:
-                raise Wrong(f"{site}, {when}: {wrong}\n  said: {said}")
+                raise Wrong(f"{site}, {when}: {wrong}\n  output: {output}")
 
     def examine_content(self, scene):
-        """Whether it is what a writer that reads everything would write."""
+        """Whether the index equals the one that a full read would write."""
         verify = [release_program(), "verify", *map(str, scene.sites)]
         done = subprocess.run(verify, capture_output=True, text=True, env=machine.environment())
         if done.returncode != DONE:
             raise Wrong(f"not mended: {done.stdout}{done.stderr}")
 
     def examine_state(self, scene, when):
-        for site, (word, reason) in zip(scene.sites, judge.states(*scene.sites)):
+        for site, (word, reason) in zip(scene.sites, answer_check.states(*scene.sites)):
             if word not in scene.states():
                 raise Wrong(f"{site}, {when}: {word}: {reason}")
 
 
 def rpm_goes_on(scene, status):
-    """What the scriptlet of the package does when the trigger does not end with 0."""
+    """How the scriptlet of the package reacts when the trigger does not exit with 0."""
     spec = (CHECKOUT / "rpm/epcache.spec").read_text()
     discard = re.search(r"^%global discard (.*)$", spec, re.MULTILINE).group(1)
     assert "/usr/bin/epcache trigger rpm || %{discard} || :" in spec
@@ -128,7 +128,7 @@ def rpm_goes_on(scene, status):
 
 
 def dpkg_goes_on(scene, status):
-    """The same of dpkg: the script itself, with a program that ends as ours did."""
+    """The same for dpkg: the maintainer script itself, with a program that exits like ours."""
     program = scene.directory / "usr/bin/epcache"
     scenes.put(program, f"#!/bin/sh\nexit {status % 256}\n")
     program.chmod(0o755)
@@ -144,13 +144,13 @@ _worker = None
 
 def _begin(directory):
     global _worker
-    # However the tests end, this process does, and its mounts with it.
+    # However the tests end, this process ends with them, and its mounts with it.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     _worker = Worker(directory)
 
 
 def worker():
-    """The one of this process."""
+    """The worker of this process."""
     return _worker
 
 
@@ -159,7 +159,7 @@ def _points(kind, old):
 
 
 def _try(kind, old, chosen, until):
-    """The faults that were missed, as the call was not made; what is wrong; how many were tried."""
+    """Faults whose call was not made; the problems; the number of tries."""
     missed, wrong, tried = [], [], 0
     for point, fault in chosen:
         if time.time() > until:
@@ -179,7 +179,7 @@ class Campaign:
     def __init__(self):
         self.directory = tempfile.mkdtemp(prefix="faults-")
         os.chmod(self.directory, 0o755)
-        # When all of us have ended, the other end of its pipe is closed.
+        # When all workers have ended, the other end of its pipe is closed.
         tidy = 'trap "" INT TERM HUP; cat >/dev/null; rm -rf "$1"'
         self.tidier = subprocess.Popen(["sh", "-c", tidy, "sh", self.directory], stdin=subprocess.PIPE)
         self.pool = concurrent.futures.ProcessPoolExecutor(
@@ -199,7 +199,7 @@ class Campaign:
         return self.pool.submit(_points, kind, old).result()
 
     def run(self, kind, old, chosen, until=float("inf")):
-        """Try them all; some are tried again if the call was not made, as timing would have it."""
+        """Try them all. Some are tried again if the call was not made, which depends on timing."""
         wrong, tried = [], 0
         for _ in range(3):
             missed = []

@@ -1,7 +1,7 @@
-"""Faults at every system call, power cuts, and many processes at once. See docs/internals/testing.md.
+"""Faults at every system call, power cuts, and concurrent processes. See docs/internals/testing.md.
 
-Run as ``python -m pytest tests/system/faults``, by root: system-wide directories and users of their own are
-made in private mount namespaces. strace is needed.
+Run as ``python -m pytest tests/system/faults``, by root: system-wide directories and users are simulated in
+private mount namespaces. strace is needed.
 """
 
 import os
@@ -11,7 +11,7 @@ import shutil
 import pytest
 from support.checkout import release_program
 
-told = []
+report_lines = []
 
 
 def pytest_addoption(parser):
@@ -40,14 +40,14 @@ def pytest_sessionstart(session):
 
 
 def pytest_terminal_summary(terminalreporter):
-    for line in told:
+    for line in report_lines:
         terminalreporter.write_line(line)
 
 
 @pytest.fixture
-def tell():
-    """For numbers that are worth knowing when all is well."""
-    return told.append
+def report():
+    """For numbers that are reported even when all tests pass."""
+    return report_lines.append
 
 
 @pytest.fixture
@@ -57,5 +57,5 @@ def complete(request):
 
 @pytest.fixture
 def rng(request):
-    """A source of chance that is the same for the same seed, and of its own for each test."""
+    """A random generator with the same sequence for the same seed, separate for each test."""
     return random.Random(f"{request.config.option.seed} {request.node.name}")

@@ -1,7 +1,7 @@
 """Fifty writers and fifty readers of one virtual environment and one system-wide directory, while pip, uv
 and a package manager change them.
 
-Answers are judged by what has been done, see `past`.
+Answers are checked against the recorded changes, see `change_log`.
 """
 
 import functools
@@ -19,20 +19,20 @@ from support.checkout import release_program
 from support.environments import uv
 from support.interpreters import INTERPRETERS, READER
 
-from . import judge, machine
+from . import answer_check, machine
+from .change_log import PIP_S, SYSTEM_S, UV_S, ChangeLog, points, versions
 from .package_manager import SharedLock, erase, unpack
-from .past import PIP_S, SYSTEM_S, UV_S, Past, points, versions
 
 WRITERS = 50
 READERS = 50
-FRESH = 8  # readers of which each is a new process
-# The crowd steps aside for installers, which would get nowhere otherwise.
+FRESH = 8  # readers that start a new process for each query
+# The readers and writers pause for installers, which would make no progress otherwise.
 FIRST = ["nice", "-n", "-10"]
 PATIENCE = 60
 
 
 class Crowd:
-    """All that happens at the same time. The package manager's directory comes second."""
+    """All concurrent activities. The package manager's directory comes second."""
 
     def __init__(self, directory, seed):
         self.directory = pathlib.Path(directory)
@@ -52,11 +52,11 @@ class Crowd:
         self.system_site = self.directory / "system/dist-packages"
         self.system_site.mkdir(parents=True)
         machine.configure([str(self.system_site)])
-        self.pasts = {"venv": Past([*PIP_S, *UV_S]), "system": Past(SYSTEM_S)}
+        self.change_logs = {"venv": ChangeLog([*PIP_S, *UV_S]), "system": ChangeLog(SYSTEM_S)}
         self.installing = threading.Event()
         self.writing = threading.Event()
         self.package_manager = SharedLock()
-        self.troubles = []
+        self.problems = []
         self.counts = {"pip": 0, "uv": 0, "packages": 0, "written": 0, "killed": 0}
 
     def run(self, *command, **options):
@@ -67,19 +67,21 @@ class Crowd:
             raise RuntimeError(f"{command}: status {done.returncode}\n{done.stdout}{done.stderr}")
         return done
 
-    # --- who changes the directories
+    # --- changes of the directories
 
     def install(self, rng, name, packages, install, uninstall):
-        past = self.pasts["venv"]
+        change_log = self.change_logs["venv"]
         while self.installing.is_set():
             package = rng.choice(packages)
-            there = bool(past.now[package])
+            there = bool(change_log.now[package])
             if there and rng.random() < 0.4:
-                past.change(package, functools.partial(self.run, *uninstall, package), frozenset())
+                change_log.change(package, functools.partial(self.run, *uninstall, package), frozenset())
             else:
                 version = rng.choice(versions(package))
                 wanted = f"{package}=={version}"
-                past.change(package, functools.partial(self.run, *install, wanted), points(package, version))
+                change_log.change(
+                    package, functools.partial(self.run, *install, wanted), points(package, version)
+                )
             self.counts[name] += 1
             time.sleep(rng.choice([0, 0, 0.05, 0.5]))
 
@@ -96,10 +98,10 @@ class Crowd:
 
     def packages(self, rng):
         """A package manager that installs, erases and rebuilds, and then runs the trigger."""
-        past = self.pasts["system"]
+        change_log = self.change_logs["system"]
         while self.installing.is_set():
             package = rng.choice(SYSTEM_S)
-            there = bool(past.now[package])
+            there = bool(change_log.now[package])
             version = rng.choice(versions(package))
             erased = there and rng.random() < 0.2
 
@@ -109,11 +111,11 @@ class Crowd:
                 with self.package_manager.together():
                     self.trigger()
 
-            past.change(package, transaction, frozenset() if erased else points(package, version))
+            change_log.change(package, transaction, frozenset() if erased else points(package, version))
             self.counts["packages"] += 1
             time.sleep(rng.choice([0, 0, 0.02, 0.2]))
 
-    # --- who writes indexes
+    # --- writers of indexes
 
     def trigger(self):
         done = self.run(release_program(), "trigger", "rpm")
@@ -131,7 +133,7 @@ class Crowd:
         ]
         while self.writing.is_set():
             if self.installing.is_set() and int(time.monotonic()) % 4 == 0:
-                # For a second in four nobody writes, and all indexes grow old.
+                # For one second in four nobody writes, and all indexes become old.
                 time.sleep(0.1)
                 continue
             chosen = rng.choice(choices)
@@ -149,7 +151,7 @@ class Crowd:
             time.sleep(rng.random() * 0.3)
 
     def killed(self, arguments, rng):
-        """A writer that is killed at some moment, alone or with the process that works for it."""
+        """A writer that is killed at a random moment, alone or with its child."""
         process = subprocess.Popen(
             list(map(str, [release_program(), *arguments])),
             stdin=subprocess.DEVNULL,
@@ -166,17 +168,17 @@ class Crowd:
         process.wait(PATIENCE)
         self.counts["killed"] += 1
 
-    # --- who reads
+    # --- readers
 
     def reader(self, number, once=False):
-        """The command of a reader, and the file of its answers."""
+        """The command of a reader, and the file for its answers."""
         where = "system" if number % 5 == 0 else "venv"
         site = self.system_site if where == "system" else self.site
         version = list(INTERPRETERS)[number % len(INTERPRETERS)]
         role = "accelerated" if number % 3 == 0 else "own"
         script = pathlib.Path(__file__).with_name("crowd_reader.py")
-        told = self.directory / f"reader-{where}-{number}"
-        arguments = [READER, role, site, told, self.directory / "stop", number, int(once)]
+        answer_file = self.directory / f"reader-{where}-{number}"
+        arguments = [READER, role, site, answer_file, self.directory / "stop", number, int(once)]
         return [INTERPRETERS[version], "-S", "-E", "-B", script, *arguments]
 
     def read_afresh(self, number):
@@ -185,19 +187,19 @@ class Crowd:
             self.run(*self.reader(number, once=True))
             time.sleep(rng.random() * 0.2)
 
-    # --- all together
+    # --- everything
 
     def guarded(self, function, *arguments):
         def run():
             try:
                 function(*arguments)
             except BaseException as error:
-                self.troubles.append(f"{function.__name__}: {type(error).__name__}: {error}")
+                self.problems.append(f"{function.__name__}: {type(error).__name__}: {error}")
 
         return threading.Thread(target=run)
 
     def happen(self, seconds):
-        """Let everything happen; what is wrong, and what there is to tell."""
+        """Run everything; returns the problems, and the numbers to report."""
         os.nice(10)
         self.installing.set()
         self.writing.set()
@@ -216,37 +218,37 @@ class Crowd:
         for thread in [*installers, *others]:
             thread.start()
         end = time.monotonic() + seconds
-        while time.monotonic() < end and not self.troubles:
+        while time.monotonic() < end and not self.problems:
             time.sleep(0.1)
         self.installing.clear()
-        join(installers, self.troubles)
-        time.sleep(1)  # every writer begins once more, knowing nothing of the end
+        join(installers, self.problems)
+        time.sleep(1)  # every writer may run once more, without knowledge of the end
         self.writing.clear()
-        join(others, self.troubles)
+        join(others, self.problems)
         time.sleep(0.5)
         (self.directory / "stop").touch()
         for process in readers:
-            _, said = process.communicate(timeout=PATIENCE)
+            _, output = process.communicate(timeout=PATIENCE)
             if process.returncode:
-                self.troubles.append(f"a reader: {said[-2000:]}")
+                self.problems.append(f"a reader: {output[-2000:]}")
 
-    def judged(self):
-        """How many answers there are, how many of them when nobody changed anything, and the wrong ones."""
-        looked, exact, wrong = 0, 0, []
+    def check_answers(self):
+        """The number of answers, the number of those without concurrent changes, and the wrong ones."""
+        checked, exact, wrong = 0, 0, []
         for file in self.directory.glob("reader-*"):
-            past = self.pasts[file.name.split("-")[1]]
+            change_log = self.change_logs[file.name.split("-")[1]]
             for line in file.read_text().splitlines():
-                why, was_exact = past.judge(json.loads(line))
-                looked += 1
+                why, was_exact = change_log.check(json.loads(line))
+                checked += 1
                 exact += was_exact
                 if why:
                     wrong.append(f"{file.name}: {why}: {line}")
-        return looked, exact, wrong
+        return checked, exact, wrong
 
     def left(self):
-        """What is wrong when all is over and nobody has looked after it."""
+        """The problems after the end, without any cleaning up."""
         wrong = []
-        inspector = judge.Judge()
+        inspector = answer_check.AnswerCheck()
         for site in (self.site, self.system_site):
             for line in self.run(
                 release_program(), "refresh", "--dry-run", "--json", site
@@ -255,7 +257,7 @@ class Crowd:
                 changes = {key: report[key] for key in ("added", "updated", "removed") if report[key]}
                 if changes:
                     wrong.append(f"an update is lost: {site}: {changes}")
-            [(word, reason)] = judge.states(site)
+            [(word, reason)] = answer_check.states(site)
             if word not in ("fresh", "unsettled"):
                 wrong.append(f"{site}: {word}: {reason}")
             if inspector.wrong(site):
@@ -268,8 +270,8 @@ class Crowd:
         return wrong
 
 
-def join(threads, troubles):
+def join(threads, problems):
     for thread in threads:
         thread.join(PATIENCE)
         if thread.is_alive():
-            troubles.append("somebody waits for ever")
+            problems.append("somebody waits for ever")

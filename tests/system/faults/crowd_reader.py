@@ -1,7 +1,7 @@
-"""A reader of `crowd`: asks again and again, and notes when, and the names that it got.
+"""A reader of `crowd`: queries repeatedly, and records the time and the names of each answer.
 
 Arguments: the directory of the package `epcache`; ``own`` or ``accelerated``; the site directory; the
-file for the answers; a file whose appearance ends it; a number for its chances; whether it asks once.
+file for the answers; a file whose appearance ends it; a random seed; whether to query only once.
 """
 
 import json
@@ -10,7 +10,7 @@ import sys
 import time
 import warnings
 
-package, role, site, told, stop, seed, once = sys.argv[1:]
+package, role, site, answer_file, stop, seed, once = sys.argv[1:]
 here = os.path.dirname(os.path.abspath(__file__))
 standard = [path for path in sys.path if path and os.path.abspath(path) != here]
 sys.path[:] = [package, *standard]
@@ -39,7 +39,7 @@ else:
 
 
 rng = random.Random(int(seed))
-with open(told, "a", buffering=1) as file:
+with open(answer_file, "a", buffering=1) as file:
     while True:
         start = time.monotonic_ns()
         names = ask()

@@ -1,7 +1,7 @@
-"""A machine of one's own for a process: its system-wide site directories, its cache and its user `epcache`.
+"""A private machine for a process: its system-wide site directories, its cache and its user `epcache`.
 
-A private mount namespace hides `/etc` and `/var/cache` behind copies that nobody else sees, and that
-end with the process. So the commands run as they do on a real system, with no `--root`.
+A private mount namespace replaces `/etc` and `/var/cache` by copies that no other process sees and that
+end with the process. So the commands run as on a real system, without `--root`.
 """
 
 import os
@@ -16,7 +16,7 @@ OWNER = 54321
 
 
 def begin(directory):
-    """Make this process's view of the machine; `directory` is where the copies are kept."""
+    """Set up this process's view of the machine; `directory` is where the copies are kept."""
     private_mounts.begin()
     kept = pathlib.Path(directory)
     kept.mkdir(parents=True)
@@ -51,5 +51,5 @@ def configure(patterns, root="/"):
 
 
 def environment(**more):
-    """The variables of a command, none of which leads to a real user's files."""
+    """The environment of a command, which names no files of a real user."""
     return {"PATH": os.defpath, "HOME": "/nonexistent", "LC_ALL": "C", **more}

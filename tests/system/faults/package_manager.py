@@ -1,4 +1,4 @@
-"""What a package manager does to a system-wide directory, and that nobody else does so meanwhile."""
+"""The changes of a package manager to a system-wide directory, and its exclusive lock."""
 
 import os
 import threading
@@ -7,8 +7,8 @@ PATIENCE = 60
 
 
 def unpack(site, package, version):
-    """Install or rebuild it as rpm does: each file beside the old one, then in its place. The directory
-    has the same name for all versions, so that a rebuild leaves the site directory as it is."""
+    """Install or rebuild a package as rpm does: each file beside the old one, then renamed over it. The
+    directory has the same name for all versions, so that a rebuild does not change the site directory."""
     place = site / f"{package}-1.dist-info"
     place.mkdir(exist_ok=True)
     files = {
@@ -30,7 +30,7 @@ def erase(site, package):
 
 
 class SharedLock:
-    """What a package manager has for itself while it changes files. Whoever comes later waits."""
+    """The lock that a package manager holds while it changes files. Later processes wait."""
 
     def __init__(self):
         self.changed = threading.Condition()

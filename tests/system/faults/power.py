@@ -1,9 +1,8 @@
-"""What a power cut may leave of a new index, made from the system calls that put it in its place.
+"""The states of a new index that a power cut may leave, made from the system calls that wrote it.
 
-A file system keeps the names that it has written to its journal and, unless somebody has waited for
-them, any of the blocks of a file: the others are zeroes, or what was there before. So the file may
-be the old one; or the new one, cut off anywhere, with any of its blocks zeroed, or taken from the
-old one that had them before.
+A file system keeps the names in its journal. Without fsync, it keeps any of the blocks of a file: the others
+are zeroes, or their former content. So the file may be the old one; or the new one, cut off anywhere,
+with any of its blocks zeroed, or taken from the old file that had them before.
 """
 
 import itertools
@@ -22,7 +21,7 @@ SIZES = (512, 4096)  # of a sector, and of a block
 
 
 class Large:
-    """More distributions than are in a scene otherwise."""
+    """More distributions than a scene has by default."""
 
     count = 6
 
@@ -33,7 +32,7 @@ class Large:
 
 
 class LargeEnvironment(Large, scenes.OwnEnvironment):
-    user = None  # it belongs to root, as the others do
+    user = None  # it belongs to root, like the other scenes
 
 
 class LargeTrigger(Large, scenes.RpmTrigger):
@@ -42,8 +41,8 @@ class LargeTrigger(Large, scenes.RpmTrigger):
 
 
 def recorded(scene):
-    """Run the command: what it wrote into the new index of the first site directory, call for call,
-    and that it put this in its place by a rename, after which nothing was written."""
+    """Run the command: the writes to the new index of the first site directory, call by call. Checks that a
+    rename puts it in its place, and that nothing is written afterwards."""
     log = scene.directory / "log"
     index = scene.indexes()[0]
     with scene.input() as listed:
@@ -66,14 +65,14 @@ def recorded(scene):
             renamed = True
             if index.read_bytes() == b"".join(writes):
                 break
-            writes, descriptor, renamed = [], None, False  # it was that of another site directory
+            writes, descriptor, renamed = [], None, False  # it was the index of another site directory
     assert renamed and index.read_bytes() == b"".join(writes), "not what strace saw"
     log.unlink()
     return writes
 
 
 def cut_off(new):
-    """Of every length; and of full size, with zeroes from every place on."""
+    """Files of every length, and files of full size with zeroes from every offset on."""
     for length in range(len(new)):
         yield f"cut off at {length}", new[:length]
         yield f"zeroes from {length}", new[:length] + bytes(len(new) - length)
@@ -84,7 +83,7 @@ def blocks_of(data, size):
 
 
 def mixed(new, old, choices, size):
-    """`choices` says of each block whether it is new, old or zeroes."""
+    """`choices` selects for each block the new data, the old data, or zeroes."""
     old = old.ljust(len(new), b"\0")
     pieces = zip(choices, blocks_of(new, size), blocks_of(old[: len(new)], size))
     return b"".join({"n": one, "o": other, "z": bytes(len(one))}[kept] for kept, one, other in pieces)
@@ -97,7 +96,7 @@ def all_mixed(new, old, size):
 
 
 def some_mixed(new, old, rng, count):
-    """Any of the blocks, in a file that may be cut off as well."""
+    """Random blocks, in a file that may be cut off as well."""
     for _ in range(count):
         size = rng.choice(SIZES)
         weights = rng.choice([(9, 1, 0), (9, 0, 1), (1, 1, 1), (0, 9, 1), (99, 1, 1)])
@@ -111,8 +110,8 @@ def some_mixed(new, old, rng, count):
 
 
 def states(new, old, rng, most=None):
-    """What may be left, in kinds: cut off, any of few blocks, any of many. Of each kind at most `most`;
-    otherwise all, but for what there is too much of."""
+    """The possible states by kind: cut off, any of few blocks, any of many. At most `most` of each kind;
+    without it all, except where there are too many."""
     kinds = [list(cut_off(new)), list(some_mixed(new, old, rng, 2000))]
     if len(new) < 8 * SIZES[0]:
         kinds.append([state for size in SIZES for state in all_mixed(new, old, size)])
@@ -124,7 +123,7 @@ def states(new, old, rng, most=None):
 
 
 def put(index, data):
-    """The file as it is found after the cut, with the owner that it had."""
+    """Write the file as it is found after the cut, with its former owner."""
     owner = index.parent.stat()
     temporary = index.with_name("put")
     temporary.write_bytes(data)
@@ -134,7 +133,7 @@ def put(index, data):
 
 
 def boot(variables):
-    """What the unit runs at boot."""
+    """Run the command of the boot-time unit."""
     unit = (CHECKOUT / "packaging/systemd/epcache-refresh.service").read_text()
     [command] = re.findall(r"^ExecStart=/usr/bin/epcache (.*)$", unit, re.MULTILINE)
     subprocess.run(
@@ -143,7 +142,7 @@ def boot(variables):
 
 
 def leave_temporary(index, data):
-    """A temporary file that a cut in front of the rename has left."""
+    """Leave a temporary file, as a cut before the rename does."""
     path = pathlib.Path(index.parent, ".index.4711.12345")
     path.write_bytes(data)
     owner = index.parent.stat()

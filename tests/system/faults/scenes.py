@@ -1,6 +1,6 @@
-"""What a command is faced with when a fault strikes: site directories, and what has happened to them.
+"""The situation of a command when a fault occurs: site directories, and their recent changes.
 
-A scene is made anew for each fault: with an index of what was there before a change, or with none.
+A scene is made anew for each fault: with an index from before a change, or without one.
 """
 
 import os
@@ -14,17 +14,17 @@ from support.checkout import release_program
 
 from . import machine
 
-# More than a tick of the clock that stamps files, which is 10 ms at most.
+# More than a tick of the clock for file stamps, which is 10 ms at most.
 TICK = 0.011
 BETA = "beta-2.egg-info"
 
 
 class Scene:
-    """The base of all: how to run the command, and what must be right afterwards."""
+    """The base class: how to run the command, and what must hold afterwards."""
 
-    user = None  # as whom the command is run
-    listed = os.devnull  # what is on standard input
-    caller = None  # who calls a trigger and acts on its exit status: `rpm` or `dpkg`
+    user = None  # the user that runs the command
+    listed = os.devnull  # the standard input
+    caller = None  # the caller of a trigger that acts on its exit status: `rpm` or `dpkg`
 
     def __init__(self, directory, old):
         for kept in machine.CACHE.iterdir():
@@ -34,7 +34,7 @@ class Scene:
         self.variables = machine.environment()
         self.make()
         if old:
-            # A tick of the clock between any two of them.
+            # Wait for a clock tick between any two of them.
             time.sleep(TICK)
             self.index()
             time.sleep(TICK)
@@ -45,7 +45,7 @@ class Scene:
         shutil.rmtree(self.directory)
 
     def run(self):
-        """The command, undisturbed."""
+        """Run the command without a fault."""
         with self.input() as listed:
             return subprocess.run(
                 [release_program(), *self.arguments],
@@ -64,12 +64,12 @@ class Scene:
         return {"user": self.user, "group": self.user, "extra_groups": []} if self.user else {}
 
     def files(self):
-        """What tells whether an index has been replaced."""
+        """The attributes that show whether an index has been replaced."""
         found = [index.stat() for index in self.indexes() if index.exists()]
         return [(info.st_ino, info.st_ctime_ns) for info in found]
 
     def leftovers(self):
-        """What is where the indexes are, and does not belong there."""
+        """Files in the directories of the indexes that do not belong there."""
         wrong = []
         for index in self.indexes():
             found = sorted(os.listdir(index.parent)) if index.parent.exists() else []
@@ -77,12 +77,12 @@ class Scene:
         return wrong
 
     def states(self):
-        """What the indexes may be after the command has run to its end."""
+        """The states that the indexes may have after the command has ended."""
         return ("fresh",)
 
 
 def fill(site):
-    """Three distributions of three kinds, with modules."""
+    """Write three distributions of three kinds, with modules."""
     site.mkdir(parents=True, exist_ok=True)
     add(site, "alpha-1.dist-info", "alpha")
     put(site / BETA / "PKG-INFO", "Metadata-Version: 2.1\nName: beta\nVersion: 2\n")
@@ -108,8 +108,8 @@ def put(path, text):
 
 
 def rebuild(site, directory, name):
-    """A release-only upgrade, as rpm and dpkg do it: a new file over the old one, with its time and
-    size. Nothing that a reader could see by one stat has moved."""
+    """A release-only upgrade, as rpm and dpkg do it: a new file over the old one, with its time and size.
+    No reader can see the change by one stat."""
     before = os.stat(site)
     file = site / directory / "entry_points.txt"
     old = file.stat()
@@ -138,13 +138,13 @@ class Environment(Scene):
         self.sites = [self.site]
 
     def index(self):
-        # A settled one. epcache would have to wait for three seconds.
+        # A settled index. epcache would have to wait for three seconds.
         index = pathlib.Path(index_writer.write(self.site))
         for path in (index, index.parent):
             os.chown(path, machine.OWNER, machine.OWNER)
 
     def change(self):
-        """One is installed, one goes, one is upgraded."""
+        """One distribution is installed, one removed, one upgraded."""
         add(self.site, "delta-1.dist-info", "delta")
         (self.site / "gamma-3.egg-info").unlink()
         put(self.site / "alpha-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: alpha\nVersion: 1\n\n")
@@ -156,12 +156,12 @@ class Environment(Scene):
         return [self.site / ".epcache/index"]
 
     def states(self):
-        # What was installed in the last seconds may still be being filled for all that it knows.
+        # A distribution younger than three seconds may still be incomplete.
         return ("fresh", "unsettled")
 
 
 class OwnEnvironment(Environment):
-    """The same by its owner."""
+    """The same, run by its owner."""
 
     user = machine.OWNER
 
@@ -219,7 +219,7 @@ class RpmTrigger(SystemWide):
 
 
 class DpkgTrigger(Scene):
-    """`epcache trigger dpkg` for the system in `DPKG_ROOT`, one of whose directories is its own idea."""
+    """`epcache trigger dpkg` for the system in `DPKG_ROOT`; one of its directories is a default one."""
 
     arguments = ["trigger", "dpkg", "--json", "/usr/lib/python3/dist-packages"]
     caller = "dpkg"
@@ -231,7 +231,7 @@ class DpkgTrigger(Scene):
         self.cache = self.directory / "var/cache/epcache"
         self.cache.mkdir(parents=True)
         os.chown(self.cache, user, user)
-        # A reader from outside finds the indexes under the paths that it knows.
+        # A reader outside of the root finds the indexes under its own paths.
         seen = machine.CACHE / str(self.directory)[1:]
         seen.parent.mkdir(parents=True)
         seen.symlink_to(self.cache)

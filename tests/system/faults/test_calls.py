@@ -1,9 +1,9 @@
-"""Every system call of every writing command fails once in each way, and is the last one once.
+"""Every system call of every writing command fails once in each way, and is once the last one.
 
-What must hold after each fault (`campaign.Worker.examine`): the readers' answers are those of plain
-`importlib.metadata`, the exit status is as documented, and the next run brings everything in order.
-The triggers are run by what runs them in the packages, so that what these do when a trigger is killed
-counts as well.
+What must hold after each fault (`campaign.Worker.examine`): the readers' answers equal those of plain
+`importlib.metadata`, the exit status is as documented, and the next run repairs everything. The triggers
+are run by the scripts of the packages, so that their reaction to a killed trigger is tested as
+well.
 """
 
 import time
@@ -25,7 +25,7 @@ def campaign():
 
 @pytest.mark.parametrize("old", [False, True], ids=["no_index", "old_index"])
 @pytest.mark.parametrize("kind", SCENES, ids=[kind.__name__ for kind in SCENES])
-def test_a_fault_at_a_call_leaves_no_wrong_answer(campaign, kind, old, complete, rng, tell):
+def test_a_fault_at_a_call_leaves_no_wrong_answer(campaign, kind, old, complete, rng, report):
     points = campaign.points(kind, old)
     faults = [(point, fault) for point in points for fault in point.faults()]
     assert len(points) > 100 and len(faults) > 500
@@ -33,10 +33,10 @@ def test_a_fault_at_a_call_leaves_no_wrong_answer(campaign, kind, old, complete,
     start = time.time()
     missed, wrong, tried = campaign.run(kind, old, chosen, float("inf") if complete else start + SECONDS)
     before = sum(1 for point, _ in faults if not point.begun)
-    tell(
+    report(
         f"{kind.__name__}, {'old' if old else 'no'} index: {len(points)} calls, {len(faults)} faults"
         f" ({before} before main), {tried} tried in {time.time() - start:.0f} s, {len(missed)} not met"
     )
     assert not wrong, f"{len(wrong)} of {tried}\n" + "\n".join(wrong[:20])
-    # Where a process sleeps is a matter of time, so such a call is not always made.
+    # Whether a process sleeps depends on timing, so such a call is not always made.
     assert len(missed) <= tried / 50, "\n".join(f"{fault}: {point}" for point, fault in missed)

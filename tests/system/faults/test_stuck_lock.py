@@ -1,4 +1,4 @@
-"""A process that has stopped while it holds the locks delays a package transaction by two seconds at most."""
+"""A stopped process that holds the locks delays a package transaction by two seconds at most."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pytest
 from . import scenes
 from .campaign import Campaign, worker
 
-# What the trigger itself may take on a busy machine, and how exactly it counts.
+# The duration of the trigger itself on a busy machine, and the precision of the measurement.
 OTHERWISE = 0.5
 HOLD = """
 import fcntl, os, signal, sys
@@ -29,7 +29,7 @@ def campaign():
 
 
 def delayed(kind):
-    """How long the command takes when somebody has stopped with all the locks."""
+    """The duration of the command while a stopped process holds all locks."""
     scene = worker().scene(kind, True)
     locks = [index.with_name("lock") for index in scene.indexes()]
     assert len(locks) == 2 and all(lock.exists() for lock in locks)
@@ -52,8 +52,8 @@ def delayed(kind):
 
 
 @pytest.mark.parametrize("kind", [scenes.RpmTrigger, scenes.DpkgTrigger], ids=lambda kind: kind.__name__)
-def test_a_stuck_holder_of_the_locks_delays_a_trigger_by_two_seconds(campaign, kind, tell):
-    took, said = campaign.call(delayed, kind)
-    tell(f"{kind.__name__}: {took:.2f} s with both locks held for ever")
-    assert "lock held by another process" in said
+def test_a_stuck_holder_of_the_locks_delays_a_trigger_by_two_seconds(campaign, kind, report):
+    took, output = campaign.call(delayed, kind)
+    report(f"{kind.__name__}: {took:.2f} s with both locks held for ever")
+    assert "lock held by another process" in output
     assert 2 <= took < 2 + OTHERWISE

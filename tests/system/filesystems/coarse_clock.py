@@ -1,9 +1,9 @@
-"""Run by an interpreter in a mount namespace of its own: two installations within one second.
+"""Two installations within one second; run by an interpreter in its own mount namespace.
 
-Arguments: the reader's directory, an empty site directory on a file system whose stamps are whole
-seconds, and what the watcher trusts: "guard", or "stamp" to switch the guard off. Prints JSON: what
-`import` and `importlib.metadata` found of the second package before the watcher's look and after it,
-what the watcher reported, and what when the second was edited in place within the same second, too.
+Arguments: the reader's directory, an empty site directory on a file system with stamps in whole seconds,
+and what the watcher trusts: "guard", or "stamp" to switch the guard off. Prints JSON: what `import` and
+`importlib.metadata` found of the second package before the watcher's poll and after it, what the watcher
+reported, and what it reported when the second was edited in place within the same second, too.
 """
 
 import importlib.metadata
@@ -55,7 +55,7 @@ def state(name):
 
 
 def attempt(watcher, number):
-    """Install two within one second; None if it struck meanwhile."""
+    """Install two packages within one second; None if the second ended meanwhile."""
     first, second = f"first{number}", f"second{number}"
     # The file system's clock is some milliseconds late.
     time.sleep(1.03 - time.time() % 1)

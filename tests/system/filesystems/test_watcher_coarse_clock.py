@@ -1,6 +1,6 @@
-"""The watcher where the file system's clock ticks once a second: ext3, on a loop device.
+"""The watcher on a file system whose clock ticks once a second: ext3, on a loop device.
 
-It needs root, to mount; the mount is seen by this test alone.
+It needs root, to mount; only this test sees the mount.
 """
 
 import json
@@ -27,7 +27,7 @@ with private_mounts.mounted("-o", "loop", sys.argv[2], sys.argv[3]):
 
 @pytest.fixture
 def on_ext3(tmp_path):
-    """A function that runs a command with a new file system mounted; what it printed."""
+    """A function that runs a command with a new file system mounted; returns its output."""
     mount = tmp_path / "mount"
     mount.mkdir()
 
@@ -45,25 +45,25 @@ def on_ext3(tmp_path):
 
 
 def two_in_a_second(on_ext3, version, trusted):
-    """What `coarse_clock.py` found."""
+    """The output of `coarse_clock.py`."""
     script = pathlib.Path(__file__).with_name("coarse_clock.py")
-    # -B, since a __pycache__ in the directory would move its stamp.
+    # -B, since a __pycache__ in the directory would change its stamp.
     command = INTERPRETERS[version], "-S", "-E", "-B", script, READER, on_ext3.site, trusted
     return json.loads(on_ext3(*command))
 
 
 @pytest.mark.parametrize("version", ["3.9", "3.11", "3.13"])
-def test_a_second_package_of_the_same_second_is_importable_after_a_look(version, on_ext3):
+def test_a_second_package_of_the_same_second_is_importable_after_a_poll(version, on_ext3):
     found = two_in_a_second(on_ext3, version, "guard")
     mtime, ctime, _, _ = found["stamp"]
     assert mtime % 1_000_000_000 == ctime % 1_000_000_000 == 0
-    # From 3.10 on importlib.metadata keeps listings, as the import system always has.
+    # From 3.10 on importlib.metadata caches listings, as the import system always has.
     known = "1" if version == "3.9" else None
     assert found["plain"] == {"imported": False, "version": known}
     assert found["added"] == [f"second{found['number']}"]
     assert found["after"] == {"imported": True, "version": "1"}
     assert found["at once"] == found["later"] == 0
-    # Written twice within that second, with the same stamps: its text tells, when they have settled.
+    # Written twice within that second, with the same stamps: only its text differs once they have settled.
     assert found["rewritten"] == [f"second{found['number']}"]
 
 

@@ -3,7 +3,7 @@
     PYTHONPATH=tests python -m system.freshness --count 50000
     PYTHONPATH=tests python -m system.freshness --on ext3 --only 4711
 
-Exit status 1 when an answer was wrong: the history, as short as could be found, is printed. See
+Exit status 1 when an answer was wrong: the history is shrunk and printed. See
 docs/internals/reliability.md. Needs root, to mount.
 """
 
@@ -25,8 +25,8 @@ from support.checkout import CHECKOUT, release_program
 from . import filesystems, player, readers, rivals, settling, shortest, stepping, table
 from .author import a_history
 
-AT_ONCE = 40  # histories, so that others go on while one waits
-# What part of all reads each file system gets; those in Python are slow.
+AT_ONCE = 40  # histories, so that others continue while one waits
+# The share of all reads that each file system gets; those in Python are slow.
 SHARES = {
     "fuse-slow": 0.0005,
     "ext3": 0.11,
@@ -92,7 +92,7 @@ class Job:
         return player.Play(history, self.filesystem, room, self.given.epcache, self.rivals, counted).play()
 
     def run(self, histories, enough):
-        """Play histories, many at once, until there are enough reads; the first wrong answer, or None."""
+        """Play histories concurrently until there are enough reads; the first wrong answer, or None."""
         waiting = []
         at_once = max(1, min(AT_ONCE, enough // 500))
         order = itertools.count()
@@ -120,7 +120,7 @@ class Job:
         return None
 
     def fails(self, history):
-        """The wrong answer that this history alone leads to, if it does; what a race decides has three tries."""
+        """The wrong answer of this history alone, if any; races have three tries."""
         for _ in range(3):
             try:
                 for seconds in self.play(history, collections.Counter()):
@@ -135,7 +135,7 @@ class Job:
 
 
 def work(given, filesystem, directory, histories, enough, results):
-    """What a process does for one file system."""
+    """The work of a process for one file system."""
     try:
         job = Job(given, filesystem, directory)
         found = job.run(histories, enough)
@@ -150,7 +150,7 @@ def work(given, filesystem, directory, histories, enough, results):
     except BaseException:
         results.put((filesystem.name, collections.Counter(wrong=1), traceback.format_exc(), None))
     sys.stdout.flush()
-    os._exit(0)  # operations that never ended sleep in threads
+    os._exit(0)  # threads of unfinished operations still sleep
 
 
 def histories_of(given, name):

@@ -1,22 +1,22 @@
-"""From a seed to a history: operations, and in which order they, the tool and the readers take turns.
+"""Generates a history from a seed: operations, and the order in which they, the tool and readers run.
 
 A history is data. ``operations`` are edits of the site directory, each an installer's or a person's
 work; ``steps`` is a list of
 
-    ["go", operation, calls]      it makes so many system calls more, all that are left if null
-    ["kill", operation]           it ends where it stands
+    ["go", operation, calls]      it makes this many further system calls, all of them if null
+    ["kill", operation]           it ends at its current call
     ["read", reader, question, {call: steps}]
-                                  in front of the reader's system call of that number the steps happen
+                                  the steps run before the reader's system call of that number
     ["stale", reader, question, requests]
-                                  a read while the file system answers so many requests with ESTALE
-    ["tool", by, us, steps]       refresh, dpkg's or rpm's trigger; stopped after so many µs (null: not
+                                  a read while the file system answers this many requests with ESTALE
+    ["tool", by, us, steps]       refresh, or dpkg's or rpm's trigger; stopped after us µs (null: not
                                   at all) for the steps
-    ["age"]                       more than the guard goes by
-    ["clock", seconds]            the clock of the file system is set: so much ahead of the machine's
+    ["age"]                       more time than the guard passes
+    ["clock", seconds]            the file system's clock is set ahead of the machine's
     ["below", operation]          an overlay is unmounted, its lower directory changed, and mounted again
 
-Half of the histories are of `installers` alone, with readers that use the site proof beside one in
-strict mode; in the others anything happens, and all readers are in strict mode.
+Half of the histories have only `installers`, with readers that use the site proof and one in strict
+mode; in the others anything happens, and all readers are in strict mode.
 """
 
 import random
@@ -30,7 +30,7 @@ STRICT, SITE = "strict", "site"
 
 
 def a_history(seed, filesystem):
-    """The history of a seed on a file system, which tells what can happen there."""
+    """The history of a seed on a file system, whose properties limit what can happen."""
     return _Author(random.Random(f"freshness {seed}"), filesystem).write(seed)
 
 
@@ -71,7 +71,7 @@ class _Author:
     # --- distributions ---
 
     def a_distribution(self, fresh=False, like=None):
-        """A random one whose values and version are nobody else's; `like` another in name."""
+        """A random distribution with unique values and version; `like` another in name."""
         rng = self.rng
         while True:
             found = contents.a_distribution(rng, 0)
@@ -86,7 +86,7 @@ class _Author:
                 return self.tagged(found)
 
     def tagged(self, found):
-        """The same with texts that tell which it is, of the same length for all."""
+        """The same with texts that identify it, of the same length for all."""
         self.tag += 1
         module = f"t{self.tag:04d}.py"
         files = {}
@@ -105,13 +105,13 @@ class _Author:
     # --- what happens ---
 
     def scene(self):
-        """Some operations at once, with whatever else happens meanwhile."""
+        """Some concurrent operations, with other events meanwhile."""
         rng = self.rng
         special = rng.random()
         if special < 0.08:
             return [["age"], *self.reads()]
         if special < 0.12 and self.filesystem.startswith("fuse"):
-            # Where stamps are coarse as well, more than a second of skew is more than anybody reckons with.
+            # Where stamps are coarse as well, more than a second of skew is beyond what the design allows.
             steps = [-1, 0, 1] if self.filesystem == "fuse-2s" else [-3600, -2, -1, 0, 1, 2, 3600]
             return [["clock", rng.choice(steps)], *self.reads()]
         if special < 0.3 and self.filesystem == "overlay" and not self.installers:
@@ -157,7 +157,7 @@ class _Author:
     def operation(self, elsewhere=False):
         found = self.an_installer_s() if self.installers or self.rng.random() < 0.4 else self.anything()
         if elsewhere or (self.filesystem == "fuse-nfs" and not self.installers and self.rng.random() < 0.4):
-            # Whoever has the site directory itself exchanged by another machine keeps the old one open.
+            # If another machine replaces the site directory itself, readers keep the old one open.
             found["elsewhere"] = found["how"] not in ("layered", "linked")
         self.operations.append(found)
         return len(self.operations) - 1

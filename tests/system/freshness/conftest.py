@@ -1,4 +1,4 @@
-"""The tests import what lies beside them, and what tests/compat/histories has of installers."""
+"""The fixture for the binary."""
 
 import os
 

@@ -1,7 +1,7 @@
-"""The file systems that histories are played on, each made anew and gone with the process.
+"""The file systems for histories, each made anew and removed with the process.
 
-All of them are mounted in a mount namespace of this process (`begin`), their images on a tmpfs in it:
-nothing is left, however the process ends.
+All are mounted in a mount namespace of this process (`begin`), their images on a tmpfs in it: nothing
+remains, however the process ends.
 """
 
 import json
@@ -19,13 +19,13 @@ SECOND = 10**9
 
 
 class Unavailable(Exception):
-    """This machine has no such file system; the text says why."""
+    """This machine lacks the file system; the text gives the reason."""
 
 
 class Filesystem:
-    """One that is mounted; `top` is the directory to play in."""
+    """A mounted file system; `top` is the directory for histories."""
 
-    remembers = 0  # seconds for which attributes may be those of an earlier moment
+    remembers = 0  # seconds for which attributes may be outdated
 
     def __init__(self, name, place):
         self.name = name
@@ -37,7 +37,7 @@ class Filesystem:
         return self
 
     def make_room(self, number, prepare):
-        """A directory for one history, in which `prepare` makes what is there before it begins."""
+        """A directory for one history, in which `prepare` creates the initial content."""
         room = os.path.join(self.top, str(number))
         os.mkdir(room)
         prepare(room)
@@ -47,18 +47,18 @@ class Filesystem:
         shutil.rmtree(os.path.join(self.top, str(number)), ignore_errors=True)
 
     def behind_of(self, path):
-        """The same file, seen otherwise than through this file system."""
+        """The same file, accessed without this file system."""
         return path
 
     def set(self, **_settings):
-        """What only the file system of the tests' own can do."""
+        """Change settings that only the tests' own file system has."""
 
     def unmount(self):
-        """Nothing has to be done: it ends with the namespace."""
+        """Nothing to do: it ends with the namespace."""
 
 
 class OnLoop(Filesystem):
-    """What a loop device holds."""
+    """A file system on a loop device."""
 
     def __init__(self, name, place, size, *make):
         super().__init__(name, place)
@@ -84,7 +84,7 @@ class OnLoop(Filesystem):
 
 
 class Tmpfs(Filesystem):
-    """Its own, although the images lie on one as well."""
+    """A separate tmpfs, although the images lie on one as well."""
 
     def mount(self):
         os.makedirs(self.top)
@@ -96,7 +96,7 @@ class Tmpfs(Filesystem):
 
 
 class Overlay(OnLoop):
-    """An ext4 on which each history has an overlay of its own; what is there at first is in the lower
+    """An ext4 on which each history has an overlay; its initial content is in the lower
     directory."""
 
     def __init__(self, name, place):
@@ -129,12 +129,12 @@ class Overlay(OnLoop):
             raise Unavailable(error.stderr.strip().splitlines()[0]) from None
 
     def change_below(self, number, change):
-        """What `change` does to the lower directory, while the overlay is not mounted; False if it is busy."""
+        """Apply `change` to the lower directory while the overlay is not mounted; False if it is busy."""
         lower, _, _, merged = self.parts(number)
         try:
             run("umount", merged)
         except subprocess.CalledProcessError:
-            return False  # somebody else's process that is just being made has inherited a file of it
+            return False  # a process that another thread is starting has inherited a file of it
         try:
             change(lower)
         finally:
@@ -147,7 +147,7 @@ class Overlay(OnLoop):
 
 
 class Fuse(Filesystem):
-    """The tests' own (see `fuse_server`), on top of a tmpfs."""
+    """The tests' own file system (see `fuse_server`), on top of a tmpfs."""
 
     def __init__(self, name, place, **settings):
         super().__init__(name, place)
@@ -168,22 +168,22 @@ class Fuse(Filesystem):
         command = [sys.executable, "-S", "-E", "-B", script, self.behind, self.top, str(theirs.fileno())]
         self.server = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
         theirs.close()
-        self.told = ours.makefile("rw")
+        self.control = ours.makefile("rw")
         ours.close()
         self.state = self.set(**self.settings)
         return self
 
     def set(self, **settings):
-        self.told.write(json.dumps(settings) + "\n")
-        self.told.flush()
-        line = self.told.readline()
+        self.control.write(json.dumps(settings) + "\n")
+        self.control.flush()
+        line = self.control.readline()
         if not line:
             raise Unavailable("the server of the file system has ended")
         return json.loads(line)
 
     def unmount(self):
         run("umount", "--lazy", self.top)
-        self.told.close()
+        self.control.close()
         self.server.wait(10)
 
 
@@ -238,6 +238,6 @@ def mounted(name, directory):
 
 
 def end(directory):
-    """Leave nothing of it."""
+    """Remove everything."""
     run("umount", "--lazy", directory)
     os.rmdir(directory)

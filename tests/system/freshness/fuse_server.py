@@ -1,11 +1,11 @@
-"""A file system of the tests' own: what is below a directory, with stamps and manners as told.
+"""The tests' own file system: shows the files of a directory with configurable stamps and behaviour.
 
 Speaks the kernel's protocol on /dev/fuse itself (<linux/fuse.h>). Arguments: the directory that
-holds the files, the place to mount at, a descriptor of a socket. Each line on the socket is a JSON
-object of settings, answered by a line that says how it stands:
+holds the files, the mount point, a descriptor of a socket. Each line on the socket is a JSON object of
+settings; the reply is a line with the current settings:
 
-``granule``: stamps are multiples of this many ns; ``zero``: all stamps are 0; ``shift``: changes made
-from now on are stamped by a clock that is this many ns ahead; ``delay``: seconds that each answer takes;
+``granule``: stamps are multiples of this many ns; ``zero``: all stamps are 0; ``shift``: later changes
+are stamped by a clock that is this many ns ahead; ``delay``: seconds that each answer takes;
 ``remembered``: seconds for which the kernel may keep attributes and names; ``stale``: how many of the
 next requests get ESTALE, of the thread ``stale_for`` alone; ``locks``: "grant", "refuse" (ENOLCK) or "hang".
 """
@@ -30,7 +30,7 @@ ENTRY = struct.Struct("<QQQQII")
 ATTRIBUTES_FOR = struct.Struct("<QII")
 OPENED = struct.Struct("<QIi")
 SETATTR = struct.Struct("<IIQQQqqqIIIIIIII")
-DIRECT_IO = 1  # of an open file: nothing of it is kept by the kernel
+DIRECT_IO = 1  # of an open file: the kernel caches nothing of it
 FLOCK_LOCKS = 1 << 10
 LARGEST_WRITE = 1 << 17
 SECOND = 10**9
@@ -38,13 +38,13 @@ PROC = "/proc/self/fd/"
 
 
 class Server:
-    """The nodes that the kernel knows, each as a descriptor that only names a file."""
+    """The nodes that the kernel knows, each as an O_PATH descriptor."""
 
     def __init__(self, directory, device):
         self.device = device
         root = os.open(directory, os.O_PATH | os.O_DIRECTORY)
         self.nodes = {1: root}
-        self.known = {self.file_of(root): [1, 1]}  # node, how often the kernel has been told of it
+        self.known = {self.file_of(root): [1, 1]}  # node, how often the kernel has been given it
         self.next_node = 2
         self.listings = {}
         self.set_by_hand = {}
@@ -69,10 +69,10 @@ class Server:
             setattr(self, name, value)
         return {"pid": os.getpid(), **self.counted}
 
-    # --- what time it is ---
+    # --- clock ---
 
     def shown(self, moment):
-        """How a moment of the real clock is stamped."""
+        """The stamp of a time of the real clock."""
         if self.zero:
             return 0
         place = bisect.bisect_right(self.shifts, moment, key=lambda shift: shift[0]) - 1
@@ -126,7 +126,7 @@ class Server:
             os.chown(name, uid, gid, dir_fd=self.nodes[parent], follow_symlinks=False)
         return self.entry(parent, name)
 
-    # --- one request each ---
+    # --- requests ---
 
     def do_1(self, node, body, *_):  # LOOKUP
         return self.entry(node, body[:-1])
@@ -276,7 +276,7 @@ class Server:
             return None
         return b""
 
-    # --- the conversation ---
+    # --- protocol ---
 
     def serve(self):
         """Answer one request."""
@@ -332,7 +332,7 @@ class Server:
         try:
             os.write(self.device, OUT.pack(OUT.size + len(data), error, unique) + data)
         except FileNotFoundError:
-            pass  # whoever asked has gone
+            pass  # the requester has ended
 
 
 def main():
@@ -348,7 +348,7 @@ def main():
     if libc.mount(b"freshness", os.fsencode(place), b"fuse", 6, options.encode()):  # nosuid, nodev
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), place)
     control = socket.socket(fileno=int(descriptor))
-    told = control.makefile("rw")
+    connection = control.makefile("rw")
     os.set_blocking(device, False)
     poll = select.poll()
     poll.register(device, select.POLLIN)
@@ -359,11 +359,11 @@ def main():
                 if not server.serve():
                     return
             else:
-                line = told.readline()
+                line = connection.readline()
                 if not line:
                     return
-                told.write(json.dumps(server.set(json.loads(line))) + "\n")
-                told.flush()
+                connection.write(json.dumps(server.set(json.loads(line))) + "\n")
+                connection.flush()
 
 
 main()

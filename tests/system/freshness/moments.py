@@ -1,8 +1,7 @@
-"""What `importlib.metadata` itself finds on the disk, moment by moment, and which answers that allows.
+"""What `importlib.metadata` itself finds on the disk over time, and which answers that allows.
 
-A *moment* is a dictionary: for the name of each distribution's directory, in the order in which
-they are found, `Found`. Its texts are read by `importlib.metadata` every time; what it makes of a
-text is remembered.
+A *moment* is a dictionary: for the name of each distribution's directory, in the order in which they are
+found, `Found`. `importlib.metadata` reads its texts every time; the parsed results are remembered.
 """
 
 import collections
@@ -17,7 +16,7 @@ NOBODY = object()
 
 
 def moment(site):
-    """All that is in a site directory now."""
+    """The current content of a site directory."""
     importlib.metadata.FastPath.__new__.cache_clear()
     found = {}
     for one in importlib.metadata.distributions(path=[site]):
@@ -40,7 +39,7 @@ def moment(site):
 
 
 def _key(distribution):
-    """By what it is told apart; None where neither its directory nor (yet) its metadata has a name, which
+    """The key of a distribution; None where neither its directory nor (yet) its metadata has a name, which
     makes `entry_points()` raise `TypeError`."""
     try:
         return distribution._normalized_name
@@ -49,7 +48,7 @@ def _key(distribution):
 
 
 def effective(moment, directory):
-    """The entry points that count of a distribution: of those with one key only the first has any."""
+    """The effective entry points of a distribution: of those with one key only the first has any."""
     found = moment.get(directory)
     if found is None:
         return ()
@@ -66,12 +65,12 @@ def normalized(name):
 
 
 def stem(directory):
-    """By what a distribution is looked for: the name of its directory, whatever its metadata says."""
+    """The lookup key of a distribution: the name of its directory, whatever its metadata contains."""
     return normalized(directory.lower().rpartition(".")[0].partition("-")[0])
 
 
 class Window:
-    """The moments that a read may be from: for each distribution its own, as a list without repetitions."""
+    """The moments that a read may reflect: for each distribution its own, as a list without repetitions."""
 
     def __init__(self, moments, begin, begins, also_absent=False):
         """`moments` from `begin` on, but from `begins[directory]` on for some."""
@@ -80,14 +79,14 @@ class Window:
         self.begins = begins
         self.also_absent = also_absent
         earliest = min([begin, *begins.values()])
-        # The names alone, first those that are still there.
+        # The names alone, first those that still exist.
         self.directories = list(dict.fromkeys(itertools.chain(*reversed(moments[earliest:]))))
 
     def of(self, directory):
         return self.moments[min(self.begin, self.begins.get(directory, self.begin)) :]
 
     def allows(self, question, answer):
-        """Whether `importlib.metadata` could have said so."""
+        """Whether `importlib.metadata` could have given this answer."""
         if answer == ["raised", "TypeError"]:
             return question[0] == "entry_points" and self.some_have_no_key()
         if answer[:1] == ["raised"]:
@@ -138,7 +137,7 @@ class Window:
 
         possible = set()
         for directory in filter(named, self.directories):
-            # The name of the directory may be found, and its file not any more.
+            # The name of the directory may be found when its file no longer exists.
             found = [moment.get(directory) for moment in self.of(directory)]
             possible |= {one and one.version for one in found}
         earliest = min([self.begin, *(begin for directory, begin in self.begins.items() if named(directory))])
@@ -153,16 +152,16 @@ class Window:
         return (answer[0] if answer else NOBODY) in possible
 
     def distributions(self, answer):
-        told = {}
+        answered = {}
         for directory, name, version in answer:
-            if directory in told:
+            if directory in answered:
                 return False
-            told[directory] = name, version
-        if not set(told) <= set(self.directories):
+            answered[directory] = name, version
+        if not set(answered) <= set(self.directories):
             return False
         for directory in self.directories:
             possible = [moment.get(directory) for moment in self.of(directory)]
-            if directory not in told:
+            if directory not in answered:
                 if None not in possible and not self.also_absent:
                     return False
                 continue
@@ -173,7 +172,7 @@ class Window:
             if self.also_absent:
                 names.add(None)
                 versions.add(None)
-            if told[directory][0] not in names or told[directory][1] not in versions:
+            if answered[directory][0] not in names or answered[directory][1] not in versions:
                 return False
         return True
 

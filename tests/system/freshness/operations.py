@@ -1,6 +1,6 @@
-"""What happens to a site directory besides the steps of installers in `edits` and of people in `meddling`.
+"""Changes of a site directory besides the installers in `edits` and the manual changes in `meddling`.
 
-Generators as there, or functions. What begins another program is one step: it can't be stopped here.
+Generators as there, or functions. Starting another program is one step: it can't be stopped here.
 """
 
 import os
@@ -11,13 +11,13 @@ from support.simulation import edits, meddling
 from support.simulation.edits import PACKAGED, encoded, packaged
 
 QUIET = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-SUFFIX = ";6b0258b1"  # what rpm adds to the names of new files
+SUFFIX = ";6b0258b1"  # the suffix that rpm adds to the names of new files
 SECOND = 10**9
 
 
 def rpm_install(site, distribution, old=None, owns_site=False, **_):
-    """rpm: all new files beside their places with the times of the package, then all renamed, then the
-    old package's files and directories removed."""
+    """rpm: all new files beside their places with the times of the package, then all renamed, then the old
+    package's files and directories removed."""
     base = os.path.join(site, distribution["directory"])
     files = distribution["files"]
     if "" in files:
@@ -69,7 +69,7 @@ def rpm_remove(site, distribution, **_):
 
 
 def prepared(site, distribution, when=None):
-    """A directory beside the site directory with a distribution in it, as a source to copy from."""
+    """A distribution in a directory beside the site directory, as a source to copy from."""
     source = f"{site}.source"
     edits.remove(source)
     for _ in edits.pip_install(source, {**distribution, "modules": {}}):
@@ -82,7 +82,7 @@ def prepared(site, distribution, when=None):
 
 
 def copied(site, distribution, by, when=None, **_):
-    """`cp -a` or `rsync -a` of a distribution, on top of what is there."""
+    """`cp -a` or `rsync -a` of a distribution over the existing files."""
     source = prepared(site, distribution, when)
     yield
     if by == "cp":
@@ -123,7 +123,7 @@ def checked_out(site, path, text, **_):
 
 
 def layered(site, truncated=True, **_):
-    """The whole site directory unpacked anew from an image: times in whole seconds, other inodes."""
+    """The whole site directory unpacked again from an image: times in whole seconds, other inodes."""
     new, old = f"{site}.new", f"{site}.old"
     edits.remove(new)
     edits.remove(old)
@@ -142,7 +142,7 @@ def layered(site, truncated=True, **_):
 
 
 def linked(site, distribution, **_):
-    """The site directory becomes a link: to itself under another name, or to one that differs."""
+    """The site directory becomes a link: to itself under another name, or to a different directory."""
     real = f"{site}.real"
     if os.path.islink(site):
         other = f"{site}.other"
@@ -163,7 +163,7 @@ def linked(site, distribution, **_):
 
 
 def set_back(site, path, **_):
-    """The time of the site directory, or of something in it, an hour ago."""
+    """The mtime of the site directory, or of a file in it, is set one hour back."""
     path = os.path.join(site, path) if path else site
     if os.path.lexists(path):
         when = os.lstat(path).st_mtime_ns - 3600 * SECOND

@@ -1,4 +1,4 @@
-"""Playing a history: every answer of every reader is held against what the disk said meanwhile."""
+"""Plays a history: compares every answer of every reader with the content of the disk meanwhile."""
 
 import os
 import re
@@ -12,9 +12,9 @@ from . import moments, operations, stepping
 from .readers import Reader
 from .stage import Stage
 
-AGE = 3.1  # seconds after which stamps are no longer taken for young
+AGE = 3.1  # seconds after which stamps no longer count as young
 STDLIB = os.path.dirname(os.__file__)
-SLACK = 0.1  # seconds beyond what the kernel may remember attributes for
+SLACK = 0.1  # seconds beyond the time for which the kernel may cache attributes
 
 
 class Wrong(Exception):
@@ -33,7 +33,7 @@ class Wrong(Exception):
 
 
 class Play:
-    """One history on a mounted file system; `counted` takes what is counted."""
+    """One history on a mounted file system; `counted` takes the counters."""
 
     def __init__(self, history, filesystem, room, epcache, rivals, counted):
         self.history = history
@@ -45,19 +45,19 @@ class Play:
         self.place = 0
         self.group_reads = 0
         self.entered = False
-        self.looked = False  # whether the disk is as when it was last looked at
+        self.scanned = False  # whether the disk is unchanged since the last scan
         self.readers = []
         self.running = {}
         self.done = set()
         self.killed = set()
-        self.unseen = {}  # operations of which the site proof need not tell yet: since when, and of what
+        self.unseen = {}  # operations that the site proof need not see yet: since when, which distribution
         self.moments = []
         self.times = []
 
-    # --- from beginning to end ---
+    # --- life cycle ---
 
     def play(self):
-        """A generator of the seconds after which to go on."""
+        """A generator of the seconds after which to continue."""
         try:
             self.begin()
             for place, step in enumerate(self.history["steps"]):
@@ -98,7 +98,7 @@ class Play:
             Reader(proof == "strict", self.stage.system_cache, SYSTEM_USER)
             for proof in self.history["readers"]
         ]
-        self.look()
+        self.scan()
 
     def enter(self):
         self.entered = True
@@ -157,14 +157,14 @@ class Play:
         if operation is None:
             if number in self.done:
                 return
-            self.look()
+            self.scan()
             self.unseen[number] = len(self.moments) - 1, self.touched(number)
             operation = self.running[number] = self.operation(number)
         operation.advance(calls)
         self.counted["calls"] += calls or 1
         if operation.over:
             self.ended(number)
-        self.looked = False
+        self.scanned = False
 
     def ended(self, number):
         self.done.add(number)
@@ -179,21 +179,21 @@ class Play:
             self.killed.add(number)
             operation.kill()
             self.ended(number)
-            self.looked = False
+            self.scanned = False
 
     def touched(self, number):
         edit = self.history["operations"][number]
         names = {edit[name]["directory"] for name in ("distribution", "new", "old") if edit.get(name)}
-        # What pip has put aside it deletes file by file, before its directory is seen to go.
+        # pip deletes its stash file by file, before the removal of the directory is visible.
         return names | {first + name[1:] for name in names for first in "~-.=%0"}
 
     def tool(self, by, after, steps):
         finished = [number for number in self.unseen if number not in self.running]
-        self.look()
+        self.scan()
         meanwhile = (lambda: self.do_all(steps)) if after is not None else None
         yield from self.stage.played(by, "a", after, meanwhile)
-        self.looked = False
-        self.look()
+        self.scanned = False
+        self.scan()
         self.counted["tool"] += 1
         for number in finished:
             self.unseen.pop(number, None)
@@ -215,26 +215,26 @@ class Play:
                     pass
 
         self.counted["remounts"] += self.filesystem.change_below(self.room, change)
-        self.looked = False
+        self.scanned = False
 
     # --- questions ---
 
-    def look(self):
-        """Take down what is on the disk now."""
-        if self.looked:
+    def scan(self):
+        """Record the current content of the disk."""
+        if self.scanned:
             return
         with stepping.during(None):
             found = moments.moment(self.elsewhere(self.site) if self.filesystem.remembers else self.site)
         if not self.moments or list(found.items()) != list(self.moments[-1].items()):
             self.moments.append(found)
             self.times.append(time.monotonic())
-        self.looked = True
+        self.scanned = True
 
     def begin_of_window(self):
-        self.look()
+        self.scan()
         begin = len(self.moments) - 1
         if self.filesystem.remembers:
-            # What the kernel remembers is right for as long as it may.
+            # Attributes cached by the kernel are valid for their whole lifetime.
             since = time.monotonic() - self.filesystem.remembers - SLACK
             while begin > 0 and self.times[begin] > since:
                 begin -= 1
@@ -254,7 +254,7 @@ class Play:
         answer = self.readers[number].ask(question, happening)
         if stale:
             self.filesystem.set(stale=0)
-        self.look()
+        self.scan()
         window = moments.Window(self.moments, begin, begins, also_absent=bool(stale))
         self.counted["reads"] += 1
         self.counted[f"reads {self.history['readers'][number]}"] += 1
@@ -268,11 +268,11 @@ class Play:
                 self.ask_rivals(question, window)
 
     def shown_here(self, question, answer):
-        """Whether the kernel, by what it remembers, shows just that.
+        """Whether the kernel's cache shows just that answer.
 
-        A name that was given to another file elsewhere still leads it to the old one, which a program
-        here may even have written to in the meantime: that was never on the disk under this name. Looked
-        at only now, since looking changes what is remembered.
+        A name given to another file elsewhere still leads to the old file, which a program here may even
+        have written to meanwhile: that was never on the disk under this name. This is checked last, since
+        the check changes the cache.
         """
         if not self.filesystem.remembers:
             return False
@@ -282,10 +282,10 @@ class Play:
         return here.allows(question, answer)
 
     def happen(self, steps):
-        """In the middle of a read."""
+        """Run steps in the middle of a read."""
         for step in steps:
             self.do(step)
-            self.look()
+            self.scan()
 
     def stale(self, number, question, requests):
         self.read(number, question, {}, stale=requests)
@@ -304,7 +304,7 @@ class Play:
 
 
 def described(found):
-    """A wrong answer as people read it, with the history that leads to it."""
+    """A wrong answer as readable text, with the history that leads to it."""
     lines = [str(found), f"answer:   {found.answer}"]
     for moment in found.possible:
         lines.append("possible: " + "; ".join(f"{name}: {tuple(what)}" for name, what in moment.items()))

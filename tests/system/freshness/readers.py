@@ -1,7 +1,7 @@
-"""Readers: instances of the package `epcache`, each with a memory of its own as a process has it.
+"""Readers: instances of the package `epcache`, each with its own state like a process.
 
-They live in one interpreter, under names of their own. Before each of its system calls a reader
-lets happen what the history says, so that reads and changes overlap at the places that a seed decides.
+They live in one interpreter, under different names. Before each of its system calls a reader runs the steps
+of the history, so that reads and changes overlap where the seed decides.
 """
 
 import importlib.abc
@@ -83,7 +83,7 @@ _finder = None
 
 
 def use(package):
-    """Take the package from this directory from now on."""
+    """Use the package in this directory from now on."""
     global _finder
     warnings.simplefilter("ignore")
     if _finder is not None:
@@ -94,7 +94,7 @@ def use(package):
 
 
 class Reader:
-    """One long-lived process, as far as the package can tell."""
+    """One long-lived process, as far as the package can see."""
 
     def __init__(self, strict, system_cache, system_user):
         self.strict = strict
@@ -123,7 +123,7 @@ class Reader:
                 happening()
 
     def ask(self, question, overlap):
-        """The answer; `overlap` are functions, by the number of the system call before which to call them."""
+        """The answer; `overlap` maps the number of a system call to a function to call before it."""
         before = os.environ.get("EPCACHE")
         os.environ["EPCACHE"] = "strict" if self.strict else ""
         count, kept = self._count, self._overlap
@@ -144,7 +144,7 @@ class Reader:
 
     def entry_points(self, group):
         found = self.package.entry_points() if group is None else self.package.entry_points(group=group)
-        # Not `value`: that is confirmed by a look at the disk, where the index is not root's.
+        # Not `value`: it is confirmed from the disk, where the index is not root's.
         return [(ep.name, ep._value, ep.group) for ep in found]
 
     def version(self, name):

@@ -1,4 +1,4 @@
-"""Two caches to compare with: stevedore's own, and one that trusts the directory's mtime."""
+"""Two other caches for comparison: stevedore's own, and one that trusts the directory's mtime."""
 
 import importlib
 import importlib.metadata
@@ -7,7 +7,7 @@ import sys
 
 
 class ByModificationTime:
-    """What many a cache does: the answer is kept for as long as the mtime of each path entry is the same."""
+    """A common kind of cache: it keeps the answer while the mtime of each path entry is the same."""
 
     def __init__(self):
         self.kept = {}
@@ -30,7 +30,7 @@ def plain(group):
 
 
 class Stevedore:
-    """stevedore's cache, as a new process uses it each time."""
+    """stevedore's cache, used by a new process each time."""
 
     def __init__(self, package, directory):
         sys.path.insert(0, str(package))
@@ -43,5 +43,5 @@ class Stevedore:
     def ask(self, _path, group):
         importlib.metadata.FastPath.__new__.cache_clear()
         cache = self.module.Cache(self.directory)
-        cache._disable_caching = False  # as it does where Python is below /tmp, which a checkout may be
+        cache._disable_caching = False  # stevedore disables it for a Python below /tmp, as in some checkouts
         return [(ep.name, ep.value, ep.group) for ep in cache.get_group_all(group)]

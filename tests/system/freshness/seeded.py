@@ -1,7 +1,7 @@
-"""Mistakes that the histories have to find: each is made in a copy of the reader, or of the tool.
+"""Seeded faults that the histories must find: each is made in a copy of the reader, or of the tool.
 
-A fault is what to play, random histories or one that is known to tell, and the edits: file, text,
-other text.
+A fault has the histories to play (random ones, or a known one that finds it) and edits: file, text,
+replacement.
 """
 
 import os
@@ -45,7 +45,7 @@ OF_THE_READER = {
             ("_view.py", "row not in self._unsettled", "row not in ()"),
         ],
     ),
-    "entry_points.txt itself is not looked at": (
+    "the stamp of entry_points.txt is not checked": (
         ["--on", "xfs"],
         [
             ("_view.py", 'if file != b"-":', "if not file:"),
@@ -77,7 +77,7 @@ OF_THE_TOOL = {
 
 
 def edited(directory, edits):
-    """Make the edits; raises if the place of one is not to be found."""
+    """Make the edits; raises if the text of an edit is not found."""
     for name, old, new in edits:
         path = directory / name
         text = path.read_text()

@@ -1,4 +1,4 @@
-"""How fine the stamps of a file system are, and how long a trigger waits for its clock."""
+"""Measures the granularity of a file system's stamps, and how long a trigger waits for its clock."""
 
 import json
 import os
@@ -13,7 +13,7 @@ ALLOWED = 20_000_000  # ns that a trigger may wait beyond the granularity: twice
 
 
 def granularity(directory):
-    """The smallest step between two stamps, in ns; None where there are none."""
+    """The smallest difference between two stamps, in ns; None if all are equal."""
     path = os.path.join(directory, "clock")
     edits.put(path, "x")
     seen = set()
@@ -30,7 +30,7 @@ def granularity(directory):
 
 
 def waits(filesystem, epcache, count):
-    """The seconds that each of so many triggers waited, right after a change by a package manager."""
+    """The waiting time in s of each of `count` triggers, right after a change by a package manager."""
     import random
 
     rng = random.Random(1)
@@ -42,8 +42,8 @@ def waits(filesystem, epcache, count):
         distribution = contents.a_distribution(rng, 0)
         for _step in edits.distro_install(stage.site("a"), distribution):
             pass
-        told = stage.run("trigger", "dpkg", "--json", DPKG_ROOT=stage.root).stdout
-        found.append(json.loads(told)["waited"])
+        output = stage.run("trigger", "dpkg", "--json", DPKG_ROOT=stage.root).stdout
+        found.append(json.loads(output)["waited"])
     filesystem.leave_room("settling")
     return found
 

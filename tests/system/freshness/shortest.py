@@ -1,11 +1,11 @@
-"""Making a history that shows a wrong answer as short as can be found in a minute."""
+"""Shrinks a history that shows a wrong answer, for up to a minute."""
 
 import copy
 import time
 
 
 def shorter(history):
-    """Histories with something less, the largest parts first."""
+    """Histories with one part removed, the largest parts first."""
     for part in ("steps", "initial"):
         for size in (32, 16, 8, 4, 2, 1):
             for start in range(len(history[part]) - size, -1, -size):
@@ -34,7 +34,7 @@ def shorter(history):
 
 
 def shortest(history, fails, seconds=60):
-    """The shortest history found for which `fails` still says so."""
+    """The shortest history found that `fails` still accepts."""
     end = time.monotonic() + seconds
     found = True
     while found and time.monotonic() < end:

@@ -1,4 +1,4 @@
-"""The directories of one history, and the tool run on them: stopped at any point if the history says so."""
+"""The directories of one history, and runs of the tool on them, which a history may stop at any point."""
 
 import os
 import pathlib
@@ -14,12 +14,12 @@ from support.simulation.world import World
 
 PATIENCE = 60  # seconds
 POLL = 0.003
-# What the tool may say of a directory that is being exchanged: then there is no index, or a stale one.
-TOLD = ("does not exist", "Stale file handle", "No such file or directory")
+# Messages of the tool about a directory that is being replaced: then there is no index, or a stale one.
+EXPECTED_MESSAGES = ("does not exist", "Stale file handle", "No such file or directory")
 
 
 class Stage(World):
-    """As a `World` of tests/compat/histories; `meanwhile` happens while the tool that runs is stopped."""
+    """A `World` of support.simulation; `meanwhile` runs while the running tool is stopped."""
 
     def __init__(self, root, epcache, sites):
         super().__init__(root, epcache, {})
@@ -51,13 +51,13 @@ class Stage(World):
                 self.meanwhile()
             finally:
                 signalled(process, signal.SIGCONT)
-        told, complained = ended(process, given)
-        if process.returncode and not any(why in complained for why in TOLD):
-            raise RuntimeError(f"{command}: status {process.returncode}\n{told}{complained}")
-        return subprocess.CompletedProcess(command, 0, told, complained)
+        output, errors = ended(process, given)
+        if process.returncode and not any(why in errors for why in EXPECTED_MESSAGES):
+            raise RuntimeError(f"{command}: status {process.returncode}\n{output}{errors}")
+        return subprocess.CompletedProcess(command, 0, output, errors)
 
     def by_rpm(self, name, _site):
-        """The trigger of rpm, which takes no other root than its own."""
+        """The trigger of rpm, which supports no other root than its own."""
         if not os.path.exists(self.at("epcache")):
             for path, to in libraries(self.epcache):
                 to = self.at(to.lstrip("/"))
@@ -86,12 +86,12 @@ class Stage(World):
             raise RuntimeError(f"the trigger says: {done.stderr}")
 
     def played(self, by, name, after=None, meanwhile=None):
-        """A generator that runs the tool, and lets others do something until it has ended.
+        """A generator that runs the tool, and yields until it has ended.
 
-        It is stopped when it has run for `after` microseconds, and `meanwhile` is called.
+        It is stopped after `after` microseconds, and `meanwhile` is called.
         """
         stopped, go_on = threading.Event(), threading.Event()
-        trouble = []
+        raised = []
 
         def stop():
             stopped.set()
@@ -101,7 +101,7 @@ class Stage(World):
             try:
                 getattr(self, f"by_{by}")(name, self.site(name))
             except BaseException as error:
-                trouble.append(error)
+                raised.append(error)
             stopped.set()
 
         self.after, self.meanwhile = after, stop if meanwhile else None
@@ -115,25 +115,25 @@ class Stage(World):
                 go_on.set()
         while thread.is_alive():
             yield POLL
-        if trouble:
-            raise trouble[0]
+        if raised:
+            raise raised[0]
 
 
 def ended(process, given):
-    """What it says until it ends."""
+    """The output until it ends."""
     for _ in range(PATIENCE):
         try:
             return process.communicate(given, timeout=1)
         except subprocess.TimeoutExpired:
-            given = None  # it has that already
-            # A child that was being made when the signal to stop came may not get the one to go on.
+            given = None  # it has been given that already
+            # A child that was being forked when the stop signal came may miss the signal to continue.
             signalled(process, signal.SIGCONT)
     signalled(process, signal.SIGKILL)
     raise RuntimeError(f"{process.args}: does not end")
 
 
 def signalled(process, number):
-    """Send a signal to the whole tool, which does its work in a child."""
+    """Send a signal to the tool and to its child."""
     try:
         os.killpg(process.pid, number)
     except (ProcessLookupError, PermissionError):
@@ -145,10 +145,10 @@ _copies = {}
 
 
 def libraries(program):
-    """What has to be in a tree that the program is to run in: where it is, and where it has to be."""
+    """The files that the program needs in a tree: where they are, and where they have to be."""
     if program not in _libraries:
-        told = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
-        paths = re.findall(r"(/\S+) \(0x", told)
+        output = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+        paths = re.findall(r"(/\S+) \(0x", output)
         _libraries[program] = [(program, "/epcache"), *((path, path) for path in paths)]
     return _libraries[program]
 
@@ -162,7 +162,7 @@ def copied_once(root, path, to):
     except OSError:
         pass
     edits.remove(to)
-    # By a program of its own: a child that is being made here must not hold what is to be run open.
+    # By a separate program: a child that is being forked here must not hold the program open.
     subprocess.run(["cp", "--", path, to], check=True)
     keep = pathlib.Path(root).parent / f".copy-{os.path.basename(to)}"
     try:

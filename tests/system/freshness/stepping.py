@@ -1,8 +1,8 @@
-"""Operations that stop before each of their system calls, and start again when they are told to.
+"""Operations that stop before each of their system calls, and continue on request.
 
-An operation runs in a thread of its own, but never at the same time as anything else: whoever advances
-it waits until it stops again. It stops where the interpreter tells of a call that changes or looks at
-files (`sys.addaudithook`), and where `Unbuffered` files are written and closed, of which it does not tell.
+An operation runs in its own thread, but never at the same time as anything else: the caller that advances it
+waits until it stops again. It stops where the interpreter reports a call that changes or reads files
+(`sys.addaudithook`), and where `Unbuffered` files are written and closed, which it does not report.
 """
 
 import builtins
@@ -23,11 +23,11 @@ _readers = []  # those in the middle of a read, the innermost last
 
 
 class Killed(BaseException):
-    """Thrown where an operation stands that is to end there."""
+    """Raised in an operation that is to end at its current call."""
 
 
 class Operation:
-    """A function in steps of single system calls."""
+    """A function that runs in steps of single system calls."""
 
     def __init__(self, function):
         self.function = function
@@ -40,7 +40,7 @@ class Operation:
         self._stopped = threading.Semaphore(0)
 
     def advance(self, calls):
-        """Let it make so many system calls more, or all that are left if it is None."""
+        """Let it make this many further system calls, or all remaining ones if None."""
         if self.over:
             return
         self._left = calls
@@ -56,7 +56,7 @@ class Operation:
             raise error
 
     def kill(self):
-        """End it where it stands."""
+        """End it at its current call."""
         if self.begun and not self.over:
             self._killed = True
             self.advance(None)
@@ -70,7 +70,7 @@ class Operation:
         except Killed:
             pass
         except OSError as error:
-            # An installer that stumbles over what another one or a person did ends there.
+            # An installer that fails because of a concurrent change ends there.
             self.stumbled = error
         except BaseException as error:
             self.error = error
@@ -81,7 +81,7 @@ class Operation:
     stumbled = None
 
     def stop(self):
-        """Called in front of each system call."""
+        """Called before each system call."""
         if self._killed:
             raise Killed
         if self._left is None:
@@ -98,7 +98,7 @@ class Operation:
 
 
 class Unbuffered:
-    """A file for writing whose every call can be stopped at."""
+    """A file for writing that can stop at every call."""
 
     def __init__(self, path, mode):
         self.file = builtins.open(path, mode, buffering=0)
@@ -130,7 +130,7 @@ def stop():
 
 
 def during(reader):
-    """While this is entered, calls made outside of operations are those of `reader` (None: of nobody)."""
+    """Inside this context, calls outside of operations count as those of `reader` (None: of nobody)."""
     return _During(reader)
 
 
@@ -145,16 +145,16 @@ class _During:
         _readers.pop()
 
 
-def _heard(event, _arguments):
+def _stop_at(event, _arguments):
     if event in CALLS:
         stop()
 
 
 def listen():
-    """Begin to notice system calls; there is no way back in this process."""
+    """Begin to observe system calls; this can't be undone in this process."""
     global _main
     _main = threading.get_ident()
-    sys.addaudithook(_heard)
+    sys.addaudithook(_stop_at)
     from support.simulation import edits, meddling
 
     for module in (edits, meddling):

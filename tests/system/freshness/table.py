@@ -8,7 +8,7 @@ SECOND = 10**9
 
 
 def span(ns):
-    """A time as people write it."""
+    """A readable duration."""
     if ns is None:
         return "none"
     for unit, size in (("s", SECOND), ("ms", 10**6), ("µs", 10**3)):

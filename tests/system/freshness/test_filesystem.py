@@ -1,4 +1,4 @@
-"""The file system of the tests' own does what the histories on it are about."""
+"""The tests' own file system has the properties that the histories need."""
 
 import json
 import subprocess
@@ -7,7 +7,7 @@ import sys
 import pytest
 from support.checkout import module_variables
 
-# Runs in a mount namespace of its own. What it is given: the place, the settings, then code.
+# Runs in its own mount namespace. Arguments: the place, the settings, the code.
 WITHIN = """
 import errno, fcntl, json, os, subprocess, sys, time
 from system.freshness import filesystems
@@ -33,7 +33,7 @@ def stamps(path):
 
 @pytest.fixture
 def on(tmp_path, epcache):
-    """A function that runs code on the file system with some settings; what the code calls `result`."""
+    """A function that runs code on the file system with some settings; returns the code's `result`."""
 
     def on(code, **settings):
         script = WITHIN + code + "\nprint(json.dumps(result))\nown.unmount()\n"
@@ -50,7 +50,7 @@ def on(tmp_path, epcache):
     return on
 
 
-def test_stamps_are_as_coarse_as_told(on):
+def test_stamps_have_the_configured_granularity(on):
     result = on("result = stamps(write('a'))", granule=2 * 10**9)
     assert all(stamp and stamp % (2 * 10**9) == 0 for stamp in result)
 
@@ -66,7 +66,7 @@ def test_its_clock_can_be_set_for_later_changes(on):
     assert again == before
 
 
-def test_attributes_are_remembered_and_another_machine_is_not_seen(on):
+def test_attributes_are_cached_and_changes_of_another_machine_are_not_seen(on):
     code = """
 path = write('a', 'one')
 os.stat(path)
@@ -76,11 +76,11 @@ at_once, read = os.stat(path).st_size, open(path).read()
 time.sleep(1.1)
 result = at_once, read, os.stat(path).st_size
 """
-    # As on NFS: whoever opens the file sees what is in it, whoever asks for its stamp may not.
+    # As on NFS: opening the file shows its new content, its stamp may be outdated.
     assert on(code, remembered=1)[1:] == ["three", 5]
 
 
-def test_requests_fail_as_often_as_told(on):
+def test_requests_fail_the_configured_number_of_times(on):
     code = """
 path = write('a')
 own.set(stale=50, stale_for=os.getpid())
@@ -132,7 +132,7 @@ os.waitpid(child, 0)
 """
 
 
-def test_a_lock_that_hangs_delays_nobody(on):
+def test_a_hanging_lock_causes_no_delay(on):
     hangs, status, seconds, locks, is_there = on(HANGING, locks="hang")
     assert hangs, "the lock of the control was granted"
     assert (status, is_there) == (0, True)

@@ -1,4 +1,4 @@
-"""Histories that once were answered wrongly, and what each of them is about."""
+"""Histories that once gave wrong answers, and what each of them shows."""
 
 import pathlib
 import subprocess
@@ -11,7 +11,7 @@ KNOWN = sorted((HERE / "known").glob("*.json"))
 
 
 @pytest.mark.parametrize("path", KNOWN, ids=[path.stem for path in KNOWN])
-def test_it_is_answered_rightly(path, epcache):
+def test_a_known_history_is_answered_correctly(path, epcache):
     command = [*module("system.freshness"), "--replay", path, "--epcache", epcache]
     run = subprocess.run(
         command, capture_output=True, text=True, check=False, env=module_variables(), timeout=120

@@ -1,4 +1,4 @@
-"""What the oracle allows, and what it does not."""
+"""The answers that the oracle allows, and those that it does not."""
 
 import pytest
 from support.simulation import edits
@@ -39,7 +39,7 @@ def test_entry_points_are_of_a_moment_distribution_by_distribution(moments_of_re
     assert Window(moments_of_read, 0, {}).allows(GROUP, answer) == allowed
 
 
-def test_what_was_before_the_read_is_allowed_only_of_what_is_being_installed():
+def test_earlier_states_are_allowed_only_during_an_installation():
     history = [OLD, NEW]
     assert not Window(history, 1, {}).allows(GROUP, [A, B])
     assert Window(history, 1, {"foo-1.dist-info": 0}).allows(GROUP, [A, B])
@@ -72,12 +72,12 @@ def test_versions(moments_of_read, answer, allowed):
 
 
 def test_distributions():
-    told = [("foo-1.dist-info", "foo", "1"), ("bar-1.dist-info", "bar", "1")]
-    assert Window([OLD], 0, {}).allows(["distributions"], told)
-    assert not Window([OLD], 0, {}).allows(["distributions"], told[:1])
-    assert not Window([NEW], 0, {}).allows(["distributions"], told)
-    assert Window([OLD, NEW], 0, {}).allows(["distributions"], told)
-    assert not Window([GONE], 0, {}).allows(["distributions"], told)
+    answer = [("foo-1.dist-info", "foo", "1"), ("bar-1.dist-info", "bar", "1")]
+    assert Window([OLD], 0, {}).allows(["distributions"], answer)
+    assert not Window([OLD], 0, {}).allows(["distributions"], answer[:1])
+    assert not Window([NEW], 0, {}).allows(["distributions"], answer)
+    assert Window([OLD, NEW], 0, {}).allows(["distributions"], answer)
+    assert not Window([GONE], 0, {}).allows(["distributions"], answer)
 
 
 def test_packages():
@@ -91,7 +91,7 @@ def test_packages():
     assert Window([OLD, GONE], 0, {}).allows(question, [bar])
 
 
-def test_a_moment_is_what_importlib_metadata_finds(tmp_path):
+def test_a_moment_matches_importlib_metadata(tmp_path):
     base = tmp_path / "foo-1.dist-info"
     edits.put(str(base / "METADATA"), "Name: foo\nVersion: 1\n")
     edits.put(str(base / "entry_points.txt"), "[g]\nna = a\n")

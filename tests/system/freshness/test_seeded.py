@@ -1,4 +1,4 @@
-"""The histories find what they are for: with each of these faults, some answer is wrong."""
+"""The histories find faults: with each of these, some answer is wrong."""
 
 import subprocess
 

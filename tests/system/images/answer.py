@@ -1,6 +1,6 @@
-"""Run by an interpreter inside an image: answers questions by one of three ways, as JSON.
+"""Answers questions by one of three libraries, as JSON; run by an interpreter inside an image.
 
-Arguments: the way (plain, own, accelerated), the site directory, the reader's directory, questions.
+Arguments: the library (plain, own, accelerated), the site directory, the reader's directory, questions.
 """
 
 import sys
@@ -26,7 +26,7 @@ def entry_points():
 
 
 def names():
-    # Of an index that is neither root's nor the reader's, values would be confirmed.
+    # If the index is neither root's nor the reader's, values would be confirmed.
     return [ep.name for ep in metadata.entry_points(group="probe")]
 
 

@@ -1,5 +1,5 @@
 """Sealed indexes in images: built by buildah, unpacked by umoci or mounted by layers, changed by pip and
-dpkg, and each time held against `importlib.metadata` in the same tree.
+dpkg, and each time compared with `importlib.metadata` in the same tree.
 
 Run as ``python -m pytest tests/system/images``; needs root, buildah, umoci, dpkg and strace, and no network.
 """
@@ -26,14 +26,14 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def store():
-    """Where buildah keeps its containers, and the images."""
+    """The store with buildah's containers and the images."""
     with open_directory() as directory, Store(directory) as store:
         yield store
 
 
 @pytest.fixture
 def place():
-    """A directory that everybody may enter, such as the user who writes the system's index."""
+    """A directory that every user may enter, such as the user who writes the system's index."""
     with open_directory() as directory:
         yield directory
 

@@ -1,4 +1,4 @@
-"""Asking interpreters inside of a tree: changed root, in a mount namespace that ends with them."""
+"""Runs interpreters inside a tree, with chroot in a mount namespace that ends with them."""
 
 import contextlib
 import json
@@ -30,10 +30,10 @@ exec chroot "$root" "$@"
 
 
 def enter(root, version, *arguments, before=()):
-    """Run an interpreter in the tree; what it printed. `before` is a command that runs all of it."""
+    """Run an interpreter in the tree; returns its output. `before` is a command that runs all of it."""
     python = pathlib.Path(INTERPRETERS[version])
     prefix = python.parents[1]
-    # Where something is mounted there has to be something: made once, so that this moves no time later.
+    # Mount points must exist: made once, so that later mounts change no mtime.
     for place in ("mnt", "lib", "lib64", str(prefix)):
         with contextlib.suppress(FileExistsError):
             (pathlib.Path(root) / place.lstrip("/")).mkdir(parents=True)
@@ -58,15 +58,15 @@ def ask(tree, version, way, questions=QUESTIONS, before=()):
 
 
 def right(tree):
-    """Whether the answers are those of importlib.metadata, whoever asks; returns them."""
+    """Check that all versions and libraries give importlib.metadata's answers; returns them."""
     plain = {version: ask(tree, version, "plain") for version in {version for version, _ in WAYS}}
     for version, way in WAYS:
         assert ask(tree, version, way) == plain[version], (version, way)
     return plain["3.13"]
 
 
-def looks(tree, questions, log):
-    """Which paths in the site directory the answers to questions took looks at, one for each call."""
+def accessed_paths(tree, questions, log):
+    """The paths in the site directory that the answers to questions access, one for each call."""
     before = ["strace", "-f", "-qq", "-o", log, "-e", "trace=%file", "-s", "1000"]
     ask(tree, "3.13", "own", questions, before=before)
     found = []
@@ -78,15 +78,15 @@ def looks(tree, questions, log):
 
 
 def is_proven(tree, tmp_path, listed=True):
-    """Whether answers come from the index by a look at the directory as a whole.
+    """Whether answers come from the index by a check of the directory as a whole.
 
-    No distribution is looked at, and the directory three times: its stamp, the listing, its stamp. Where
+    No distribution is accessed, and the directory three times: its stamp, the listing, its stamp. Where
     the index was made, its stamp is enough.
     """
-    found = looks(tree, ["names"], tmp_path / "log")
-    more = looks(tree, ["names", "versions", "packages"], tmp_path / "log")
+    found = accessed_paths(tree, ["names"], tmp_path / "log")
+    more = accessed_paths(tree, ["names", "versions", "packages"], tmp_path / "log")
     touched = {path.partition("/")[0] for path in found + more}
-    assert ".epcache" in touched  # it is our reader that was watched
+    assert ".epcache" in touched  # it was our reader that was traced
     if any(name.endswith(".dist-info") for name in touched):
         return False
     assert found.count("") == (3 if listed else 1), found

@@ -8,7 +8,7 @@ from support import private_mounts
 
 @functools.cache
 def begin():
-    """Once is enough."""
+    """Enter a new mount namespace; once is enough."""
     private_mounts.begin()
 
 
@@ -23,7 +23,7 @@ def mounted_memory(place):
 
 @contextlib.contextmanager
 def overlaid(layers, directory):
-    """Where the layers, the lowest first, are seen as one tree; what is changed goes to a layer of its own."""
+    """A single tree of the layers, the lowest first; changes go to a separate layer."""
     begin()
     parts = [directory / name for name in ("upper", "work", "merged")]
     for part in parts:

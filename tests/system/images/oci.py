@@ -1,5 +1,5 @@
 """OCI images in a directory: containers changed in place and committed by buildah, images unpacked by
-umoci, or layer by layer for overlayfs. No daemon, no registry, nothing of the machine's own storage.
+umoci, or layer by layer for overlayfs. No daemon, no registry, no storage of the machine.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ OPAQUE = ".wh..wh..opq"
 
 
 def run(*command, **options):
-    """Run a command that must succeed; what it printed."""
+    """Run a command that must succeed; returns its output."""
     command = [str(part) for part in command]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
     assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -26,7 +26,7 @@ def run(*command, **options):
 
 
 class Store:
-    """A directory with the images, by name, and what buildah needs."""
+    """A directory with the images, by name, and the state of buildah."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -53,7 +53,7 @@ class Store:
 
     @contextlib.contextmanager
     def change(self, name, result, *options):
-        """The tree of image `name`, or an empty one, to change; it becomes the image `result`.
+        """The tree of image `name`, or an empty one, to change; it is committed as the image `result`.
 
         `options` are those of ``buildah commit``.
         """
@@ -65,7 +65,7 @@ class Store:
             self.buildah("rm", container)
 
     def _open(self, root):
-        # So that the user who writes the system's index comes to it.
+        # So that the user who writes the system's index can enter it.
         for directory in root.parents:
             if self.directory in directory.parents:
                 directory.chmod(0o755)
@@ -75,7 +75,7 @@ class Store:
         return "scratch" if name is None else self._of(name)
 
     def build(self, containerfile, result, *options):
-        """What a Containerfile makes; in it, `{name}` stands for the image of that name."""
+        """Build the image `result` from a Containerfile, in which `{name}` is the image of that name."""
         names = filter(None, map(_tag, self._manifests()))
         place = self.directory / "build"
         place.mkdir(exist_ok=True)
@@ -101,7 +101,7 @@ class Store:
 
     @contextlib.contextmanager
     def layers(self, name):
-        """The layers of an image, from the lowest on, each unpacked for itself as overlayfs wants it."""
+        """The layers of an image, the lowest first, each unpacked separately as overlayfs needs it."""
         (manifest,) = (image for image in self._manifests() if _tag(image) == name)
         manifest = json.loads(self._blob(manifest).read_text())
         self._number += 1
@@ -118,7 +118,7 @@ class Store:
 
 
 def _tag(manifest):
-    """The name of an image. One whose name was given to another has none."""
+    """The name of an image. An image whose name was given to another has none."""
     return manifest.get("annotations", {}).get("org.opencontainers.image.ref.name")
 
 

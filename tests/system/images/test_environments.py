@@ -1,4 +1,4 @@
-"""An environment in an image: where its index is proven, and that nothing but right answers come of it."""
+"""An environment in an image: where its index is proven, and that all answers are right."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ SECOND = 10**9
 
 
 def every_path(root):
-    """All that is below a directory, what is in a directory before itself."""
+    """All paths below a directory, the content of a directory before itself."""
     for directory, subdirectories, files in os.walk(root, topdown=False):
         for name in files + subdirectories:
             yield os.path.join(directory, name)
@@ -23,7 +23,7 @@ def every_path(root):
 
 
 def set_times(root, time_of):
-    """Give everything the time, in ns, that `time_of` makes of its own."""
+    """Set the mtime of everything, in ns, to `time_of` of its current one."""
     for path in every_path(root):
         now = os.lstat(path).st_mtime_ns
         os.utime(path, ns=(now, time_of(now)), follow_symlinks=False)
@@ -31,14 +31,14 @@ def set_times(root, time_of):
 
 @pytest.fixture
 def tree(tmp_path):
-    """A directory in which an environment is made; removed at once, since there will be many."""
+    """A directory for an environment; removed at once, since there will be many."""
     yield tmp_path / "tree"
     shutil.rmtree(tmp_path)
 
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
-    """A tree with a sealed index, never packed: its times have fractions of a second."""
+    """A tree with a sealed index that was never packed: its times have fractions of a second."""
     root = tmp_path_factory.mktemp("original") / "tree"
     environment = Environment.make(root)
     environment.install("alpha-1", "beta-1", "gamma-1")
@@ -107,7 +107,7 @@ def test_a_sealed_index_is_proven_where_times_are_rounded(original, tree, tmp_pa
 
 
 @pytest.mark.parametrize("constant", [0, 1, 1_600_000_000], ids=["ostree", "nix", "clamped"])
-def test_times_that_are_all_the_same_prove_nothing(original, tree, tmp_path, constant):
+def test_identical_times_prove_nothing(original, tree, tmp_path, constant):
     run("cp", "-a", original, tree)
     set_times(tree, lambda now: constant * SECOND)
     environment = Environment(tree)
@@ -145,7 +145,7 @@ def test_one_time_for_everything_proves_nothing_even_if_it_is_the_right_one(orig
 
 
 @pytest.mark.parametrize("constant", [0, 1], ids=["ostree", "nix"])
-def test_a_seal_of_times_that_are_all_the_same_is_not_believed(original, tree, tmp_path, constant):
+def test_a_seal_of_identical_times_is_not_accepted(original, tree, tmp_path, constant):
     run("cp", "-a", original, tree)
     environment = Environment(tree)
     set_times(tree, lambda now: constant * SECOND)
@@ -167,7 +167,7 @@ def test_the_order_is_that_of_the_copy(original, place):
         copy = Environment(memory)
         listing = os.listdir(original / Environment.PLACE.lstrip("/"))
         run("cp", "-a", original / "opt", memory)
-        # There the last that was made is listed first.
+        # On this file system the newest entry is listed first.
         before = os.stat(copy.site).st_mtime_ns
         for name in listing:
             run("cp", "-a", copy.site / name, memory / "aside")
@@ -198,7 +198,7 @@ def test_times_may_differ_by_a_second(original, tree, tmp_path, seconds, proven)
 
 
 @pytest.mark.parametrize("name", ["delta-1.dist-info", "module.py", "alpha-2.dist-info"])
-def test_another_name_in_the_directory_is_seen_whatever_its_time(original, tree, tmp_path, name):
+def test_an_additional_name_in_the_directory_is_seen_at_any_time_stamp(original, tree, tmp_path, name):
     run("cp", "-a", original, tree)
     environment = Environment(tree)
     before = os.stat(environment.site).st_mtime_ns
@@ -209,7 +209,7 @@ def test_another_name_in_the_directory_is_seen_whatever_its_time(original, tree,
     right(environment)
 
 
-def test_a_name_that_has_gone_is_seen_whatever_the_time(original, tree, tmp_path):
+def test_a_removed_name_is_seen_at_any_time_stamp(original, tree, tmp_path):
     run("cp", "-a", original, tree)
     environment = Environment(tree)
     before = os.stat(environment.site).st_mtime_ns

@@ -60,7 +60,7 @@ def test_a_later_layer_that_changes_something_else_leaves_it_proven(store, seale
         right(Environment(root))
 
 
-def test_sealed_again_in_the_later_layer_it_is_proven(store, sealed, tmp_path):
+def test_an_index_sealed_again_in_a_later_layer_is_proven(store, sealed, tmp_path):
     with store.change(sealed, "again") as root:
         environment = Environment(root)
         environment.install("alpha-2", "delta-1")
@@ -71,7 +71,7 @@ def test_sealed_again_in_the_later_layer_it_is_proven(store, sealed, tmp_path):
         assert right(Environment(root))["versions"] == {"alpha": "2", "beta": "1", "gamma": "1", "delta": "1"}
 
 
-def test_refreshed_in_a_container_it_is_an_ordinary_index_for_as_long_as_that_lives(store, sealed, tmp_path):
+def test_a_refresh_in_a_running_container_makes_an_ordinary_index(store, sealed, tmp_path):
     with store.layers(sealed) as layers, overlaid(layers, tmp_path) as root:
         environment = Environment(root)
         environment.install("delta-1")

@@ -1,4 +1,4 @@
-"""When `epcache refresh` seals, when it does not, and what it writes."""
+"""When `epcache refresh` seals an index, when it does not, and what it writes."""
 
 import os
 import re
@@ -18,7 +18,7 @@ OLD = time.time() - 100_000
 
 @pytest.fixture
 def environment(place):
-    """An environment in which two distributions have been for long, as far as that can be told."""
+    """An environment with two distributions whose stamps are old."""
     environment = Environment.make(place / "tree")
     environment.install("alpha-1", "beta-1")
     return environment
@@ -34,7 +34,7 @@ def system(place):
 
 
 def refresh(*arguments):
-    """What it says on standard error."""
+    """Refresh; returns the standard error."""
     command = [EPCACHE, "refresh", *arguments]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     assert done.returncode == 0, done
@@ -45,7 +45,7 @@ def parsed(path):
     return index_reader.parse(path.read_bytes())
 
 
-def test_the_file_says_what_the_format_wants(environment):
+def test_a_sealed_file_follows_the_format(environment):
     environment.refresh("--seal")
     path = environment.site / ".epcache/index"
     seal = parsed(path).seal
@@ -61,7 +61,7 @@ def test_the_command_of_the_readme_seals(environment):
     assert environment.status()["sealed"]
 
 
-def test_a_systems_index_has_the_package_database_as_a_witness(system):
+def test_a_system_index_has_the_package_database_as_a_witness(system):
     assert system.refresh()["sealed"]
     found = os.stat(system.database)
     assert parsed(system.index).seal.witnesses == {
@@ -69,7 +69,7 @@ def test_a_systems_index_has_the_package_database_as_a_witness(system):
     }
 
 
-def test_what_another_program_has_sealed_is_proven(environment, place):
+def test_an_index_sealed_by_another_program_is_proven(environment, place):
     site = environment.site
     (site / ".epcache").mkdir()
     os.utime(site, (OLD, OLD))
@@ -81,7 +81,7 @@ def test_what_another_program_has_sealed_is_proven(environment, place):
     assert copy.status()["state"] == "fresh"
 
 
-def test_it_waits_until_what_was_just_installed_is_old_enough(environment):
+def test_sealing_waits_until_new_stamps_are_old_enough(environment):
     before = time.monotonic()
     assert environment.refresh("--seal")["sealed"]
     assert 2 < time.monotonic() - before < 5
@@ -100,12 +100,12 @@ def test_another_refresh_makes_an_ordinary_index(environment):
     assert parsed(environment.site / ".epcache/index").seal is None
 
 
-def test_below_a_root_it_is_sealed_unless_that_is_not_wanted(system):
+def test_an_index_below_another_root_is_sealed_unless_switched_off(system):
     assert not system.refresh("--no-seal")["sealed"]
     assert system.refresh()["sealed"]
 
 
-def test_a_time_that_a_program_has_set_is_replaced_in_an_environment(environment):
+def test_an_explicitly_set_mtime_is_replaced_in_an_environment(environment):
     environment.refresh()
     os.utime(environment.site, (OLD, OLD))
     assert environment.refresh("--seal")["sealed"]
@@ -113,10 +113,10 @@ def test_a_time_that_a_program_has_set_is_replaced_in_an_environment(environment
 
 
 @pytest.mark.parametrize("name", ["site", "database"])
-def test_a_time_that_a_program_has_set_is_no_proof_for_a_system(system, name):
+def test_an_explicitly_set_mtime_is_no_proof_for_a_system(system, name):
     os.utime(getattr(system, name), (OLD, OLD))
-    told = refresh("--system", "--root", system.root, "--seal")
-    assert "not sealed: the mtime of the directory or package database was set explicitly" in told
+    message = refresh("--system", "--root", system.root, "--seal")
+    assert "not sealed: the mtime of the directory or package database was set explicitly" in message
     assert system.status()["sealed"] is False
     right(system)
 
@@ -129,7 +129,7 @@ def test_a_time_in_the_future_is_no_proof(system, name):
     assert system.status()["sealed"] is False
 
 
-def test_an_index_of_somebody_elses_directory_is_not_sealed(environment, place):
+def test_an_index_of_another_users_directory_is_not_sealed(environment, place):
     (place / "cache").mkdir(mode=0o777)
     os.chown(place / "cache", 4242, 4242)
     command = ["setpriv", "--reuid=4242", "--regid=4242", "--clear-groups", EPCACHE, "refresh", "--seal"]
@@ -142,7 +142,7 @@ def test_an_index_of_somebody_elses_directory_is_not_sealed(environment, place):
     assert "not sealed: the directory belongs to another user" in done.stderr, done
 
 
-def test_in_strict_mode_every_distribution_is_looked_at(environment, place, monkeypatch):
+def test_strict_mode_checks_every_distribution(environment, place, monkeypatch):
     environment.refresh("--seal")
     shutil.copytree(environment.root, place / "copy", symlinks=True)
     copy = Environment(place / "copy")
@@ -151,7 +151,7 @@ def test_in_strict_mode_every_distribution_is_looked_at(environment, place, monk
     assert ask(copy, "3.13", "own") == ask(copy, "3.13", "plain")
 
 
-def test_a_seal_that_is_none_is_not_believed(environment, place):
+def test_an_invalid_seal_is_not_accepted(environment, place):
     site = environment.site
     (site / ".epcache").mkdir()
     rows, order = index_writer.rows_of(str(site))
@@ -166,7 +166,7 @@ def test_a_seal_that_is_none_is_not_believed(environment, place):
         shutil.rmtree(copy.root)
 
 
-def test_a_table_of_other_names_than_those_in_the_directory_is_not_believed(environment, place):
+def test_a_table_that_does_not_match_the_directory_is_not_accepted(environment, place):
     site = environment.site
     (site / ".epcache").mkdir()
     now = int(time.time())

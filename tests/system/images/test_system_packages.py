@@ -1,7 +1,7 @@
 """A system in an image, with packages of dpkg, whose sealed index lies in the system's cache.
 
-dpkg replaces the files of a package that was rebuilt without the site directory moving. Where epcache's
-trigger is in the image, it sees to that; where it is not, the package database tells.
+dpkg replaces the files of a rebuilt package without changing the site directory. If epcache's trigger is in
+the image, it updates the index. If not, a change of the package database shows it.
 """
 
 import os
@@ -16,7 +16,7 @@ from .trees import EPCACHE, System
 
 
 def rebuild(system):
-    """A package of the same version, with other entry points."""
+    """Install a package of the same version with other entry points."""
     before = os.stat(system.site).st_mtime_ns
     system.dpkg("alpha-1", value="started")
     assert os.stat(system.site).st_mtime_ns == before
@@ -44,7 +44,7 @@ def remove(system):
 CHANGES = [rebuild, upgrade, add, remove]
 
 
-def test_it_is_proven_in_the_unpacked_image(store, system_sealed, tmp_path):
+def test_a_system_index_is_proven_in_the_unpacked_image(store, system_sealed, tmp_path):
     with store.unpacked(system_sealed) as root:
         system = System(root)
         assert is_proven(system, tmp_path)
@@ -67,7 +67,7 @@ def test_a_change_in_a_later_layer_is_seen_without_a_trigger(store, system_seale
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
-def test_with_the_trigger_there_is_a_new_index(store, system_sealed, tmp_path, change):
+def test_the_trigger_writes_a_new_index_in_a_later_layer(store, system_sealed, tmp_path, change):
     with store.change(system_sealed, "triggered") as root:
         system = System(root)
         system.install_trigger()
@@ -80,9 +80,9 @@ def test_with_the_trigger_there_is_a_new_index(store, system_sealed, tmp_path, c
         right(System(root))
 
 
-def test_it_is_sealed_again_in_the_step_that_installs_something(store, system_sealed, tmp_path):
+def test_a_refresh_in_the_installing_step_seals_again(store, system_sealed, tmp_path):
     with store.change(system_sealed, "sealed-again") as root:
-        # Whose times these are can't be told when they come from an archive.
+        # After unpacking, it is unknown who set these times.
         assert System(root).refresh("--seal")["sealed"] is False
         System(root).dpkg("gamma-1")
         assert System(root).refresh()["sealed"]
@@ -92,8 +92,8 @@ def test_it_is_sealed_again_in_the_step_that_installs_something(store, system_se
 
 
 @pytest.mark.parametrize("change", [rebuild_alike, *CHANGES], ids=lambda change: change.__name__)
-def test_a_layer_over_the_very_tree_in_which_it_was_sealed(place, change):
-    """As Docker stores layers: inodes and change times stay, and so does the site directory's stamp."""
+def test_a_change_in_a_layer_over_the_original_tree_is_seen(place, change):
+    """As Docker stores layers: inodes and ctimes stay, and so does the site directory's stamp."""
     lower = place / "lower"
     lower.mkdir()
     system = System.make(lower)
@@ -109,7 +109,7 @@ def test_a_layer_over_the_very_tree_in_which_it_was_sealed(place, change):
 
 
 @pytest.mark.parametrize("change", [rebuild_alike, add], ids=lambda change: change.__name__)
-def test_a_change_in_the_very_tree_is_seen_without_a_trigger(place, change):
+def test_a_change_in_the_original_tree_is_seen_without_a_trigger(place, change):
     root = place / "tree"
     root.mkdir()
     system = System.make(root)
@@ -122,7 +122,7 @@ def test_a_change_in_the_very_tree_is_seen_without_a_trigger(place, change):
     assert system.status()["state"] == "stale"
 
 
-def test_another_size_of_the_package_database_is_seen_whatever_its_time(store, system_sealed, tmp_path):
+def test_another_size_of_the_package_database_is_seen_at_any_mtime(store, system_sealed, tmp_path):
     with store.unpacked(system_sealed) as root:
         system = System(root)
         before = os.stat(system.database).st_mtime_ns
@@ -142,14 +142,14 @@ def test_an_image_whose_package_database_was_removed_is_read_from_the_disk(store
         right(System(root))
 
 
-def test_an_index_that_a_trigger_can_not_replace_is_not_believed(place):
+def test_an_index_that_a_trigger_can_not_replace_is_not_used(place):
     root = place / "tree"
     root.mkdir()
     system = System.make(root)
     system.dpkg("alpha-1")
     assert system.refresh()["sealed"]
     before = right(system)
-    # Neither may the trigger write where the index is, nor remove it.
+    # The trigger can neither write where the index is, nor remove it.
     os.chown(system.index.parent, 0, 0)
     system.index.chmod(0o444)
     then = os.stat(system.site).st_mtime_ns
@@ -160,7 +160,7 @@ def test_an_index_that_a_trigger_can_not_replace_is_not_believed(place):
     assert right(system) != before
 
 
-def test_without_a_package_database_it_is_not_sealed(place):
+def test_a_system_index_without_a_package_database_is_not_sealed(place):
     root = place / "tree"
     root.mkdir()
     system = System.make(root)

@@ -30,7 +30,7 @@ class Environment:
 
     @classmethod
     def make(cls, root):
-        """An empty one, made by `venv`."""
+        """An empty environment, made by `venv`."""
         run(INTERPRETERS["3.13"], "-m", "venv", "--without-pip", root / "opt/venv")
         return cls(root)
 
@@ -44,11 +44,11 @@ class Environment:
         shutil.rmtree(wheelhouse)
 
     def remove(self, name):
-        """Let pip uninstall something."""
+        """Let pip uninstall a distribution."""
         self._pip("uninstall", "--yes", "--root-user-action=ignore", name)
 
     def replace_unseen(self, wheel, leave_out=()):
-        """The same, by hand, for trees in which no time can tell: what pip would have put there."""
+        """Replace files by hand as pip would, for trees whose times are all equal."""
         before = os.stat(self.site).st_mtime_ns
         self.install(wheel, leave_out=leave_out)
         os.utime(self.site, ns=(before, before))
@@ -57,7 +57,7 @@ class Environment:
         run(INTERPRETERS["3.13"], *PIP, "--python", self.python, *arguments)
 
     def refresh(self, *options):
-        """What `epcache refresh --json` says of it."""
+        """The result of `epcache refresh --json` for it."""
         return json.loads(run(*self.command("refresh", "--json", *options)))
 
     def command(self, *words):
@@ -65,7 +65,7 @@ class Environment:
         return [EPCACHE, *words, self.site]
 
     def status(self):
-        """What `epcache status --json` says of it."""
+        """The result of `epcache status --json` for it."""
         done = subprocess.run(self.command("status", "--json"), capture_output=True, text=True)
         (status,) = json.loads(done.stdout)
         return status
@@ -84,7 +84,7 @@ class System:
 
     @classmethod
     def make(cls, root):
-        """One in which nothing is installed."""
+        """A tree in which no package is installed."""
         self = cls(root)
         for directory in ("etc", "var/lib/dpkg/info", "var/lib/dpkg/updates", "var/lib/dpkg/triggers"):
             (root / directory).mkdir(parents=True)
@@ -98,7 +98,7 @@ class System:
         return self
 
     def dpkg(self, *packages, value="run"):
-        """Let dpkg install packages named as `alpha-1`; `value` is what their entry points lead to."""
+        """Let dpkg install packages named as `alpha-1`; `value` is the value of their entry points."""
         made = []
         for package in packages:
             name, _, version = package.partition("-")
@@ -117,7 +117,7 @@ class System:
         self._dpkg("--install", *made)
 
     def install_trigger(self):
-        """A package with the trigger of epcache, as the real one has it."""
+        """Install a package with the trigger of epcache, as the real one has it."""
         script = f'#!/bin/sh\nset -e\nif [ "$1" = triggered ]; then shift; {EPCACHE} trigger dpkg $*; fi\n'
         control = {"postinst": script, "triggers": f"interest-noawait {self.PLACE}\n"}
         self._dpkg("--install", self._made("trigger", {"/usr/share/doc/trigger": ""}, control))
@@ -151,11 +151,11 @@ class System:
         return package
 
     def refresh(self, *options):
-        """What `epcache refresh --json` says of it."""
+        """The result of `epcache refresh --json` for it."""
         return json.loads(run(EPCACHE, "refresh", "--json", "--system", "--root", self.root, *options))
 
     def status(self):
-        """What `epcache status --json` says of it."""
+        """The result of `epcache status --json` for it."""
         command = [EPCACHE, "status", "--json", "--system", "--root", self.root]
         (status,) = json.loads(subprocess.run(command, capture_output=True, text=True).stdout)
         return status

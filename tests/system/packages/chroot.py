@@ -156,7 +156,7 @@ def archive(suite, include=()):
                     "--mode=root",
                     "--variant=apt",
                     "--quiet",
-                    # The tests throw the tree away: its survival of a power cut is not worth the time.
+                    # The trees are temporary: surviving a power cut is not worth the time.
                     "--dpkgopt=force-unsafe-io",
                     '--aptopt=Acquire::Languages "none"',
                     '--aptopt=APT::Install-Recommends "false"',
@@ -210,7 +210,7 @@ def source_files():
 
 
 def source_digest():
-    """A digest of all that goes into a package, by which finished builds can be kept."""
+    """A digest of everything that goes into a package, by which finished builds are kept."""
     digest = hashlib.sha256()
     for name in source_files():
         if not name.startswith(("tests/", "benches/", ".ci/", ".gitignore")):

@@ -1,4 +1,4 @@
-"""Makes .deb files: ours by dpkg-buildpackage, and payloads out of real ones."""
+"""Makes .deb files: ours by dpkg-buildpackage, and payloads, from scratch or from real ones."""
 
 import functools
 import hashlib
@@ -34,7 +34,7 @@ def epcache_packages(suite="trixie"):
                 if suite == "trixie":
                     # Its rustc is the oldest that is supported, so this build is the test of `rust-version`.
                     assert system.run("rustc", "--version").stdout.startswith(f"rustc {oldest_rust()}.")
-                # Kept between builds, so that the crates of others are compiled once.
+                # Kept between builds, so that dependencies are compiled once.
                 target = chroot.CACHE / "deb-target" / suite
                 target.mkdir(parents=True, exist_ok=True)
                 options = f"nocheck noautodbgsym parallel={os.cpu_count()}"
@@ -61,12 +61,12 @@ def oldest_rust():
     return re.search(r'^rust-version = "([0-9.]+)"$', manifest, re.MULTILINE)[1]
 
 
-# 2020-02-02 02:02:02 UTC, the stamp of every file of a made payload.
+# 2020-02-02 02:02:02 UTC, the mtime of every file of a synthetic payload.
 OLD = 1580608922
 
 
 def _build(tree, destination):
-    """The .deb file of the package laid out in `tree`; a file name is given by dpkg-deb."""
+    """The .deb file of the package laid out in `tree`; dpkg-deb chooses the file name."""
     subprocess.run(
         ["dpkg-deb", "--root-owner-group", "-Znone", "--build", str(tree), str(destination)],
         check=True,
@@ -75,8 +75,8 @@ def _build(tree, destination):
 
 
 def payload(destination, name, version, files):
-    """A package with `files`, a mapping from absolute paths to their text; all bear one
-    old modification time. Returns the path of the .deb in `destination`."""
+    """A package with `files`, a mapping from absolute paths to their text; all have one
+    old mtime. Returns the path of the .deb in `destination`."""
     with tempfile.TemporaryDirectory() as scratch:
         tree = Path(scratch) / "tree"
         control = (
@@ -119,7 +119,7 @@ def repacked(original, destination, edit):
 
 
 def change_entry_points_alone(tree):
-    """Give each entry_points.txt another content of the same size, with the same stamp."""
+    """Give each entry_points.txt another content of the same size, with the same mtime."""
     for file in tree.rglob("entry_points.txt"):
         before = file.stat()
         text = file.read_bytes()

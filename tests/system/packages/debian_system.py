@@ -1,4 +1,4 @@
-"""A Debian system under test: what it must hold after each step, and the steps."""
+"""A Debian system under test: what must hold after each step, and the steps."""
 
 import json
 import stat
@@ -14,18 +14,18 @@ CACHE = "/var/cache/epcache"
 INDEX = f"{CACHE}{SITE}/index"
 PROGRAM = "/usr/bin/epcache"
 REPOSITORY = "/srv/repository"
-# `bash` and `strace` are what trace.py needs inside.
+# `bash` and `strace` are needed by trace.py inside.
 BASE = ["python3", "strace"]
 
 
 def truth(system, site=SITE):
-    """What importlib.metadata of the system's own Python says; see oracle.py."""
+    """The results of importlib.metadata of the system's own Python; see oracle.py."""
     script = (HERE / "oracle.py").read_text()
     return json.loads(system.run("python3", "-I", "-", site, input=script).stdout)
 
 
 def answers(system, **options):
-    """What the Python reader says, beside importlib.metadata; see reader_check.py."""
+    """The answers of the Python reader and of importlib.metadata; see reader_check.py."""
     script = (HERE / "reader_check.py").read_text()
     return json.loads(system.run("python3", "-I", "-", SITE, input=script, **options).stdout)
 
@@ -40,22 +40,22 @@ def account(system):
 
 
 def assert_reader_is_right(found):
-    """The reader's answers are those of importlib.metadata, from an index or not."""
+    """Check that the reader's answers equal importlib.metadata's, with or without an index."""
     assert found["found"] == found["expected"]
     assert found["one_by_one"] == found["expected"]
     assert found["whole_path"] == found["expected_whole_path"]
 
 
 def assert_index_right(system):
-    """The index is there, is epcache's, and says what importlib.metadata says.
+    """Check that the index exists, belongs to epcache, and agrees with importlib.metadata.
 
-    It is read in three ways: as the file that it is, through `epcache list` and through
-    the Python reader. Returns what importlib.metadata says of every distribution.
+    It is read in three ways: as a file, through `epcache list` and through the Python reader. Returns
+    what importlib.metadata returns for every distribution.
     """
-    said = assert_file_right(system)
+    results = assert_file_right(system)
     listed = json.loads(system.run(PROGRAM, "list", "--site", SITE, "--json").stdout)
     keys = ["site", "distribution", "version", "group", "name", "value"]
-    assert sorted([row[key] for key in keys] for row in listed) == sorted(said["found"])
+    assert sorted([row[key] for key in keys] for row in listed) == sorted(results["found"])
 
     reader = answers(system, env={"PYTHONWARNINGS": "error"})
     assert reader["warnings"] == []
@@ -63,25 +63,25 @@ def assert_index_right(system):
     assert_reader_is_right(reader)
 
     system.run(PROGRAM, "verify", SITE)
-    return said["distributions"]
+    return results["distributions"]
 
 
 def assert_file_right(system):
-    """The part of `assert_index_right` that runs nothing of epcache's."""
-    said = truth(system)
+    """The part of `assert_index_right` that runs no code of epcache."""
+    results = truth(system)
     file = system.path(INDEX)
     found = file.lstat()
     assert stat.S_ISREG(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o644
     assert (found.st_uid, found.st_gid) == account(system)
-    _assert_file_says(index_reader.parse(file.read_bytes()), said["distributions"])
-    return said
+    _assert_file_agrees(index_reader.parse(file.read_bytes()), results["distributions"])
+    return results
 
 
-def _assert_file_says(index, said):
+def _assert_file_agrees(index, results):
     assert index.settled and not index.unsettled
-    assert list(index.distributions) == [distribution["directory"] for distribution in said]
+    assert list(index.distributions) == [distribution["directory"] for distribution in results]
     repeated = 0
-    for expected in said:
+    for expected in results:
         row = index.distributions[expected["directory"]]
         if "m" not in row.flags:
             assert (row.name, row.version) == (expected["name"], expected["version"]), expected["directory"]
@@ -89,14 +89,14 @@ def _assert_file_says(index, said):
             assert row.entry_points == expected["entry_points"], expected["directory"]
             repeated += 1
     # An index that leaves everything to the disk would be right and useless.
-    assert repeated >= 0.97 * len(said)
+    assert repeated >= 0.97 * len(results)
 
 
 def traced(system, *arguments, **options):
     """apt-get with `arguments`, every process traced.
 
-    Returns what it printed and the runs of epcache, having checked that none of them
-    opened anything of a site directory or the cache before it had given up root.
+    Returns its output and the runs of epcache, having checked that none of them accessed
+    a site directory or the cache before it had given up root.
     """
     place = f"/trace/{len(list(system.path('/trace').glob('*')))}"
     result = system.apt(*arguments, trace=trace.command(place), **options)

@@ -1,6 +1,6 @@
 """Runs a script on Python 3.15 with an `importlib.metadata` that finds what that of 3.12 finds.
 
-Arguments: the script, and its own. Distributions stay those of 3.15, as what `epcache` returns is made
+Arguments: the script, and its arguments. Distributions stay those of 3.15, since `epcache` returns instances
 of them: one without metadata raises `MetadataNotFound`.
 """
 
@@ -11,7 +11,7 @@ import sys
 
 
 class EntryPoint(importlib.metadata.EntryPoint):
-    """One that takes every value, and fails when it has to be taken apart."""
+    """An entry point that accepts every value, and raises only when the value is parsed."""
 
     def __init__(self, name, value, group):
         vars(self).update(name=name, value=value, group=group)

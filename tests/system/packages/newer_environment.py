@@ -4,7 +4,7 @@ import shutil
 
 from . import chroot
 
-# How starting with the finder compares with starting without: medians of the processor time.
+# Compares a start with the finder and one without: medians of the processor time.
 COST = """
 import os, statistics, sys
 
@@ -30,14 +30,14 @@ class Environment:
         self.directory = f"/srv/{version}"
         system.run("rm", "-rf", self.directory)
         system.run("cp", "-a", f"/srv/made-{version}", self.directory)
-        # As if everything had been installed here; a copy takes a minute to settle.
+        # As if everything had been installed now; the index of a copy takes a minute to settle.
         system.run("find", self.directory, "-name", "INSTALLER", "-exec", "touch", "{}", "+")
         self.python = f"{self.directory}/bin/python"
         self.site = f"{self.directory}/lib/python{version}/site-packages"
 
     @staticmethod
     def make(system, version):
-        """What each `Environment` begins with: pip, the package with its program, another distribution."""
+        """The common content of `Environment`s: pip, the package with its program, another distribution."""
         directory = f"/srv/made-{version}"
         system.run(f"python{version}", "-m", "venv", directory)
         site = system.path(f"{directory}/lib/python{version}/site-packages")
@@ -51,7 +51,7 @@ class Environment:
         (info / "entry_points.txt").write_text("[g]\nfoo = m:f\n")
         (info / "INSTALLER").write_text("test\n")
         (info / "RECORD").write_text("foo-1.dist-info/RECORD,,\n")
-        # An interpreter takes a while to read its first .pth file, whatever is in it.
+        # The first .pth file makes an interpreter slower, whatever its content.
         (site / "other.pth").write_text("# nothing\n")
         system.run(
             f"python{version}", "-m", "compileall", "-q", f"{directory}/lib/python{version}/site-packages"
@@ -67,28 +67,28 @@ class Environment:
         self.epcache("disable", "--venv", self.directory)
 
     def starts(self, code, *options):
-        """What a program prints, which has nothing to complain about."""
+        """The output of a program, which must print nothing on standard error."""
         done = self.system.run(self.python, *options, "-c", code, check=False)
         assert (done.returncode, done.stderr) == (0, ""), done
         return done.stdout.strip()
 
     def opened(self, code, *options):
-        """The system calls of a program that name a file, and what it prints."""
+        """The system calls of a program that name a file, and its output."""
         trace = self.system.path("/srv/trace")
         command = ["strace", "-f", "-qq", "-o", "/srv/trace", "-e", "trace=%file"]
         done = self.system.run(*command, self.python, *options, "-c", code)
         assert done.stderr == "", done.stderr
-        # With an empty path, it is a descriptor that is asked about.
+        # An empty path means that the call is about a descriptor.
         lines = [line for line in trace.read_text().splitlines() if "AT_EMPTY_PATH" not in line]
         return lines, done.stdout.strip()
 
     def uninstall(self):
-        """As pip does it, which knows nothing of the file that `epcache enable` has written."""
+        """Uninstall by pip, which does not know the file that `epcache enable` has written."""
         for package in ("epcache", "epcache_startup"):
             shutil.rmtree(self.system.path(f"{self.site}/{package}"))
 
     def content(self):
-        """Every file and link below the site directory, but those of the index."""
+        """Every file and link below the site directory, except those of the index."""
         root = self.system.path(self.site)
         found = {}
         for path in sorted(root.rglob("*")):

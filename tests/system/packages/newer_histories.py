@@ -1,9 +1,8 @@
-"""Plays the random histories of tests/compat/histories in a chroot, on interpreters that it has.
+"""Plays the random histories of tests/compat/histories in a chroot, on its interpreters.
 
-Arguments: those of tests/compat/histories. What `epcache` itself finds it finds as 3.12
-does. So on 3.15, where distributions with metadata are preferred and entry points refuse some values,
-its own functions are compared with those of an `importlib.metadata` that does neither: 3.15 runs with
-`definitions_of_312`, as one more interpreter.
+Arguments: those of tests/compat/histories. `epcache`'s own functions behave as in 3.12. 3.15 prefers
+distributions with metadata and refuses some values of entry points. So on 3.15 they are compared with an
+`importlib.metadata` that does neither: 3.15 runs with `definitions_of_312`, as one more interpreter.
 """
 
 import multiprocessing
@@ -37,7 +36,7 @@ def main():
         processes.INTERPRETERS.clear()
         processes.INTERPRETERS.update(found, **{OLD: launcher})
         play.oracle = oracle
-        # What is set here has to be so in the processes that play.
+        # The changes made here must be inherited by the processes that play.
         multiprocessing.set_start_method("fork")
         runpy.run_module("compat.histories", run_name="__main__", alter_sys=True)
 

@@ -1,8 +1,8 @@
-"""Run by the Python of a system under test: prints what importlib.metadata says of the
-site directory given, as JSON: of every distribution there, and the entry points that a
-program finds, which are those of the first distribution of each name.
+"""Prints what importlib.metadata returns for a site directory; run by the Python of a system under test.
 
-It is given on standard input, so that nothing of the suite needs to be installed there.
+The output is JSON: every distribution there, and the entry points that a program finds, which are those of
+the first distribution of each name. The script is passed on standard input, so that nothing of the suite
+needs to be installed there.
 """
 
 import importlib.metadata
@@ -13,7 +13,7 @@ site = sys.argv[1]
 
 
 def described(distribution):
-    # get() because indexing for what is not there warns on Python 3.12 and newer.
+    # get() because indexing for an absent key warns on Python 3.12 and newer.
     metadata = distribution.metadata
     return {
         "directory": distribution._path.name,

@@ -1,8 +1,7 @@
-"""Run by the Python of a system under test: prints what `epcache` and what
-importlib.metadata say of the entry points in the site directory given, as JSON.
+"""Prints the entry points of a site directory by `epcache` and by importlib.metadata, as JSON.
 
-`from_index` tells that the reader was content with the index: it has neither listed the
-site directory nor opened anything in a distribution there, before a value was asked for.
+Run by the Python of a system under test. `from_index` means that the reader used the index alone: it has
+neither listed the site directory nor opened a file of a distribution there, before a value was requested.
 """
 
 import json
@@ -11,8 +10,8 @@ import warnings
 
 site = sys.argv[1]
 everywhere = list(sys.path)
-# Only the modules that come with Python, so that programs can be imported at all. They come first: the
-# first entry on the path is opened in any case, to be listed where that is cheaper than to look for an index.
+# Only the modules of Python itself, so that programs can be imported. They come first: the first entry on
+# the path is opened in any case, to be listed where that is cheaper than to look for an index.
 one_site = [*(entry for entry in sys.path if not entry.endswith("-packages")), site]
 looked_at = []
 
@@ -34,7 +33,7 @@ with warnings.catch_warnings(record=True) as caught:
         path == site or path.startswith(site + "/") and ("dist-info" in path or "egg-info" in path)
         for path in looked_at
     )
-    # Values are confirmed by the distributions, since root can't take the word of the user epcache.
+    # The distributions confirm the values, since root does not trust the user epcache.
     found = sorted((point.group, point.name, point.value) for point in points)
     groups = sorted({group for group, _, _ in found})
     one_by_one = sorted(

@@ -10,7 +10,7 @@ from . import chroot
 SPEC = chroot.CHECKOUT / "rpm/epcache.spec"
 
 # bookworm's rpm 4.18 does not make users from sysusers.d, trixie's 4.20 does: the two
-# give packages that differ. A package runs where the C library is no older.
+# build different packages. A package runs where the C library is no older.
 TOOLS = {
     "bookworm": ["cargo-web", "gcc", "libc6-dev", "make", "python3-packaging", "rpm", "rustc-web"],
     "trixie": ["cargo", "gcc", "libc6-dev", "make", "python3-packaging", "rpm", "rustc"],
@@ -23,7 +23,7 @@ def packages(suite):
     """The directory with the packages as built in `suite`: a folder for each of RELEASES,
     the second an upgrade of the first.
 
-    Kept by a digest of the sources as they are when it is first asked for.
+    Kept by a digest of the sources at the first call.
     """
     built = chroot.CACHE / "rpm" / suite / chroot.source_digest()
     with chroot.locked(chroot.CACHE / "rpm" / f"{suite}.lock"):
@@ -59,7 +59,7 @@ def _build(suite, results):
             system.run(
                 "rpmbuild",
                 "-bb",
-                # Debian's cargo is not in rpm's database; everything else about the build is as it would be.
+                # Debian's cargo is not in rpm's database; the rest of the build is unchanged.
                 "--nodeps",
                 "--define=_topdir /rpmbuild",
                 f"--define=_rpmdir /rpmbuild/{release}",

@@ -1,4 +1,4 @@
-"""Ways in which writing an index can fail, each for as long as a `with` lasts."""
+"""Faults that prevent writing an index, each for the duration of a `with`."""
 
 import contextlib
 import os
@@ -35,7 +35,7 @@ def full(machine):
             assert filler.stat().st_size, "the file system is larger than its indexes"
             assert os.statvfs(place).f_bavail == 0
             yield
-            # There is but one such directory: what was done to it stays done.
+            # There is only one such directory, so the fault stays.
             filler.unlink()
             shutil.rmtree(kept)
             subprocess.run(["cp", "-a", place, kept], check=True)
@@ -83,8 +83,8 @@ def program_that_cannot_run(machine):
 
 
 @contextlib.contextmanager
-def foreign_cache(machine):
-    """The cache directory belongs to somebody else."""
+def cache_of_another_user(machine):
+    """The cache directory belongs to another user."""
     place = machine.system.path(CACHE)
     owner = place.stat()
     os.chown(place, 65534, 65534)

@@ -1,7 +1,7 @@
-"""A Debian system that is run by rpm: its own database, our packages, and payloads.
+"""A Debian system managed by rpm: its own database, our packages, and payloads.
 
-rpm works on the chroot's own `/`, with a new database; what our packages need of the
-system is provided by a package without files, `ground`, which says what is really there.
+rpm works on the chroot's own `/`, with a new database. A package without files, `ground`, provides what our
+packages require, by what the system really has.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ SITE64 = f"/usr/lib64/python{PYTHON}/site-packages"
 PACKAGES = ["busybox-static", "passwd", "python3", "rpm", "strace"]
 ONLY_SID = ["createrepo-c", "dnf5"]
 
-# A trigger inherits what the caller of rpm has in its environment: nothing of it may count.
+# A trigger inherits the environment of rpm's caller: it must ignore all of it.
 HOSTILE = {
     "EPCACHE": "off",
     "DPKG_ROOT": "/nonexistent",
@@ -45,9 +45,9 @@ for distribution in importlib.metadata.distributions(path=sys.argv[1:]):
 json.dump(found, sys.stdout)
 """
 
-# Any warning of the reader is an error here; `searched` tells whether it opened anything of
-# a distribution in the site directory, as it must where it cannot rely on the index. Values come later:
-# since root can't take the word of the user epcache, the distributions confirm them.
+# Any warning of the reader is an error here. `searched` means that it opened a file of a distribution, as it
+# must where it cannot rely on the index. Values are read later: root does not trust the user epcache, so the
+# distributions confirm them.
 READER = """
 import json, sys
 modules, site = sys.argv[1:]
@@ -68,7 +68,7 @@ json.dump({"answer": answer, "searched": searched}, sys.stdout)
 
 @dataclass
 class Transaction:
-    """What one call of a package manager did."""
+    """The effects of one call of a package manager."""
 
     status: int
     output: str
@@ -93,7 +93,7 @@ class Machine:
         hostile.chmod(0o755)
 
     def transact(self, *command, mounts=(), env=HOSTILE):
-        """Run a package manager, traced; its exit status is for the caller to judge."""
+        """Run a package manager, traced; the caller checks the exit status."""
         place = f"/trace/{uuid.uuid4().hex}"
         result = self.system.run(*trace.command(place), *command, mounts=mounts, env=env, check=False)
         runs = trace.runs(self.system.path(place), EPCACHE, str(self.system.root))
@@ -104,7 +104,7 @@ class Machine:
         return self.transact("rpm", *arguments, **options)
 
     def ground(self):
-        """The package that stands for the Debian system below."""
+        """The package that represents the Debian system below."""
         programs = ["/bin/sh", "/usr/bin/find", "/usr/bin/setpriv", "/usr/bin/getent"]
         programs += ["/usr/sbin/groupadd", "/usr/sbin/useradd"]
         missing = [program for program in programs if not self.system.path(program).exists()]
@@ -117,7 +117,7 @@ class Machine:
         return rpm_payload.Payload("ground", provides=tuple(dict.fromkeys(provides)))
 
     def clear(self):
-        """Erase every package but `ground`, and what erasing leaves behind on purpose."""
+        """Erase every package except `ground`, and the files that erasing keeps on purpose."""
         installed = set(self.system.run("rpm", "-qa", "--qf", "%{NAME}\\n").stdout.split()) - {"ground"}
         if installed:
             self.system.run("rpm", "-e", *installed)
@@ -129,21 +129,21 @@ class Machine:
             file.write_text("".join(line for line in lines if not line.startswith("epcache:")))
 
     def truth(self, site, root=""):
-        """What the system's own importlib.metadata says: (directory, Name, Version, entry points)."""
-        said = self.system.run("python3", "-c", TRUTH, root + site)
-        return json.loads(said.stdout)
+        """The results of the system's importlib.metadata: (directory, Name, Version, entry points)."""
+        result = self.system.run("python3", "-c", TRUTH, root + site)
+        return json.loads(result.stdout)
 
     def reader(self, site, strict=True):
-        """What the installed Python reader answers, and whether it had to search the disk."""
+        """The answers of the installed Python reader, and whether it had to search the disk."""
         modules = next(self.system.root.glob("usr/lib/python3*/site-packages/epcache")).parent
         warnings = ["-W", "error"] if strict else ["-W", "ignore"]
         where = "/" + str(modules.relative_to(self.system.root))
-        said = self.system.run("python3", "-I", *warnings, "-c", READER, where, site)
-        return json.loads(said.stdout)
+        result = self.system.run("python3", "-I", *warnings, "-c", READER, where, site)
+        return json.loads(result.stdout)
 
     def listed(self, site):
-        said = self.system.run(EPCACHE, "list", "--site", site, "--json")
-        return json.loads(said.stdout)
+        result = self.system.run(EPCACHE, "list", "--site", site, "--json")
+        return json.loads(result.stdout)
 
     def account(self):
         """The user and group numbers of `epcache` in the chroot."""
@@ -157,7 +157,7 @@ class Machine:
         return self.system.path(f"{CACHE}{site}/index")
 
     def assert_truthful(self, site):
-        """Whoever asks is told the truth, be there an index or not."""
+        """Check that all answers are right, with or without an index."""
         truth = sorted(
             [group, name, value] for *_, points in self.truth(site) for group, name, value in points
         )
@@ -165,7 +165,7 @@ class Machine:
         assert sorted(self.reader(site, strict=False)["answer"]) == truth
 
     def assert_right(self, *sites):
-        """The index of each site directory is there, fresh, the cache user's, and true."""
+        """Check that the index of each site directory exists, is fresh, right, and the cache user's."""
         owner = self.account()
         for site in sites:
             place = self.index(site)
@@ -198,7 +198,7 @@ def described(index):
 
 
 def expected(truth):
-    """The same, of what importlib.metadata says."""
+    """The same from the results of importlib.metadata."""
     return sorted(((*found[:3], sorted(found[3])) for found in truth), key=repr)
 
 

@@ -1,7 +1,7 @@
 """RPM packages that hold Python distributions, built by the real rpmbuild.
 
-A payload is a description of what a package puts into a site directory. All its files
-bear one old modification time, as in a reproducible build, so that a rebuild differs
+A payload describes what a package puts into a site directory. All its files
+have one old mtime, as in a reproducible build, so that a rebuild differs
 by its content alone.
 """
 
@@ -10,7 +10,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# 2020-02-02 02:02:02 UTC, what a build with a clamped SOURCE_DATE_EPOCH would leave.
+# 2020-02-02 02:02:02 UTC, as a build with a clamped SOURCE_DATE_EPOCH would leave.
 OLD = 1580608922
 
 SPEC = """\
@@ -52,7 +52,7 @@ class Payload:
     owned: tuple = ()
     provides: tuple = ()
     scriptlets: str = ""
-    ghosts: tuple = ()  # those of `files` that the package names but does not hold
+    ghosts: tuple = ()  # those of `files` that the package names but does not contain
 
     @property
     def filename(self):
@@ -73,7 +73,7 @@ def dist_info(site, name, version="1.0", entry_points="", format="2.1", release=
 
 
 def write(payload, place):
-    """Lay the payload's files out below `place`, every stamp the same."""
+    """Write the payload's files below `place`, all with the same mtime."""
     place.mkdir(parents=True)
     for path, text in payload.files.items():
         target = place / path.lstrip("/")
@@ -89,7 +89,7 @@ def write(payload, place):
 def build(system, payloads):
     """Build `payloads` with the rpmbuild of the chroot `system`, all in one run.
 
-    Returns the directory, inside and on the machine the same, that holds the packages.
+    Returns the directory with the packages, which has the same path inside and on the machine.
     """
     top = Path("/payloads")
     specs = []

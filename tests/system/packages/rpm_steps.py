@@ -15,7 +15,7 @@ from .rpm_payload import dist_info
 
 SUITES = ["bookworm", "trixie", "sid"]
 OURS = ["epcache.rpm", "python3-epcache.rpm"]
-# What nobody may open who could still be root.
+# Files that no process may open while it could still be root.
 GUARDED = [CACHE, SITE, SITE64, "/usr/lib/python3/dist-packages", "/usr/lib/python3.11/site-packages"]
 
 
@@ -26,8 +26,8 @@ def scripts(name, target):
 ALPHA = dist_info(SITE, "alpha", "1.0", scripts("alpha", "main"))
 ALPHA_2 = dist_info(SITE, "alpha", "2.0", scripts("alpha", "start"))
 BETA = dist_info(SITE, "beta", "1.0", scripts("beta", "one"))
-# Every file as long and as old as before, and no name in SITE new: only a stamp that
-# the package can't choose tells that this is another build.
+# Every file has the former size and mtime, and no name in SITE is new: only a stamp that
+# the package can't choose shows that this is another build.
 BETA_REBUILT = dist_info(SITE, "beta", "1.0", scripts("beta", "two"), format="2.4", release="2")
 GAMMA = dist_info(SITE, "gamma", "1.0", scripts("gamma", "main"))
 LEFT = dist_info(SITE, "left", "1.0", scripts("left", "main"), owns=False)
@@ -45,11 +45,11 @@ EGGS = rpm_payload.Payload(
 )
 # Owns the site directory itself, so that rpm sets its modification time back.
 FLOOR = rpm_payload.Payload("floor", owned=(SITE,))
-# Many files that are no distribution, and one that is another's private affair.
+# Many files that are no distribution, and a private file of another package.
 BIG = dist_info(SITE, "big", "1.0", scripts("big", "main"))
 BIG.files |= {f"{SITE}/big/module_{number}.py": "" for number in range(2000)}
 BIG.files[f"{SITE}/big/_vendor/inner-1.0.dist-info/METADATA"] = rpm_payload.metadata("inner", "1.0")
-# rpm names its file to the trigger, and there is none.
+# rpm passes its file to the trigger, and it does not exist.
 GHOST = dist_info(SITE, "ghost", "1.0", owns=False)
 GHOST.ghosts = tuple(GHOST.files)
 CANARY = rpm_payload.Payload("canary", scriptlets=f"%transfiletriggerin -- {SITE}\nexit 3\n")
@@ -58,7 +58,7 @@ PAYLOADS = [ALPHA, ALPHA_2, BETA, BETA_REBUILT, GAMMA, LEFT, WIDE, NAMED, EGGS, 
 
 @pytest.fixture(scope="session")
 def own_mounts():
-    # In threads, and those end before the mounts begin, which are the calling thread's alone.
+    # In threads that end before the mounts begin, which belong to the calling thread alone.
     with concurrent.futures.ThreadPoolExecutor() as pool:
         list(pool.map(rpm_build.packages, rpm_build.TOOLS))
     private_mounts.begin()
@@ -83,7 +83,7 @@ def ready(machine):
     try:
         machine.assert_right(SITE)
     except (AssertionError, OSError):
-        # The first to ask, or after a test that failed or that cleared the machine.
+        # The first use, or after a test that failed or that cleared the machine.
         machine.clear()
         install(machine, BETA, ALPHA, ours="first")
         machine.assert_right(SITE)
@@ -110,5 +110,5 @@ def succeeded(transaction):
 
 
 def directory(payload):
-    """The name of the payload's one dist-info directory."""
+    """The name of the payload's only dist-info directory."""
     return Path(next(iter(payload.files))).parent.name

@@ -1,6 +1,6 @@
 """epcache on Debian trixie, from the first installation to the purge, with real packages.
 
-The tests are the life of one system and run in this order; each leaves the index right.
+The tests are the history of one system and run in this order; each leaves the index right.
 """
 
 import os
@@ -13,7 +13,7 @@ from . import chroot, deb, trace
 from . import debian_system as debian
 from .debian_system import INDEX, PROGRAM, SITE, assert_index_right, read, traced, truth, written
 
-# Installed before epcache, so that it finds something when it comes.
+# Installed before epcache, so that its first installation finds distributions.
 BEFORE = ["python3-babel", "python3-coverage", "python3-docutils", "python3-setuptools", "python3-wheel"]
 PACKAGES = """
     black pylint python3-alembic python3-autopep8 python3-bandit python3-build python3-celery
@@ -72,7 +72,7 @@ def offer(system, packages):
 
 
 def test_trace_shows_what_root_opens(system):
-    """Guards the others: a program that reads metadata as root would be found out."""
+    """Guards the other tests: a program that reads metadata as root would be detected."""
     distribution = directory_of(system, "babel")
     script = f"import os; os.open('{SITE}', os.O_RDONLY); open('{SITE}/{distribution}/PKG-INFO')"
     system.run(*trace.command("/trace/guard"), "/usr/bin/python3", "-I", "-c", script)
@@ -85,13 +85,13 @@ def test_trace_shows_what_root_opens(system):
     shutil.rmtree(system.path("/trace"))
 
 
-def test_first_installation_indexes_what_is_there(system):
+def test_first_installation_indexes_installed_packages(system):
     before = directories(truth(system)["distributions"])
     assert before and not system.path(debian.CACHE).exists()
     _, runs = traced(system, "install", *(f"/srv/{file.name}" for file in system.path("/srv").glob("*.deb")))
-    said = assert_index_right(system)
-    assert read(runs) == directories(said)
-    assert directories(said) == before | {directory_of(system, "epcache")}
+    distributions = assert_index_right(system)
+    assert read(runs) == directories(distributions)
+    assert directories(distributions) == before | {directory_of(system, "epcache")}
     found = system.path(debian.CACHE).lstat()
     assert (found.st_mode & 0o7777, (found.st_uid, found.st_gid)) == (0o755, debian.account(system))
 
@@ -113,11 +113,11 @@ def test_manual_names_every_option(system):
 def test_packages_installed_later_are_indexed_by_the_trigger(system):
     before = directories(truth(system)["distributions"])
     _, runs = traced(system, "install", *PACKAGES, timeout=1800)
-    said = assert_index_right(system)
-    assert sum(bool(distribution["entry_points"]) for distribution in said) >= 40
-    assert any(name.endswith(".egg-info") for name in directories(said))
+    distributions = assert_index_right(system)
+    assert sum(bool(distribution["entry_points"]) for distribution in distributions) >= 40
+    assert any(name.endswith(".egg-info") for name in directories(distributions))
     assert written(runs)
-    assert read(runs) == directories(said) - before
+    assert read(runs) == directories(distributions) - before
 
 
 def test_upgrade_reads_the_new_version_alone(system, tmp_path):
@@ -132,14 +132,14 @@ def test_upgrade_reads_the_new_version_alone(system, tmp_path):
     _, runs = traced(system, "upgrade")
     new = directory_of(system, "pytest-cov")
     assert new != old and "99.1" in new
-    said = assert_index_right(system)
-    assert old not in directories(said)
+    distributions = assert_index_right(system)
+    assert old not in directories(distributions)
     assert read(runs) == {new} and written(runs)
 
 
 def test_release_only_upgrade_is_seen(system, tmp_path):
-    """Nothing tells of it but the stamps of the distributions themselves: the site directory's
-    stay, and so do the names, the sizes and the modification times of the files."""
+    """Only the stamps of the distributions themselves show it: the site directory's stamp,
+    the names, the sizes and the mtimes of the files stay the same."""
     changed = {directory_of(system, name) for name in ("pytest-xdist", "stevedore")}
     files = [system.path(f"{SITE}/{name}/entry_points.txt") for name in changed]
     stamps = [(file.stat().st_size, file.stat().st_mtime_ns) for file in files]
@@ -170,8 +170,8 @@ def test_removal_reads_nothing(system):
     assert read(runs) == set() and written(runs)
 
 
-def test_leftover_directory_is_what_importlib_makes_of_it(system):
-    """dpkg leaves a directory that holds a file of somebody else's."""
+def test_a_leftover_directory_is_read_as_importlib_metadata_does(system):
+    """dpkg keeps a directory that contains a file of another origin."""
     name = directory_of(system, "pytest-timeout")
     system.path(f"{SITE}/{name}/note").write_text("somebody else's\n")
     _, runs = traced(system, "remove", "python3-pytest-timeout")
@@ -181,7 +181,7 @@ def test_leftover_directory_is_what_importlib_makes_of_it(system):
 
 
 def plug(system, number):
-    """A package in /srv whose revisions differ in nothing but one character of its entry point."""
+    """A package in /srv whose revisions differ only in one character of its entry point."""
     files = deb.dist_info(SITE, "plug", "1.0", f"[plugs]\nplug = plug:v{number}\n")
     return f"/srv/{deb.payload(system.path('/srv'), 'python3-plug', f'1.0-{number}', files).name}"
 
@@ -194,14 +194,14 @@ def values(system, name):
 def test_deferred_trigger_runs_with_the_next_configuration(system):
     system.run("dpkg", "-i", plug(system, 1))
     system.run("dpkg", "--no-triggers", "-i", plug(system, 2))
-    # Until then nothing can know of it. This also shows that the tests would.
+    # Until then the change is unknown. This also shows that the tests would notice.
     with pytest.raises(AssertionError):
         debian.assert_file_right(system)
     system.run("dpkg", "--configure", "--pending")
     assert values(system, "plug") == ["plug:v2"]
 
 
-def test_what_changed_while_epcache_was_unpacked_is_seen_by_its_configuration(system, tmp_path):
+def test_changes_while_epcache_was_unpacked_are_seen_at_its_configuration(system, tmp_path):
     [ours] = system.path("/srv").glob("epcache_*.deb")
     newer = shutil.copy(deb.repacked(ours, tmp_path, lambda tree: None), system.path("/srv"))
     system.run("dpkg", "--unpack", f"/srv/{os.path.basename(newer)}")

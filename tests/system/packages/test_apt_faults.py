@@ -1,7 +1,7 @@
-"""What goes wrong below epcache's trigger is never apt's business, and no reader is deceived.
+"""Faults below epcache's trigger never fail apt, and no reader gives a wrong answer.
 
-Each fault meets the worst change: a rebuild that leaves the site directory's stamp and
-the files' names, sizes and modification times as they were.
+Each fault coincides with the change that is hardest to see: a rebuild that keeps the site directory's
+stamp and the files' names, sizes and mtimes.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from . import chroot, deb
 from . import debian_system as debian
 from .debian_system import CACHE, INDEX, SITE, assert_index_right
 
-# What epcache depends on is there, so no network is needed.
+# The dependencies of epcache are installed, so no network is needed.
 PACKAGES = [*debian.BASE, "passwd", "python3-setuptools"]
 
 revisions = itertools.count(10)
@@ -36,7 +36,7 @@ def installed():
 
 @pytest.fixture
 def system(installed):
-    """The system in good order, with the index right; and so it must be possible to leave it."""
+    """The system with a right index; the test must be able to restore that state."""
     revise(installed)
     assert_index_right(installed)
     yield installed
@@ -73,14 +73,14 @@ def revise(system):
 
 def revise_with_fault(system, before=":", mounts=()):
     """Install a revision with apt, after the shell command `before` and with `mounts` in place,
-    and ask the reader while they still are. Returns what apt printed, and the answers."""
+    and query the reader meanwhile. Returns apt's output, and the answers."""
     package, point = revision(system)
     site = os.stat(system.path(SITE)).st_mtime_ns
-    # Without a terminal of apt's own, scripts keep standard error apart.
+    # Without a terminal of apt's own, scripts keep standard error separate.
     script = f"{before}; apt-get -y -q -oDpkg::Use-Pty=0 install {package} && python3 -I /srv/reader_check.py {SITE} >/srv/answers"
     result = system.run("sh", "-c", script, mounts=mounts)
     after = os.stat(system.path(SITE))
-    # dpkg leaves it alone; whoever revokes the index gives it the present time.
+    # dpkg leaves it alone; a process that revokes the index sets it to the current time.
     assert after.st_mtime_ns in (site, after.st_ctime_ns)
     found = json.loads(system.path("/srv/answers").read_text())
     assert point in found["found"]
@@ -89,14 +89,14 @@ def revise_with_fault(system, before=":", mounts=()):
 
 
 def assert_said(result, *words):
-    """One message of epcache's with these words came out on standard error."""
+    """Check that one message of epcache with these words is on standard error."""
     assert any(
         "epcache" in line and all(word in line for word in words) for line in result.stderr.splitlines()
     ), result.stderr
 
 
 def assert_never_deceived(system):
-    """Also once the fault is gone, before anything has been done about it."""
+    """Check the answers, also after the fault is removed and before anything else is done."""
     debian.assert_reader_is_right(debian.answers(system))
 
 
@@ -139,7 +139,7 @@ def test_reinstallation_brings_back_a_missing_user(system):
 
 
 def test_user_with_another_number_gets_the_cache(system):
-    """What is there is another user's by then, so it is thrown away."""
+    """The existing indexes belong to another user by then, so they are removed."""
     system.run("userdel", "epcache")
     system.run("useradd", "--system", "--user-group", "--uid", "567", "epcache")
     install(system, f"/srv/{next(system.path('/srv').glob('epcache_*.deb')).name}")
@@ -167,19 +167,19 @@ def test_cache_directory_is_missing(system):
         result, found = revise_with_fault(system)
         assert_said(result, CACHE)
         assert not found["from_index"]
-        # What was there before is another test's matter.
+        # The former content is the subject of another test.
         (away / INDEX.removeprefix(f"{CACHE}/")).unlink()
 
 
-def test_index_that_was_on_a_file_system_not_mounted_is_not_believed_later(system):
+def test_an_index_on_an_unmounted_file_system_is_not_used_later(system):
     cache, away = system.path(CACHE), system.path("/srv/away")
     with for_a_while(lambda: shutil.move(cache, away), lambda: shutil.move(away, cache)):
         revise_with_fault(system)
     assert_never_deceived(system)
 
 
-def test_boot_time_unit_builds_what_no_trigger_could(system):
-    """With the command of the unit, and what it leaves root of its capabilities."""
+def test_the_boot_time_unit_builds_an_index_that_no_trigger_could(system):
+    """With the command and the capabilities of the unit."""
     unit = dict(
         line.split("=", 1)
         for line in (chroot.CHECKOUT / "packaging/systemd/epcache-refresh.service").read_text().splitlines()
@@ -194,7 +194,7 @@ def test_boot_time_unit_builds_what_no_trigger_could(system):
         lambda: system.run("dpkg", "--no-triggers", "-i", revision(system)[0]),
     ):
         interrupt()
-        # At boot all packages are older than what a stamp needs to be certain.
+        # At boot all packages are old enough to be settled.
         time.sleep(3.5)
         system.run(*boot)
         assert_index_right(system)
@@ -224,12 +224,12 @@ def target(installed):
 
 @pytest.mark.parametrize("chrootless", [True, False], ids=["scripts_outside", "scripts_inside"])
 def test_packages_of_another_root_get_an_index_there(installed, target, chrootless):
-    """The scripts make the user there, by useradd from outside and by systemd-sysusers inside."""
+    """The scripts create the user there, by useradd from outside and by systemd-sysusers inside."""
     mine = os.stat(installed.path(INDEX))
     if debian.account(target):
         target.run("userdel", "epcache")
     dpkg = ["dpkg", "--root=/target", *(["--force-script-chrootless"] if chrootless else [])]
-    # Alone: the scripts of python3-epcache, as of every package of Python code, need more of a host.
+    # Without python3-epcache: its scripts, as of every package of Python code, need more of a host.
     [ours] = [f"/srv/{file.name}" for file in installed.path("/srv").glob("epcache_*.deb")]
     installed.run(*dpkg, "-i", ours)
     package, point = revision(installed)

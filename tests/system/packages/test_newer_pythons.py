@@ -1,4 +1,4 @@
-"""Python 3.14 and 3.15, of Debian sid: acceleration, the package's own functions, what starts with it.
+"""Python 3.14 and 3.15, of Debian sid: acceleration, the package's own functions, the cost of a start.
 
 CPython 3.15 refuses entry points whose value is no object reference, prefers distributions that have
 metadata, and executes .pth files in another way (PEP 829). Nothing here needs a network but making
@@ -25,7 +25,7 @@ PACKAGES = [
     "libpython3.14-testsuite",
     "libpython3.15-testsuite",
 ]
-# The suites are found there.
+# The suites are there.
 TESTS = {"PYTHONPATH": "/checkout/tests"}
 MOUNTS = [("bind", chroot.CHECKOUT, "/checkout"), ("read-only", "", "/checkout")]
 TOOL = "/usr/bin/epcache"
@@ -66,14 +66,14 @@ def test_cpython_s_own_suite_passes_with_acceleration(system, version):
     assert all(each["passed"] >= 80 for each in found)
 
 
-def test_random_histories_are_answered_as_by_the_plain_interpreter(system):
-    # Of each version some 75, with 1 to 3 site directories, by both kinds of functions.
+def test_random_histories_match_the_plain_interpreter(system):
+    # Some 75 of each version, with 1 to 3 site directories, by both kinds of functions.
     command = ["python3.14", "-m", "system.packages.newer_histories", "--epcache", TOOL]
     done = system.run(*command, "--count", "150", "--seed", "3140", mounts=MOUNTS, env=TESTS, check=False)
     assert done.returncode == 0 and "150 histories" in done.stdout, done.stdout[-6000:] + done.stderr[-3000:]
 
 
-def test_an_enabled_interpreter_starts_with_one_finder_and_says_nothing(environment):
+def test_an_enabled_interpreter_starts_with_one_finder_and_prints_nothing(environment):
     before = environment.starts(MODULES)
     assert environment.starts(FINDERS) == "0"
     environment.enable()
@@ -92,7 +92,7 @@ def test_an_enabled_interpreter_answers_from_the_index(environment):
     environment.enable()
     opened, answer = environment.opened(ASKING)
     assert answer == ANSWER and any(".epcache/index" in line for line in opened)
-    # What is not settled yet is looked at, but not read.
+    # Unsettled distributions are checked, but not read.
     assert not [line for line in read(opened) if "open" in line.partition("(")[0]]
 
 
@@ -113,7 +113,7 @@ def test_pip_refreshes_the_index(environment, tmp_path):
     shutil.copy(wheel, environment.system.path("/srv"))
     place = f"{environment.site}/.epcache/index"
     pip = f"{environment.python} -m pip --disable-pip-version-check --no-input"
-    # A refresh that takes longer than pip waits for ends with the last process of this command.
+    # A refresh that takes longer than pip waits ends with the last process of this command.
     waiting = f"for i in $(seq 100); do cmp -s {place} /srv/former || break; sleep 0.1; done"
     for command, there in [
         (f"{pip} install --no-index -q /srv/{wheel.name}", True),
@@ -137,7 +137,7 @@ def test_disabling_leaves_nothing(environment):
     assert environment.starts(FINDERS) == "0"
 
 
-def test_without_the_package_an_enabled_interpreter_says_nothing(environment):
+def test_without_the_package_an_enabled_interpreter_prints_nothing(environment):
     environment.enable()
     environment.uninstall()
     for options in [[], ["-W", "error", "-X", "dev"]]:
@@ -145,7 +145,7 @@ def test_without_the_package_an_enabled_interpreter_says_nothing(environment):
         assert environment.starts("import pip._internal", *options) == ""
 
 
-def test_what_a_start_costs(environment):
+def test_the_cost_of_a_start_is_bounded(environment):
     starting = environment.opened("pass", "-I")[0]
     bare = f"{environment.directory}-bare"
     environment.system.run("rm", "-rf", bare)
@@ -157,5 +157,5 @@ def test_what_a_start_costs(environment):
     command = ["python3.14", "-c", COST, "120", f"{bare}/bin/python", environment.python]
     milliseconds = float(environment.system.run(*command).stdout)
     print(f"Python {environment.version}: {milliseconds:.2f} ms of processor time more, median of 120 starts")
-    # On a busy machine the median alone differs by more than the start costs.
+    # On a busy machine the median alone varies by more than the start costs.
     assert milliseconds < 3

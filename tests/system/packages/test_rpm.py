@@ -1,7 +1,7 @@
 """rpm of three Debian releases keeps the indexes right through our file triggers.
 
-bookworm has rpm 4.18, trixie 4.20, sid 6: from 6 on a trigger that fails makes the
-transaction fail. After each step the index file itself, `epcache list` and the Python
+bookworm has rpm 4.18, trixie 4.20, sid 6: from 6 on a failing trigger fails the
+transaction. After each step the index file itself, `epcache list` and the Python
 reader are compared with importlib.metadata of the same system.
 """
 
@@ -89,7 +89,7 @@ def test_release_only_upgrade_is_seen(ready):
     old, site_old, text = file.stat(), site.stat(), file.read_text()
     upgraded = install(ready, BETA_REBUILT)
     new, site_new = file.stat(), site.stat()
-    # Otherwise this is not the case that it is about.
+    # Otherwise this would be another case.
     assert (old.st_size, old.st_mtime_ns) == (new.st_size, new.st_mtime_ns) and text != file.read_text()
     assert site_old.st_mtime_ns == site_new.st_mtime_ns
 
@@ -104,7 +104,7 @@ def test_erased_package_that_leaves_an_empty_directory_behind(ready):
     left = ready.system.path(f"{SITE}/{directory(LEFT)}")
     assert list(left.iterdir()) == []
     ready.assert_right(SITE)
-    # rpm knows nothing of this change; with the next transaction it is seen as well.
+    # rpm knows nothing of this change; the next transaction handles it as well.
     left.rmdir()
     install(ready, ALPHA, options=["-U", "--replacepkgs"])
     ready.assert_right(SITE)
@@ -123,12 +123,12 @@ def test_site_directory_whose_modification_time_is_set_back(ready):
     ready.assert_right(SITE)
 
 
-def test_transaction_without_scripts_is_mended_by_refresh(ready):
+def test_a_refresh_fixes_the_index_after_a_transaction_without_scripts(ready):
     unseen = install(ready, GAMMA, options=["-U", "--noscripts"])
     assert unseen.runs == []
     ready.assert_truthful(SITE)
     assert ready.system.run(EPCACHE, "status", check=False).returncode == 1
-    # A directory that was changed just now cannot be told from one that changes again.
+    # A directory that has just changed cannot be distinguished from one that changes again.
     time.sleep(3.1)
     ready.system.run(EPCACHE, "refresh", "--system")
     ready.assert_right(SITE)

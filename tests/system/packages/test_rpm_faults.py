@@ -1,6 +1,6 @@
-"""Nothing that keeps an index from being written fails the transaction, or leaves a wrong answer.
+"""No fault in writing an index fails the transaction, or leaves a wrong answer.
 
-And nothing that could still be root is led astray while one is written.
+And no process that could still be root is misled while an index is written.
 """
 
 import json
@@ -24,7 +24,7 @@ from .rpm_steps import ALPHA, BETA, BETA_REBUILT, CANARY, GUARDED, install
         rpm_faults.without_user,
         rpm_faults.broken_configuration,
         rpm_faults.program_that_cannot_run,
-        rpm_faults.foreign_cache,
+        rpm_faults.cache_of_another_user,
         rpm_faults.no_cache_directory,
     ],
     ids=lambda fault: fault.__name__,
@@ -36,7 +36,7 @@ def test_fault_neither_fails_the_transaction_nor_leaves_a_wrong_answer(ready, fa
     with fault(ready):
         install(ready, BETA_REBUILT)
         assert answers(ready) == "two"
-    # What is left from before must not count again when the fault is gone.
+    # The former index must not become valid again when the fault is removed.
     assert answers(ready) == "two"
     ready.assert_truthful(SITE)
     install(ready, ALPHA, options=["-U", "--replacepkgs"])
@@ -44,20 +44,20 @@ def test_fault_neither_fails_the_transaction_nor_leaves_a_wrong_answer(ready, fa
 
 
 def answers(machine):
-    """Which build of `beta` the Python reader believes to be there. `epcache list` must
-    agree, or say that it cannot tell."""
+    """The build of `beta` that the Python reader reports. `epcache list` must agree, or report
+    that it cannot tell."""
     read = {value for _, name, value in machine.reader(SITE, strict=False)["answer"] if name == "beta"}
     assert len(read) == 1
-    said = machine.system.run(EPCACHE, "list", "--site", SITE, "--name", "beta", "--json", check=False)
-    if said.returncode == 0:
-        assert {entry["value"] for entry in json.loads(said.stdout)} == read
+    listed = machine.system.run(EPCACHE, "list", "--site", SITE, "--name", "beta", "--json", check=False)
+    if listed.returncode == 0:
+        assert {entry["value"] for entry in json.loads(listed.stdout)} == read
     else:
-        assert "beta" not in said.stdout and said.stderr
+        assert "beta" not in listed.stdout and listed.stderr
     return read.pop().partition(":")[2]
 
 
 def test_failing_trigger_fails_the_transaction_from_rpm_6_on(bare):
-    """That the other tests see status 0 means something."""
+    """Shows that status 0 in the other tests is significant."""
     version = bare.system.run("rpm", "--version").stdout.split()[-1]
     assert (int(version.split(".")[0]) >= 6) == (bare.system.suite == "sid")
     assert bare.rpm("-U", f"/payloads/{CANARY.filename}").status == 0
@@ -100,7 +100,7 @@ def test_tree_without_proc_and_null_device(machine):
 
 
 def test_trace_would_show_a_process_that_could_still_be_root(ready):
-    """Every step of giving up root counts: without any of them the trace is not clean."""
+    """Every step of giving up root counts: without any one of them the trace is not clean."""
     ready.system.run(*trace.command("/trace/whole"), EPCACHE, "trigger", "rpm")
     place = ready.system.path("/trace/whole")
 

@@ -1,4 +1,4 @@
-"""What programs started by a package manager really did, read from strace.
+"""The actions of programs started by a package manager, read from strace.
 
     system.run(*trace.command("/trace"), "rpm", "-U", "x.rpm")
     for run in trace.runs(system.path("/trace"), "/usr/bin/epcache"):
@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# %file has every call that takes a path; the others decide who the process is.
+# %file has every call that takes a path; the others determine the user of the process.
 CALLS = "%file,%process,%creds,fchown,fchmod"
 
 CALL = re.compile(r"^(\w+)\((.*)\)\s+= (-?\w+|\?)(.*)$")
@@ -36,19 +36,19 @@ LOOKING = {
     "readlinkat",
     "statfs",
 }
-# How the parent makes an old index stale: the times of the site directory itself.
+# How the parent makes an old index stale: by the times of the site directory itself.
 STAMPING = {"utimensat"}
 FORKING = {"fork", "vfork", "clone", "clone3"}
 
 
 def command(directory):
-    """The beginning of a command line that leaves a trace in `directory`, which is made."""
+    """The beginning of a command line that writes a trace to `directory`, which is created."""
     script = 'mkdir -p "$0" && exec strace -ff -y -s 4096 --seccomp-bpf -f -e signal=none -e "trace=$1" -o "$0/of" -- "${@:2}"'
     return ["bash", "-c", script, str(directory), CALLS]
 
 
 def unescaped(text):
-    """The path that strace shows as `text`, in C notation."""
+    """The path that strace prints as `text`, in C notation."""
     raw = re.sub(
         rb"\\([0-7]{1,3}|x[0-9a-f]{2}|.)",
         lambda found: _character(found.group(1)),
@@ -77,7 +77,7 @@ class Call:
         return not self.result.startswith("-") and self.result != "?"
 
     def paths(self):
-        """Every path that the call names, absolute where strace tells."""
+        """Every path that the call names, absolute where strace prints it so."""
         relative = [
             posixpath.normpath(posixpath.join(*map(unescaped, pair)))
             for pair in RELATIVE.findall(self.arguments)
@@ -99,7 +99,7 @@ class Call:
 
 @dataclass
 class Identity:
-    """Which steps of giving up root a process has taken."""
+    """The steps of giving up root that a process has taken."""
 
     groups: bool = False
     gid: bool = False
@@ -109,7 +109,7 @@ class Identity:
 
     @property
     def dropped(self):
-        """Whether there is no privilege left to regain."""
+        """Whether no privilege is left."""
         return self.groups and self.gid and self.uid and self.capabilities and self.no_new_privileges
 
     def after(self, call):
@@ -190,8 +190,8 @@ def calls(file, root=""):
 def runs(directory, program, root=""):
     """The runs of `program` in the trace in `directory`, each with its children.
 
-    `root` is where the root of the traced programs lies on the machine: the kernel says
-    so in the paths of those that moved to a mount namespace of their own.
+    `root` is the root of the traced programs on the machine: the kernel includes it in the paths of
+    processes in a mount namespace of their own.
     """
     processes = {int(file.suffix[1:]): list(calls(file, root)) for file in Path(directory).glob("of.*")}
     assert processes, f"{directory}: no trace"

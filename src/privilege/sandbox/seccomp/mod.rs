@@ -12,9 +12,6 @@ use self::filter::{Filter, answers};
 use super::{Part, State};
 
 /// Loads the filter for a job, or for a program that a job runs, and verifies that it is in force.
-///
-/// # Errors
-/// When it is not in force although the kernel reports that it is.
 pub fn enter(program: bool) -> io::Result<Part> {
     let rules = if program { denied::to_a_program() } else { denied::to_a_job() };
     if let Err(error) = Filter::new(&rules).load() {

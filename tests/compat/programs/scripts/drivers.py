@@ -1,4 +1,4 @@
-"""What stevedore finds in some namespaces, and one driver that it loads."""
+"""Prints the extensions that stevedore finds in some namespaces, and loads one driver."""
 
 from stevedore import DriverManager, ExtensionManager
 

@@ -1,4 +1,4 @@
-"""pygments' lexers for many files, one after the other."""
+"""Prints pygments' lexers for many files."""
 
 from pygments.lexers import get_lexer_for_filename
 from pygments.util import ClassNotFound

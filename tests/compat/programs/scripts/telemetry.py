@@ -1,4 +1,4 @@
-"""What OpenTelemetry has loaded when a program starts under opentelemetry-instrument."""
+"""Prints the instrumentors that OpenTelemetry loaded under opentelemetry-instrument."""
 
 import requests
 from opentelemetry import propagate, trace

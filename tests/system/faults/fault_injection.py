@@ -1,9 +1,9 @@
 """One fault at one system call of a command, by strace.
 
-A *point* is the n-th call of one kind in one process: the one that is started, or the one that it
-forks to work without privileges. strace counts calls for each process alone, and what it is told to
-do it does in each. To reach a call of the forked process that the first one makes as often, strace
-is attached only when the first one is about to fork: it is stopped there by another strace.
+A *point* is the n-th call of one kind in one process: the first process, or the unprivileged child that it
+forks. strace counts calls for each process alone, and applies its injections in each. To reach a call of
+the child that the first process makes as often, strace is attached only when the first process is about to
+fork: another strace stops it there.
 """
 
 import os
@@ -17,15 +17,15 @@ from dataclasses import dataclass
 from support.checkout import release_program
 
 LINE = re.compile(r"^(\d+) +(\w+)\((.*)$")
-# Whatever comes before is the loader's, the C library's and the runtime's.
+# Earlier calls are made by the loader, the C library and the runtime.
 MAIN = {"trigger": "close_range", "refresh": "umask"}
 FORKS = {"clone", "clone3", "fork", "vfork"}
 PATIENCE = 30
 
 PATH = "EIO EACCES ENOMEM"
 CHANGE = "EIO ENOSPC EACCES EROFS ENOMEM"
-# By call, what it may fail with, as far as one of these is asked for: EIO, ENOSPC, EACCES, EROFS,
-# EMFILE, EINTR, ENOMEM. Of calls that are not named, and of `futex`, nothing: they are only killed at.
+# By call, the possible errors among EIO, ENOSPC, EACCES, EROFS, EMFILE, EINTR, ENOMEM. At other calls, and
+# at `futex`, the process is only killed.
 ERRORS = {
     **dict.fromkeys(["open", "openat", "openat2"], "EIO EACCES EMFILE EINTR ENOMEM"),
     **dict.fromkeys(["stat", "lstat", "newfstatat", "statx", "readlink", "readlinkat", "access"], PATH),
@@ -55,10 +55,10 @@ WRITING = re.compile(r"O_CREAT|O_WRONLY|O_RDWR|O_TRUNC")
 
 @dataclass(frozen=True)
 class Point:
-    process: int  # 0: the one that is started
+    process: int  # 0: the first process
     call: str
-    when: int  # which of its calls of this kind, from 1
-    beyond: bool  # whether the first process makes fewer
+    when: int  # the number of the call of this kind, from 1
+    beyond: bool  # whether the first process makes fewer calls
     begun: bool  # whether `main` has been reached
     shown: str  # its arguments when it was recorded
 
@@ -67,8 +67,8 @@ class Point:
         if self.call.startswith("open") and WRITING.search(self.shown):
             errors += " ENOSPC EROFS"
         if self.call == "close" and "<socket:" in self.shown:
-            # The kernel lets go of a socket whatever it answers. strace would keep it open, and the
-            # other end waiting.
+            # The kernel closes a socket whatever it returns. strace would keep it open, and the other
+            # end would wait.
             errors = ""
         return [*errors.split(), "KILL"]
 
@@ -78,7 +78,7 @@ class Point:
 
 
 def points(scene, directory):
-    """All of them, from a run of the command of a scene."""
+    """All points, from a run of the command of a scene."""
     log = pathlib.Path(directory, "recorded")
     with scene.input() as listed:
         done = subprocess.run(
@@ -116,35 +116,35 @@ def parse(log, main):
 
 
 class NotAttached(Exception):
-    """The command was never faced with the fault."""
+    """The fault could not be injected."""
 
 
 @dataclass
-class Struck:
-    """How the command ended."""
+class Outcome:
+    """The result of the command."""
 
     status: int  # as of subprocess: negative for a signal
-    said: str
-    hits: int  # how often the call was made so that the fault happened
+    output: str
+    hits: int  # how many injections of the fault took place
 
 
-def strike(scene, point, fault, directory):
+def run_with_fault(scene, point, fault, directory):
     """Run the command of a scene with one fault."""
-    log = pathlib.Path(directory, "struck")
+    log = pathlib.Path(directory, "outcome")
     log.unlink(missing_ok=True)
     what = "signal=KILL" if fault == "KILL" else f"error={fault}"
     inject = ["-e", f"trace={point.call}", "-e", f"inject={point.call}:{what}:when={point.when}", "-o", log]
     if point.process and not point.beyond:
         try:
-            status, said = _attached(scene, inject, directory)
+            status, output = _attached(scene, inject, directory)
         except NotAttached:
-            return Struck(0, "", 0)
+            return Outcome(0, "", 0)
     else:
         options = ["-f"] if point.process else []
         command = ["strace", *options, *inject, release_program(), *scene.arguments]
-        status, said = _finished(scene, _start(scene, command))
+        status, output = _finished(scene, _start(scene, command))
     text = log.read_text() if log.exists() else ""
-    return Struck(status, said, text.count("(INJECTED)") + text.count("+++ killed by SIGKILL +++"))
+    return Outcome(status, output, text.count("(INJECTED)") + text.count("+++ killed by SIGKILL +++"))
 
 
 def _start(scene, command):
@@ -161,17 +161,17 @@ def _start(scene, command):
 
 
 def _finished(scene, process):
-    """Wait for the end, of whatever the command has left running as well."""
+    """Wait for the end of the process and of everything that it has left running."""
     try:
-        said, _ = process.communicate(timeout=PATIENCE)
+        output, _ = process.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()
         raise AssertionError(f"{scene.arguments}: hung") from None
-    return process.returncode, said
+    return process.returncode, output
 
 
 def _attached(scene, inject, directory):
-    """The same with strace attached when the command has nothing left to do but to fork."""
+    """The same with strace attached just before the command forks."""
     waiting = ["sh", "-c", 'kill -STOP $$; exec "$@"', "sh", release_program(), *scene.arguments]
     process = _start(scene, waiting)
     log = pathlib.Path(directory, "attached")
@@ -185,19 +185,19 @@ def _attached(scene, inject, directory):
         try:
             first.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            # On a busy machine strace may wait for ever for what it has stopped itself.
+            # On a busy machine strace may wait for ever for a process that it has stopped itself.
             first.kill()
             first.wait()
             raise NotAttached from None
         _until(lambda: _is_stopped(process.pid))
         second = _attach(process.pid, ["-f", *inject])
         os.kill(process.pid, signal.SIGCONT)
-        status, said = _finished(scene, process)
+        status, output = _finished(scene, process)
         second.wait(PATIENCE)
     except BaseException:
         process.kill()
         raise
-    return status, said
+    return status, output
 
 
 def _attach(pid, options):

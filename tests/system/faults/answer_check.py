@@ -1,7 +1,7 @@
-"""What readers say of a site directory, against plain `importlib.metadata`.
+"""Compares the readers' answers about a site directory with plain `importlib.metadata`.
 
-The Python reader is asked in a fork of a long-lived process, so that nothing that one question
-taught it helps it with the next, and `epcache list` and `epcache status` by running them.
+The Python reader is queried in a fork of a long-lived process, so that no answer is remembered for the
+next query. `epcache list` and `epcache status` are run as programs.
 """
 
 import json
@@ -14,11 +14,11 @@ from support.interpreters import INTERPRETERS, READER
 from . import machine
 
 
-class Judge:
-    """A process that reads site directories when it is told to."""
+class AnswerCheck:
+    """A process that reads site directories on request."""
 
     def __init__(self, version="3.13"):
-        script = pathlib.Path(__file__).with_name("judging.py")
+        script = pathlib.Path(__file__).with_name("answer_check_process.py")
         self.process = subprocess.Popen(
             [INTERPRETERS[version], "-S", "-E", "-B", script, READER],
             stdin=subprocess.PIPE,
@@ -31,17 +31,17 @@ class Judge:
         self.process.stdin.close()
         self.process.wait(30)
 
-    def look(self, site):
-        """What both say of `site`: ``ours``, ``expected``, and ``warned``."""
+    def answers(self, site):
+        """The answers of both about `site`: ``ours``, ``expected``, and ``warned``."""
         self.process.stdin.write(json.dumps(str(site)) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
-        assert line, "the process that judges has died"
+        assert line, "the answering process has ended"
         return json.loads(line)
 
     def wrong(self, site):
-        """What is wrong with the answers of any reader; None if nothing is."""
-        found = self.look(site)
+        """The problem with the answers of any reader; None if there is none."""
+        found = self.answers(site)
         if found["ours"] != found["expected"]:
             return {
                 "python": found["ours"],
@@ -51,16 +51,16 @@ class Judge:
         return self.wrong_list(site, found["expected"]["entry_points"])
 
     def wrong_list(self, site, expected):
-        """What is wrong with what `epcache list` says; None if nothing is."""
-        said = run_json("list", "--json", "--site", site)
-        listed = sorted([row["group"], row["name"], row["value"]] for row in said)
+        """The problem with the output of `epcache list`; None if there is none."""
+        listed_rows = run_json("list", "--json", "--site", site)
+        listed = sorted([row["group"], row["name"], row["value"]] for row in listed_rows)
         if listed != expected:
             return {"epcache list": listed, "importlib.metadata": expected}
         return None
 
 
 def states(*sites):
-    """For each of `sites` the word of `epcache status`, and its reason."""
+    """For each of `sites` the state that `epcache status` prints, and its reason."""
     return [(row["state"], row["reason"]) for row in run_json("status", "--json", *sites)]
 
 

@@ -1,15 +1,15 @@
-"""What has been done to a directory, and which answers about it were possible when.
+"""The changes of a directory, and the answers about it that were possible at a given time.
 
-Everything that changes a directory notes when it began and when it was done, and what it changed.
-So each answer, which notes when it was asked for and when it was there, can be judged: a package that
-nobody was changing meanwhile must be there just as it is, and one that somebody was can be as
-before, as afterwards, gone, or both at once, as pip keeps the old one under another name.
+Every change records when it began and ended, and what it changed. Each answer records when it was asked and
+when it was returned, so it can be checked. A package that did not change meanwhile must be in it
+unchanged. A package that changed can be in its state before or after, absent, or in both states, as
+pip keeps the old one under another name.
 """
 
 import bisect
 import time
 
-# The digit after `of_` tells whose an entry point is, see owner_of.
+# The digit after `of_` identifies the package of an entry point, see owner_of.
 PIP_S = ["p0", "p1", "p2"]
 UV_S = ["u3", "u4", "u5"]
 SYSTEM_S = ["s6", "s7", "s8"]
@@ -23,8 +23,8 @@ def points(package, version):
     return frozenset([package, f"of_{version}"])
 
 
-class Past:
-    """What has been done to one directory, package for package."""
+class ChangeLog:
+    """The changes of one directory, by package."""
 
     def __init__(self, packages):
         self.changes = {package: [] for package in packages}
@@ -39,7 +39,7 @@ class Past:
         self.now[package] = after
 
     def possible(self, package, start, end):
-        """The states in which it can have been found between two moments."""
+        """The states in which it may be found between two times."""
         changes = self.changes[package]
         first = bisect.bisect_left(changes, start, key=lambda change: change[1])
         during = [change for change in changes[first:] if change[0] <= end]
@@ -50,8 +50,8 @@ class Past:
             found += [before, after, before | after, frozenset()]
         return found
 
-    def judge(self, answer):
-        """What is wrong with an answer, if anything, and whether only one would have been right."""
+    def check(self, answer):
+        """The problem with an answer, if any, and whether only one answer would have been correct."""
         start, end, names = answer
         left = set(names)
         exact = True
@@ -66,5 +66,5 @@ class Past:
 
 
 def owner_of(name):
-    """By their names, entry points tell their package: ``p0`` and ``of_0.1`` are those of p0 0.1."""
+    """The package of an entry point, by its name: ``p0`` and ``of_0.1`` are those of p0 0.1."""
     return "pus"[int(name[3]) // 3] + name[3] if name.startswith("of_") else name

@@ -1,4 +1,4 @@
-"""The process behind `judge.Judge`: a path of a site directory a line, an answer a line.
+"""The process behind `answer_check.AnswerCheck`: reads paths of site directories, writes answers, one a line.
 
 Argument: the directory that holds the package `epcache`.
 """
@@ -16,7 +16,7 @@ STDLIB = [path for path in sys.path if path and os.path.abspath(path) != HERE]
 
 
 def warmed_up():
-    """Import what will be needed, once for all forks, with no site directory on the path."""
+    """Import everything that is needed once for all forks, with no site directory on the path."""
     import csv  # noqa: F401
     import email.message  # noqa: F401
     import zipfile  # noqa: F401
@@ -43,7 +43,7 @@ def answers(module):
     }
 
 
-def look(epcache, site):
+def compare(epcache, site):
     sys.path[:] = [*STDLIB, site]
     warned = []
     warnings.simplefilter("always")
@@ -63,7 +63,7 @@ def main():
         if child:
             os.waitpid(child, 0)
             continue
-        reply = json.dumps(look(epcache, json.loads(line)))
+        reply = json.dumps(compare(epcache, json.loads(line)))
         os.write(1, reply.encode() + b"\n")
         os._exit(0)
 
