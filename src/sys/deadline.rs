@@ -13,22 +13,17 @@ pub struct Deadline(Instant);
 
 impl Deadline {
     /// The moment that is `limit` from now.
-    #[must_use]
     pub fn after(limit: Duration) -> Self {
         Self(Instant::now() + limit)
     }
 
     /// Whether that moment has come.
-    #[must_use]
     pub fn is_over(self) -> bool {
         self.0 <= Instant::now()
     }
 
     /// Waits until one of `descriptors` can be read or has ended, for at most `longest` and not beyond the
     /// deadline. Returns whether one is ready; a signal ends the wait, too.
-    ///
-    /// # Errors
-    /// Those of `poll(2)`.
     pub fn wait(self, descriptors: &[BorrowedFd<'_>], longest: Duration) -> io::Result<bool> {
         let left = self.0.saturating_duration_since(Instant::now()).min(longest);
         // Rounded up, so that the last millisecond is not spent in a loop.
@@ -53,7 +48,6 @@ pub struct ReadUntil<F> {
 
 impl<F: AsFd> ReadUntil<F> {
     /// Reads `descriptor` for `limit` from now.
-    #[must_use]
     pub fn new(descriptor: F, limit: Duration) -> Self {
         Self { descriptor, limit, deadline: Deadline::after(limit) }
     }
