@@ -9,8 +9,8 @@ import posix
 
 from ._limits import ENTRY_POINTS_SIZE
 from ._names import is_distribution
-from ._origin import view_of
 from ._parse import parse
+from ._view import view_of
 
 
 class TamperedIndexError(RuntimeError):

@@ -6,21 +6,8 @@ answer. By then the index file may have been replaced.
 
 import posix
 
-from . import Unusable
 from ._light import LIGHT, distribution_in
-from ._view import View
-
-
-def view_of(index):
-    """The `View` of an index that gave an answer; None if its file has been replaced."""
-    if not hasattr(index, "view"):
-        try:
-            if not index.take_whole():
-                return None
-            index.view = View.indexed(index.site_directory, index)
-        except Unusable:
-            return None
-    return index.view
+from ._view import View, view_of
 
 
 def distribution_of(entry_point):

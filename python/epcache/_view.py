@@ -9,7 +9,7 @@ stamp.
 
 import posix
 
-from . import stamp_of
+from . import Unusable, stamp_of
 from ._limits import SETTLE_AFTER, UNFINISHED_AFTER
 from ._names import FILE_LISTS, SUFFIXES, has_stem, is_distribution, metadata_file, normalized, stem
 from ._table import ENTRY_POINTS, METADATA, TOP_LEVEL, Table
@@ -296,3 +296,15 @@ class View:
             info.st_ino,
             info.st_size,
         )
+
+
+def view_of(index):
+    """The `View` of an index that gave an answer; None if its file has been replaced."""
+    if not hasattr(index, "view"):
+        try:
+            if not index.take_whole():
+                return None
+            index.view = View.indexed(index.site_directory, index)
+        except Unusable:
+            return None
+    return index.view

@@ -3,15 +3,17 @@
 //! `docs/reference/index-format.md` specifies the format. Other programs implement it too, so the specification
 //! decides, not this code.
 
+mod header;
 mod parse;
 mod render;
 
 use std::borrow::Cow;
+use std::fmt;
 
 use crate::freshness::Stamp;
 use crate::metadata::Distribution;
 
-pub use parse::{Invalid, parse};
+pub use parse::parse;
 pub use render::render;
 
 /// The first line of every index of this version.
@@ -90,3 +92,26 @@ struct SegmentRange {
     length: usize,
     checksum: u64,
 }
+
+/// Why bytes are not an intact index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Invalid {
+    /// Of another version, or not an index at all.
+    Version,
+    /// Without its end mark, or of another length than it records.
+    Truncated,
+    /// A checksum is wrong, or a line is malformed.
+    Corrupt(&'static str),
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version => f.write_str("not an index of format version 1"),
+            Self::Truncated => f.write_str("truncated"),
+            Self::Corrupt(what) => write!(f, "corrupt ({what})"),
+        }
+    }
+}
+
+type Result<T> = std::result::Result<T, Invalid>;

@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use super::white_space::{ends_line, is_space, strip};
+
 /// One entry point, spelled as in its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryPoint<'a> {
@@ -141,22 +143,6 @@ pub fn is_plainly_a_reference(value: &str) -> bool {
         }
         None => is_word(object),
     }
-}
-
-/// The characters at which `str.splitlines()` splits. `\r\n` gives an additional empty line here, which is
-/// skipped.
-pub(super) fn ends_line(c: char) -> bool {
-    matches!(c, '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}')
-}
-
-/// `str.strip()`: removes Unicode white space, and four separators that are no white space for Rust.
-fn strip(text: &str) -> &str {
-    text.trim_matches(is_space)
-}
-
-/// `str.isspace()` of one character.
-pub(super) fn is_space(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\x1c'..='\x1f')
 }
 
 #[cfg(test)]

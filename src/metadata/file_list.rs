@@ -10,8 +10,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use super::entry_points::ends_line;
 use super::top_level::{Kind, MAX_NAMES_LENGTH, TopLevel, spelled, spelled_with_slashes};
+use super::white_space::lines;
 
 /// Answers what exists in a site directory.
 pub trait Presence {
@@ -264,26 +264,6 @@ fn may_be_a_module(name: &str) -> bool {
         None => true,
         Some(suffix) => matches!(suffix, ".py" | ".pyc") || suffix.ends_with(".so"),
     }
-}
-
-/// `str.splitlines()`.
-fn lines(text: &str) -> impl Iterator<Item = &str> {
-    let usual = !text.bytes().any(|byte| byte < b' ' && byte != b'\n' || byte >= 0x80);
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let end = if usual { rest.find('\n') } else { rest.find(ends_line) };
-        let Some(end) = end else { return Some(std::mem::take(&mut rest)) };
-        let line = &rest[..end];
-        let mut after = rest[end..].chars();
-        if after.next() == Some('\r') && after.as_str().starts_with('\n') {
-            after.next();
-        }
-        rest = after.as_str();
-        Some(line)
-    })
 }
 
 #[cfg(test)]

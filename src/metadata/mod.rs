@@ -9,6 +9,7 @@ pub mod file_list;
 pub mod headers;
 pub mod name;
 pub mod top_level;
+mod white_space;
 
 use std::borrow::Cow;
 

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::entry_points::is_space;
+use super::white_space::is_space;
 
 /// The importable names of one distribution, as in the index: escaped, with a space between two.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -61,7 +61,7 @@ impl Reader<'_> {
         loop {
             let before = if seen.is_some() { seen.take() } else { stat()? };
             let Some(before) = before else { return Ok(None) };
-            let mut parts = Parts::new(self, file_name, Stamp::of(&before));
+            let mut parts = Parts::new(*self, file_name, Stamp::of(&before));
             parts.read(&before)?;
             let Some(after) = stat()? else { return Ok(None) };
             let changed = parts.changed || Stamp::of(&before) != Stamp::of(&after);
@@ -75,16 +75,12 @@ impl Reader<'_> {
     }
 }
 
+/// A distribution that is being read.
 struct Parts<'p> {
+    reader: Reader<'p>,
     site: BorrowedFd<'p>,
     file_name: &'p [u8],
-    links: Links,
-    listing: Option<&'p Listing>,
-    identity: Option<Identity<'static>>,
-    entry_points: Option<Vec<EntryPoint<'static>>>,
-    configparser_differs: bool,
-    top_level: TopLevel<'static>,
-    stamps: Stamps,
+    found: Distribution<'static>,
     diagnostics: Vec<String>,
     changed: bool,
     denied: bool,
@@ -92,29 +88,27 @@ struct Parts<'p> {
 
 impl<'p> Parts<'p> {
     /// A distribution without any file.
-    fn new(reader: &Reader<'p>, file_name: &'p [u8], itself: Stamp) -> Self {
-        let Reader { site, links, listing, .. } = *reader;
-        Self {
-            site: site.as_fd(),
-            file_name,
-            links,
-            listing,
+    fn new(reader: Reader<'p>, file_name: &'p [u8], itself: Stamp) -> Self {
+        let found = Distribution {
+            file_name: Cow::Owned(file_name.to_vec()),
+            position: 0,
+            key: None,
             identity: Some(Identity::default()),
             entry_points: Some(Vec::new()),
             configparser_differs: false,
-            top_level: if listing.is_some() { TopLevel::NONE } else { TopLevel::OPAQUE },
+            top_level: if reader.listing.is_some() { TopLevel::NONE } else { TopLevel::OPAQUE },
             stamps: Stamps { itself, metadata: None, entry_points: None, top_level: None, files: None },
-            diagnostics: Vec::new(),
-            changed: false,
-            denied: false,
-        }
+            settled: false,
+        };
+        let site = reader.site.as_fd();
+        Self { reader, site, file_name, found, diagnostics: Vec::new(), changed: false, denied: false }
     }
 
     fn read(&mut self, stat: &Stat) -> io::Result<()> {
         let (site, file_name) = (self.site, self.file_name);
         match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory if self.links == Links::Refuse && self.read_usual()? => {}
-            FileType::Directory => match open_dir(site, file_name, self.links) {
+            FileType::Directory if self.reader.links == Links::Refuse && self.read_usual()? => {}
+            FileType::Directory => match open_dir(site, file_name, self.reader.links) {
                 Ok(directory) => self.read_directory(directory.as_fd())?,
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => self.changed = true,
                 Err(error) => {
@@ -124,13 +118,13 @@ impl<'p> Parts<'p> {
                 }
             },
             FileType::RegularFile => {
-                let text = read_text(site, file_name, MAX_METADATA, self.links)?;
+                let text = read_text(site, file_name, MAX_METADATA, self.reader.links)?;
                 self.take_identity(None, text);
             }
             FileType::Symlink => {
                 self.hide_all("a symbolic link");
                 // Where it leads to a directory, a reader sees the stamps of what is there.
-                self.stamps = stamps(site, file_name, Stamp::of(stat))?;
+                self.found.stamps = stamps(site, file_name, Stamp::of(stat))?;
             }
             _ => self.hide_identity(None, "neither a directory nor a regular file"),
         }
@@ -157,7 +151,7 @@ impl<'p> Parts<'p> {
         if text.is_empty() {
             return Ok(false);
         }
-        self.stamps.metadata = text.stamp;
+        self.found.stamps.metadata = text.stamp;
         self.take_identity(Some(name), text);
         if let Some(file) = entry_points {
             self.take_entry_points(text_of(&file, MAX_ENTRY_POINTS)?);
@@ -172,10 +166,10 @@ impl<'p> Parts<'p> {
         let expected = name::metadata_file(self.file_name);
         let mut found = None;
         for candidate in [METADATA, "PKG-INFO"] {
-            let text = read_text(directory, candidate.as_bytes(), MAX_METADATA, self.links)?;
+            let text = read_text(directory, candidate.as_bytes(), MAX_METADATA, self.reader.links)?;
             self.note_attempt(&text);
             if candidate == expected {
-                self.stamps.metadata = text.stamp;
+                self.found.stamps.metadata = text.stamp;
             }
             if !matches!(&text.content, Content::Absent | Content::Text(_) if text.is_empty()) {
                 found = Some((candidate, text));
@@ -188,28 +182,28 @@ impl<'p> Parts<'p> {
             Some((name, _)) => self.hide_identity(Some(name), "an unusual place for metadata"),
             None => {}
         }
-        if self.stamps.metadata.is_none() {
+        if self.found.stamps.metadata.is_none() {
             // Not read, since the other one was there.
-            self.stamps.metadata = lstat(directory, expected.as_bytes())?.as_ref().map(Stamp::of);
+            self.found.stamps.metadata = lstat(directory, expected.as_bytes())?.as_ref().map(Stamp::of);
         }
-        let text = read_text(directory, ENTRY_POINTS.as_bytes(), MAX_ENTRY_POINTS, self.links)?;
+        let text = read_text(directory, ENTRY_POINTS.as_bytes(), MAX_ENTRY_POINTS, self.reader.links)?;
         self.take_entry_points(text);
-        let links = self.links;
+        let links = self.reader.links;
         self.read_top_level(|name, limit| read_text(directory, name.as_bytes(), limit, links))
     }
 
     /// Reads the importable names. `text` reads a file of the distribution.
     fn read_top_level(&mut self, text: impl Fn(&str, u64) -> io::Result<Text>) -> io::Result<()> {
-        let Some(listing) = self.listing else { return Ok(()) };
+        let Some(listing) = self.reader.listing else { return Ok(()) };
         let declared = text(TOP_LEVEL, MAX_TOP_LEVEL)?;
         self.note_attempt(&declared);
-        self.stamps.top_level = declared.stamp;
+        self.found.stamps.top_level = declared.stamp;
         let names = match declared.content {
             Content::Absent => None,
             Content::Hidden(_) => Some(TopLevel::OPAQUE),
             Content::Text(text) => top_level::declared(&text),
         };
-        self.top_level = match names {
+        self.found.top_level = match names {
             Some(names) => names,
             None => self.read_file_list(listing, text)?,
         };
@@ -228,7 +222,7 @@ impl<'p> Parts<'p> {
                 continue;
             }
             self.note_attempt(&files);
-            self.stamps.files = files.stamp;
+            self.found.stamps.files = files.stamp;
             let (Content::Text(text), Ok(own)) = (files.content, std::str::from_utf8(self.file_name)) else {
                 return Ok(TopLevel::OPAQUE);
             };
@@ -259,14 +253,14 @@ impl<'p> Parts<'p> {
         };
         let headers = headers::parse(&text);
         match (field(headers.name), field(headers.version)) {
-            (Ok(name), Ok(version)) => self.identity = Some(Identity { name, version }),
+            (Ok(name), Ok(version)) => self.found.identity = Some(Identity { name, version }),
             _ => self.hide_identity(name, "a folded or unprintable Name or Version"),
         }
     }
 
     fn take_entry_points(&mut self, text: Text) {
         self.note_attempt(&text);
-        self.stamps.entry_points = text.stamp;
+        self.found.stamps.entry_points = text.stamp;
         let text = match text.content {
             Content::Absent => return,
             Content::Hidden(why) => return self.hide_entry_points(&why),
@@ -274,8 +268,8 @@ impl<'p> Parts<'p> {
         };
         match entry_points::parse(&text) {
             Ok(entries) => {
-                self.entry_points = Some(entries.into_iter().map(EntryPoint::into_owned).collect());
-                self.configparser_differs = !entry_points::is_read_alike_by_configparser(&text);
+                self.found.entry_points = Some(entries.into_iter().map(EntryPoint::into_owned).collect());
+                self.found.configparser_differs = !entry_points::is_read_alike_by_configparser(&text);
             }
             Err(diagnostic) => self.hide_entry_points(&diagnostic.to_string()),
         }
@@ -287,14 +281,14 @@ impl<'p> Parts<'p> {
     }
 
     fn hide_all(&mut self, why: &str) {
-        self.identity = None;
-        self.entry_points = None;
-        self.top_level = TopLevel::OPAQUE;
+        self.found.identity = None;
+        self.found.entry_points = None;
+        self.found.top_level = TopLevel::OPAQUE;
         self.diagnostics.push(why.to_owned());
     }
 
     fn hide_identity(&mut self, name: Option<&str>, why: &str) {
-        self.identity = None;
+        self.found.identity = None;
         self.diagnostics.push(match name {
             Some(name) => format!("{name}: {why}"),
             None => why.to_owned(),
@@ -302,30 +296,20 @@ impl<'p> Parts<'p> {
     }
 
     fn hide_entry_points(&mut self, why: &str) {
-        self.entry_points = None;
+        self.found.entry_points = None;
         self.diagnostics.push(format!("{ENTRY_POINTS}: {why}"));
     }
 
-    fn into_reading(mut self, settled: bool) -> Reading {
-        let file_name = self.file_name;
-        let named = self.identity.as_ref().and_then(|identity| identity.name.as_deref());
-        let key = name::key(file_name, named).map(Cow::Owned);
+    fn into_reading(self, settled: bool) -> Reading {
+        let mut found = Distribution { settled, ..self.found };
+        let named = found.identity.as_ref().and_then(|identity| identity.name.as_deref());
+        found.key = name::key(self.file_name, named).map(Cow::Owned);
         // Without a usable directory name, CPython recognises duplicates by the metadata, and raises where
         // that has no Name. This is left to the reader.
-        if key.is_none() && !name::has_stem(file_name) {
-            self.entry_points = None;
+        if found.key.is_none() && !name::has_stem(self.file_name) {
+            found.entry_points = None;
+            found.configparser_differs = false;
         }
-        let distribution = Distribution {
-            file_name: Cow::Owned(file_name.to_vec()),
-            position: 0,
-            key,
-            identity: self.identity,
-            configparser_differs: self.configparser_differs && self.entry_points.is_some(),
-            entry_points: self.entry_points,
-            top_level: self.top_level,
-            stamps: self.stamps,
-            settled,
-        };
-        Reading { distribution, diagnostics: self.diagnostics }
+        Reading { distribution: found, diagnostics: self.diagnostics }
     }
 }

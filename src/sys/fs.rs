@@ -129,7 +129,7 @@ pub struct OpenFile {
 
 /// Opens the file `path`, seen from the directory `at`.
 ///
-/// Whoever has to check an owner or a mode does so with `stat` before reading.
+/// A caller that must check an owner or a mode does so with `stat` before reading.
 pub fn open_file(at: impl AsFd, path: impl Arg, links: Links) -> Result<OpenFile, Unreadable> {
     OpenFile::new(rustix::fs::openat(at, path, READING | links.open_flags(), Mode::empty())?)
 }

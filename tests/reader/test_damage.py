@@ -44,7 +44,7 @@ QUERIES = [{}, {"group": "g"}, {"group": "h"}, {"group": "none"}, {"name": "b"}]
 
 
 @pytest.fixture
-def truth(site):
+def expected(site):
     right = [answer(**query) for query in QUERIES]
     assert all(messages == [] for _, messages in right)
     assert len(right[0][0]) == 4 + 1
@@ -55,33 +55,33 @@ def put(site, data):
     index_writer.replace(str(site / ".epcache" / "index"), data)
 
 
-def test_truncated_at_every_length(site, truth):
+def test_truncated_at_every_length(site, expected):
     whole = (site / ".epcache" / "index").read_bytes()
     for length in range(len(whole)):
         put(site, whole[:length])
-        for query, right in zip(QUERIES, truth):
+        for query, right in zip(QUERIES, expected):
             found, messages = answer(**query)
             assert found == right, length
             assert len(messages) == 1 and f"{site}: the index {site}/.epcache/index is " in messages[0], (
                 length
             )
     put(site, whole)
-    assert answer() == (truth[0], [])
+    assert answer() == (expected[0], [])
 
 
 @pytest.mark.parametrize("extra", [b"x", b"\n", b"end\n", b"\0" * 100])
-def test_with_bytes_after_the_end(site, truth, extra):
+def test_with_bytes_after_the_end(site, expected, extra):
     put(site, (site / ".epcache" / "index").read_bytes() + extra)
-    assert answer(group="g")[0] == truth[1]
+    assert answer(group="g")[0] == expected[1]
     assert len(answer(group="g")[1]) == 1
 
 
-def test_holes_as_a_crash_leaves_them(site, truth):
+def test_holes_as_a_crash_leaves_them(site, expected):
     whole = (site / ".epcache" / "index").read_bytes()
     for start in range(0, len(whole), 64):
         put(site, whole[:start] + b"\0" * 64 + whole[start + 64 :])
         found, messages = answer()
-        assert found == truth[0] and len(messages) == 1, start
+        assert found == expected[0] and len(messages) == 1, start
 
 
 # Each bit of each byte would take eight times as long and show no more.
@@ -93,12 +93,12 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_corrupted_at_each_byte(site, truth, change):
+def test_corrupted_at_each_byte(site, expected, change):
     whole = (site / ".epcache" / "index").read_bytes()
     unnoticed = 0
     for place, byte in enumerate(whole):
         put(site, whole[:place] + bytes([CHANGES[change](place, byte)]) + whole[place + 1 :])
-        for query, right in zip(QUERIES, truth):
+        for query, right in zip(QUERIES, expected):
             found, messages = answer(**query)
             assert found == right, (place, query)
             if "group" not in query:
@@ -109,7 +109,7 @@ def test_corrupted_at_each_byte(site, truth, change):
     assert unnoticed > 0
 
 
-def test_two_adjacent_bytes_exchanged(site, truth):
+def test_two_adjacent_bytes_exchanged(site, expected):
     whole = bytearray((site / ".epcache" / "index").read_bytes())
     for place in range(len(whole) - 1):
         if whole[place] != whole[place + 1]:
@@ -117,23 +117,23 @@ def test_two_adjacent_bytes_exchanged(site, truth):
             data[place : place + 2] = whole[place + 1], whole[place]
             put(site, bytes(data))
             found, messages = answer()
-            assert found == truth[0] and len(messages) == 1, place
+            assert found == expected[0] and len(messages) == 1, place
 
 
 @pytest.mark.parametrize("version", [b"2", b"10", b"1.1", b"01", b"", b"1 "])
-def test_another_format_version(site, truth, version):
+def test_another_format_version(site, expected, version):
     index_writer.write(str(site), version=version)
     found, messages = answer()
-    assert found == truth[0]
+    assert found == expected[0]
     (message,) = messages
     assert "is of a version that this reader does not know" in message
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff\xfe", b"epcache-index", b"\0" * 5000])
-def test_not_an_index(site, truth, content):
+def test_not_an_index(site, expected, content):
     put(site, content)
     found, messages = answer()
-    assert found == truth[0]
+    assert found == expected[0]
     assert len(messages) == 1
 
 
@@ -170,37 +170,37 @@ def with_header(data, old, new):
         (b"\th\n", b"\th"),
     ],
 )
-def test_an_invalid_header_with_a_correct_checksum(site, truth, old, new):
+def test_an_invalid_header_with_a_correct_checksum(site, expected, old, new):
     data = (site / ".epcache" / "index").read_bytes()
     assert with_header(data, old, old) == data
     put(site, with_header(data, old, new))
-    for query, right in zip(QUERIES, truth):
+    for query, right in zip(QUERIES, expected):
         found, messages = answer(**query)
         assert found == right, query
     assert len(answer()[1]) == 1
 
 
-def test_groups_that_share_their_lines(site, truth):
+def test_groups_that_share_their_lines(site, expected):
     # A few thousand lines in a few thousand groups would need more memory than there is.
     data = (site / ".epcache" / "index").read_bytes()
     (place,) = (line[:-2] for line in data.split(b"\n") if line.endswith(b"\tg"))
     shared = b"".join(b"%b\tg%03d\n" % (place, number) for number in range(300))
     put(site, with_header(data, b"groups\t2\n", b"groups\t302\n" + shared))
     found, messages = answer()
-    assert found == truth[0] and len(messages) == 1 and "is damaged" in messages[0]
+    assert found == expected[0] and len(messages) == 1 and "is damaged" in messages[0]
 
 
-def test_header_lines_and_segments_of_later_writers_are_ignored(site, truth):
+def test_header_lines_and_segments_of_later_writers_are_ignored(site, expected):
     data = (site / ".epcache" / "index").read_bytes()
     put(site, with_header(data, b"count\t5\n", b"count\t5\nnovelty\t1 2 3\nsegment\tnew\t0\t0\t0\n"))
-    assert [answer(**query) for query in QUERIES] == [(right, []) for right in truth]
+    assert [answer(**query) for query in QUERIES] == [(right, []) for right in expected]
 
 
 @pytest.mark.parametrize("mode", [0o664, 0o646, 0o666, 0o777])
-def test_writable_by_others(site, truth, mode):
+def test_writable_by_others(site, expected, mode):
     (site / ".epcache" / "index").chmod(mode)
     found, messages = answer(group="g")
-    assert found == truth[1]
+    assert found == expected[1]
     assert "may be written by others" in messages[0]
 
 
@@ -208,23 +208,23 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give fi
 
 
 @needs_root
-def test_owned_by_an_untrusted_user(site, truth):
+def test_owned_by_an_untrusted_user(site, expected):
     os.chown(site / ".epcache" / "index", 12345, 12345)
     found, messages = answer(group="g")
-    assert found == truth[1]
+    assert found == expected[1]
     assert "belongs to user 12345, who is not trusted here" in messages[0]
 
 
 @needs_root
-def test_owned_by_the_owner_of_the_site_directory(site, truth):
+def test_owned_by_the_owner_of_the_site_directory(site, expected):
     os.chown(site, 12345, 12345)
     index_writer.write(str(site))
     os.chown(site / ".epcache" / "index", 12345, 12345)
-    assert answer(group="g") == (truth[1], [])
+    assert answer(group="g") == (expected[1], [])
 
 
 @needs_root
-def test_only_in_the_system_cache_the_user_epcache_is_trusted(site, truth, tmp_path, monkeypatch):
+def test_only_in_the_system_cache_the_user_epcache_is_trusted(site, expected, tmp_path, monkeypatch):
     import pwd
 
     import epcache
@@ -236,15 +236,15 @@ def test_only_in_the_system_cache_the_user_epcache_is_trusted(site, truth, tmp_p
     sidecar = site / ".epcache" / "index"
     os.chown(sidecar, nobody, -1)
     found, messages = answer(group="g")
-    assert found == truth[1] and f"belongs to user {nobody}" in messages[0]
+    assert found == expected[1] and f"belongs to user {nobody}" in messages[0]
 
     sidecar.unlink()
     system = index_writer.write(str(site), f"{cache}{site}/index")
     os.chown(system, nobody, -1)
-    assert answer(group="g") == (truth[1], [])
+    assert answer(group="g") == (expected[1], [])
     os.chown(system, 12345, -1)
     found, messages = answer(group="g")
-    assert found == truth[1] and "belongs to user 12345" in messages[0]
+    assert found == expected[1] and "belongs to user 12345" in messages[0]
 
 
 @pytest.fixture
@@ -296,7 +296,7 @@ def test_an_unprivileged_reader_does_not_trust_another_user(as_untrusted_user):
 
 
 @pytest.mark.parametrize("kind", ["link", "fifo", "directory", "socket", "dangling"])
-def test_not_a_regular_file(site, truth, tmp_path, kind):
+def test_not_a_regular_file(site, expected, tmp_path, kind):
     index = site / ".epcache" / "index"
     real = tmp_path / "elsewhere"
     os.rename(index, real)
@@ -317,11 +317,11 @@ def test_not_a_regular_file(site, truth, tmp_path, kind):
         sock.bind("index")
         os.chdir(old)
     found, messages = answer(group="g")
-    assert found == truth[1]
+    assert found == expected[1]
     assert len(messages) == 1 and str(index) in messages[0]
 
 
-def test_the_next_location_is_tried_when_an_index_is_invalid(site, truth, tmp_path, monkeypatch):
+def test_the_next_location_is_tried_when_an_index_is_invalid(site, expected, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     index_writer.write(str(site), f"{tmp_path}/xdg/epcache{site}/index")
     reads = []
@@ -330,14 +330,14 @@ def test_the_next_location_is_tried_when_an_index_is_invalid(site, truth, tmp_pa
     monkeypatch.setattr(posix, "listdir", lambda path: reads.append(path) or [], raising=True)
     put(site, b"no index")
     found, messages = answer(group="g")
-    assert found == truth[1] and len(messages) == 1 and reads == []
+    assert found == expected[1] and len(messages) == 1 and reads == []
     # A stale index is skipped without a warning if another one is fresh.
     rows, order = index_writer.rows_of(site)
     monkeypatch.undo()
     monkeypatch.setattr(sys, "path", [str(site)])
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     put(site, index_writer.render((1, 2, 3, 4), rows, order))
-    assert answer(group="g") == (truth[1], [])
+    assert answer(group="g") == (expected[1], [])
 
 
 def test_the_warning_comes_once_and_names_the_caller(site):
@@ -363,7 +363,7 @@ def test_the_hint_can_be_pasted_into_a_shell(tmp_path, monkeypatch):
     assert run("sh", "-c", hint) == str(site)
 
 
-def test_no_descriptor_is_left_open(site, truth):
+def test_no_descriptor_is_left_open(site, expected):
     def descriptors():
         return sorted(os.listdir("/proc/self/fd"))
 
@@ -384,7 +384,7 @@ def test_no_descriptor_is_left_open(site, truth):
     assert descriptors() == before
 
 
-def test_damage_that_only_a_later_site_directory_reveals(site, truth, tmp_path, monkeypatch):
+def test_damage_that_only_a_later_site_directory_reveals(site, expected, tmp_path, monkeypatch):
     # The table of the first is needed to know which distributions of the second it hides.
     first = tmp_path / "first"
     add(first, "bar-0.dist-info")
@@ -393,7 +393,7 @@ def test_damage_that_only_a_later_site_directory_reveals(site, truth, tmp_path, 
     data = index.read_bytes()
     monkeypatch.setattr(sys, "path", [str(first), str(site)])
     right = answer(group="g")
-    assert right == ([key for key in truth[1] if key[0] != "b"], [])
+    assert right == ([key for key in expected[1] if key[0] != "b"], [])
     index_writer.replace(str(index), data.replace(b"bar\tbar\t0", b"baz\tbaz\t0"))
     found, messages = answer(group="g")
     assert found == right[0]

@@ -51,7 +51,7 @@ module(second, "two")
 module(missing, "three") if os.path.isdir(missing) else None
 distribution(first, "one")
 module(os.path.join(first, "space"), "part")
-found["without a look"] = [imports("one"), imports("two"), knows("one"), imports("space.part")]
+found["before the poll"] = [imports("one"), imports("two"), knows("one"), imports("space.part")]
 calls = []
 
 class Finder:
@@ -64,12 +64,12 @@ class Finder:
     def invalidate_caches(self):
         calls.append(self.place)
         if self.place == first + "/broken":
-            raise RuntimeError("of somebody else")
+            raise RuntimeError("of another finder")
 
 for place in (second, first + "/broken", first + "/on the path", first + "x"):
     sys.path_importer_cache[place] = Finder(place)
 sys.path.append(first + "/on the path")
-# Only the first is looked at.
+# Only the first is polled.
 changes = Watcher.poll(Watcher([second])), Watcher([first])
 calls.clear()
 with open(os.path.join(first, "moved"), "w"):
@@ -77,11 +77,11 @@ with open(os.path.join(first, "moved"), "w"):
 changes[1].poll()
 freeze(first)
 found["calls"] = sorted(calls)
-found["after the look"] = [imports("one"), knows("one"), imports("space.part")]
+found["after the poll"] = [imports("one"), knows("one"), imports("space.part")]
 found["missing"] = imports("three")
 os.mkdir(missing)
 module(missing, "three")
-found["not looked"] = imports("three")
+found["not polled"] = imports("three")
 watcher.poll()
 found["appeared"] = imports("three")
 print(json.dumps(found))
@@ -97,10 +97,10 @@ def test_import_lists_only_the_changed_directory_again(python, tmp_path):
     assert found["at first"] == [False] * 4
     # 3.9 caches no listing of distributions.
     old = "3.9" in run(python, "-V")
-    assert found["without a look"] == [False, False, old, False]
+    assert found["before the poll"] == [False, False, old, False]
     assert found["calls"] == [f"{first}/broken"]
-    assert found["after the look"] == [True, True, True]
-    assert found["missing"] is found["not looked"] is False
+    assert found["after the poll"] == [True, True, True]
+    assert found["missing"] is found["not polled"] is False
     assert found["appeared"] is True
 
 

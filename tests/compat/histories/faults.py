@@ -21,11 +21,11 @@ FAULTS = {
             ),
         ],
     ),
-    "the site proof is taken for granted": (
+    "the site proof is skipped": (
         ["--role", "own", "--proof", "site"],
         [("_scan.py", "index.settled and stamp_of(info) == index.site", "index.settled")],
     ),
-    "distributions that were young are taken for settled": (
+    "distributions that were young are treated as settled": (
         ["--role", "own", "--proof", "site"],
         [("_view.py", "row not in self._unsettled", "row not in ()")],
     ),
@@ -40,7 +40,7 @@ FAULTS = {
         ["--role", "accelerated", "--proof", "strict"],
         [("_view.py", 'return metadata == b"-" or', "return True or")],
     ),
-    "of two distributions with one name both count": (
+    "both distributions of one name count": (
         ["--role", "own"],
         [
             (

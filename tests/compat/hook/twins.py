@@ -110,8 +110,8 @@ class Environment:
 
     def assert_right(self, *sites, warnings="ignore"):
         """Check that the reader returns the installed entry points."""
-        truth = self.installed("importlib.metadata", *sites)
-        assert self.installed("epcache", *sites, warnings=warnings) == truth
+        expected = self.installed("importlib.metadata", *sites)
+        assert self.installed("epcache", *sites, warnings=warnings) == expected
 
     def assert_fresh(self, *sites):
         """Check that the index becomes fresh, now or soon, and that the reader uses it."""

@@ -22,9 +22,11 @@ class Kind:
 
     YOUNG = "young"  # unchanged: new directories count as unsettled, their own stamps are compared
     SETTLED = "settled"  # as the tool writes it some seconds later: one stat proves everything
-    MOVED = "moved"  # SITE's stamp changes once more: every distribution has to be proven for itself
+    CHANGED = "changed"  # SITE's stamp changes once more: every distribution has to be proven for itself
     OUTDATED = "outdated"  # the same, and every file had other contents when the tool read it
-    FOREIGN = "foreign"  # unchanged, but SITE and so its index belong to a user who is not trusted with code
+    UNTRUSTED = (
+        "untrusted"  # unchanged, but SITE and so its index belong to a user who is not trusted with code
+    )
 
 
 UNTRUSTED_UID = 65534  # "nobody", on Debian
@@ -61,7 +63,7 @@ class FixtureIndexes:
         self._seen[site] = contents(site)
 
     def _index(self, site):
-        if self._kind == Kind.FOREIGN:
+        if self._kind == Kind.UNTRUSTED:
             give_away(site)
         done = subprocess.run(
             [self._tool, "refresh", site], check=False, capture_output=True, text=True, timeout=60
@@ -71,7 +73,7 @@ class FixtureIndexes:
         self.made += 1
         if self._kind == Kind.SETTLED:
             index_file.settle(index)
-        elif self._kind in (Kind.MOVED, Kind.OUTDATED):
+        elif self._kind in (Kind.CHANGED, Kind.OUTDATED):
             posix.mkdir(site + "/moved")
             posix.rmdir(site + "/moved")
         if index_file.count(index):

@@ -30,8 +30,8 @@ MODES = {
     "settled": Mode(
         Kind.SETTLED, None, False, MOST, "as `refresh` leaves them some seconds later: proven by one `stat`"
     ),
-    "moved": Mode(
-        Kind.MOVED,
+    "changed": Mode(
+        Kind.CHANGED,
         None,
         False,
         SOME,
@@ -47,8 +47,8 @@ MODES = {
         " the same size and mtime",
     ),
     "strict": Mode(Kind.SETTLED, "strict", False, SOME, "settled, with `EPCACHE=strict`"),
-    "foreign": Mode(
-        Kind.FOREIGN,
+    "untrusted": Mode(
+        Kind.UNTRUSTED,
         None,
         False,
         MOST,
@@ -163,7 +163,7 @@ def canary(module, tool, mode):
         ]:
             if mode.index != Kind.OUTDATED:
                 forge(index, recorded, other)
-        if mode.index == Kind.FOREIGN:
+        if mode.index == Kind.UNTRUSTED:
             os.chown(index, UNTRUSTED_UID, UNTRUSTED_UID)
         sys.path.insert(0, site)
         try:

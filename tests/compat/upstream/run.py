@@ -36,7 +36,7 @@ def runs(arguments):
         if suite == "cpython" or version in BACKPORTS[suite]
         for mode in arguments.mode or MODES
         if suite != "cpython" or not MODES[mode].after_import
-        if MODES[mode].index != Kind.FOREIGN or os.geteuid() == 0
+        if MODES[mode].index != Kind.UNTRUSTED or os.geteuid() == 0
     ]
 
 
@@ -47,7 +47,7 @@ def perform(run, tool):
     with tempfile.TemporaryDirectory(prefix="upstream-") as directory:
         temporary = os.path.join(os.path.realpath(directory), "fixtures")
         os.mkdir(temporary)
-        os.chmod(directory, 0o755)  # in mode foreign, another user writes an index below it
+        os.chmod(directory, 0o755)  # in mode untrusted, another user writes an index below it
         result = os.path.join(directory, "result")
         variables = {
             name: value for name, value in os.environ.items() if not name.startswith(("EPCACHE", "PYTHON"))
@@ -143,7 +143,7 @@ def main():
         sys.exit(f"no interpreter for Python {', '.join(missing)}: set EPCACHE_TEST_PYTHONS")
     wanted = runs(arguments)
     if os.geteuid():
-        print("mode foreign is left out: only root can give files to another user")
+        print("mode untrusted is left out: only root can give files to another user")
     tool = debug_program()
     for version in dict.fromkeys(run.version for run in wanted):
         # Packages installed beside the fixtures have an index, too.

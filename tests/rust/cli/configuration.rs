@@ -74,7 +74,7 @@ fn a_fifo_in_place_of_a_configuration_does_not_block() {
 
 #[test]
 fn root_ignores_a_configuration_owned_by_another_user() {
-    if skipped_without_root("find the configuration of somebody else") {
+    if skipped_without_root("find the configuration of another user") {
         return;
     }
     let place = Place::new();

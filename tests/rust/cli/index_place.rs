@@ -182,7 +182,7 @@ fn an_owner_without_write_permission_gets_an_error() {
 
 #[test]
 fn a_user_without_write_permission_gets_an_index_in_the_user_cache() {
-    if skipped_without_root("have a directory that somebody else can only read") {
+    if skipped_without_root("have a directory that another user can only read") {
         return;
     }
     let site = Site::new();

@@ -226,7 +226,7 @@ fn a_site_directory_that_may_not_be_searched_has_no_index() {
 
 #[test]
 fn a_site_directory_that_others_may_list_but_not_search_has_no_index() {
-    if skipped_without_root("have a directory that somebody else may not search") {
+    if skipped_without_root("have a directory that another user may not search") {
         return;
     }
     let place = Place::new();

@@ -16,7 +16,7 @@ fn recorded_directories(site: &Path) -> Vec<String> {
 
 #[test]
 fn the_standard_library_is_reachable_beside_an_environment_or_elsewhere() {
-    if skipped_without_root("work as somebody else") {
+    if skipped_without_root("work as another user") {
         return;
     }
     for owner in [UNTRUSTED_UID, 0] {
@@ -49,7 +49,7 @@ fn the_standard_library_is_reachable_beside_an_environment_or_elsewhere() {
 
 #[test]
 fn root_does_not_follow_a_link_out_of_a_site_directory() {
-    if skipped_without_root("work as somebody else") || !super::kernel::has_everything() {
+    if skipped_without_root("work as another user") || !super::kernel::has_everything() {
         return;
     }
     let place = Place::new();
@@ -70,7 +70,7 @@ fn root_does_not_follow_a_link_out_of_a_site_directory() {
 
 #[test]
 fn a_link_in_place_of_the_index_directory_is_not_followed_when_confined() {
-    if skipped_without_root("work as somebody else") {
+    if skipped_without_root("work as another user") {
         return;
     }
     let place = Place::new();

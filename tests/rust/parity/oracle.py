@@ -128,12 +128,12 @@ def top_level(data):
     rows, combined, whole = [], {}, True
     for dist in importlib.metadata.distributions(path=[site]):
         row = index.distributions[os.path.basename(str(dist._path))].top_level
-        truth = attempt(names_of, dist)
+        cpython = attempt(names_of, dist)
         found = None if row.kind == "opaque" else names_by(row)
-        rows.append({"directory": str(dist._path), "kind": row.kind, "truth": truth, "index": found})
-        if isinstance(truth, dict):
+        rows.append({"directory": str(dist._path), "kind": row.kind, "cpython": cpython, "index": found})
+        if isinstance(cpython, dict):
             whole = False
-        for name in (truth if found is None else found) if whole else ():
+        for name in (cpython if found is None else found) if whole else ():
             combined.setdefault(name, []).append(dist.metadata["Name"])
     path, sys.path[:] = sys.path[:], [site]
     try:

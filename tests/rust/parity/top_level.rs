@@ -28,7 +28,7 @@ struct Site {
 struct Row {
     directory: String,
     kind: String,
-    truth: Answer<Vec<String>>,
+    cpython: Answer<Vec<String>>,
     index: Option<Vec<String>>,
 }
 
@@ -186,10 +186,10 @@ fn compare(sites: &[PathBuf]) -> Tally {
             let Answer::Gives(site) = answer else { panic!("{version}: {answer:?}") };
             for row in &site.rows {
                 *tally.kinds.entry(row.kind.clone()).or_default() += 1;
-                match (&row.truth, &row.index) {
+                match (&row.cpython, &row.index) {
                     (_, None) => {}
-                    (Answer::Gives(truth), Some(index)) => {
-                        assert_eq!(index, truth, "{version}: {}", row.directory);
+                    (Answer::Gives(cpython), Some(index)) => {
+                        assert_eq!(index, cpython, "{version}: {}", row.directory);
                     }
                     (Answer::Raises { .. }, Some(_)) => panic!("{version}: {row:?}"),
                 }

@@ -45,9 +45,9 @@ fn history(u: &mut Unstructured<'_>, refreshes: &mut [u32; 3]) -> Result<()> {
         let old = bytes.as_ref().map(|bytes| parse(bytes).expect("our own index"));
         let outcome =
             reconcile(&directory, old.as_ref(), &request(depth), &Retries::default()).expect("a listing");
-        let truth =
+        let full_read =
             reconcile(&directory, None, &request(Depth::Everything), &Retries::default()).expect("a listing");
-        assert_eq!(outcome.index, truth.index, "{steps:#?}");
+        assert_eq!(outcome.index, full_read.index, "{steps:#?}");
         assert!(outcome.index.is_settled(), "{steps:#?}");
         compare_with_the_files(&site, &outcome.index, &steps);
 

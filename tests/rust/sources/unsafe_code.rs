@@ -64,7 +64,7 @@ fn the_count_in_the_security_policy_is_right() {
         })
         .collect();
     assert!(!stated.is_empty());
-    assert_eq!(stated, counted, "on the left what SECURITY.md says, on the right what there is");
+    assert_eq!(stated, counted, "left: stated in SECURITY.md, right: counted in the sources");
 }
 
 #[test]

@@ -138,7 +138,7 @@ def a_distribution(rng, odd):
         files["requires.txt"] = rng.choice(
             ["six\n", "six>=1\n\n[test]\npytest\n", "\n[:python_version<'3']\nx\n"]
         )
-    if any(module.startswith("ns/") for module in modules) and not tells_of_ns(files):
+    if any(module.startswith("ns/") for module in modules) and not names_ns(files):
         # A shared file would be removed with another distribution, which the model can't know.
         unique = re.sub(r"\W", "_", directory)
         modules = {"ns/" + unique + ".py": "x = 1\n"}
@@ -150,7 +150,7 @@ def a_distribution(rng, odd):
 FILE_LISTS = {"RECORD", "SOURCES.txt", "installed-files.txt"}
 
 
-def tells_of_ns(files):
+def names_ns(files):
     """Whether the metadata names a directory that many distributions share."""
     declared = files.get("top_level.txt", "").split()
     return "ns" in declared or not declared and any("ns/" in files.get(file, "") for file in FILE_LISTS)

@@ -128,7 +128,7 @@ class World:
             for line in done.stderr.splitlines()
             if line.startswith("epcache:")
         ):
-            raise RuntimeError(f"the trigger says: {done.stderr}")
+            raise RuntimeError(f"the trigger printed: {done.stderr}")
         for name, kept in self.sites.items():
             # Another step may be replacing the directory.
             if kept == "system" and os.path.isdir(self.site(name)):

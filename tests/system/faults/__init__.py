@@ -1,4 +1,4 @@
-"""Faults at every system call, power cuts, many processes at once (docs/internals/testing.md).
+"""Faults at every system call, power cuts, concurrent processes (docs/internals/testing.md).
 
 Needs: root and strace.
 Takes: three minutes for the sample, an hour for all (`make test-faults`, `test-faults-full`).

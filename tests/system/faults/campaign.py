@@ -72,7 +72,7 @@ class Worker:
             CALLERS[scene.caller](scene, outcome.status)
         self.examine_answers(scene, "after the fault", outcome.output)
         if outcome.status == DONE and not scene.caller:
-            self.examine_state(scene, "though the command says that all went well")
+            self.examine_state(scene, "although the command succeeded")
         found = scene.files()
         again = scene.run()
         if again.returncode != DONE:
@@ -111,7 +111,7 @@ class Worker:
         verify = [release_program(), "verify", *map(str, scene.sites)]
         done = subprocess.run(verify, capture_output=True, text=True, env=machine.environment())
         if done.returncode != DONE:
-            raise Wrong(f"not mended: {done.stdout}{done.stderr}")
+            raise Wrong(f"not fixed: {done.stdout}{done.stderr}")
 
     def examine_state(self, scene, when):
         for site, (word, reason) in zip(scene.sites, answer_check.states(*scene.sites)):

@@ -120,7 +120,7 @@ class Crowd:
     def trigger(self):
         done = self.run(release_program(), "trigger", "rpm")
         if "error" in done.stderr:
-            raise RuntimeError(f"the trigger says: {done.stderr}")
+            raise RuntimeError(f"the trigger printed: {done.stderr}")
 
     def write(self, rng):
         choices = [
@@ -274,4 +274,4 @@ def join(threads, problems):
     for thread in threads:
         thread.join(PATIENCE)
         if thread.is_alive():
-            problems.append("somebody waits for ever")
+            problems.append("a thread waits for ever")

@@ -59,7 +59,7 @@ def check_states(kind, count, rng, complete):
             wrong.append(f"{what}: {worker().answer_check.wrong(site)}")
         [(word, _)] = answer_check.states(site)
         if word in ("fresh", "unsettled") and data != new:
-            wrong.append(f"{what}: epcache status says {word}")
+            wrong.append(f"{what}: epcache status reports {word}")
         if rng.random() < 0.02:
             refresh_as_after_boot(scene, site, index)
     assert worker().answer_check.answers(site)["expected"] == expected
@@ -70,7 +70,7 @@ def check_states(kind, count, rng, complete):
 def refresh_as_after_boot(scene, site, index):
     scene.run() if scene.caller is None else boot(scene.variables)
     if worker().answer_check.wrong(site):
-        raise Wrong("not mended")
+        raise Wrong("not fixed")
     worker().examine_content(scene)
     assert not scene.leftovers()
 

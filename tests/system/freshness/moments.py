@@ -132,7 +132,7 @@ class Window:
         def named(directory):
             return stem(directory) == key
 
-        def anybody(moment):
+        def is_present(moment):
             return any(map(named, moment))
 
         possible = set()
@@ -141,7 +141,7 @@ class Window:
             found = [moment.get(directory) for moment in self.of(directory)]
             possible |= {one and one.version for one in found}
         earliest = min([self.begin, *(begin for directory, begin in self.begins.items() if named(directory))])
-        if not all(map(anybody, self.moments[earliest:])):
+        if not all(map(is_present, self.moments[earliest:])):
             possible.add(NOBODY)
         if earliest == len(self.moments) - 1 and not self.also_absent:
             # At one moment it is the first of that name.

@@ -30,7 +30,7 @@ OF_THE_READER = {
             ),
         ],
     ),
-    "an index is always taken for settled": (
+    "an index is always treated as settled": (
         ["--replay", KNOWN / "upgraded_where_there_are_no_stamps.json"],
         [
             ("__init__.py", "index.settled and not (index.unsettled or index", "not (index"),
@@ -38,7 +38,7 @@ OF_THE_READER = {
             ("_view.py", "row not in self._unsettled", "row not in ()"),
         ],
     ),
-    "distributions that were young are taken for settled": (
+    "distributions that were young are treated as settled": (
         ["--on", "ext4"],
         [
             ("__init__.py", "not (index.unsettled or index.opaque", "not (index.opaque"),
@@ -52,7 +52,7 @@ OF_THE_READER = {
             ("_view.py", 'return recorded == b"-" or', "return True or"),
         ],
     ),
-    "directories without stamps are remembered to be empty": (
+    "directories without stamps are remembered as empty": (
         ["--replay", KNOWN / "nothing_was_installed_where_there_are_no_stamps.json"],
         [("__init__.py", "return ctime < EPOCH_ENDS or time", "return time")],
     ),

@@ -83,7 +83,7 @@ class Stage(World):
             "".join(f"{file}\n" for file in files),
         )
         if "epcache: " in done.stderr.replace("epcache: warning: ", ""):
-            raise RuntimeError(f"the trigger says: {done.stderr}")
+            raise RuntimeError(f"the trigger printed: {done.stderr}")
 
     def played(self, by, name, after=None, meanwhile=None):
         """A generator that runs the tool, and yields until it has ended.

@@ -18,7 +18,7 @@ REPOSITORY = "/srv/repository"
 BASE = ["python3", "strace"]
 
 
-def truth(system, site=SITE):
+def by_importlib(system, site=SITE):
     """The results of importlib.metadata of the system's own Python; see oracle.py."""
     script = (HERE / "oracle.py").read_text()
     return json.loads(system.run("python3", "-I", "-", site, input=script).stdout)
@@ -68,7 +68,7 @@ def assert_index_right(system):
 
 def assert_file_right(system):
     """The part of `assert_index_right` that runs no code of epcache."""
-    results = truth(system)
+    results = by_importlib(system)
     file = system.path(INDEX)
     found = file.lstat()
     assert stat.S_ISREG(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o644

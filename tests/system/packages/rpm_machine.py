@@ -35,7 +35,7 @@ HOSTILE = {
     "XDG_CACHE_HOME": "/hostile/cache",
 }
 
-TRUTH = """
+BY_IMPORTLIB = """
 import importlib.metadata, json, sys
 found = []
 for distribution in importlib.metadata.distributions(path=sys.argv[1:]):
@@ -128,9 +128,9 @@ class Machine:
             lines = file.read_text().splitlines(True)
             file.write_text("".join(line for line in lines if not line.startswith("epcache:")))
 
-    def truth(self, site, root=""):
+    def by_importlib(self, site, root=""):
         """The results of the system's importlib.metadata: (directory, Name, Version, entry points)."""
-        result = self.system.run("python3", "-c", TRUTH, root + site)
+        result = self.system.run("python3", "-c", BY_IMPORTLIB, root + site)
         return json.loads(result.stdout)
 
     def reader(self, site, strict=True):
@@ -156,13 +156,13 @@ class Machine:
     def index(self, site):
         return self.system.path(f"{CACHE}{site}/index")
 
-    def assert_truthful(self, site):
+    def assert_answers_right(self, site):
         """Check that all answers are right, with or without an index."""
-        truth = sorted(
-            [group, name, value] for *_, points in self.truth(site) for group, name, value in points
+        by_importlib = sorted(
+            [group, name, value] for *_, points in self.by_importlib(site) for group, name, value in points
         )
-        assert sorted([e["group"], e["name"], e["value"]] for e in self.listed(site)) == truth
-        assert sorted(self.reader(site, strict=False)["answer"]) == truth
+        assert sorted([e["group"], e["name"], e["value"]] for e in self.listed(site)) == by_importlib
+        assert sorted(self.reader(site, strict=False)["answer"]) == by_importlib
 
     def assert_right(self, *sites):
         """Check that the index of each site directory exists, is fresh, right, and the cache user's."""
@@ -172,13 +172,13 @@ class Machine:
             assert place.is_file(), f"{site}: no index"
             index = index_reader.parse(place.read_bytes())
             assert index.settled and not index.unsettled, f"{site}: not settled"
-            assert described(index) == expected(self.truth(site))
+            assert described(index) == expected(self.by_importlib(site))
             while place != self.system.path(CACHE).parent:
                 found = place.lstat()
                 assert (found.st_uid, found.st_gid) == owner, f"{place}: belongs to {found.st_uid}"
                 assert not found.st_mode & 0o022, f"{place}: others can write"
                 place = place.parent
-            self.assert_truthful(site)
+            self.assert_answers_right(site)
             assert not self.reader(site)["searched"], f"{site}: the reader did not use the index"
         states = json.loads(self.system.run(EPCACHE, "status", "--json", check=False).stdout)
         assert {s["site"]: s["state"] for s in states if s["site"] in sites} == dict.fromkeys(sites, "fresh")
@@ -197,9 +197,9 @@ def described(index):
     )
 
 
-def expected(truth):
+def expected(by_importlib):
     """The same from the results of importlib.metadata."""
-    return sorted(((*found[:3], sorted(found[3])) for found in truth), key=repr)
+    return sorted(((*found[:3], sorted(found[3])) for found in by_importlib), key=repr)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import pytest
 
 from . import chroot, deb, trace
 from . import debian_system as debian
-from .debian_system import INDEX, PROGRAM, SITE, assert_index_right, read, traced, truth, written
+from .debian_system import INDEX, PROGRAM, SITE, assert_index_right, by_importlib, read, traced, written
 
 # Installed before epcache, so that its first installation finds distributions.
 BEFORE = ["python3-babel", "python3-coverage", "python3-docutils", "python3-setuptools", "python3-wheel"]
@@ -46,7 +46,7 @@ def directories(distributions):
 
 def directory_of(system, name):
     """The directory of the distribution `name`."""
-    [found] = [one["directory"] for one in truth(system)["distributions"] if one["name"] == name]
+    [found] = [one["directory"] for one in by_importlib(system)["distributions"] if one["name"] == name]
     return found
 
 
@@ -86,7 +86,7 @@ def test_trace_shows_what_root_opens(system):
 
 
 def test_first_installation_indexes_installed_packages(system):
-    before = directories(truth(system)["distributions"])
+    before = directories(by_importlib(system)["distributions"])
     assert before and not system.path(debian.CACHE).exists()
     _, runs = traced(system, "install", *(f"/srv/{file.name}" for file in system.path("/srv").glob("*.deb")))
     distributions = assert_index_right(system)
@@ -111,7 +111,7 @@ def test_manual_names_every_option(system):
 
 
 def test_packages_installed_later_are_indexed_by_the_trigger(system):
-    before = directories(truth(system)["distributions"])
+    before = directories(by_importlib(system)["distributions"])
     _, runs = traced(system, "install", *PACKAGES, timeout=1800)
     distributions = assert_index_right(system)
     assert sum(bool(distribution["entry_points"]) for distribution in distributions) >= 40

@@ -234,7 +234,7 @@ def test_packages_of_another_root_get_an_index_there(installed, target, chrootle
     installed.run(*dpkg, "-i", ours)
     package, point = revision(installed)
     installed.run(*dpkg, "-i", package)
-    [site] = [one for one in debian.truth(target)["distributions"] if one["name"] == "plug"]
+    [site] = [one for one in debian.by_importlib(target)["distributions"] if one["name"] == "plug"]
     assert site["entry_points"] == [point]
     found = target.path(INDEX).lstat()
     assert (found.st_uid, found.st_gid) == debian.account(target) != debian.account(installed)

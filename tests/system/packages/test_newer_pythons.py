@@ -58,7 +58,7 @@ def environment(request, system):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_cpython_s_own_suite_passes_with_acceleration(system, version):
-    modes = ["plain", "young", "settled", "moved", "strict"]
+    modes = ["plain", "young", "settled", "changed", "strict"]
     command = ["python3.14", "-m", "system.packages.newer_suites", version, TOOL, *modes]
     found = json.loads(system.run(*command, mounts=MOUNTS, env=TESTS).stdout)
     assert [each["mode"] for each in found] == modes

@@ -38,7 +38,7 @@ def test_fault_neither_fails_the_transaction_nor_leaves_a_wrong_answer(ready, fa
         assert answers(ready) == "two"
     # The former index must not become valid again when the fault is removed.
     assert answers(ready) == "two"
-    ready.assert_truthful(SITE)
+    ready.assert_answers_right(SITE)
     install(ready, ALPHA, options=["-U", "--replacepkgs"])
     ready.assert_right(SITE)
 
@@ -91,7 +91,7 @@ def test_tree_without_proc_and_null_device(machine):
         assert not (tree / "proc").exists() and not os.path.lexists(tree / "dev/null")
     index = tree / f"{CACHE}{SITE}/index".lstrip("/")
     found = index_reader.parse(index.read_bytes())
-    assert rpm_machine.described(found) == rpm_machine.expected(machine.truth(SITE, "/tree"))
+    assert rpm_machine.described(found) == rpm_machine.expected(machine.by_importlib(SITE, "/tree"))
     assert index.stat().st_uid == 970
     shown = subprocess.run(
         ["chroot", tree, EPCACHE, "list", "--site", SITE], check=True, capture_output=True, text=True
