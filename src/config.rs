@@ -1,9 +1,11 @@
-//! The configuration: which site directories are system-wide, and how strictly processes are confined.
+//! The configuration: which site directories are system-wide, how strictly processes are confined, and how
+//! long a trigger may take.
 //!
 //! `/etc/epcache/config.toml` overrides `/usr/lib/epcache/config.toml` key by key; without either, the
 //! same defaults are compiled in.
 
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use crate::encoding::{printable, shell_quoted};
 use crate::error::{Error, Result};
@@ -16,7 +18,10 @@ const FILES: [&str; 2] = ["/usr/lib/epcache/config.toml", "/etc/epcache/config.t
 const MAX_SIZE: u64 = 1 << 20;
 const SITE_DIRECTORIES: &str = "site-directories";
 const REQUIRE_SANDBOX: &str = "require-sandbox";
-const KEYS: [&str; 2] = [SITE_DIRECTORIES, REQUIRE_SANDBOX];
+const TRIGGER_TIMEOUT: &str = "trigger-timeout";
+const KEYS: [&str; 3] = [SITE_DIRECTORIES, REQUIRE_SANDBOX, TRIGGER_TIMEOUT];
+/// The longest that a trigger can be allowed to take, in seconds.
+const MAX_TRIGGER_TIMEOUT: u64 = 3600;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -24,6 +29,8 @@ pub struct Config {
     pub site_directories: Vec<String>,
     /// Whether a process does nothing unless it is confined in every way that this program knows.
     pub require_sandbox: bool,
+    /// How long a trigger may take. The transaction of the package manager waits for it.
+    pub trigger_timeout: Duration,
 }
 
 impl Default for Config {
@@ -33,7 +40,11 @@ impl Default for Config {
             "/usr/lib/python3.*/site-packages",
             "/usr/lib64/python3.*/site-packages",
         ];
-        Self { site_directories: patterns.map(str::to_owned).to_vec(), require_sandbox: false }
+        Self {
+            site_directories: patterns.map(str::to_owned).to_vec(),
+            require_sandbox: false,
+            trigger_timeout: Duration::from_secs(120),
+        }
     }
 }
 
@@ -68,6 +79,7 @@ impl Config {
                     let wrong = || format!("{REQUIRE_SANDBOX} must be true or false");
                     self.require_sandbox = value.as_bool().ok_or_else(|| (line, wrong()))?;
                 }
+                TRIGGER_TIMEOUT => self.trigger_timeout = timeout(&value).map_err(|why| (line, why))?,
                 _ => return Err((line, unknown_key(&key))),
             }
         }
@@ -113,6 +125,14 @@ fn patterns(value: toml::Value) -> std::result::Result<Vec<String>, String> {
     Ok(patterns)
 }
 
+fn timeout(value: &toml::Value) -> std::result::Result<Duration, String> {
+    let seconds = value.as_integer().and_then(|seconds| u64::try_from(seconds).ok());
+    match seconds {
+        Some(seconds @ 1..=MAX_TRIGGER_TIMEOUT) => Ok(Duration::from_secs(seconds)),
+        _ => Err(format!("{TRIGGER_TIMEOUT} must be a number of seconds from 1 to {MAX_TRIGGER_TIMEOUT}")),
+    }
+}
+
 fn unknown_key(key: &str) -> String {
     let nearest = KEYS
         .iter()
@@ -153,6 +173,18 @@ mod tests {
     #[test]
     fn broken_toml_names_the_line() {
         assert_eq!(error_of("a = 1\nsite-directories = ]\n").0, Some(2));
+    }
+
+    #[test]
+    fn a_timeout_is_a_number_of_seconds_within_bounds() {
+        for text in ["0", "-1", "3601", "1.5", "'60'", "true", "9223372036854775807"] {
+            let (line, why) = error_of(&format!("trigger-timeout = {text}"));
+            assert_eq!(line, Some(1), "{text}");
+            assert_eq!(why, "trigger-timeout must be a number of seconds from 1 to 3600", "{text}");
+        }
+        let mut config = Config::default();
+        config.merge("trigger-timeout = 3600").expect("right");
+        assert_eq!(config.trigger_timeout, Duration::from_secs(3600));
     }
 
     #[test]

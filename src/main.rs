@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use epcache::command::{self, args::Cli};
-use epcache::sys::{message, signal};
+use epcache::sys::message;
 
 /// A link to the program of this name means `epcache refresh`.
 const REFRESH: &str = "refresh-entrypoints-cache";
@@ -17,9 +17,6 @@ fn main() -> ExitCode {
         arguments.insert(1, "refresh".into());
     }
     let is_trigger = arguments.get(1).is_some_and(|name| name == "trigger");
-    if is_trigger {
-        signal::close_inherited_descriptors();
-    }
     message::start(is_trigger);
     match Cli::try_parse_from(arguments) {
         Ok(cli) => command::run(cli),

@@ -2,8 +2,10 @@
 //! fail the transaction.
 
 use std::io::{ErrorKind, IsTerminal};
+use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Status;
 use super::args::{Manager, Trigger};
@@ -12,6 +14,7 @@ use super::output;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::package_manager::{Hints, dpkg, rpm};
+use crate::privilege::sandbox::Confinement;
 use crate::privilege::{RunAs, child};
 use crate::refresh::report::SiteReport;
 use crate::refresh::{Depth, Request, refresh};
@@ -19,8 +22,12 @@ use crate::site::discovery::{self, SystemWide};
 use crate::store::invalidate::invalidate_if_present;
 use crate::store::prune;
 use crate::store::target::{Operation, Target};
+use crate::sys::deadline::ReadUntil;
 use crate::sys::root::{System, User};
 use crate::sys::{message, signal};
+
+/// Reading the list of changed files may take this part of the time: by default, 10 s of 120 s.
+const LIST_SHARE: u32 = 12;
 
 pub fn run(arguments: &Trigger) -> Status {
     signal::block_termination();
@@ -88,14 +95,20 @@ fn refresh_as(
     let targets: Vec<Target> = sites.iter().cloned().map(Target::system_wide).collect();
     let mut needs = needs::of(&targets, run_as, Operation::Refresh, system);
     needs::add_cache_directory(&mut needs, system);
-    let confinement = needs::confinement(needs, config.require_sandbox);
-    child::run(run_as, &confinement, || refresh_and_prune(manager, system, sites))
+    let time_limit = config.trigger_timeout;
+    let confinement = Confinement { time_limit, ..needs::confinement(needs, config.require_sandbox) };
+    child::run(run_as, &confinement, || refresh_and_prune(manager, system, sites, time_limit / LIST_SHARE))
 }
 
 /// Refreshes the indexes of `sites`, and removes those that no trigger keeps up to date.
-fn refresh_and_prune(manager: Manager, system: &System, sites: &[PathBuf]) -> Vec<(PathBuf, SiteReport)> {
+fn refresh_and_prune(
+    manager: Manager,
+    system: &System,
+    sites: &[PathBuf],
+    list_limit: Duration,
+) -> Vec<(PathBuf, SiteReport)> {
     let hints = match manager {
-        Manager::Rpm => read_hints(sites),
+        Manager::Rpm => read_hints(sites, list_limit),
         Manager::Dpkg => Hints::new(),
     };
     let refresh_one = |site: &PathBuf| {
@@ -111,12 +124,14 @@ fn refresh_and_prune(manager: Manager, system: &System, sites: &[PathBuf]) -> Ve
     reports
 }
 
-fn read_hints(sites: &[PathBuf]) -> Hints {
+/// Reads the list of changed files from standard input, for as long as `limit`. The list only saves work,
+/// so one that has no end is done without.
+fn read_hints(sites: &[PathBuf], limit: Duration) -> Hints {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
         return Hints::new();
     }
-    rpm::hints(stdin.lock(), sites).unwrap_or_else(|error| {
+    rpm::hints(ReadUntil::new(stdin.as_fd(), limit), sites).unwrap_or_else(|error| {
         log::warn!("can't read the list of files: {error}");
         Hints::new()
     })

@@ -1,12 +1,16 @@
 //! Does a job in an unprivileged child process.
 #![allow(unsafe_code)]
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use nix::sys::wait::{WaitStatus, waitpid};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 use rustix::fs::Dir;
 use serde::de::DeserializeOwned;
@@ -15,10 +19,16 @@ use serde::{Deserialize, Serialize};
 use super::sandbox::{self, Confined, Confinement};
 use super::{RunAs, drop};
 use crate::error::{Error, Failure, Result};
+use crate::sys::deadline::Deadline;
 use crate::sys::{fs, message, signal};
 
-/// The longest answer that is read from a child, which is not trusted.
-const MAX_ANSWER: u64 = 1 << 30;
+/// The longest answer that is read from a child, which is not trusted. A list of empty texts takes nine times
+/// as much memory when it has been parsed.
+const MAX_ANSWER: u64 = 64 << 20;
+/// How often a child is looked at on kernels before 5.3, which do not report its end by a descriptor.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+/// How long a killed child may take to end. A file system that does not answer can keep it for ever.
+const KILL_LIMIT: Duration = Duration::from_secs(1);
 
 #[derive(Serialize, Deserialize)]
 struct Answer<T> {
@@ -31,7 +41,8 @@ struct Answer<T> {
 /// Does `job` as `run_as` and returns its result.
 ///
 /// For [`RunAs::Caller`] this is a plain call. Otherwise a child is forked, drops its privileges, is
-/// confined, does the job, and sends the result as JSON.
+/// confined, does the job, and sends the result as JSON. A child that takes longer than
+/// [`Confinement::time_limit`] is killed.
 ///
 /// Fails when there is no answer: privileges could not be dropped, or the child was killed.
 pub fn run<T: Serialize + DeserializeOwned>(
@@ -40,7 +51,7 @@ pub fn run<T: Serialize + DeserializeOwned>(
     job: impl FnOnce() -> T,
 ) -> Result<T> {
     let RunAs::User(user) = run_as else { return Ok(job()) };
-    let answer = fork_and_run(|| drop::to(user, confinement), job)?;
+    let answer = fork_and_run(|| drop::to(user, confinement), confinement.time_limit, job)?;
     if let Some(missing) = answer.confined.as_ref().and_then(Confined::missing) {
         warn_once(&missing);
     }
@@ -54,7 +65,7 @@ pub fn try_confinement(run_as: RunAs, confinement: &Confinement) -> Result<Confi
         RunAs::User(user) => drop::to(user, confinement),
         RunAs::Caller => drop::no_new_privileges().and_then(|()| sandbox::enter(confinement)),
     };
-    let answer = fork_and_run(prepare, || ())?;
+    let answer = fork_and_run(prepare, confinement.time_limit, || ())?;
     answer.outcome.map_err(Error::Child)?;
     answer.confined.ok_or_else(|| Error::child("did not report how it was confined"))
 }
@@ -62,26 +73,25 @@ pub fn try_confinement(run_as: RunAs, confinement: &Confinement) -> Result<Confi
 /// Forks a child that does `prepare` and then `job`, and waits for its answer.
 fn fork_and_run<T: Serialize + DeserializeOwned>(
     prepare: impl FnOnce() -> Result<Confined>,
+    time_limit: Duration,
     job: impl FnOnce() -> T,
 ) -> Result<Answer<T>> {
     let failed = |error: io::Error| Error::child(format!("can't be started: {error}"));
     check_single_thread().map_err(failed)?;
     signal::restore_sigchld();
-    let (mut ours, mut theirs) = UnixStream::pair().map_err(failed)?;
+    let (ours, mut theirs) = UnixStream::pair().map_err(failed)?;
     // SAFETY: this process has a single thread, so all its memory is in a consistent state in the child.
     match unsafe { fork() }.map_err(|error| failed(error.into()))? {
         ForkResult::Parent { child } => {
             std::mem::drop(theirs);
-            let mut answer = Vec::new();
-            let received = Read::take(&mut ours, MAX_ANSWER).read_to_end(&mut answer);
-            let ended = wait(child)?;
-            received.map_err(|error| Error::child(format!("sent an answer that can't be read: {error}")))?;
+            let (answer, ended) = receive(child, ours, time_limit)?;
             serde_json::from_slice(&answer)
                 .map_err(|_| Error::child(format!("ended without an answer ({ended})")))
         }
         ForkResult::Child => {
             std::mem::drop(ours);
             signal::reset();
+            signal::close_descriptors_except(&[Some(theirs.as_fd()), message::journal_descriptor()]);
             let answer = match prepare() {
                 Ok(confined) => Answer {
                     confined: Some(confined),
@@ -124,15 +134,78 @@ fn warn_once(missing: &str) {
     }
 }
 
-/// Reaps the child, and describes how it ended.
-fn wait(child: Pid) -> Result<String> {
+/// Reads the answer of a child until the child has ended, and returns it with a description of the end. A
+/// child that does not end in time, or that sends too much, is killed.
+fn receive(child: Pid, socket: UnixStream, time_limit: Duration) -> Result<(Vec<u8>, String)> {
+    let pidfd = rustix::process::Pid::from_raw(child.as_raw())
+        .and_then(|pid| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok());
+    receive_until(child, pidfd.as_ref(), socket, time_limit)
+        .inspect_err(|_| kill_and_reap(child, pidfd.as_ref()))
+}
+
+/// Does what [`receive`] says. After an error, the child has not been reaped.
+fn receive_until(
+    child: Pid,
+    pidfd: Option<&OwnedFd>,
+    mut socket: UnixStream,
+    time_limit: Duration,
+) -> Result<(Vec<u8>, String)> {
+    let failed = |error: io::Error| Error::child(format!("sent an answer that can't be read: {error}"));
+    let deadline = Deadline::after(time_limit);
+    let longest = if pidfd.is_some() { time_limit } else { LOOK_INTERVAL };
+    socket.set_nonblocking(true).map_err(failed)?;
+    let mut answer = Vec::new();
+    let mut open = true;
     loop {
-        match waitpid(child, None) {
-            Ok(WaitStatus::Exited(_, status)) => return Ok(format!("exit status {status}")),
-            Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(format!("killed by {signal}")),
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(error) => return Err(Error::child(format!("was lost: {error}"))),
+        let socket_fd = open.then(|| socket.as_fd());
+        let descriptors: Vec<BorrowedFd<'_>> = socket_fd.into_iter().chain(pidfd.map(AsFd::as_fd)).collect();
+        deadline.wait(&descriptors, longest).map_err(failed)?;
+        // Before the socket is read: what the child has sent is all there once it has ended. A descendant
+        // may keep the socket open.
+        let ended = reap(child);
+        open = open && read_what_is_there(&mut socket, &mut answer).map_err(failed)?;
+        if let Some(ended) = ended {
+            return Ok((answer, ended));
         }
+        if deadline.is_over() {
+            let seconds = time_limit.as_secs();
+            return Err(Error::child(format!("did not end within {seconds} s, and was killed")));
+        }
+    }
+}
+
+/// Reads from a socket what has arrived. Returns whether more may follow.
+fn read_what_is_there(socket: &mut UnixStream, answer: &mut Vec<u8>) -> io::Result<bool> {
+    let room = (MAX_ANSWER + 1).saturating_sub(answer.len() as u64);
+    let more = match Read::take(socket, room).read_to_end(answer) {
+        Ok(_) => false,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => true,
+        Err(error) => return Err(error),
+    };
+    if answer.len() as u64 > MAX_ANSWER {
+        return Err(io::Error::other(format!("it has more than {} MiB", MAX_ANSWER >> 20)));
+    }
+    Ok(more)
+}
+
+/// Kills a child and reaps it.
+fn kill_and_reap(child: Pid, pidfd: Option<&OwnedFd>) {
+    let _ = kill(child, Signal::SIGKILL);
+    let deadline = Deadline::after(KILL_LIMIT);
+    let descriptors: Vec<BorrowedFd<'_>> = pidfd.map(AsFd::as_fd).into_iter().collect();
+    while reap(child).is_none() && !deadline.is_over() {
+        let _ = deadline.wait(&descriptors, if pidfd.is_some() { KILL_LIMIT } else { LOOK_INTERVAL });
+    }
+}
+
+/// Reaps a child if it has ended, and describes how.
+fn reap(child: Pid) -> Option<String> {
+    match waitpid(child, Some(WaitPidFlag::WNOHANG)) {
+        Ok(WaitStatus::Exited(_, status)) => Some(format!("exit status {status}")),
+        Ok(WaitStatus::Signaled(_, signal, _)) => Some(format!("killed by {signal}")),
+        Ok(_) | Err(Errno::EINTR) => None,
+        // It has ended by a real-time signal, for which nix has no name, or was lost.
+        Err(error) => Some(error.to_string()),
     }
 }
 
@@ -144,7 +217,12 @@ mod tests {
 
     #[test]
     fn a_process_with_several_threads_does_not_fork() {
-        let confinement = Confinement { needs: Needs::default(), required: false, largest_file: 1 };
+        let confinement = Confinement {
+            needs: Needs::default(),
+            required: false,
+            largest_file: 1,
+            time_limit: Duration::from_secs(20),
+        };
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
         let other = std::thread::spawn(move || stopped.recv());
         let answer = run(RunAs::User(User::NOBODY), &confinement, || ());

@@ -9,7 +9,7 @@ use super::pattern;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::index::MAX_INDEX;
-use crate::privilege::sandbox::{Confinement, Needs};
+use crate::privilege::sandbox::{Confinement, Needs, TIME_LIMIT};
 use crate::privilege::{RunAs, child};
 use crate::sys::root::{System, User};
 
@@ -78,6 +78,7 @@ pub fn of_interpreter(program: &Path, config: &Config, system: &System) -> Resul
         needs: Needs { program: true, ..Needs::default() },
         required: config.require_sandbox,
         largest_file: MAX_INDEX,
+        time_limit: TIME_LIMIT,
     };
     let answer = child::run(unprivileged(&program, system)?, &confinement, || ask(&program))?;
     answer.or_else(|why| {
@@ -98,7 +99,7 @@ fn unprivileged(program: &Path, system: &System) -> Result<RunAs> {
     let owner = program.symlink_metadata().map_err(|error| Error::io("can't examine", program, error))?;
     Ok(RunAs::User(match owner.uid() {
         0 => system.cache_user().unwrap_or(User::NOBODY),
-        uid => User { uid, gid: owner.gid() },
+        uid => system.user(uid),
     }))
 }
 

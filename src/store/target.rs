@@ -55,7 +55,7 @@ impl Target {
         let system_wide = system_wide.contains(&site);
         let (location, run_as) = match caller {
             0 if system_wide => (&location::SYSTEM_CACHE, RunAs::User(cache_user(operation, system)?)),
-            0 => (&location::SITE, RunAs::User(User { uid: stat.st_uid, gid: stat.st_gid })),
+            0 => (&location::SITE, RunAs::User(system.user(stat.st_uid))),
             _ if system_wide && system.cache_user().is_ok_and(|user| user.uid == caller) => {
                 (&location::SYSTEM_CACHE, RunAs::Caller)
             }

@@ -28,6 +28,8 @@ pub use rustix::fs::CWD;
 /// The most entries of a directory in which temporary files are searched. A refresh waits for this, and others
 /// may have filled the directory: reading so many takes some 50 ms.
 const MAX_SWEPT: usize = 100_000;
+/// Only writers take the lock.
+const LOCK_MODE: Mode = Mode::from_raw_mode(0o600);
 
 /// Who may read the files and directories that are made. Only their owner may write to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -305,10 +307,17 @@ pub fn is_writable_by_others(stat: &Stat) -> bool {
     stat.st_mode & 0o022 != 0
 }
 
-/// Opens the lock file `name` in `directory`, made where there is none.
+/// Opens the lock file `name` in `directory`, made where there is none. Nobody but its owner may open it:
+/// others could hold the lock.
 pub fn open_lock(directory: impl AsFd, name: impl Arg) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK | Links::Refuse.open_flags();
-    rustix::fs::openat(directory, name, flags, Readers::Everybody.file_mode())
+    let lock = rustix::fs::openat(directory, name, flags, LOCK_MODE)?;
+    let stat = rustix::fs::fstat(&lock)?;
+    let is_ours = stat.st_uid == nix::unistd::geteuid().as_raw();
+    if is_ours && Mode::from_raw_mode(stat.st_mode) != LOCK_MODE {
+        rustix::fs::fchmod(&lock, LOCK_MODE)?;
+    }
+    Ok(lock)
 }
 
 /// Makes the file `name` in `directory` an empty one, where the directory does not let us remove it.
@@ -319,7 +328,8 @@ pub fn truncate(directory: impl AsFd, name: impl Arg) -> Result<(), Errno> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{MetadataExt, symlink};
+    use std::fs::Permissions;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;
     use std::path::Path;
 
@@ -340,6 +350,18 @@ mod tests {
 
     fn open(place: &Path) -> OwnedFd {
         open_dir(CWD, place, Links::Refuse).expect("a directory")
+    }
+
+    #[test]
+    fn only_the_owner_of_a_lock_can_open_it() {
+        let place = tempfile::tempdir().expect("a directory");
+        let mode = || std::fs::metadata(place.path().join("lock")).expect("a lock").mode() & 0o7777;
+        let directory = open(place.path());
+        open_lock(&directory, "lock").expect("a lock");
+        assert_eq!(mode(), 0o600);
+        std::fs::set_permissions(place.path().join("lock"), Permissions::from_mode(0o644)).expect("ours");
+        open_lock(&directory, "lock").expect("a lock");
+        assert_eq!(mode(), 0o600, "made by an older version");
     }
 
     #[test]

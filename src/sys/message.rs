@@ -3,6 +3,7 @@
 //! Names in metadata are chosen by untrusted users, so every message goes through [`printable`].
 
 use std::io::Write as _;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +14,8 @@ use crate::error::Error;
 /// The log target of messages for the administrator.
 const ADMIN: &str = "epcache::admin";
 static USES_JOURNAL: AtomicBool = AtomicBool::new(false);
+/// The connection to the journal, which is made once. Without a journal there is none.
+static JOURNAL: OnceLock<Option<UnixDatagram>> = OnceLock::new();
 
 /// Starts logging; with `journal`, to the journal as well.
 pub fn start(journal: bool) {
@@ -42,9 +45,12 @@ pub fn connect_journal() {
     }
 }
 
-/// The connection to the journal, which is made once. Without a journal there is none.
+/// The connection to the journal, if there is one already.
+pub fn journal_descriptor() -> Option<BorrowedFd<'static>> {
+    JOURNAL.get()?.as_ref().map(AsFd::as_fd)
+}
+
 fn journal() -> Option<&'static UnixDatagram> {
-    static JOURNAL: OnceLock<Option<UnixDatagram>> = OnceLock::new();
     let connect = || {
         let socket = UnixDatagram::unbound().ok()?;
         socket.set_nonblocking(true).ok()?;

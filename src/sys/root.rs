@@ -28,10 +28,16 @@ impl User {
     pub(crate) const NOBODY: Self = Self { uid: 65534, gid: 65534 };
 }
 
-/// What a user database says of the cache user.
+/// What a user database says of a user.
 struct Account {
     user: User,
     shell: PathBuf,
+}
+
+impl From<nix::unistd::User> for Account {
+    fn from(user: nix::unistd::User) -> Self {
+        Self { user: User { uid: user.uid.as_raw(), gid: user.gid.as_raw() }, shell: user.shell }
+    }
 }
 
 /// A directory tree with its own users, configuration and indexes.
@@ -126,7 +132,10 @@ impl System {
         if let Some(user) = self.cache_user.get() {
             return Ok(*user);
         }
-        let account = if self.is_foreign() { self.look_up_in_passwd()? } else { look_up()? };
+        let account = match self.is_foreign() {
+            true => self.look_up_in_passwd(|name, _| name == CACHE_USER)?,
+            false => look_up()?,
+        };
         let Account { user, shell } = account;
         if user.uid == 0 || user.gid == 0 {
             let source = std::io::Error::other(format!("the user {CACHE_USER} has the rights of root"));
@@ -138,9 +147,25 @@ impl System {
         Ok(*self.cache_user.get_or_init(|| user))
     }
 
-    /// Looks the cache user up in another system's own file: on the running system, the same name may belong
-    /// to another user or to none.
-    fn look_up_in_passwd(&self) -> Result<Account> {
+    /// The user with this uid and his primary group in the user database, `nogroup` where he is not in it.
+    ///
+    /// The group of a file that he owns says nothing about him: in a directory with the set-group-id bit,
+    /// files get its group, which he may not be in. Root's group is for root alone.
+    pub(crate) fn user(&self, uid: u32) -> User {
+        let nobody = User { uid, ..User::NOBODY };
+        if uid == 0 {
+            return User { uid, gid: 0 };
+        }
+        let found = match self.is_foreign() {
+            true => self.look_up_in_passwd(|_, user| user.uid == uid).ok(),
+            false => nix::unistd::User::from_uid(uid.into()).ok().flatten().map(Account::from),
+        };
+        found.map(|account| account.user).filter(|user| user.gid != 0).unwrap_or(nobody)
+    }
+
+    /// Looks a user up in another system's own file: on the running system, the same name may belong to
+    /// another user or to none.
+    fn look_up_in_passwd(&self, is_wanted: impl Fn(&str, User) -> bool) -> Result<Account> {
         const PASSWD: &str = "/etc/passwd";
         let Some(path) = self.own_file(Path::new(PASSWD))? else {
             return Err(Error::NoUser { name: CACHE_USER, database: Some(self.root.join(&PASSWD[1..])) });
@@ -149,23 +174,47 @@ impl System {
         let opened = open_file(CWD, &path, Links::Follow);
         let text = opened.and_then(|file| file.read(MAX_PASSWD)).map_err(|_| missing())?;
         let text = String::from_utf8_lossy(&text);
-        text.lines().find_map(parse_passwd_line).ok_or_else(missing)
+        let mut users = text.lines().filter_map(parse_passwd_line);
+        let found = users.find(|(name, account)| is_wanted(name, account.user));
+        found.map(|(_, account)| account).ok_or_else(missing)
     }
 }
 
 fn look_up() -> Result<Account> {
     match nix::unistd::User::from_name(CACHE_USER) {
-        Ok(Some(nix::unistd::User { uid, gid, shell, .. })) => {
-            Ok(Account { user: User { uid: uid.as_raw(), gid: gid.as_raw() }, shell })
-        }
+        Ok(Some(user)) => Ok(Account::from(user)),
         // glibc reports a missing database as an error.
         Ok(None) | Err(_) => Err(Error::NoUser { name: CACHE_USER, database: None }),
     }
 }
 
 /// passwd(5): name, password, uid, gid, comment, home directory, shell
-fn parse_passwd_line(line: &str) -> Option<Account> {
+fn parse_passwd_line(line: &str) -> Option<(&str, Account)> {
     let fields: Vec<&str> = line.split(':').collect();
-    let [CACHE_USER, _, uid, gid, _, _, shell] = fields[..] else { return None };
-    Some(Account { user: User { uid: uid.parse().ok()?, gid: gid.parse().ok()? }, shell: shell.into() })
+    let [name, _, uid, gid, _, _, shell] = fields[..] else { return None };
+    let user = User { uid: uid.parse().ok()?, gid: gid.parse().ok()? };
+    Some((name, Account { user, shell: shell.into() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_group_of_a_user_is_that_of_the_user_database() {
+        let place = tempfile::tempdir().expect("a directory");
+        let system = System::new(Some(place.path())).expect("a directory");
+        assert_eq!(system.user(7), User { uid: 7, gid: 65534 }, "without a database");
+        std::fs::create_dir(place.path().join("etc")).expect("a directory");
+        let text = "root:x:0:5::/:/bin/sh\nbroken\nuser:x:7:8::/:\noperator:x:11:0::/:\n";
+        std::fs::write(place.path().join("etc/passwd"), text).expect("room");
+        let groups = [(0, 0), (7, 8), (11, 65534), (12, 65534)];
+        for (uid, gid) in groups {
+            assert_eq!(system.user(uid), User { uid, gid });
+        }
+        let running = System::new(None).expect("the running system");
+        assert_eq!(running.user(0), User { uid: 0, gid: 0 });
+        let unused = 3_000_000_000;
+        assert_eq!(running.user(unused), User { uid: unused, gid: 65534 });
+    }
 }

@@ -1,6 +1,7 @@
 //! Signals, umask and descriptors: the process state that a caller may leave in a bad condition.
 #![allow(unsafe_code)]
 
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use nix::errno::Errno;
@@ -46,14 +47,30 @@ pub fn block_termination() {
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None);
 }
 
-/// Closes every descriptor but the standard three. Call it before anything is opened.
-pub fn close_inherited_descriptors() {
-    // SAFETY: nothing has been opened yet, so no descriptor of ours is closed.
+/// Closes every descriptor but the standard three and `kept`. What the caller of this program has open for
+/// root is not the business of an unprivileged process.
+///
+/// For a process that has just been forked and works with none of the others.
+pub fn close_descriptors_except(kept: &[Option<BorrowedFd<'_>>]) {
+    let mut kept: Vec<i32> = kept.iter().flatten().map(AsRawFd::as_raw_fd).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for last in kept.iter().map(|kept| kept - 1).chain([i32::MAX]) {
+        if first <= last {
+            close(first, last);
+        }
+        first = last.saturating_add(2);
+    }
+}
+
+/// Closes the descriptors from `first` to `last`.
+fn close(first: i32, last: i32) {
+    // SAFETY: the caller has promised that nothing here works with them any more.
     unsafe {
-        if libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) == 0 {
+        if libc::syscall(libc::SYS_close_range, first, last, 0) == 0 {
             return;
         }
-        for descriptor in 3..MAX_DESCRIPTOR {
+        for descriptor in first..=last.min(MAX_DESCRIPTOR) {
             libc::close(descriptor);
         }
     }

@@ -30,6 +30,7 @@ mod seccomp;
 mod state;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 
@@ -78,6 +79,9 @@ impl Needs {
     }
 }
 
+/// How long the process of a command may take. A full refresh of 10,000 distributions takes 0.3 s.
+pub const TIME_LIMIT: Duration = Duration::from_secs(600);
+
 /// What a job is confined to, and how strictly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confinement {
@@ -86,6 +90,8 @@ pub struct Confinement {
     pub required: bool,
     /// The largest file that a job writes, in bytes. The limit is a multiple of it.
     pub largest_file: u64,
+    /// How long the process may take, whatever it waits for. Then it is killed.
+    pub time_limit: Duration,
 }
 
 /// Confines this process, for good. It must have `no_new_privs` and a single thread.
@@ -93,7 +99,7 @@ pub struct Confinement {
 /// Fails when a means is not in force although it could be set up, or one is missing that is required. The
 /// process must then do nothing but end.
 pub fn enter(confinement: &Confinement) -> Result<Confined> {
-    let Confinement { needs, required, largest_file } = confinement;
+    let Confinement { needs, required, largest_file, time_limit: _ } = confinement;
     for path in &needs.made {
         // Where this fails, the job fails too, and reports it.
         let _ = make_in_own_directory(path);

@@ -81,12 +81,12 @@ def test_a_wheel_with_broken_metadata_fails_as_before(twins):
 
 def test_files_left_by_a_failed_installation_are_indexed(twins):
     # Newer versions of pip install in the reverse order of the names.
-    wheels = [wheels.make(twins.wheels, name, "1.0") for name in ("first", "very_last")]
-    wheels.insert(1, wheels.make(twins.wheels, "middle", "1.0", **{"in_the_way.py": ""}))
+    made = [wheels.make(twins.wheels, name, "1.0") for name in ("first", "very_last")]
+    made.insert(1, wheels.make(twins.wheels, "middle", "1.0", **{"in_the_way.py": ""}))
     for environment in twins:
         (environment.site / "in_the_way.py").mkdir()
         environment.call(environment.tool, "refresh", environment.site)
-    status, _, _ = twins.pip("install", "--no-index", *wheels)
+    status, _, _ = twins.pip("install", "--no-index", *made)
     assert status != 0
     twins.assert_refreshed()
     assert {"first", "very_last"} & set(names(twins))

@@ -1,6 +1,7 @@
 //! The privileges of a worker process, seen from outside.
 
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,11 +9,14 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use rustix::fs::FlockOperation;
 
-use crate::support::program::{Place, UNTRUSTED_UID, give_away, skipped_without_root, wait};
+use crate::support::program::{Place, UNTRUSTED_UID, give_away, run, skipped_without_root, wait};
 use crate::support::tree::{CACHE_USER, Tree, everything_below, install};
 
+/// The group `nogroup` of the kernel, to which no files belong.
+const NOGROUP: u32 = 65534;
+
 /// The `/proc` directory of the worker, which waits for the lock meanwhile.
-fn at_work(child: &mut Child) -> PathBuf {
+pub(super) fn at_work(child: &mut Child) -> PathBuf {
     let start = Instant::now();
     loop {
         let children = format!("/proc/{0}/task/{0}/children", child.id());
@@ -31,7 +35,13 @@ fn at_work(child: &mut Child) -> PathBuf {
 }
 
 /// Runs `script` with the program as `$0` while the lock of `index` is held; checks the worker.
-fn check(script: &str, arguments: &[&Path], environment: &[(&str, &Path)], index: &Path, user: u32) {
+fn check(
+    script: &str,
+    arguments: &[&Path],
+    environment: &[(&str, &Path)],
+    index: &Path,
+    (user, group): (u32, u32),
+) {
     let lock = File::create(index.with_file_name("lock")).expect("a lock");
     std::os::unix::fs::fchown(&lock, Some(user), Some(user)).expect("root may");
     rustix::fs::flock(&lock, FlockOperation::LockExclusive).expect("a lock");
@@ -59,10 +69,10 @@ fn check(script: &str, arguments: &[&Path], environment: &[(&str, &Path)], index
             .unwrap_or_else(|| panic!("{name}: {status}"));
         line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
-    let user = user.to_string();
+    let (user, group) = (user.to_string(), group.to_string());
     assert_eq!(field("Uid:"), [&*user; 4], "{status}");
-    assert_eq!(field("Gid:"), [&*user; 4], "{status}");
-    assert_eq!(field("Groups:"), [&*user], "{status}");
+    assert_eq!(field("Gid:"), [&*group; 4], "{status}");
+    assert_eq!(field("Groups:"), [&*group], "{status}");
     for set in ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"] {
         assert_eq!(field(set), ["0000000000000000"], "{set} {status}");
     }
@@ -92,7 +102,8 @@ fn a_trigger_works_as_the_cache_user_without_further_privileges() {
     let tree = Tree::new(&place);
     install(&tree.site, "foo");
     let index = prepare(&tree);
-    check(&format!("{HOSTILE} trigger dpkg"), &[], &[("DPKG_ROOT", &tree.root)], &index, CACHE_USER);
+    let user = (CACHE_USER, CACHE_USER);
+    check(&format!("{HOSTILE} trigger dpkg"), &[], &[("DPKG_ROOT", &tree.root)], &index, user);
 }
 
 /// Makes the directory of the index, which holds the lock.
@@ -110,7 +121,8 @@ fn an_environment_is_refreshed_as_its_owner() {
     if skipped_without_root("give privileges up") {
         return;
     }
-    for owner in [UNTRUSTED_UID, 0] {
+    // The first is in no user database.
+    for (owner, group) in [(UNTRUSTED_UID, NOGROUP), (0, 0)] {
         let place = Place::new();
         let site = place.directory("site");
         install(&site, "foo");
@@ -118,10 +130,30 @@ fn an_environment_is_refreshed_as_its_owner() {
         if owner != 0 {
             everything_below(&site).into_keys().for_each(|path| give_away(&path));
         }
-        // A descriptor may be inherited here: the user who calls this may have a reason.
-        let script = "umask 077; exec env --block-signal=INT,QUIT,TERM --ignore-signal=HUP,QUIT,CHLD \"$0\" refresh \"$1\"";
-        check(script, &[&site], &[], &site.join(".epcache/index"), owner);
+        // It may belong to a group that its owner is not in.
+        std::os::unix::fs::chown(&site, None, Some(42)).expect("root may");
+        let script = format!("{HOSTILE} refresh \"$1\"");
+        check(&script, &[&site], &[], &site.join(".epcache/index"), (owner, group));
     }
+}
+
+#[test]
+fn the_group_of_a_process_comes_from_the_user_database() {
+    if skipped_without_root("give privileges up") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    let passwd = tree.root.join("etc/passwd");
+    let line = format!("user:x:{UNTRUSTED_UID}:4711::/:\n");
+    fs::write(&passwd, fs::read_to_string(&passwd).expect("a file") + &line).expect("room");
+    let site = place.directory("tree/opt/site");
+    install(&site, "foo");
+    std::os::unix::fs::chown(&site, Some(UNTRUSTED_UID), Some(42)).expect("root may");
+    let ended = run(place.epcache(["refresh", "/opt/site", "--root"]).arg(&tree.root));
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    let index = fs::metadata(site.join(".epcache/index")).expect("an index");
+    assert_eq!((index.uid(), index.gid()), (UNTRUSTED_UID, 4711));
 }
 
 #[test]

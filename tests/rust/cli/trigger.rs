@@ -1,13 +1,18 @@
 //! `epcache trigger` never fails a package transaction.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use rustix::fs::FlockOperation;
+
+use super::privileges::at_work;
 use crate::support::program::{Ended, Place, run, skipped_without_root, wait};
-use crate::support::tree::{CACHE_USER, Tree, everything_below, indexed, install, names};
+use crate::support::tree::{CACHE_USER, Tree, everything_below, indexed, install, names, text};
 
 fn trigger(place: &Place, tree: &Tree) -> Ended {
     let ended = run(place.epcache(["trigger", "dpkg", "--json"]).env("DPKG_ROOT", &tree.root));
@@ -126,6 +131,12 @@ fn only_changed_distributions_are_read_and_the_index_belongs_to_the_cache_user()
     assert_eq!(names(&ended.out, "updated"), ["b-1.dist-info"], "{ended:?}");
     let meta = fs::metadata(&tree.index).expect("an index");
     assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o7777), (CACHE_USER, CACHE_USER, 0o644));
+    // Who can open the lock can hold it.
+    let lock = tree.index.with_file_name("lock");
+    assert_eq!(fs::metadata(&lock).expect("a lock").mode() & 0o7777, 0o600);
+    fs::set_permissions(&lock, Permissions::from_mode(0o644)).expect("root may");
+    trigger(&place, &tree);
+    assert_eq!(fs::metadata(&lock).expect("a lock").mode() & 0o7777, 0o600);
     let directory = fs::metadata(tree.index.parent().expect("a directory")).expect("it is there");
     assert_eq!((directory.uid(), directory.mode() & 0o7777), (CACHE_USER, 0o755));
     assert!(ended.out.contains("\"settled\":true"), "{ended:?}");
@@ -185,6 +196,73 @@ fn an_index_that_can_not_be_updated_is_not_used() {
         let now = meta.ctime() * 1_000_000_000 + meta.ctime_nsec();
         assert_ne!(index.site.ctime, now, "{way}: readers would use the old index");
     }
+}
+
+#[test]
+fn a_stopped_child_does_not_hold_a_transaction() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    tree.configure("trigger-timeout = 1\n");
+    install(&tree.site, "foo");
+    trigger(&place, &tree);
+    // In such a way that the site directory's own stamp stays the same.
+    fs::write(tree.site.join("foo-1.dist-info/entry_points.txt"), "[g]\nfoo = m:other\n").expect("room");
+    let lock = File::options().write(true).open(tree.index.with_file_name("lock")).expect("a lock");
+    rustix::fs::flock(&lock, FlockOperation::LockExclusive).expect("a lock");
+    let start = Instant::now();
+    let mut command = place.epcache(["trigger", "dpkg"]);
+    command.env("DPKG_ROOT", &tree.root).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("epcache starts");
+    let worker = at_work(&mut child);
+    let number = worker.file_name().and_then(|name| name.to_str()?.parse().ok()).expect("a number");
+    nix::sys::signal::kill(Pid::from_raw(number), Signal::SIGSTOP).expect("root may");
+    let ended = wait(child, start);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.took < Duration::from_secs(10), "{ended:?}");
+    assert!(ended.err.contains("did not end within 1 s, and was killed"), "{ended:?}");
+    assert!(!worker.exists(), "{ended:?}");
+    let bytes = fs::read(&tree.index).expect("the old index");
+    let index = epcache::index::parse(&bytes).expect("an intact index");
+    let meta = fs::metadata(&tree.site).expect("it is there");
+    let now = meta.ctime() * 1_000_000_000 + meta.ctime_nsec();
+    assert_ne!(index.site.ctime, now, "readers would use the old index");
+}
+
+#[test]
+fn a_list_of_files_without_an_end_is_skipped() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    tree.configure(&format!("site-directories = ['{}']\ntrigger-timeout = 12\n", text(&tree.site)));
+    // rpm's trigger works on the running system, so it is run where that looks like the tree.
+    let script = "mount --bind etc /etc && mount --bind var/cache /var/cache || exit 99; \"$0\" trigger rpm";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, env!("CARGO_BIN_EXE_epcache")]).current_dir(&tree.root);
+    let start = Instant::now();
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("unshare of util-linux");
+    let list = child.stdin.take();
+    let ended = wait(child, start);
+    drop(list);
+    if ended.status == Some(99) {
+        eprintln!("skipped: no right to mount: {ended:?}");
+        return;
+    }
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.err.contains("can't read the list of files: no end of it after 1 s"), "{ended:?}");
+    let below = tree.site.strip_prefix("/").expect("an absolute path");
+    let index = tree.root.join("var/cache/epcache").join(below).join("index");
+    assert_eq!(indexed(&index), ["foo-1.dist-info"], "{ended:?}");
 }
 
 #[test]

@@ -16,6 +16,9 @@ pub enum Mask {
     Seccomp,
     /// Neither.
     Both,
+    /// Neither, and no calls that are newer than Linux 5.2: none about descriptors of processes, or about
+    /// many descriptors.
+    Old,
     /// Landlock that reports success and does not confine.
     LyingLandlock,
     /// Filters that report success and do not confine.
@@ -33,6 +36,10 @@ impl Mask {
             Self::Landlock => landlock.to_vec(),
             Self::Seccomp => seccomp.to_vec(),
             Self::Both => [&landlock[..], &seccomp].concat(),
+            Self::Old => {
+                let newer = [libc::SYS_pidfd_open, libc::SYS_close_range].map(|call| (call, libc::ENOSYS));
+                [&landlock[..], &seccomp, &newer].concat()
+            }
             Self::LyingLandlock => vec![(libc::SYS_landlock_restrict_self, 0)],
             Self::LyingSeccomp => vec![(libc::SYS_seccomp, 0)],
         }

@@ -3,6 +3,7 @@
 
 mod actions;
 mod demanded;
+mod endings;
 mod escapes;
 mod kernel;
 mod mask;

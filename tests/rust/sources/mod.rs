@@ -1,5 +1,6 @@
 //! The sources: directions of imports, unsafe code, where files are opened, and the linked packages.
 
+mod groups;
 mod layers;
 mod locked;
 mod opened_files;

@@ -178,11 +178,9 @@ pub fn to_a_job() -> Vec<Rule> {
     let mut rules = openings();
     rules.extend(always(TO_ALL));
     rules.extend(always(TO_A_JOB));
-    // Files are written for all to read, and directories for all to enter.
-    rules.push(on(
-        libc::SYS_fchmod,
-        [If::IsNot(1, 0o7777, 0o600), If::IsNot(1, 0o7777, 0o644), If::IsNot(1, 0o7777, 0o755)],
-    ));
+    // Indexes are for all to read, directories for all to enter, and locks for their owner.
+    let modes = [0o644, 0o755, 0o600];
+    rules.push(on(libc::SYS_fchmod, modes.map(|mode| If::IsNot(1, 0o7777, mode))));
     rules.push(on(libc::SYS_sendto, [If::Given(4)]));
     rules.push(on(libc::SYS_prlimit64, [If::Given(2)]));
     // abort(3) sends a signal to the process itself.
