@@ -141,7 +141,9 @@ def test_reinstallation_brings_back_a_missing_user(system):
 def test_user_with_another_number_gets_the_cache(system):
     """The existing indexes belong to another user by then, so they are removed."""
     system.run("userdel", "epcache")
-    system.run("useradd", "--system", "--user-group", "--uid", "567", "epcache")
+    system.run(
+        "useradd", "--system", "--user-group", "--shell", "/usr/sbin/nologin", "--uid", "567", "epcache"
+    )
     install(system, f"/srv/{next(system.path('/srv').glob('epcache_*.deb')).name}")
     assert debian.account(system)[0] == 567
     assert_index_right(system)
