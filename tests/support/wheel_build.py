@@ -17,7 +17,7 @@ from .interpreters import run
 
 # The files of the checkout that go into the sdist.
 SOURCES = ["Cargo.toml", "Cargo.lock", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE-*"]
-SOURCES += ["src/**/*", "python/**/*.py", "docs/**/*", "packaging/**/*"]
+SOURCES += ["src/**/*", "python/**/*.py", "python/**/py.typed", "docs/**/*", "packaging/**/*"]
 
 
 def sources():
