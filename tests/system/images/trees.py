@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 
+from support import wheels
 from support.checkout import release_program
 from support.interpreters import INTERPRETERS
 
@@ -34,11 +35,11 @@ class Environment:
         run(INTERPRETERS["3.13"], "-m", "venv", "--without-pip", root / "opt/venv")
         return cls(root)
 
-    def install(self, *wheels, leave_out=()):
-        """Let pip install wheels, named as `alpha-1`, made without the metadata files `leave_out`."""
+    def install(self, *releases, leave_out=()):
+        """Let pip install wheels of releases, named as `alpha-1`, made without the metadata files `leave_out`."""
         wheelhouse = self.root / "wheels"
         wheelhouse.mkdir()
-        paths = [wheels.make(wheelhouse, *wheel.split("-"), leave_out=leave_out) for wheel in wheels]
+        paths = [wheels.make(wheelhouse, *release.split("-"), leave_out=leave_out) for release in releases]
         options = ["--no-index", "--no-deps", "--no-warn-script-location", "--root-user-action=ignore"]
         self._pip("install", "--force-reinstall", *options, *paths)
         shutil.rmtree(wheelhouse)
