@@ -61,15 +61,15 @@ OF_THE_READER = {
 OF_THE_TOOL = {
     "the clock of the file system is not waited for": (
         ["--replay", KNOWN / "edited_within_a_second_on_ext3.json"],
-        [("src/freshness/settle.rs", "ctime < at / granule * granule", "ctime <= at")],
+        [("src/freshness/clock.rs", "ctime < at / granule * granule", "ctime <= at")],
     ),
     "stamps that may be repeated are recorded": (
         ["--replay", KNOWN / "edited_within_one_step_of_a_coarse_remote_clock.json"],
         [
             (
-                "src/distribution/mod.rs",
-                "if may_be_repeated(stamp.ctime)",
-                "if false && may_be_repeated(stamp.ctime)",
+                "src/metadata/mod.rs",
+                "if is_racy(stamp.ctime)",
+                "if false && is_racy(stamp.ctime)",
             )
         ],
     ),

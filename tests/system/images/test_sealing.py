@@ -54,9 +54,9 @@ def test_a_sealed_file_follows_the_format(environment):
     assert seal.witnesses == {} and parsed(path).settled and not parsed(path).unsettled
 
 
-def test_the_command_of_the_readme_seals(environment):
-    (block,) = re.findall(r"```dockerfile\n(.*?)```", (CHECKOUT / "README.md").read_text(), re.DOTALL)
-    (command,) = re.findall(r"&& /opt/venv/bin/epcache refresh (.*)", block)
+def test_the_command_of_the_guide_to_images_seals(environment):
+    text = (CHECKOUT / "docs/howto/images.md").read_text()
+    (command,) = re.findall(r"^ && /opt/venv/bin/epcache refresh (.*)", text, re.MULTILINE)
     refresh(*command.replace("/opt/venv", str(environment.root / "opt/venv")).split())
     assert environment.status()["sealed"]
 
