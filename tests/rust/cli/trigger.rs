@@ -3,6 +3,7 @@
 use std::fs::{self, File, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -192,10 +193,14 @@ fn an_index_that_can_not_be_updated_is_not_used() {
         assert!(ended.err.contains("error: "), "{way}: {ended:?}");
         let Ok(bytes) = fs::read(&tree.index) else { continue };
         let Ok(index) = epcache::index::parse(&bytes) else { continue };
-        let meta = fs::metadata(&tree.site).expect("it is there");
-        let now = meta.ctime() * 1_000_000_000 + meta.ctime_nsec();
-        assert_ne!(index.site.ctime, now, "{way}: readers would use the old index");
+        assert_ne!(index.site.ctime, ctime(&tree.site), "{way}: readers would use the old index");
     }
+}
+
+/// The change time of a directory in ns, as an index records it.
+fn ctime(directory: &Path) -> i64 {
+    let meta = fs::metadata(directory).expect("it is there");
+    meta.ctime() * 1_000_000_000 + meta.ctime_nsec()
 }
 
 #[test]
@@ -226,9 +231,7 @@ fn a_stopped_child_does_not_hold_a_transaction() {
     assert!(!worker.exists(), "{ended:?}");
     let bytes = fs::read(&tree.index).expect("the old index");
     let index = epcache::index::parse(&bytes).expect("an intact index");
-    let meta = fs::metadata(&tree.site).expect("it is there");
-    let now = meta.ctime() * 1_000_000_000 + meta.ctime_nsec();
-    assert_ne!(index.site.ctime, now, "readers would use the old index");
+    assert_ne!(index.site.ctime, ctime(&tree.site), "readers would use the old index");
 }
 
 #[test]
