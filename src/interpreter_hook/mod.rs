@@ -5,8 +5,8 @@
 //! a program to import one of a few modules; everything else is in Python (`python/epcache_startup`).
 //!
 //! The line reads the variable `sitedir` of the function in the standard library's `site.py` that executes
-//! it, as the files of setuptools do. It puts that directory first on `sys.path` for the import, so that no
-//! other module of the name is found, and does nothing once the package has been uninstalled.
+//! it, as the files of setuptools do. It does nothing once the package has been uninstalled. A copy in
+//! front of it on `sys.path` is imported instead: a program there finds that copy's `epcache`, too.
 //!
 //! Everything is done relative to a descriptor of the site directory, as its owner.
 
@@ -165,6 +165,6 @@ mod tests {
         assert!(TEMPLATE.starts_with(MARK));
         assert_eq!(Setting::ALL.pth(), TEMPLATE);
         let one = Setting { accelerate: false, pip_hook: true };
-        assert!(one.pth().contains(".enable(\"pip-hook\");"), "{}", one.pth());
+        assert!(one.pth().ends_with(".enable(\"pip-hook\")\n"), "{}", one.pth());
     }
 }

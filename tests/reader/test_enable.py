@@ -140,10 +140,13 @@ def test_while_an_installer_replaces_the_package_programs_run_as_before(environm
 
 
 @pytest.mark.parametrize("left", ["the file", "both packages"])
-def test_only_the_packages_beside_the_file_are_imported(environment, epcache, tmp_path, left):
+def test_no_package_of_another_directory_is_imported(environment, epcache, tmp_path, left):
     epcache("enable", environment.site, "--accelerate")
     elsewhere = tmp_path / "elsewhere"
-    for package in (environment.package, environment.startup):
+    others = [environment.package]
+    if left == "the file":
+        others.append(environment.startup)
+    for package in others:
         (elsewhere / package.name).mkdir(parents=True)
         (elsewhere / package.name / "__init__.py").write_text("raise SystemExit(7)\n")
         if left == "the file":
