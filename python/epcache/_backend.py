@@ -219,9 +219,18 @@ class Backend:
 class Backend39(Backend):
     """Answers as CPython 3.9 does, which reads ``entry_points.txt`` with `configparser`."""
 
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self._refused = b"c"  # files that `configparser` reads in another way
+
     def takes(self, view):
         # The order is that of the listing, which an index with names of other kinds does not keep.
-        return view.index is not None and all(map(_is_plainly_named, view.names))
+        if view.index is None:
+            return False
+        taken = view.cache.get("plainly named")
+        if taken is None:
+            taken = view.cache["plainly named"] = all(map(_is_plainly_named, view.names))
+        return taken
 
     def order(self, view):
         return range(len(view.names))
@@ -234,12 +243,6 @@ class Backend39(Backend):
             for item, low in enumerate([name.lower() for name in view.names])
             if low in exact or low.startswith(f"{wanted}-") and low.endswith(SUFFIXES)
         ]
-
-    def row_of_entry_points(self, view, item):
-        row = view.rows[item]
-        if row is not None and b"c" in view.table.flags(row):
-            return None
-        return super().row_of_entry_points(view, item)
 
     def _declared_by(self, distribution, entry_points):
         return entry_points  # they do not know their distribution
