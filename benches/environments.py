@@ -113,7 +113,8 @@ class Environment:
         self._site.path = self.site
         self.environment = {"HOME": str(self.directory)}
         # Nothing is compiled or written during a measurement.
-        compiled = [self.python, "-I", "-m", "compileall", "-q", self.site / "epcache"]
+        packages = [self.site / "epcache", self.site / "epcache_startup"]
+        compiled = [self.python, "-I", "-m", "compileall", "-q", *packages]
         subprocess.run(compiled, check=True, env=self.environment)
         self.refresh()
         return self

@@ -72,7 +72,7 @@ def rows(base, epcache, machine):
             environment.call("enable", "--accelerate", environment.site)
             for what, beside, instead, bound in (
                 ("enabled", False, None, 0.4),
-                ("enabled, beside another .pth", True, None, 0.4),
+                ("enabled, beside that of setuptools", True, None, 0.3),
                 ("`import sys` in a .pth", False, "import sys\n", None),
             ):
                 pairs = starting.of_enabling(machine, environment, beside, instead)

@@ -223,10 +223,10 @@ measured in both: from before the start to the end of the wait, and in processor
   and reads that one.
 * *start of an interpreter, enabled*: what a starting interpreter does with site directories
   (`site.main()`, timed by itself because whole processes vary too much). It compares an environment with
-  the `epcache.pth` of `epcache enable --accelerate` with the same one without it, {starts} pairs. The first
-  .pth file of an environment costs time whatever is in it: 3.13 imports `encodings.utf_8_sig`, for
-  example. So one row measures an environment that has another .pth file already, and one measures
-  `import sys` in place of our line, which is about the least that a line can do.
+  the `epcache.pth` of `epcache enable --accelerate` with the same one without it, {starts} pairs. The line
+  imports a package, and the first import from a site directory lists it. One row measures an environment
+  in which another .pth file does so anyway, as that of setuptools does. One row measures `import sys` in
+  place of our line, which is about the least that a line can do.
 
 {reading}
 The times in ms (epcache or accelerated / what it is compared with), medians. For calls that name a path,

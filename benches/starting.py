@@ -1,6 +1,7 @@
 """What the reader adds to a whole process: time, calls that name a path, and the line that enables it."""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -35,11 +36,17 @@ def of_asking(machine, environment):
 def of_enabling(machine, environment, beside=False, instead=None):
     """Times of `site.main` at the start of an interpreter, with and without the line of ``epcache enable``.
 
-    With `beside`, another .pth file exists anyway; with `instead`, that line is in place of ours.
-    Measured within the process, since the time of whole processes varies by ten times as much."""
-    other = environment.site / "other.pth"
+    With `beside`, another .pth file imports a package first, as that of setuptools does; with `instead`,
+    that line is in place of ours. Measured within the process, since the time of whole processes varies
+    by ten times as much."""
+    other = environment.site / "beside.pth"
     if beside:
-        other.write_text("import sys  # such as setuptools, virtualenv or an editable installation leaves\n")
+        package = environment.site / "beside"
+        package.mkdir(exist_ok=True)
+        (package / "__init__.py").touch()
+        compiled = [environment.python, "-I", "-m", "compileall", "-q", package]
+        subprocess.run(compiled, check=True, env=environment.environment)
+        other.write_text("import beside\n")
     line = environment.site / "epcache.pth"
     aside = line.with_suffix(".aside")
     ours = line.read_text()
@@ -60,7 +67,9 @@ def of_enabling(machine, environment, beside=False, instead=None):
     if aside.exists():
         aside.rename(line)
     line.write_text(ours)
-    other.unlink(missing_ok=True)
+    if beside:
+        other.unlink()
+        shutil.rmtree(package)
     return pairs
 
 
