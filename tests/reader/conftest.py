@@ -12,6 +12,7 @@ import pytest
 from support.checkout import debug_program
 from support.environments import CACHE, REQUIREMENTS, make_environment
 from support.interpreters import INTERPRETERS, VERSIONS, run
+from support.locking import locked
 
 
 def pytest_generate_tests(metafunc):
@@ -32,10 +33,11 @@ def real_site():
     wanted = hashlib.sha256(" ".join(REQUIREMENTS).encode()).hexdigest()
     directory = CACHE / "environment"
     mark = directory / "complete"
-    if not mark.exists() or mark.read_text() != wanted:
-        shutil.rmtree(directory, ignore_errors=True)
-        make_environment(directory, REQUIREMENTS)
-        mark.write_text(wanted)
+    with locked(CACHE / "environment.lock"):
+        if not mark.exists() or mark.read_text() != wanted:
+            shutil.rmtree(directory, ignore_errors=True)
+            make_environment(directory, REQUIREMENTS)
+            mark.write_text(wanted)
     (site,) = directory.glob("lib/python3.*/site-packages")
     assert len(list(site.glob("*.dist-info"))) >= 60
     return site

@@ -7,6 +7,7 @@ import sys
 
 from .checkout import CHECKOUT
 from .interpreters import INTERPRETERS, run
+from .locking import locked
 
 CACHE = CHECKOUT / ".cache" / "python"
 
@@ -25,9 +26,10 @@ virtualenv watchdog werkzeug wheel zope-interface
 def uv():
     """The path of uv, from the package index."""
     tools = CACHE / "tools"
-    if not (tools / "bin" / "uv").exists():
-        run(sys.executable, "-m", "venv", tools)
-        run(tools / "bin" / "python", "-m", "pip", "install", "--quiet", "uv")
+    with locked(CACHE / "tools.lock"):
+        if not (tools / "bin" / "uv").exists():
+            run(sys.executable, "-m", "venv", tools)
+            run(tools / "bin" / "python", "-m", "pip", "install", "--quiet", "uv")
     return tools / "bin" / "uv"
 
 

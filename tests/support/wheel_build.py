@@ -4,7 +4,6 @@ They are kept in ``.cache/wheel``. ``$EPCACHE_WHEELS`` names a directory with fi
 instead, laid out alike: a wheel, an sdist, and below ``from-sdist`` the wheel that pip made of that.
 """
 
-import fcntl
 import functools
 import hashlib
 import os
@@ -14,6 +13,7 @@ import sys
 
 from .checkout import CHECKOUT
 from .interpreters import run
+from .locking import locked
 
 # The files of the checkout that go into the sdist.
 SOURCES = ["Cargo.toml", "Cargo.lock", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE-*"]
@@ -38,9 +38,7 @@ def _place():
     if given := os.environ.get("EPCACHE_WHEELS"):
         return pathlib.Path(given)
     kept = CHECKOUT / ".cache" / "wheel"
-    kept.mkdir(parents=True, exist_ok=True)
-    with open(kept / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(kept / "lock"):
         place = kept / _digest()
         if not place.exists():
             partial = kept / "partial"

@@ -12,7 +12,6 @@ tree can never reach through a mount into the machine.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -21,6 +20,7 @@ import tempfile
 from pathlib import Path
 
 from support.checkout import CHECKOUT
+from support.locking import locked
 
 CACHE = CHECKOUT / ".cache"
 ARCHIVES = "/var/cache/apt/archives"
@@ -132,15 +132,6 @@ class Chroot:
         command = [*trace, "apt-get", "-y", "-q", "-o", "APT::Sandbox::User=root", *arguments]
         with locked(CACHE / "apt" / f"{self.suite}.lock"):
             return self.run(*command, network=True, mounts=[("bind", archives, ARCHIVES), *mounts], **options)
-
-
-@contextlib.contextmanager
-def locked(path):
-    """Hold an exclusive lock on the file `path`, which is made if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def archive(suite, include=()):
