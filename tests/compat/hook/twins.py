@@ -9,12 +9,17 @@ import subprocess
 import time
 
 from support import wheel_build
-from support.environments import uv
+from support.environments import CACHE, uv
 from support.interpreters import INTERPRETERS, run
+from support.locking import locked
 
 # Interpreter and version of pip. 9.0 is the oldest that installs anything on 3.9 (8.1 uses
 # `platform.linux_distribution`, which was removed in 3.8).
-PIPS = [("3.9", "9.0.0"), ("3.9", None), ("3.13", None)]
+PIPS = {"oldest-3.9": ("3.9", "9.0.0"), "newest-3.9": ("3.9", None), "newest-3.13": ("3.13", None)}
+SAMPLE = ["oldest-3.9", "newest-3.13"]
+
+# The directory of the environments that are copied for each test; the workers of a run share it.
+templates = None
 
 # Prints the entry points in the given directories, or on sys.path: by the reader, which must not warn, or
 # by importlib.metadata.
@@ -51,6 +56,34 @@ def variables(directory, **more):
     return {**kept, **more}
 
 
+def _template(python, pip):
+    """An environment with a pip, the program and the reader, made once for each interpreter and pip."""
+    place = templates / re.sub(r"\W+", "-", f"{python} {pip}")
+    directory = place / "environment"
+    with locked(place / "lock"):
+        if not (place / "complete").exists():
+            run(python, "-m", "venv", "--without-pip", directory)
+            # Copied from uv's cache, not linked to it: a test may write to these files.
+            cached = variables(directory, UV_CACHE_DIR=str(CACHE / "uv"), UV_LINK_MODE="copy")
+            options = ["--quiet", "--python", directory / "bin/python"]
+            pip = "pip" if pip is None else f"pip=={pip}"
+            run(uv(), "pip", "install", *options, pip, wheel_build.wheel(), env=cached)
+            (site,) = directory.glob("lib/python3.*/site-packages")
+            # Otherwise each start of pip would compile it. What can't be compiled (a file of pip 9) stays as it is.
+            compile_all = "import compileall, sys; compileall.compile_dir(sys.argv[1], quiet=2)"
+            run(directory / "bin/python", "-c", compile_all, site / "pip")
+            (place / "complete").touch()
+    return directory
+
+
+def _copy(template, directory):
+    """Copy an environment; its scripts and settings name the new place."""
+    shutil.copytree(template, directory, symlinks=True)
+    for path in [directory / "pyvenv.cfg", *(directory / "bin").iterdir()]:
+        if not path.is_symlink() and bytes(template) in (content := path.read_bytes()):
+            path.write_bytes(content.replace(bytes(template), bytes(directory)))
+
+
 class Environment:
     """A virtual environment with a pip, the program and the reader."""
 
@@ -59,10 +92,7 @@ class Environment:
         self.python = directory / "bin/python"
         self.program = directory / "bin/epcache"
         self.variables = variables(directory)
-        pip = "pip" if pip is None else f"pip=={pip}"
-        run(python, "-m", "venv", "--without-pip", directory)
-        options = ["--quiet", "--python", self.python]
-        run(uv(), "pip", "install", *options, pip, wheel_build.wheel(), env=self.variables)
+        _copy(_template(python, pip), directory)
         (self.site,) = directory.glob("lib/python3.*/site-packages")
         # A copy, as a test may remove the original.
         self.tool = shutil.copy(self.program, directory / "tool")
