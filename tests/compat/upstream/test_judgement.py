@@ -1,5 +1,7 @@
 """The run of the suites is able to fail."""
 
+import argparse
+
 import pytest
 from support.checkout import debug_program
 
@@ -92,3 +94,21 @@ def test_settling_an_index_changes_its_header(tmp_path):
     assert same == body
     assert b"settled\tyes\n" in settled
     assert len(settled) == len([line for line in header if line != b"unsettled\t0\n"])
+
+
+def test_the_sample_has_every_interpreter_release_and_mode():
+    given = argparse.Namespace(python=None, suite=None, mode=None, sample=False)
+    everything = run.runs(given)
+    given.sample = True
+    sample = run.runs(given)
+    assert set(sample) < set(everything)
+
+    def release(each):
+        """What is run: CPython's suite of a version, or a release of importlib_metadata."""
+        return run.BACKPORTS[each.suite][each.version] if each.suite != "cpython" else each.version
+
+    assert {release(each) for each in sample} == {release(each) for each in everything}
+    assert {each.version for each in sample} == {each.version for each in everything}
+    for suite in run.SUITES:
+        modes = [{each.mode for each in runs if each.suite == suite} for runs in (sample, everything)]
+        assert modes[0] == modes[1]
