@@ -7,20 +7,26 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 DIST = dist
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 PYTEST = .cache/venv/bin/python -m pytest -ra
+# For tests that wait most of the time. Those of a file stay together, as some build on each other; or each is on its own.
+PARALLEL = -n 3 --dist loadfile
+APART = -n 3 --dist worksteal
+# The program that the tests run, unless the environment names another one; `cargo test` builds the first.
+DEBUG = EPCACHE_BIN=$(or $(EPCACHE_BIN),$(abspath $(TARGET))/debug/epcache)
+RELEASE = EPCACHE_BIN=$(or $(EPCACHE_BIN),$(abspath $(TARGET))/release/epcache)
 # A program of the suites.
 SUITE = PYTHONPATH=tests .cache/venv/bin/python -m
 # Nothing tells where it was built, so the same sources give the same bytes everywhere.
 REMAP = --remap-path-prefix=$(CURDIR)=/usr/src/epcache \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/usr/src/cargo
 
-.PHONY: build test quick test-upstream test-histories test-freshness test-hook test-programs soak test-packages test-images test-faults test-faults-full test-reproducible fuzz deny demo lint bench vendor rpm wheel sdist install clean
+.PHONY: build test quick test-upstream test-upstream-full test-histories test-freshness test-hook test-hook-full test-programs soak test-packages test-images test-faults test-faults-full test-reproducible fuzz deny demo lint bench vendor rpm wheel sdist install clean
 
 build:
 	RUSTFLAGS="$(REMAP) $$RUSTFLAGS" $(CARGO) build --release --locked
 
 test: .cache/venv
-	$(CARGO) test --locked
-	$(PYTEST) tests/reader
+	$(CARGO) test --locked -- --test-threads=4
+	$(DEBUG) $(PYTEST) $(PARALLEL) tests/reader
 
 # The inner loop: what is fast of `test`, needs no network and only a built tree. Most of these tests wait, so
 # many run at once.
@@ -29,12 +35,16 @@ QUICK_PYTHON = test_documents test_damaged_rows test_entry_point test_imports te
 quick: .cache/venv
 	$(CARGO) test --locked --quiet --lib
 	$(CARGO) test --locked --quiet --test rust -- --test-threads=8 --skip a_directory_of_a_million_entries $(QUICK_RUST)
-	$(PYTEST) --quiet -k "not 3.9 and not 3.10 and not 3.11 and not 3.12" $(QUICK_PYTHON:%=tests/reader/%.py)
+	$(DEBUG) $(PYTEST) --quiet -k "not 3.9 and not 3.10 and not 3.11 and not 3.12" $(QUICK_PYTHON:%=tests/reader/%.py)
 
-# CPython's and importlib_metadata's own tests, with acceleration.
-test-upstream: .cache/venv
-	$(PYTEST) tests/compat/upstream
-	$(SUITE) compat.upstream.run
+# CPython's and importlib_metadata's own tests, with acceleration: a sample of interpreters and modes, and all of them.
+test-upstream: .cache/venv build
+	$(RELEASE) $(PYTEST) tests/compat/upstream
+	$(RELEASE) $(SUITE) compat.upstream.run --sample
+
+test-upstream-full: .cache/venv build
+	$(RELEASE) $(PYTEST) tests/compat/upstream
+	$(RELEASE) $(SUITE) compat.upstream.run
 
 # Random histories of site directories: SEED is the first, COUNT how many (docs/internals/testing.md).
 test-histories: COUNT = 5000
@@ -59,12 +69,15 @@ soak: .cache/venv .cache/stevedore build
 
 # Real programs with acceleration and without, in environments with PYTHONS.
 test-programs: PYTHONS = 3.9 3.13
-test-programs: .cache/venv
-	$(PYTEST) tests/compat/programs --pythons "$(PYTHONS)"
+test-programs: .cache/venv build
+	$(RELEASE) $(PYTEST) tests/compat/programs --pythons "$(PYTHONS)"
 
-# Real pips with the hook and without, and uv.
+# Real pips with the hook and without, and uv: the oldest and the newest pip, and all of them.
 test-hook: .cache/venv
-	$(PYTEST) tests/compat/hook
+	$(PYTEST) $(APART) tests/compat/hook
+
+test-hook-full: .cache/venv
+	$(PYTEST) $(APART) tests/compat/hook --complete
 
 # Sealed indexes in images made by buildah, unpacked by umoci and mounted; changed by pip and dpkg.
 test-images: .cache/venv build
@@ -75,9 +88,9 @@ test-packages: .cache/venv vendor
 	@test "$$(id -u)" = 0 || { echo "tests/system/packages: needs root, to make chroots" >&2; exit 1; }
 	$(PYTEST) tests/system/packages tests/system/filesystems
 
-# A sample of all faults, power cuts, and fifty writers and readers at once; and all of it.
+# A sample of all faults, power cuts, and fifty writers and readers at once; and all of it. SEED chooses the sample.
 test-faults: .cache/venv build
-	$(PYTEST) tests/system/faults
+	$(PYTEST) tests/system/faults $(if $(SEED),--seed $(SEED))
 
 test-faults-full: .cache/venv build
 	$(PYTEST) tests/system/faults --complete
@@ -143,9 +156,10 @@ sdist: .cache/maturin
 	$(PYTHON) -m venv $@
 	$@/bin/pip --quiet install 'maturin>=1.9.4,<2'
 
-.cache/venv:
+.cache/venv: tests/requirements.txt
 	$(PYTHON) -m venv $@
-	$@/bin/pip --quiet install pytest 'ruff>=0.17,<0.18' 'mypy>=2.4,<2.5'
+	$@/bin/pip --quiet install --requirement $<
+	touch $@
 
 # To compare with. A newer one may do otherwise.
 .cache/stevedore:
