@@ -31,10 +31,13 @@ test: .cache/venv
 # The inner loop: what is fast of `test`, needs no network and only a built tree. Most of these tests wait, so
 # many run at once.
 QUICK_RUST = cli:: confinement:: sources:: properties::importable properties::inputs properties::without
+# Those that repeat something hundreds of times, or make many files.
+SLOW_RUST = a_directory_of_a_million_entries a_site_directory_swapped_with_a_link no_hint_executes_a_part \
+	a_trigger_reads_a_bounded_part every_exit_status_is_the_command_s
 QUICK_PYTHON = test_documents test_damaged_rows test_entry_point test_imports test_names_elsewhere
 quick: .cache/venv
 	$(CARGO) test --locked --quiet --lib
-	$(CARGO) test --locked --quiet --test rust -- --test-threads=8 --skip a_directory_of_a_million_entries $(QUICK_RUST)
+	$(CARGO) test --locked --quiet --test rust -- --test-threads=8 $(SLOW_RUST:%=--skip %) $(QUICK_RUST)
 	$(DEBUG) $(PYTEST) --quiet -k "not 3.9 and not 3.10 and not 3.11 and not 3.12" $(QUICK_PYTHON:%=tests/reader/%.py)
 
 # CPython's and importlib_metadata's own tests, with acceleration: a sample of interpreters and modes, and all of them.
