@@ -57,7 +57,7 @@ extern "C" fn begin() {
     assert_eq!(unsafe { libc::dup2(1, INHERITED) }, INHERITED);
     let user = RunAs::User(User { uid: UNTRUSTED_UID, gid: UNTRUSTED_UID });
     let waits = matches!(ending, Ending::Sleeps | Ending::Stops | Ending::Closes);
-    let time_limit = Duration::from_secs(if waits { 1 } else { 20 });
+    let time_limit = Duration::from_secs(if waits { 1 } else { 120 });
     let confinement = Confinement { time_limit, ..needs::confinement(Needs::default(), false) };
     let start = Instant::now();
     let answer = child::run(user, &confinement, || act(ending)).map_err(|error| error.to_string());
