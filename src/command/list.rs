@@ -63,7 +63,7 @@ pub fn run(arguments: &List) -> Result<Status> {
 
 /// The distributions of one site directory in the order in which Python finds them.
 fn listed(target: &Target, system: &System) -> Result<Vec<Listed>> {
-    let site = SiteDir::open(target.site.clone())?;
+    let site = target.open()?;
     examine(&site, system, &Request::thorough(), |_, outcome| {
         let index = outcome.index;
         let mut listed: Vec<_> = index.distributions.iter().collect();

@@ -1,7 +1,9 @@
 //! `epcache run`: run a command, then refresh the indexes of what it may have changed.
 
 use std::ffi::OsStr;
+use std::fs::Metadata;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
@@ -13,11 +15,13 @@ use nix::unistd::Pid;
 use super::Work;
 use super::args::{Run, Selection};
 use super::selection::Unnamed;
+use crate::config::Config;
 use crate::error::Result;
 use crate::refresh::Request;
 use crate::site::discovery;
 use crate::store::target::Operation;
 use crate::sys::message;
+use crate::sys::root::System;
 use crate::sys::signal::{self, Forwarding};
 
 /// Exit status when the command does not exist, as shells have it.
@@ -29,7 +33,7 @@ const NOT_EXECUTABLE: u8 = 126;
 pub fn run(arguments: &Run) -> ExitCode {
     // Standard error is the command's: without --verbose, only errors are added to it.
     log::set_max_level(if arguments.verbose { log::LevelFilter::Info } else { log::LevelFilter::Error });
-    let before = nearby();
+    let before = nearby().unwrap_or_default();
     let [program, words @ ..] = &arguments.command[..] else { return ExitCode::from(NOT_FOUND) };
     let ended = match run_in_foreground(Command::new(program).args(words)) {
         Ok(ended) => ended,
@@ -85,7 +89,7 @@ fn report_failed_start(program: &OsStr, error: &io::Error) -> u8 {
 fn refresh(arguments: &Run, before: Vec<PathBuf>) -> Result<()> {
     let mut sites = arguments.site.clone();
     if sites.is_empty() && arguments.venv.is_empty() {
-        sites = discovery::unique(before.into_iter().chain(nearby()).filter(|site| site.is_dir()));
+        sites = discovery::unique(before.into_iter().chain(nearby()?).filter(|site| site.is_dir()));
         if sites.is_empty() {
             return Ok(());
         }
@@ -100,31 +104,51 @@ fn refresh(arguments: &Run, before: Vec<PathBuf>) -> Result<()> {
 
 /// The site directories that a command started here may change: those of active environments, of the
 /// project's environment, and the caller's own.
-fn nearby() -> Vec<PathBuf> {
-    let mut environments: Vec<PathBuf> = discovery::active().collect();
-    let name = std::env::var_os("UV_PROJECT_ENVIRONMENT").filter(|name| !name.is_empty());
-    for directory in project() {
-        environments.push(directory.join(".venv"));
-        // uv takes a relative path from the directory of the project.
-        environments.extend(name.as_ref().map(|name| directory.join(name)));
+///
+/// Those of active environments were named by the caller. Of what is only found, nothing is taken that belongs
+/// to another user, who may have left it for others to find.
+fn nearby() -> Result<Vec<PathBuf>> {
+    let system = System::new(None)?;
+    let config = Config::load(&system)?;
+    let mut named: Vec<PathBuf> = discovery::active().filter(|path| path.is_absolute()).collect();
+    let mut names = vec![PathBuf::from(".venv")];
+    match std::env::var_os("UV_PROJECT_ENVIRONMENT").filter(|name| !name.is_empty()).map(PathBuf::from) {
+        Some(path) if path.is_absolute() => named.push(path),
+        // uv takes it from the directory of the project.
+        relative => names.extend(relative),
     }
-    let found = environments
-        .iter()
-        .filter(|path| path.is_absolute())
-        .flat_map(|path| discovery::in_environment(path).unwrap_or_default());
-    discovery::unique(found.chain(discovery::of_user()))
+    // What is no environment, or can't be examined, is not nearby.
+    let sites =
+        |path: PathBuf| discovery::in_environment(&path, &config, &system).unwrap_or_default().into_iter();
+    let mut found = discovery::of_user(&config, &system).unwrap_or_default();
+    for directory in project() {
+        found.extend(names.iter().flat_map(|name| sites(directory.join(name))));
+    }
+    found.retain(|place| is_own(place.owner));
+    Ok(discovery::unique(named.into_iter().flat_map(sites).chain(found).map(|place| place.path)))
 }
 
 /// The directories that may be a project's root: the working directory and those above it, up to the
-/// root of the repository.
+/// root of the repository. A directory of another user, or that everybody may write to, ends the search.
 fn project() -> Vec<PathBuf> {
     let here = std::env::current_dir().unwrap_or_default();
     let mut above: Vec<PathBuf> = Vec::new();
     for directory in here.ancestors() {
+        let is_safe = |meta: &Metadata| meta.mode() & 0o002 == 0 && (meta.uid() == 0 || is_own(meta.uid()));
+        if !directory.metadata().is_ok_and(|meta| is_safe(&meta)) {
+            break;
+        }
         above.push(directory.to_owned());
         if directory.join(".git").symlink_metadata().is_ok() {
             break;
         }
     }
     above
+}
+
+/// Whether what belongs to `owner` is the caller's. Under sudo, that is the user who called it, too, as for git.
+fn is_own(owner: u32) -> bool {
+    let caller = nix::unistd::geteuid();
+    let sudo = || std::env::var("SUDO_UID").ok()?.parse::<u32>().ok();
+    owner == caller.as_raw() || caller.is_root() && sudo() == Some(owner)
 }

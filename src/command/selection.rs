@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use super::args::Selection;
 use crate::config::Config;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::site::discovery;
 use crate::store::target::{Operation, Target};
+use crate::sys::resolve::{Place, Trust};
 use crate::sys::root::System;
 
 /// What is selected when nothing is named.
@@ -37,7 +38,6 @@ pub fn select(
     system: &System,
 ) -> Selected {
     let mut selected = Selected::default();
-    let mut paths: Vec<PathBuf> = sites.to_vec();
     let discovery::SystemWide { found: system_wide, errors } = discovery::system_wide(config, system);
     let kinds = Kinds::of(sites, selection, unnamed, system);
     // Where the configured directories can't all be found, an unknown one may be system-wide. An index in
@@ -46,32 +46,31 @@ pub fn select(
     if doubtful || kinds.system_wide {
         selected.errors.extend(errors);
     }
+    let named = |path: &PathBuf| system.resolve(path, Trust::Owner);
+    let mut places: Vec<Result<Place>> = sites.iter().map(named).collect();
+    let mut add = |found: Result<Vec<Place>>| match found {
+        Ok(found) => places.extend(found.into_iter().map(Ok)),
+        Err(error) => places.push(Err(error)),
+    };
     let active = if kinds.active { active() } else { None };
     for environment in selection.venv.iter().chain(&active) {
-        let seen = system.canonical(environment).and_then(|path| discovery::in_environment(&path));
-        match seen {
-            Ok(found) => paths.extend(found.iter().map(|path| system.within(path))),
-            Err(error) => selected.errors.push(error),
-        }
+        add(discovery::in_environment(environment, config, system));
     }
     for program in &selection.python {
-        match discovery::of_interpreter(program, config, system) {
-            Ok(found) => paths.extend(found),
-            Err(error) => selected.errors.push(error),
-        }
+        add(discovery::of_interpreter(program, config, system));
     }
     if kinds.user {
-        paths.extend(discovery::of_user());
+        add(discovery::of_user(config, system));
     }
     if kinds.system_wide {
-        paths.extend(system_wide.iter().map(|path| system.within(path)));
+        places.extend(system_wide.iter().map(|path| system.resolve(&system.within(path), Trust::Root)));
     }
-    for path in paths {
-        let seen = system.canonical(&path).and_then(|seen| match doubtful && !system_wide.contains(&seen) {
-            true => Err(Error::site(&seen, "may be system-wide, which can't be determined now")),
-            false => Ok(seen),
+    for place in places {
+        let place = place.and_then(|place| match doubtful && !system_wide.contains(&place.path) {
+            true => Err(Error::site(&place.path, "may be system-wide, which can't be determined now")),
+            false => Ok(place),
         });
-        match seen.and_then(|path| Target::of(path, &system_wide, operation, system)) {
+        match place.and_then(|place| Target::of(place, &system_wide, operation, system)) {
             Ok(target) if selected.targets.contains(&target) => {}
             Ok(target) => selected.targets.push(target),
             Err(error) => selected.errors.push(error),

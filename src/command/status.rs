@@ -9,7 +9,6 @@ use crate::encoding::shell_quoted;
 use crate::error::{Error, Result};
 use crate::refresh::seal::SealError;
 use crate::refresh::{Changes, Examined, Outcome, Request, examine};
-use crate::site::SiteDir;
 use crate::store::target::{Operation, Target};
 use crate::sys::root::System;
 
@@ -68,7 +67,7 @@ pub fn run(arguments: &args::Status) -> Result<Status> {
 }
 
 fn examined(target: &Target, system: &System) -> Result<SiteStatus> {
-    let site = SiteDir::open(target.site.clone())?;
+    let site = target.open()?;
     examine(&site, system, &Request::thorough(), |examined, outcome| {
         let index = examined.as_ref().map(|examined| examined.found.path.to_string_lossy().into_owned());
         let seal = examined.as_ref().and_then(|examined| examined.seal(&outcome, system));

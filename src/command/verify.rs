@@ -11,7 +11,6 @@ use crate::index::Index;
 use crate::metadata::Distribution;
 use crate::metadata::top_level::Kind;
 use crate::refresh::{Depth, Request, examine};
-use crate::site::SiteDir;
 use crate::store::target::{Operation, Target};
 use crate::sys::message;
 use crate::sys::root::System;
@@ -49,7 +48,7 @@ pub fn run(arguments: &Verify) -> Result<Status> {
 
 fn verdict(target: &Target, system: &System) -> Result<Verdict> {
     let request = Request { depth: Depth::Everything, ..Request::thorough() };
-    let site = SiteDir::open(target.site.clone())?;
+    let site = target.open()?;
     examine(&site, system, &request, |examined, outcome| {
         // In a copy of its tree all stamps differ from those of a sealed index, which is right all the same.
         let proven = examined.as_ref().and_then(|examined| examined.seal(&outcome, system)) == Some(Ok(()));

@@ -56,9 +56,10 @@ impl Work {
     /// than the directory.
     pub fn as_owners(&self) -> Self {
         let as_owner = |target: &Target| {
-            // The job reports a directory that has vanished.
-            Target::of(target.site.clone(), &[], self.operation, &self.system)
-                .unwrap_or_else(|_| target.clone())
+            let place = target.place.clone();
+            place
+                .and_then(|place| Target::of(place, &[], self.operation, &self.system).ok())
+                .unwrap_or_else(|| target.clone())
         };
         self.about(self.targets.iter().map(as_owner).collect(), self.operation)
     }

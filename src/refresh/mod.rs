@@ -25,7 +25,6 @@ use self::report::SiteReport;
 pub use self::request::{Depth, Request, Sealing};
 use self::update::Update;
 use crate::error::Result;
-use crate::site::SiteDir;
 use crate::store::index_dir::IndexDir;
 use crate::store::invalidate::invalidate_if_present;
 use crate::store::target::{Operation, Target};
@@ -51,7 +50,7 @@ pub fn refresh(target: &Target, system: &System, request: &Request, operation: O
 }
 
 fn write(target: &Target, system: &System, request: &Request, report: &mut SiteReport) -> Result<()> {
-    let result = SiteDir::open(target.site.clone()).and_then(|site| {
+    let result = target.open().and_then(|site| {
         let mut directory = IndexDir::open(target.location, &site, system)?;
         directory.lock();
         let update = Update { site: &site, location: target.location, directory: &directory, system };
@@ -68,7 +67,7 @@ fn write(target: &Target, system: &System, request: &Request, report: &mut SiteR
 }
 
 fn dry_run(target: &Target, system: &System, request: &Request, report: &mut SiteReport) -> Result<()> {
-    let site = SiteDir::open(target.site.clone())?;
+    let site = target.open()?;
     examine(&site, system, request, |_, outcome| {
         report.add(&outcome);
         report::log_diagnostics(&site, &outcome.diagnostics.into_iter().collect());

@@ -1,17 +1,25 @@
 //! Finding site directories: of the system, an environment, a user or an interpreter.
+//!
+//! Every path is resolved by [`System::resolve`], so that no untrusted user decides where it leads. What is
+//! found in an environment lies below it. Root opens no directory of another user: its owner lists it, in a
+//! confined process.
 
+use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use super::pattern;
+use super::{interpreter, pattern};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::index::MAX_INDEX;
-use crate::privilege::sandbox::{Confinement, Needs, TIME_LIMIT};
+use crate::privilege::sandbox::{Confinement, Needs, Reach, TIME_LIMIT};
 use crate::privilege::{RunAs, child};
+use crate::sys::resolve::{Place, Trust};
 use crate::sys::root::{System, User};
+
+/// The most versions of Python that are looked for in one directory.
+const MAX_VERSIONS: usize = 64;
 
 #[derive(Debug, Default)]
 pub struct SystemWide {
@@ -23,27 +31,19 @@ pub struct SystemWide {
 
 /// The system-wide site directories that exist.
 pub fn system_wide(config: &Config, system: &System) -> SystemWide {
-    let mut found = Vec::new();
     let mut errors = Vec::new();
-    for pattern in &config.site_directories {
-        for path in pattern::directories(system.root(), pattern, &mut errors) {
-            match system.canonical(&system.within(&path)) {
-                Ok(path) => found.push(path),
-                // It has just been removed, or a link leads out of the tree.
-                Err(Error::Site { .. }) => {}
-                Err(error) => errors.push(error),
-            }
-        }
-    }
-    SystemWide { found: unique(found), errors }
+    let patterns = config.site_directories.iter();
+    let found = unique(patterns.flat_map(|pattern| pattern::directories(system, pattern, &mut errors)));
+    SystemWide { found, errors }
 }
 
 /// The site directories of the virtual environment at `path`.
-pub fn in_environment(path: &Path) -> Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Err(Error::site(path, if path.exists() { "is not a directory" } else { "does not exist" }));
+pub fn in_environment(path: &Path, config: &Config, system: &System) -> Result<Vec<Place>> {
+    let environment = system.resolve(path, Trust::Owner)?;
+    if !environment.is_directory {
+        return Err(Error::site(path, "is not a directory"));
     }
-    let found = below(path);
+    let found = below(&environment, &OF_ENVIRONMENT, config, system)?;
     if found.is_empty() {
         return Err(Error::site(
             path,
@@ -59,83 +59,96 @@ pub fn active() -> impl Iterator<Item = PathBuf> {
 }
 
 /// The site directories of the calling user, where `pip install --user` installs.
-pub fn of_user() -> Vec<PathBuf> {
+pub fn of_user(config: &Config, system: &System) -> Result<Vec<Place>> {
     let base = std::env::var_os("PYTHONUSERBASE")
         .map(PathBuf::from)
         .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".local")));
-    base.filter(|base| base.is_absolute()).map(|base| below(&base)).unwrap_or_default()
+    let Some(base) = base.filter(|base| base.is_absolute()) else { return Ok(Vec::new()) };
+    match existing(system.resolve(&base, Trust::Owner))? {
+        Some(base) => below(&base, &OF_ENVIRONMENT, config, system),
+        None => Ok(Vec::new()),
+    }
 }
 
-/// The site directories that the interpreter `program` has on its path.
+/// The site directories of the interpreter `program`.
 ///
-/// The program is run isolated, with an empty environment, and never as root: as its owner (the owner of the
-/// link, in a virtual environment), as the cache user, or as nobody. These may not be able to run it, where
-/// it lies in a private directory. Then the site directories are derived from its path.
-pub fn of_interpreter(program: &Path, config: &Config, system: &System) -> Result<Vec<PathBuf>> {
-    let failed = |why: String| Error::Unusable { path: program.to_owned(), why, hint: None };
-    let program = on_path(program).ok_or_else(|| failed("no such program".to_owned()))?;
-    let confinement = Confinement {
-        needs: Needs { program: true, ..Needs::default() },
-        required: config.require_sandbox,
-        largest_file: MAX_INDEX,
-        time_limit: TIME_LIMIT,
+/// It is asked, but for root only if the program, its libraries and everything on the way are root's alone, and
+/// then as nobody. Otherwise its place tells: a program of others is never run for root.
+///
+/// The prefix is that of the directory in which the program lies. That of the file to which the program is a
+/// link counts only where there is nothing: in a virtual environment, it is that of the base interpreter.
+pub fn of_interpreter(program: &Path, config: &Config, system: &System) -> Result<Vec<Place>> {
+    let failed = |why: String, hint| Error::Unusable { path: program.to_owned(), why, hint };
+    let missing = || failed("no such program".to_owned(), None);
+    let spelled = on_path(program, system).ok_or_else(missing)?;
+    let (Some(parent), Some(name)) = (spelled.parent(), spelled.file_name()) else { return Err(missing()) };
+    let directory = system.resolve(parent, Trust::Owner)?;
+    let end = system.resolve(&system.within(&directory.path.join(name)), Trust::Owner);
+
+    let files = [Some(directory.path.join(name)), end.as_ref().ok().map(|end| end.path.clone())];
+    let mut prefixes = Vec::new();
+    for prefix in files.iter().flatten().filter_map(|file| file.parent()?.parent()) {
+        prefixes.push(system.resolve(&system.within(prefix), Trust::Owner)?);
+    }
+    let mut beside = Vec::new();
+    for prefix in &prefixes {
+        if beside.is_empty() {
+            beside = below(prefix, &OF_PREFIX, config, system)?;
+        }
+    }
+    retain_version(&mut beside, files.iter().flatten().filter_map(|file| file.file_name()));
+
+    let is_roots = |place: &Place| place.is_roots;
+    let only_roots = end.as_ref().is_ok_and(is_roots) && prefixes.iter().chain(&beside).all(is_roots);
+    let run_as = match nix::unistd::geteuid().is_root() {
+        _ if system.is_foreign() => None,
+        true => only_roots.then_some(RunAs::User(User::NOBODY)),
+        false => Some(RunAs::Caller),
     };
-    let answer = child::run(unprivileged(&program, system)?, &confinement, || ask(&program))?;
-    answer.or_else(|why| {
-        let found = below_program(&program);
+    let told = match run_as {
+        Some(run_as) => interpreter::ask(&spelled, run_as, config)?,
+        None => Err("there are none beside it, and a program of others is not run for root".to_owned()),
+    };
+    let found = told.and_then(|paths| {
+        let places = paths.iter().filter_map(|path| system.resolve(path, Trust::Owner).ok());
+        let own = |place: &Place| prefixes.iter().any(|prefix| place.path.starts_with(&prefix.path));
+        let found: Vec<Place> = places.filter(|place| place.is_directory && own(place)).collect();
         if found.is_empty() {
-            Err(failed(format!("did not report its site directories: {why}")))
+            Err("did not report a site directory below its prefix".to_owned())
         } else {
             Ok(found)
         }
-    })
-}
-
-/// The user who runs an interpreter.
-fn unprivileged(program: &Path, system: &System) -> Result<RunAs> {
-    if !nix::unistd::geteuid().is_root() {
-        return Ok(RunAs::Caller);
+    });
+    match (found, end) {
+        (Ok(found), _) => Ok(found),
+        (Err(_), _) if !beside.is_empty() => Ok(beside),
+        (Err(_), Err(error)) => Err(error),
+        (Err(why), Ok(_)) => Err(failed(
+            format!("no site directories found: {why}"),
+            Some("name its site directories".to_owned()),
+        )),
     }
-    let owner = program.symlink_metadata().map_err(|error| Error::io("can't examine", program, error))?;
-    Ok(RunAs::User(match owner.uid() {
-        0 => system.cache_user().unwrap_or(User::NOBODY),
-        uid => system.user(uid),
-    }))
 }
 
-/// Runs an interpreter and returns the paths that it prints.
-fn ask(program: &Path) -> std::result::Result<Vec<PathBuf>, String> {
-    const SCRIPT: &str = "import os, site, sys
-paths = dict.fromkeys(site.getsitepackages())
-paths.update(dict.fromkeys(p for p in sys.path if os.path.basename(p) in ('site-packages', 'dist-packages')))
-sys.stdout.write('\\0'.join(p for p in paths if os.path.isdir(p)))";
-    let output = Command::new(program)
-        .args(["-I", "-c", SCRIPT])
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| error.to_string())?;
-    if !output.status.success() {
-        let message = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("{}: {}", output.status, message.lines().last().unwrap_or("no message")));
+/// Keeps the directories of the version that one of `names` has, such as `python3.13`. Several versions may
+/// share a prefix. Debian's `python3` is for all of them.
+fn retain_version<'n>(found: &mut Vec<Place>, names: impl Iterator<Item = &'n OsStr>) {
+    let names: Vec<&OsStr> = names.chain([OsStr::new("python3")]).collect();
+    let is_of_version = |place: &Place| {
+        place.path.parent().and_then(Path::file_name).is_some_and(|name| names.contains(&name))
+    };
+    let versioned = names.iter().any(|name| name.as_bytes().starts_with(b"python3."));
+    if versioned && found.iter().any(is_of_version) {
+        found.retain(is_of_version);
     }
-    let answer = String::from_utf8(output.stdout).map_err(|_| "its answer is not UTF-8".to_owned())?;
-    Ok(answer.split('\0').filter(|path| !path.is_empty()).map(PathBuf::from).collect())
-}
-
-/// The site directories of the installation that `program` lies in: first by its own path, which is right for
-/// a virtual environment, then by the path that it is a link to.
-fn below_program(program: &Path) -> Vec<PathBuf> {
-    let resolved = std::fs::canonicalize(program).ok();
-    let prefixes =
-        [Some(program), resolved.as_deref()].into_iter().flatten().filter_map(|path| path.parent()?.parent());
-    prefixes.map(below).find(|found| !found.is_empty()).unwrap_or_default()
 }
 
 /// The absolute path of a program as the shell would find it. A link as the last part is not followed, since
-/// the path of `python` determines the virtual environment.
-fn on_path(program: &Path) -> Option<PathBuf> {
+/// the path of `python` determines the virtual environment. In another system, there is no `PATH`.
+fn on_path(program: &Path, system: &System) -> Option<PathBuf> {
+    if system.is_foreign() {
+        return Some(Path::new("/").join(program));
+    }
     let candidates = if program.components().count() > 1 || program.is_absolute() {
         vec![std::path::absolute(program).ok()?]
     } else {
@@ -145,18 +158,89 @@ fn on_path(program: &Path) -> Option<PathBuf> {
     candidates.into_iter().find(|candidate| candidate.is_file())
 }
 
-/// The site directories below the prefix of an installation.
-fn below(prefix: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for lib in ["lib", "lib64"] {
-        let entries = std::fs::read_dir(prefix.join(lib)).into_iter().flatten().flatten();
-        let mut versions: Vec<_> =
-            entries.filter(|entry| entry.file_name().as_bytes().starts_with(b"python3")).collect();
-        versions.sort_by_key(std::fs::DirEntry::file_name);
-        found.extend(versions.iter().map(|version| version.path().join("site-packages")));
+/// The names of directories in which site directories are looked for, below a prefix.
+struct Layout {
+    libraries: &'static [&'static str],
+    packages: &'static [&'static str],
+}
+
+/// What an environment has, and `pip install --user` makes.
+const OF_ENVIRONMENT: Layout = Layout { libraries: &["lib", "lib64"], packages: &["site-packages"] };
+/// What interpreters of Linux distributions have, in the order of their `sys.path`.
+const OF_PREFIX: Layout = Layout {
+    libraries: &["local/lib64", "local/lib", "lib64", "lib"],
+    packages: &["site-packages", "dist-packages"],
+};
+
+/// The site directories below `prefix`. A link that leads out of it is an error.
+fn below(prefix: &Place, layout: &Layout, config: &Config, system: &System) -> Result<Vec<Place>> {
+    let mut libraries = Vec::new();
+    for library in layout.libraries {
+        libraries
+            .extend(inside(prefix, prefix.path.join(library), system)?.filter(|it| !libraries.contains(it)));
     }
-    found.retain(|path| path.is_dir());
-    unique(found.into_iter().filter_map(|path| std::fs::canonicalize(path).ok()))
+    let mut found = Vec::new();
+    for python in pythons(prefix.owner, &libraries, config, system)? {
+        for packages in layout.packages {
+            found.extend(inside(prefix, python.join(packages), system)?.filter(|it| !found.contains(it)));
+        }
+    }
+    Ok(found)
+}
+
+/// The directory at a path below `prefix`, or `None` where there is none.
+fn inside(prefix: &Place, path: PathBuf, system: &System) -> Result<Option<Place>> {
+    let Some(place) = existing(system.resolve(&system.within(&path), Trust::Owner))? else { return Ok(None) };
+    if !place.path.starts_with(&prefix.path) {
+        return Err(Error::Unusable {
+            why: format!("leads out of {} to {}", prefix.path.display(), place.path.display()),
+            hint: Some("name the site directory that is meant".to_owned()),
+            path,
+        });
+    }
+    Ok(Some(place).filter(|place| place.is_directory))
+}
+
+/// The directories of versions of Python, such as `lib/python3.13`, which the owner of the prefix lists.
+fn pythons(owner: u32, libraries: &[Place], config: &Config, system: &System) -> Result<Vec<PathBuf>> {
+    let run_as = match nix::unistd::geteuid().is_root() {
+        true => RunAs::User(system.user(owner)),
+        false => RunAs::Caller,
+    };
+    let mut needs = Needs::default();
+    libraries.iter().for_each(|library| needs.add(library.path.clone(), Reach::List));
+    let confinement = Confinement {
+        needs,
+        required: config.require_sandbox,
+        largest_file: MAX_INDEX,
+        time_limit: TIME_LIMIT,
+    };
+    let list = || libraries.iter().map(|library| versions(&library.path)).collect();
+    let names: Vec<Vec<String>> = child::run(run_as, &confinement, list)?;
+    let of_one = |(library, names): (&Place, Vec<String>)| {
+        let names = names.into_iter().take(MAX_VERSIONS);
+        names.map(|name| library.path.join(name)).collect::<Vec<_>>()
+    };
+    Ok(libraries.iter().zip(names).flat_map(of_one).collect())
+}
+
+/// The names in a library directory that begin with `python3`, sorted.
+fn versions(library: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(library).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<_> = names.filter(|name| name.starts_with("python3")).take(MAX_VERSIONS).collect();
+    names.sort();
+    names
+}
+
+/// A place, or `None` where there is nothing.
+fn existing(resolved: Result<Place>) -> Result<Option<Place>> {
+    match resolved {
+        Ok(place) => Ok(Some(place)),
+        Err(Error::Site { .. }) => Ok(None),
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotADirectory => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Each path once, in the order of its first appearance.

@@ -1,7 +1,8 @@
 //! Site directories on disk.
 //!
 //! * [`SiteDir`] is an open site directory, [`Listing`] what is in it.
-//! * [`discovery`] finds site directories, with [`pattern`] for those that the configuration names.
+//! * [`discovery`] finds site directories, with [`pattern`] for those that the configuration names, and
+//!   [`interpreter`] for those that an interpreter reports.
 //! * [`distribution`] reads one distribution, with [`text`] for its files and [`presence`] for the names that
 //!   can be imported. [`stamps`] takes its stamps alone.
 //! * [`install_state`] says whether an installer has finished with a distribution.
@@ -11,6 +12,7 @@ pub(crate) mod discovery;
 pub(crate) mod distribution;
 pub mod empty_directories;
 pub(crate) mod install_state;
+mod interpreter;
 mod pattern;
 mod presence;
 pub mod retries;

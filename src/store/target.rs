@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use crate::error::{Error, Result};
 use crate::privilege::RunAs;
+use crate::site::SiteDir;
 use crate::store::location::{self, Location};
+use crate::sys::resolve::Place;
 use crate::sys::root::{System, User};
 
 /// A site directory with the rules for its index.
@@ -14,6 +16,9 @@ pub struct Target {
     pub location: &'static Location,
     /// The user as which everything that concerns it is done.
     pub run_as: RunAs,
+    /// What was found at the path. A trigger's site directories are root's all the way, so nobody can exchange
+    /// them.
+    pub place: Option<Place>,
 }
 
 /// What a command does with site directories and their indexes.
@@ -45,24 +50,29 @@ impl Operation {
 impl Target {
     /// A system-wide site directory, for a process that is the cache user already.
     pub fn system_wide(site: PathBuf) -> Self {
-        Self { site, location: &location::SYSTEM_CACHE, run_as: RunAs::Caller }
+        Self { site, location: &location::SYSTEM_CACHE, run_as: RunAs::Caller, place: None }
     }
 
-    /// Chooses location and user for a canonical path, given those of the system-wide site directories.
-    pub fn of(site: PathBuf, system_wide: &[PathBuf], operation: Operation, system: &System) -> Result<Self> {
-        let stat = rustix::fs::stat(&site).map_err(|error| Error::io("can't examine", &site, error))?;
+    /// Chooses location and user for a place, given the paths of the system-wide site directories.
+    pub fn of(place: Place, system_wide: &[PathBuf], operation: Operation, system: &System) -> Result<Self> {
         let caller = nix::unistd::geteuid().as_raw();
-        let system_wide = system_wide.contains(&site);
+        let system_wide = system_wide.contains(&place.path);
         let (location, run_as) = match caller {
             0 if system_wide => (&location::SYSTEM_CACHE, RunAs::User(cache_user(operation, system)?)),
-            0 => (&location::SITE, RunAs::User(system.user(stat.st_uid))),
+            0 => (&location::SITE, RunAs::User(system.user(place.owner))),
             _ if system_wide && system.cache_user().is_ok_and(|user| user.uid == caller) => {
                 (&location::SYSTEM_CACHE, RunAs::Caller)
             }
-            _ if stat.st_uid == caller => (&location::SITE, RunAs::Caller),
+            _ if place.owner == caller => (&location::SITE, RunAs::Caller),
             _ => (&location::USER_CACHE, RunAs::Caller),
         };
-        Ok(Self { site, location, run_as })
+        Ok(Self { site: place.path.clone(), location, run_as, place: Some(place) })
+    }
+
+    /// Opens the site directory, which must be the one that was found.
+    pub fn open(&self) -> Result<SiteDir> {
+        let site = SiteDir::open(self.site.clone())?;
+        self.place.as_ref().map_or(Ok(()), |place| place.check(&site)).map(|()| site)
     }
 }
 

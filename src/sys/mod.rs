@@ -3,5 +3,6 @@
 pub(crate) mod deadline;
 pub(crate) mod fs;
 pub mod message;
+pub mod resolve;
 pub mod root;
 pub mod signal;

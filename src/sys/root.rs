@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::fs::{CWD, Links, open_file};
+use super::resolve::{self, Place, Trust};
 use crate::error::{Error, Result};
 
 /// The user that system-wide indexes belong to.
@@ -92,10 +93,21 @@ impl System {
         }
     }
 
+    /// What the system's `path` leads to, if no untrusted user decides that ([`resolve`]).
+    ///
+    /// The resulting path is that which the running system sees.
+    pub(crate) fn resolve(&self, path: &Path, trust: Trust) -> Result<Place> {
+        let absolute = match self.is_foreign() {
+            true => path.to_owned(),
+            false => std::path::absolute(path).map_err(|_| Error::site(path, "does not exist"))?,
+        };
+        resolve::resolve(&self.root, &absolute, trust)
+    }
+
     /// The path of the system's `path` as the running system sees it, without links.
     ///
     /// Fails when it does not exist, or a link leads out of the tree.
-    pub(crate) fn canonical(&self, path: &Path) -> Result<PathBuf> {
+    fn canonical(&self, path: &Path) -> Result<PathBuf> {
         let seen = if self.is_foreign() {
             let parts =
                 path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));

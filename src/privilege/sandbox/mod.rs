@@ -32,12 +32,11 @@ mod state;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::Mode;
 
 use super::step;
 use crate::error::{Error, Result};
-use crate::sys::message;
-use crate::sys::signal;
+use crate::sys::{message, resolve, signal};
 
 pub use state::{Confined, Part, State};
 
@@ -119,14 +118,10 @@ pub fn enter(confinement: &Confinement) -> Result<Confined> {
     }
 }
 
-/// Makes a directory, if its parent belongs to this process's user. The parent may have been replaced
-/// since the user was chosen.
-fn make_in_own_directory(path: &Path) -> std::io::Result<()> {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let parent = rustix::fs::open(parent, flags, Mode::empty())?;
-    if rustix::fs::fstat(&parent)?.st_uid == nix::unistd::geteuid().as_raw() {
-        rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755))?;
-    }
-    Ok(())
+/// Makes a directory, if its parent belongs to this process's user and no link leads to it. The parent may have
+/// been replaced since the user was chosen.
+fn make_in_own_directory(path: &Path) -> Option<()> {
+    let (parent, name) = (resolve::open_canonical(path.parent()?).ok()?, path.file_name()?);
+    let is_own = rustix::fs::fstat(&parent).ok()?.st_uid == nix::unistd::geteuid().as_raw();
+    is_own.then(|| rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)).ok())?
 }

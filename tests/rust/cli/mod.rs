@@ -4,6 +4,7 @@ mod attacks;
 mod configuration;
 mod dry_run;
 mod enable;
+mod found;
 mod hints;
 mod index_place;
 mod manual;

@@ -72,7 +72,7 @@ fn be(victim: &Victim) -> epcache::error::Result<Results> {
     let needs = match &victim.site {
         Some(site) => {
             let location = if victim.root.is_some() { &location::SYSTEM_CACHE } else { &location::SITE };
-            let target = Target { site: site.clone(), location, run_as: identity };
+            let target = Target { site: site.clone(), location, run_as: identity, place: None };
             needs::of([&target], identity, Operation::Refresh, &system)
         }
         None => Needs { program: true, ..Needs::default() },

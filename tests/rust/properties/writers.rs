@@ -23,7 +23,12 @@ fn a_writer_that_began_before_a_change_does_not_hide_it() {
     let sidecar = site.path().join(".epcache");
     // Only a file can be locked.
     fs::create_dir_all(sidecar.join("lock")).expect("a directory");
-    let target = Target { site: site.path().to_owned(), location: &location::SITE, run_as: RunAs::Caller };
+    let target = Target {
+        site: site.path().to_owned(),
+        location: &location::SITE,
+        run_as: RunAs::Caller,
+        place: None,
+    };
     let system = System::new(None).expect("this system");
     for number in 0..150 {
         let early = {
@@ -53,7 +58,12 @@ fn a_writer_that_began_before_a_change_does_not_hide_it() {
 fn a_slow_lock_holder_notices_that_another_writer_continued() {
     let mut site = Site::new();
     site.install("foo-1.dist-info");
-    let target = Target { site: site.path().to_owned(), location: &location::SITE, run_as: RunAs::Caller };
+    let target = Target {
+        site: site.path().to_owned(),
+        location: &location::SITE,
+        run_as: RunAs::Caller,
+        place: None,
+    };
     let system = System::new(None).expect("this system");
     let directory = SiteDir::open(site.path().to_owned()).expect("a directory");
     let mut slow = IndexDir::open(&location::SITE, &directory, &system).expect("our own directory");
