@@ -80,7 +80,7 @@ fn candidates(site: &Path) -> Vec<PathBuf> {
         return Vec::new();
     }
     if name == "site-packages" {
-        let home = match pyvenv_cfg(prefix) {
+        let home = match pyvenv_cfg(prefix, site) {
             None => Some(prefix.to_owned()),
             Some(text) => base(&text),
         };
@@ -122,10 +122,15 @@ fn versions(lib: &Path) -> Vec<std::ffi::OsString> {
     names.filter(|name| name.as_bytes().starts_with(b"python3.")).take(MAX_DIRECTORIES).collect()
 }
 
-/// The text of an environment's `pyvenv.cfg`, empty where it can't be read; `None` where there is none.
-fn pyvenv_cfg(environment: &Path) -> Option<String> {
+/// The text of an environment's `pyvenv.cfg`, empty where it can't be read or belongs to neither root nor the
+/// owner of `site`; `None` where there is none.
+fn pyvenv_cfg(environment: &Path, site: &Path) -> Option<String> {
     match read_regular(CWD, environment.join(PYVENV_CFG), MAX_PYVENV_CFG) {
-        Ok((text, _)) => Some(String::from_utf8(text).unwrap_or_default()),
+        Ok((text, stat)) => {
+            let owner = rustix::fs::stat(site).ok()?.st_uid;
+            let is_believed = (stat.st_uid == 0 || stat.st_uid == owner) && stat.st_mode & 0o002 == 0;
+            Some(String::from_utf8(text).ok().filter(|_| is_believed).unwrap_or_default())
+        }
         Err(Unreadable::Missing) => None,
         Err(_) => Some(String::new()),
     }

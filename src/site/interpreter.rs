@@ -3,7 +3,7 @@
 //! It runs isolated, with an empty environment, and in a process group of its own. What it does is not trusted:
 //! it has a deadline, and its output a limit.
 
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -80,26 +80,64 @@ fn run(program: &Path, limit: Duration) -> Answer<Vec<PathBuf>> {
 fn read(child: &mut Child, process: Pid, limit: Duration) -> Answer<(Vec<u8>, Vec<u8>)> {
     let start = Instant::now();
     let left = || limit.saturating_sub(start.elapsed());
-    let answer = read_pipe(child.stdout.take(), left())?;
-    let message = read_pipe(child.stderr.take(), left())?;
+    let too_long = || format!("it did not end within {} s", limit.as_secs_f64());
+    let failed = |error: io::Error| match error.kind() {
+        ErrorKind::TimedOut => too_long(),
+        _ => error.to_string(),
+    };
+    let answer = read_pipe(child.stdout.take(), left()).map_err(failed)?;
+    let message = read_pipe(child.stderr.take(), left()).map_err(failed)?;
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     // An error can mean that it ended by a real-time signal, for which nix has no name.
     while matches!(waitid(Id::Pid(process), flags), Ok(WaitStatus::StillAlive) | Err(Errno::EINTR)) {
         if left().is_zero() {
-            return Err(format!("it did not end within {} s", limit.as_secs_f64()));
+            return Err(too_long());
         }
         std::thread::sleep(LOOK_INTERVAL);
     }
     Ok((answer, message))
 }
 
-fn read_pipe(pipe: Option<impl AsFd>, limit: Duration) -> Answer<Vec<u8>> {
+fn read_pipe(pipe: Option<impl AsFd>, limit: Duration) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let Some(pipe) = pipe else { return Ok(bytes) };
-    let mut limited = ReadUntil::new(pipe, limit).take(MAX_OUTPUT + 1);
-    limited.read_to_end(&mut bytes).map_err(|error| format!("its output has {error}"))?;
-    if bytes.len() as u64 > MAX_OUTPUT {
-        return Err(format!("it printed more than {} KiB", MAX_OUTPUT >> 10));
+    ReadUntil::new(pipe, limit).take(MAX_OUTPUT + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > MAX_OUTPUT {
+        true => Err(io::Error::other(format!("it printed more than {} KiB", MAX_OUTPUT >> 10))),
+        false => Ok(bytes),
     }
-    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs a shell script as an interpreter.
+    fn answer_of(script: &str, limit: Duration) -> Answer<Vec<PathBuf>> {
+        let place = tempfile::tempdir().expect("a directory");
+        let program = place.path().join("python");
+        // Written by another process: a program that is open for writing can't be run.
+        let write = "printf '#!/bin/sh\n%s\n' \"$1\" >\"$0\"; chmod 755 \"$0\"";
+        let written = Command::new("sh").args(["-c", write]).arg(&program).arg(script).status();
+        assert!(written.expect("a shell").success());
+        run(&program, limit)
+    }
+
+    #[test]
+    fn an_interpreter_that_does_not_end_is_killed() {
+        let limit = Duration::from_millis(200);
+        for script in ["sleep 300", "exec >&- 2>&-; sleep 300", "printf /a; sleep 300 &", "kill -STOP $$"] {
+            assert_eq!(answer_of(script, limit), Err("it did not end within 0.2 s".to_owned()), "{script}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_an_interpreter_decides_whether_its_answer_counts() {
+        let limit = Duration::from_secs(20);
+        let paths = ["/a", "/b"].map(PathBuf::from).to_vec();
+        assert_eq!(answer_of("printf '/a\\0/b'", limit), Ok(paths));
+        let failed = answer_of("printf /a; echo first >&2; echo last >&2; exit 3", limit);
+        assert_eq!(failed, Err("exit status: 3: last".to_owned()));
+        assert_eq!(answer_of("printf /a; kill -40 $$", limit), Err("signal: 40: no message".to_owned()));
+    }
 }

@@ -297,3 +297,95 @@ fn refused_detour(step: &Step, end: &Step) -> Error {
     let hint = format!("if it is the right one, name the end of the path: {}", shell_quoted(&end.path));
     Error::Unusable { path: step.path.clone(), why, hint: Some(hint) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    use super::*;
+
+    /// `a/b/file`, and links; with its canonical path.
+    fn tree() -> (tempfile::TempDir, PathBuf) {
+        let tree = tempfile::tempdir().expect("a directory");
+        let top = tree.path().canonicalize().expect("a path");
+        std::fs::create_dir_all(top.join("a/b")).expect("a directory");
+        std::fs::write(top.join("a/b/file"), "").expect("a file");
+        for (target, name) in [("a", "link"), ("../link/b", "a/turn"), ("loop", "loop"), ("none", "dangling")]
+        {
+            symlink(target, top.join(name)).expect("a link");
+        }
+        symlink(top.join("a/b"), top.join("absolute")).expect("a link");
+        symlink("/etc", top.join("out")).expect("a link");
+        symlink("../../..", top.join("a/up")).expect("a link");
+        (tree, top)
+    }
+
+    #[test]
+    fn a_path_is_resolved_as_by_the_kernel() {
+        let (_tree, top) = tree();
+        for path in [
+            "",
+            "a",
+            "a/",
+            "a/./b",
+            "link",
+            "link/b/file",
+            "a/turn/file",
+            "absolute",
+            "a/..",
+            "a/b/../../link/b",
+            "none",
+            "loop",
+            "dangling",
+            "a/b/file/..",
+            "a/b/file/none",
+            "absolute/none",
+            "/..",
+            "a/up",
+        ] {
+            let path = top.join(path);
+            let expected = std::fs::canonicalize(&path).ok();
+            let found = resolve(Path::new("/"), &path, Trust::Owner).ok();
+            assert_eq!(found.map(|place| place.path), expected, "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn nothing_outside_of_another_system_is_found() {
+        let (_tree, top) = tree();
+        let found = |path: &str| resolve(&top, Path::new(path), Trust::Root).map(|place| place.path);
+        assert_eq!(found("/link/b").ok(), Some(top.join("a/b")));
+        assert_eq!(found("/absolute").ok(), Some(top.join("a/b")));
+        for path in ["/out", "/out/passwd", "/..", "/a/../../etc", "/a/up"] {
+            let error = found(path).expect_err("it leads out").to_string();
+            assert!(error.ends_with(&format!("leads out of {}", top.display())), "{path}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_directory_that_was_exchanged_is_neither_used_nor_touched() {
+        let (_tree, top) = tree();
+        let path = top.join("a/b");
+        let place = resolve(Path::new("/"), &path, Trust::Owner).expect("a directory");
+        let open = |path: &Path| super::super::fs::open_dir(CWD, path, super::super::fs::Links::Follow);
+        place.check(open(&path).expect("a directory")).expect("the same one");
+        touch(&path, Some(&place)).expect("ours");
+
+        std::fs::rename(&path, top.join("a/old")).expect("ours");
+        std::fs::create_dir(&path).expect("a directory");
+        let mtime = |path: &Path| std::fs::metadata(path).map(|meta| (meta.mtime(), meta.mtime_nsec())).ok();
+        let before = mtime(&path);
+        assert!(place.check(open(&path).expect("a directory")).is_err());
+        assert!(touch(&path, Some(&place)).is_err());
+        assert_eq!(mtime(&path), before);
+        // The same directory, but by a link on the way.
+        std::fs::rename(top.join("a"), top.join("moved")).expect("ours");
+        std::fs::create_dir(top.join("a")).expect("a directory");
+        symlink("../moved/old", &path).expect("a link");
+        place.check(open(&path).expect("a directory")).expect("the same one");
+        let before = mtime(&top.join("moved/old"));
+        assert!(touch(&path, Some(&place)).is_err() && touch(&path, None).is_err());
+        assert_eq!(mtime(&top.join("moved/old")), before);
+        assert!(open_canonical(&path).is_err() && open_canonical(&top).is_ok());
+    }
+}

@@ -3,12 +3,14 @@
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use epcache::index::{EmptyDirectory, parse};
 use epcache::site::empty_directories::find_empty_directories;
+
+use crate::support::program::{UNTRUSTED_UID, skipped_without_root};
 
 /// A tree for interpreters.
 struct Tree {
@@ -76,6 +78,30 @@ fn an_environment_has_the_standard_library_of_its_base_interpreter() {
         let site = tree.environment(text.as_bytes());
         let expected = LIBRARY.map(|path| path.replacen("usr", prefix, 1));
         assert_eq!(tree.found(&site), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_pyvenv_cfg_is_believed_if_it_is_root_s_or_the_owner_s() {
+    if skipped_without_root("give files away") {
+        return;
+    }
+    let tree = Tree::new(&[LIBRARY[1]]);
+    let site = tree.environment(format!("home = {}\n", tree.path("usr/bin").display()).as_bytes());
+    let cfg = tree.path("env/pyvenv.cfg");
+    for (owner, of_site, mode, is_believed) in [
+        (0, 0, 0o644, true),
+        (0, UNTRUSTED_UID, 0o644, true),
+        (UNTRUSTED_UID, UNTRUSTED_UID, 0o664, true),
+        (UNTRUSTED_UID, 0, 0o644, false),
+        (UNTRUSTED_UID, 7, 0o644, false),
+        (0, 0, 0o646, false),
+    ] {
+        lchown(&cfg, Some(owner), None).expect("root may");
+        lchown(&site, Some(of_site), None).expect("root may");
+        fs::set_permissions(&cfg, fs::Permissions::from_mode(mode)).expect("root may");
+        let expected: &[&str] = if is_believed { &LIBRARY } else { &[] };
+        assert_eq!(tree.found(&site), expected, "{owner} {of_site} {mode:o}");
     }
 }
 
