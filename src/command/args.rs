@@ -49,7 +49,7 @@ pub struct Selection {
     /// A virtual environment
     #[arg(long, value_name = "DIR")]
     pub venv: Vec<PathBuf>,
-    /// The site directories of an interpreter, which is run as an unprivileged user
+    /// The site directories of an interpreter (one that is not root's alone is not run for root)
     #[arg(long, value_name = "EXE")]
     pub python: Vec<PathBuf>,
     /// Your own site directories (pip install --user)
@@ -183,7 +183,7 @@ pub struct Environments {
     /// A virtual environment
     #[arg(long, value_name = "DIR")]
     pub venv: Vec<PathBuf>,
-    /// The site directories of an interpreter, which is run as an unprivileged user
+    /// The site directories of an interpreter (one that is not root's alone is not run for root)
     #[arg(long, value_name = "EXE")]
     pub python: Vec<PathBuf>,
 }

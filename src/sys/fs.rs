@@ -12,8 +12,9 @@
 //! * No descriptor reaches a program that we start (`O_CLOEXEC`).
 //! * A file is replaced as a whole ([`replace`]), so that others see the old one or the new one.
 //!
-//! Two others open something: the confinement of processes (`privilege::sandbox`), for its rules, and
-//! `std::fs::read_dir`, where the names in a directory of an interpreter's prefix are needed.
+//! Three others open something: the confinement of processes (`privilege::sandbox`), for its rules;
+//! [`resolve`](super::resolve), what is on the way of a path, which it can't read; and `std::fs::read_dir`, where
+//! the names in a directory of an interpreter's prefix are needed.
 
 use std::fmt;
 use std::io::{self, Write as _};
