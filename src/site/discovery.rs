@@ -82,10 +82,11 @@ pub fn of_interpreter(program: &Path, config: &Config, system: &System) -> Resul
     let missing = || failed("no such program".to_owned(), None);
     let spelled = on_path(program, system).ok_or_else(missing)?;
     let (Some(parent), Some(name)) = (spelled.parent(), spelled.file_name()) else { return Err(missing()) };
-    let directory = system.resolve(parent, Trust::Owner)?;
-    let end = system.resolve(&system.within(&directory.path.join(name)), Trust::Owner);
+    // A link as the last part is kept: in a virtual environment, it leads to the base interpreter.
+    let itself = system.resolve(parent, Trust::Owner)?.path.join(name);
+    let end = system.resolve(&system.within(&itself), Trust::Owner);
 
-    let files = [Some(directory.path.join(name)), end.as_ref().ok().map(|end| end.path.clone())];
+    let files = [Some(itself.clone()), end.as_ref().ok().map(|end| end.path.clone())];
     let mut prefixes = Vec::new();
     for prefix in files.iter().flatten().filter_map(|file| file.parent()?.parent()) {
         prefixes.push(system.resolve(&system.within(prefix), Trust::Owner)?);
@@ -106,7 +107,7 @@ pub fn of_interpreter(program: &Path, config: &Config, system: &System) -> Resul
         false => Some(RunAs::Caller),
     };
     let told = match run_as {
-        Some(run_as) => interpreter::ask(&spelled, run_as, config)?,
+        Some(run_as) => interpreter::ask(&itself, run_as, config)?,
         None => Err("there are none beside it, and a program of others is not run for root".to_owned()),
     };
     let found = told.and_then(|paths| {

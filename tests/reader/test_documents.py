@@ -54,7 +54,8 @@ def test_tests_named_in_threats_exist():
         if line.startswith("|")
         for name in re.findall(r"`([a-z0-9_]+)`", line.rstrip(" |").rpartition("|")[2])
     }
-    sources = [*CHECKOUT.glob("tests/**/*.rs"), *CHECKOUT.glob("tests/**/*.py")]
+    folders = ["src/**/*.rs", "tests/**/*.rs", "tests/**/*.py"]
+    sources = [source for folder in folders for source in CHECKOUT.glob(folder)]
     code = "\n".join(source.read_text(encoding="utf-8") for source in sources)
     defined = set(re.findall(r"^\s*(?:fn|def) ([a-z0-9_]+)\(", code, re.MULTILINE))
     assert len(named) > 20
