@@ -147,6 +147,8 @@ class Run:
             for call, identity in self.calls
             if not identity.dropped
             and call.name not in LOOKING | STAMPING
+            # What is opened so can be looked at, and neither read nor changed.
+            and "O_PATH" not in call.arguments
             and not (call.name == "execve" or call.name in FORKING)
             and any(below(path, directory) for path in call.paths() for directory in directories)
         ]
