@@ -126,7 +126,7 @@ pub fn of_interpreter(program: &Path, config: &Config, system: &System) -> Resul
         (Err(_), Err(error)) => Err(error),
         (Err(why), Ok(_)) => Err(failed(
             format!("no site directories found: {why}"),
-            Some("name its site directories".to_owned()),
+            Some("name its site directories, or the interpreter that it starts".to_owned()),
         )),
     }
 }
