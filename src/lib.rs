@@ -12,7 +12,8 @@
 //!
 //! Imports point down only, from the last of these layers to the first:
 //!
-//! 1. `encoding`, [`error`], [`freshness`]: text, errors, and when an equal stamp proves that nothing changed;
+//! 1. `encoding`, [`error`], [`freshness`], [`limits`]: text, errors, when an equal stamp proves that nothing
+//!    changed, and how much is read and written;
 //! 2. [`sys`]: the door to files, signals and the log;
 //! 3. [`metadata`]: the model of a distribution and its parsers, which open nothing;
 //! 4. [`index`]: the format, as bytes;
@@ -29,6 +30,7 @@ pub mod error;
 pub mod freshness;
 pub mod index;
 pub mod interpreter_hook;
+pub mod limits;
 pub mod metadata;
 pub mod package_manager;
 pub mod privilege;

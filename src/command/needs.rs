@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::index::MAX_INDEX;
+use crate::limits::INDEX_SIZE;
 use crate::privilege::RunAs;
 use crate::privilege::sandbox::{Confinement, Needs, Reach, TIME_LIMIT};
 use crate::site::empty_directories::PYVENV_CFG;
@@ -38,7 +38,7 @@ pub fn add_cache_directory(needs: &mut Needs, system: &System) {
 
 /// A confinement to these needs, for a process that writes indexes at most.
 pub fn confinement(needs: Needs, required: bool) -> Confinement {
-    Confinement { needs, required, largest_file: MAX_INDEX, time_limit: TIME_LIMIT }
+    Confinement { needs, required, largest_file: INDEX_SIZE, time_limit: TIME_LIMIT }
 }
 
 fn add(needs: &mut Needs, target: &Target, operation: Operation, system: &System) {

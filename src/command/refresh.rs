@@ -20,6 +20,7 @@ pub fn run(arguments: &Refresh) -> Result<Status> {
         (false, true) => Sealing::IfPossible,
         (false, false) => Sealing::No,
     };
+    request.names = arguments.json;
     let mut status = work.status;
     for report in work.refresh(&request) {
         if report.error.is_some() {

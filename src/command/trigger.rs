@@ -1,6 +1,7 @@
 //! `epcache trigger`: called by package managers. The exit status is always 0, since an error here must not
 //! fail the transaction.
 
+use std::collections::HashSet;
 use std::io::{ErrorKind, IsTerminal};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -52,11 +53,11 @@ fn refresh_all(arguments: &Trigger) -> Result<()> {
     errors.iter().for_each(message::error);
     let reports = system
         .cache_user()
-        .and_then(|user| refresh_as(user, &config, arguments.manager, &system, &sites))
+        .and_then(|user| refresh_as(user, &config, arguments, &system, &sites))
         .inspect_err(|_| invalidate(&system, &sites, |_| true))?;
-    invalidate(&system, &sites, |site| {
-        reports.iter().any(|(at, report)| report.must_invalidate && at == site)
-    });
+    let affected: HashSet<&Path> =
+        reports.iter().filter(|(_, report)| report.must_invalidate).map(|(site, _)| site.as_path()).collect();
+    invalidate(&system, &sites, |site| affected.contains(site));
     reports.iter().for_each(|(_, report)| output::site_report(report, arguments.json));
     Ok(())
 }
@@ -87,7 +88,7 @@ fn load_config(system: &System) -> Config {
 fn refresh_as(
     user: User,
     config: &Config,
-    manager: Manager,
+    arguments: &Trigger,
     system: &System,
     sites: &[PathBuf],
 ) -> Result<Vec<(PathBuf, SiteReport)>> {
@@ -97,23 +98,24 @@ fn refresh_as(
     needs::add_cache_directory(&mut needs, system);
     let time_limit = config.trigger_timeout;
     let confinement = Confinement { time_limit, ..needs::confinement(needs, config.require_sandbox) };
-    child::run(run_as, &confinement, || refresh_and_prune(manager, system, sites, time_limit / LIST_SHARE))
+    child::run(run_as, &confinement, || refresh_and_prune(arguments, system, sites, time_limit / LIST_SHARE))
 }
 
 /// Refreshes the indexes of `sites`, and removes those that no trigger keeps up to date.
 fn refresh_and_prune(
-    manager: Manager,
+    arguments: &Trigger,
     system: &System,
     sites: &[PathBuf],
     list_limit: Duration,
 ) -> Vec<(PathBuf, SiteReport)> {
-    let hints = match manager {
+    let hints = match arguments.manager {
         Manager::Rpm => read_hints(sites, list_limit),
         Manager::Dpkg => Hints::new(),
     };
     let refresh_one = |site: &PathBuf| {
         let hints = hints.get(site).cloned().unwrap_or_default();
-        let request = Request { depth: Depth::Directories, hints, finished: true, ..Request::thorough() };
+        let (depth, names) = (Depth::Directories, arguments.json);
+        let request = Request { depth, hints, finished: true, names, ..Request::thorough() };
         let report = refresh(&Target::system_wide(site.clone()), system, &request, Operation::Refresh);
         (site.clone(), report)
     };

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::encoding::{checksum, unescape};
 use crate::freshness::Stamp;
+use crate::limits::{HEADER_SIZE, INDEX_SIZE, WITHOUT_LINES};
 
 /// A file whose length and header are right.
 pub(super) struct IndexFile<'a> {
@@ -28,6 +29,9 @@ impl<'a> IndexFile<'a> {
             return Err(Invalid::Truncated);
         }
         let start = MAGIC.len() + SIZE_LINE;
+        if header_length > HEADER_SIZE {
+            return Err(Invalid::Corrupt("size of the header"));
+        }
         let header = bytes.get(start..header_length).ok_or(Invalid::Corrupt("size line"))?;
         if checksum(header) != header_checksum || !header.ends_with(b"\n") {
             return Err(Invalid::Corrupt("header"));
@@ -47,6 +51,11 @@ impl<'a> IndexFile<'a> {
         }
         std::str::from_utf8(segment).map_err(|_| Invalid::Corrupt("segment"))
     }
+}
+
+/// Whether an index of ours is no larger than readers accept.
+pub fn is_readable(index: &[u8]) -> bool {
+    index.len() as u64 <= INDEX_SIZE && IndexFile::verify(index).is_ok()
 }
 
 impl SegmentRange {
@@ -91,6 +100,7 @@ impl<'a> Header<'a> {
                         return Err(Invalid::Corrupt("place of a segment"));
                     }
                 }
+                "without" if without.len() == WITHOUT_LINES => return Err(Invalid::Corrupt("without")),
                 "without" => without.push(empty_directory(value).ok_or(Invalid::Corrupt("without"))?),
                 "groups" => {
                     values.insert(key, value);

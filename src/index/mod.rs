@@ -13,6 +13,7 @@ use std::fmt;
 use crate::freshness::Stamp;
 use crate::metadata::Distribution;
 
+pub use header::is_readable;
 pub use parse::parse;
 pub use render::render;
 
@@ -27,8 +28,6 @@ const SIZE_LINE_DIGITS: [usize; 3] = [12, 10, 10];
 const SIZE_LINE: usize = SIZE_LINE_DIGITS[0] + 1 + SIZE_LINE_DIGITS[1] + 1 + SIZE_LINE_DIGITS[2] + 1;
 /// The length of a line of the segment `order`: seven digits and the end of the line.
 const ORDER_LINE: usize = 8;
-/// The largest index that is read: some hundred thousand distributions.
-pub(crate) const MAX_INDEX: u64 = 256 << 20;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index<'a> {

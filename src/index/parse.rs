@@ -9,9 +9,13 @@ use super::header::{Header, IndexFile, lines, number};
 use super::{Index, Invalid, ORDER_LINE, Result};
 use crate::encoding::unescape;
 use crate::freshness::Stamp;
+use crate::limits::{ALL_ENTRY_POINTS, DISTRIBUTIONS, ENTRY_POINT_COST};
 use crate::metadata::name::is_distribution;
 use crate::metadata::top_level::{Kind, TopLevel};
 use crate::metadata::{Distribution, EntryPoint, Identity, Stamps};
+
+/// The most entry points that an index has: each takes so much of the budget.
+const MAX_RECORDS: usize = ALL_ENTRY_POINTS / ENTRY_POINT_COST;
 
 /// Parses a whole index.
 ///
@@ -51,6 +55,9 @@ fn table<'a>(file: &IndexFile<'a>, header: &Header<'_>) -> Result<Vec<Distributi
         let field = |absent, text| (!flags.contains(absent)).then_some(Cow::Borrowed(text));
         let identity = Identity { name: field('n', name), version: field('v', version) };
         let mut stamps = stamp_lines.next().and_then(stamps).ok_or(Invalid::Corrupt("stamps"))?;
+        if distributions.len() == DISTRIBUTIONS {
+            return Err(Invalid::Corrupt("number of distributions"));
+        }
         let top_level = top_level_lines.next().and_then(|line| top_level(line, &mut stamps));
         distributions.push(Distribution {
             file_name,
@@ -102,6 +109,10 @@ fn groups<'a>(
             let entry = EntryPoint { group: (*group).into(), name: next()?.into(), value: next()?.into() };
             if fields.next().is_some() {
                 return Err(WRONG);
+            }
+            // They take more memory than their lines.
+            if records.len() == MAX_RECORDS {
+                return Err(Invalid::Corrupt("number of entry points"));
             }
             records.push((row, position, entry));
         }

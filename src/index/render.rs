@@ -91,7 +91,11 @@ pub fn render(index: &Index<'_>) -> Vec<u8> {
     let length = header_length + body.text.len() + END.len();
     let [a, b, c] = SIZE_LINE_DIGITS;
     let size_line = format!("{length:0a$} {header_length:0b$} {:0c$}\n", checksum(header.as_bytes()));
-    [MAGIC, &size_line, &header, &body.text, END].concat().into_bytes()
+    // Without a copy of the body, which may be large.
+    let mut text = body.text;
+    text.insert_str(0, &[MAGIC, &size_line, &header].concat());
+    text.push_str(END);
+    text.into_bytes()
 }
 
 /// An entry point in the list of its group.

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::white_space::{ends_line, is_space, strip};
+use crate::limits::{ENTRY_POINTS, ENTRY_POINTS_LENGTH};
 
 /// One entry point, spelled as in its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub enum Diagnostic {
     NoEqualsSign,
     /// A tab or NUL inside a field, which a line of an index can't hold.
     ControlCharacter,
+    /// More than an index holds of one distribution.
+    TooMany,
 }
 
 impl std::fmt::Display for Diagnostic {
@@ -48,6 +51,7 @@ impl std::fmt::Display for Diagnostic {
         f.write_str(match self {
             Self::NoEqualsSign => "a line is neither a comment, a [group] nor name = value",
             Self::ControlCharacter => "a tab or NUL in a name or value",
+            Self::TooMany => "more entry points than an index holds of one distribution",
         })
     }
 }
@@ -58,26 +62,36 @@ impl std::fmt::Display for Diagnostic {
 /// be used.
 pub fn parse(text: &str) -> Result<Vec<EntryPoint<'_>>, Diagnostic> {
     let mut entries = Vec::new();
+    let mut length = 0;
     let mut group = None;
     for line in text.split(ends_line).map(strip) {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
         if line.starts_with('[') && line.ends_with(']') {
-            group = Some(line.trim_matches(['[', ']']));
+            let name = line.trim_matches(['[', ']']);
+            group = Some((name, is_field(name)));
             continue;
         }
         // CPython skips such lines before it looks for the `=`.
-        let Some(group) = group else { continue };
+        let Some((group, is_group_field)) = group else { continue };
         let (name, value) = line.split_once('=').ok_or(Diagnostic::NoEqualsSign)?;
-        let fields = [group, strip(name), strip(value)];
-        if fields.iter().any(|field| field.contains(['\t', '\0'])) {
+        let (name, value) = (strip(name), strip(value));
+        if !(is_group_field && is_field(name) && is_field(value)) {
             return Err(Diagnostic::ControlCharacter);
         }
-        let [group, name, value] = fields;
+        length += group.len() + name.len() + value.len();
+        if entries.len() == ENTRY_POINTS || length > ENTRY_POINTS_LENGTH {
+            return Err(Diagnostic::TooMany);
+        }
         entries.push(EntryPoint::borrowed(group, name, value));
     }
     Ok(entries)
+}
+
+/// Whether a line of an index can hold a text as one field.
+fn is_field(text: &str) -> bool {
+    !text.contains(['\t', '\0'])
 }
 
 /// Whether CPython 3.9, which uses `configparser`, certainly finds the same in a text as [`parse`]. In doubt
@@ -164,6 +178,17 @@ mod tests {
     #[test]
     fn a_line_without_a_group_is_skipped_even_when_malformed() {
         assert_eq!(parse("noeq\n[g]\na = m:f"), Ok(vec![EntryPoint::borrowed("g", "a", "m:f")]));
+    }
+
+    #[test]
+    fn more_than_an_index_holds_is_opaque() {
+        let lines = |count| format!("[g]\n{}", "n = m:a\n".repeat(count));
+        assert_eq!(parse(&lines(ENTRY_POINTS)).map(|found| found.len()), Ok(ENTRY_POINTS));
+        assert_eq!(parse(&lines(ENTRY_POINTS + 1)), Err(Diagnostic::TooMany));
+        // Each entry point has a copy of the name of its group.
+        let long = |count| format!("[{}]\n{}", "g".repeat(1 << 17), "=\n".repeat(count));
+        assert_eq!(parse(&long(8)).map(|found| found.len()), Ok(8));
+        assert_eq!(parse(&long(9)), Err(Diagnostic::TooMany));
     }
 
     #[test]

@@ -10,8 +10,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use super::top_level::{Kind, MAX_NAMES_LENGTH, TopLevel, spelled, spelled_with_slashes};
+use super::top_level::{Kind, TopLevel, spelled, spelled_with_slashes};
 use super::white_space::lines;
+use crate::limits::NAMES_LENGTH;
 
 /// Answers what exists in a site directory.
 pub trait Presence {
@@ -227,7 +228,7 @@ impl<'t> Found<'t> {
     fn exceeds_limits(&self) -> bool {
         let names = self.directories.len() + self.files.len() + self.missing.len() + self.python_names.len();
         // Each takes at least a character and a space of the field.
-        self.lookups > MAX_LOOKUPS || names > MAX_NAMES_LENGTH / 2
+        self.lookups > MAX_LOOKUPS || names > NAMES_LENGTH / 2
     }
 
     fn into_top_level(self) -> TopLevel<'static> {
@@ -241,7 +242,7 @@ impl<'t> Found<'t> {
         let names = spelled_with_slashes(&names);
         let python_names = spelled(self.python_names.iter().copied());
         let missing = spelled_with_slashes(&self.missing);
-        if names.len() + python_names.len() + missing.len() > MAX_NAMES_LENGTH {
+        if names.len() + python_names.len() + missing.len() > NAMES_LENGTH {
             return TopLevel::OPAQUE;
         }
         TopLevel { kind, names: names.into(), python_names: python_names.into(), missing: missing.into() }

@@ -3,12 +3,14 @@
 //! An index repeats only these two. Where versions of CPython differ (folded values), the result is
 //! [`Header::Opaque`], and the reader uses its own CPython.
 
+use crate::limits::FIELD_LENGTH;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Header {
     Absent,
     /// The first value, without leading blanks, but with trailing ones.
     Value(String),
-    /// Versions of CPython differ on the value, or a line of an index can't hold it.
+    /// Versions of CPython differ on the value, or it is too long for an index, or has a tab or NUL.
     Opaque,
 }
 
@@ -54,8 +56,8 @@ fn scan(text: &str) -> (Headers, usize) {
         };
         if *header == Header::Absent {
             let value = value.trim_start_matches([' ', '\t']);
-            let folded = lines.peek().is_some_and(|next| is_continuation(next));
-            *header = if folded || value.contains(['\t', '\0']) {
+            let is_folded = lines.peek().is_some_and(|next| is_continuation(next));
+            *header = if is_folded || value.len() > FIELD_LENGTH || value.contains(['\t', '\0']) {
                 Header::Opaque
             } else {
                 Header::Value(value.to_owned())
@@ -108,6 +110,13 @@ mod tests {
         assert_eq!(name_of("Version: 1\nName: foo\n bar\n"), Header::Opaque);
         assert_eq!(name_of("Version: 1\nName: foo\r bar\n"), Header::Opaque);
         assert_eq!(name_of("Version: 1\nName: foo"), Header::Value("foo".to_owned()));
+    }
+
+    #[test]
+    fn a_value_that_is_too_long_for_an_index_is_opaque() {
+        assert_eq!(name_of(&format!("Name: {}\n", "x".repeat(FIELD_LENGTH + 1))), Header::Opaque);
+        let longest = "x".repeat(FIELD_LENGTH);
+        assert_eq!(name_of(&format!("Name: {longest}\n")), Header::Value(longest));
     }
 
     #[test]

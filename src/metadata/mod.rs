@@ -4,6 +4,7 @@
 //! with such a suffix, as for `importlib.metadata`. Empty directories, the `~name-1.dist-info` that an
 //! interrupted pip leaves, and two directories of one name all count, since every Python program sees them.
 
+pub mod cost;
 pub mod entry_points;
 pub mod file_list;
 pub mod headers;

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::white_space::is_space;
+use crate::limits::NAMES_LENGTH;
 
 /// The importable names of one distribution, as in the index: escaped, with a space between two.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,13 +75,10 @@ impl TopLevel<'_> {
     }
 }
 
-/// The most bytes that an index holds of the names of one distribution.
-pub(super) const MAX_NAMES_LENGTH: usize = 64 << 10;
-
 /// The names in a `top_level.txt`, split like `str.split()`, if there are any.
 pub fn declared(text: &str) -> Option<TopLevel<'static>> {
     let names = spelled(text.split(is_space).filter(|name| !name.is_empty()));
-    if names.len() > MAX_NAMES_LENGTH {
+    if names.len() > NAMES_LENGTH {
         return Some(TopLevel::OPAQUE);
     }
     (!names.is_empty()).then(|| TopLevel { kind: Kind::Declared, names: names.into(), ..TopLevel::NONE })

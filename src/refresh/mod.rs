@@ -8,6 +8,7 @@
 //! place does not change the site directory's stamp. So it is removed. Where even that fails, the report
 //! says that the caller must make it stale.
 
+mod budget;
 mod examine;
 mod outcome;
 mod reconcile;
@@ -18,6 +19,7 @@ mod update;
 
 use std::time::Instant;
 
+pub use self::budget::Budget;
 pub(crate) use self::examine::{Examined, examine};
 pub use self::outcome::{Changes, Outcome};
 pub use self::reconcile::reconcile;
@@ -44,6 +46,9 @@ pub fn refresh(target: &Target, system: &System, request: &Request, operation: O
     if let Err(error) = done {
         message::error(&error);
         report.error = Some(error.to_string());
+    }
+    if !request.names {
+        report.forget_names();
     }
     report.seconds = start.elapsed().as_secs_f64();
     report

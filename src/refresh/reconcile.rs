@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use rustix::fs::Stat;
 
+use super::budget::Selection;
 use super::outcome::Outcome;
 use super::request::{Depth, Request, Sealing};
 use crate::error::{Error, Result};
@@ -49,11 +50,15 @@ pub fn reconcile<'a>(
         let clock = Clock::of(site.as_fd(), stamp.ctime);
         let mut outcome = Outcome::new(stamp);
         outcome.index.settled = outcome.wait_past(clock, stamp.ctime);
-        let listing = &site.list().map_err(failed)?;
-        let reader = Reader { site, links: Links::Refuse, listing: Some(listing), retries };
+        let listing = &site.list(request.budget.distributions).map_err(failed)?;
+        let reader =
+            Reader { site, links: Links::Refuse, listing: Some(listing), retries, too_large: usize::MAX };
         let trusted = old.is_some_and(|old| old.settled);
         let same_listing = old.is_some_and(|old| old.settled && old.site == stamp);
-        let mut pass = Pass { reader, listing, clock, request, trusted, same_listing, outcome };
+        let selection = Selection::new(request.budget);
+        let carries = request.depth != Depth::Everything;
+        let mut pass =
+            Pass { reader, listing, clock, request, trusted, same_listing, carries, selection, outcome };
         pass.run(old).map_err(failed)?;
         waited += pass.outcome.waited;
         let quiet = site.still_is(stamp).map_err(failed)?;
@@ -75,11 +80,38 @@ struct Pass<'s, 'a> {
     trusted: bool,
     /// The site directory holds the same names as in the old index.
     same_listing: bool,
+    /// Distributions are carried over from the old index.
+    carries: bool,
+    selection: Selection,
     outcome: Outcome<'a>,
 }
 
 impl<'a> Pass<'_, 'a> {
+    /// Fills the outcome. Where not all distributions fit into the index, all are read: which of them do is
+    /// decided by content, and the old index does not have all of it.
     fn run(&mut self, old: Option<&Index<'a>>) -> io::Result<()> {
+        self.visit_all(old)?;
+        if self.carries && self.is_over_budget() {
+            let Index { site, settled, .. } = self.outcome.index;
+            let waited = self.outcome.waited;
+            self.outcome = Outcome::new(site);
+            (self.outcome.index.settled, self.outcome.waited) = (settled, waited);
+            self.selection = Selection::new(self.request.budget);
+            self.carries = false;
+            self.visit_all(old)?;
+        }
+        self.compare_those_left_out(old);
+        if let Some(old) = old {
+            self.outcome.changes.recognise_upgrades(old, &self.outcome.index);
+        }
+        Ok(())
+    }
+
+    fn is_over_budget(&self) -> bool {
+        !self.selection.left_out().is_empty()
+    }
+
+    fn visit_all(&mut self, old: Option<&Index<'a>>) -> io::Result<()> {
         if self.request.seal != Sealing::No || old.is_some_and(|old| old.seal.is_some()) {
             self.outcome.names = self.listing.checksum();
         }
@@ -95,7 +127,12 @@ impl<'a> Pass<'_, 'a> {
             let known = known.next_if(|known| *known.file_name == *file_name);
             if let Some(mut distribution) = self.visit(file_name, known)? {
                 distribution.position = position;
+                self.selection.admit(&mut distribution);
                 self.outcome.index.distributions.push(distribution);
+                self.selection.bound(&mut self.outcome.index.distributions);
+                if self.carries && self.is_over_budget() {
+                    return Ok(());
+                }
             }
         }
         let changes = &mut self.outcome.changes;
@@ -103,9 +140,31 @@ impl<'a> Pass<'_, 'a> {
         changes.removed.sort();
         if let Some(old) = old {
             self.read_those_sharing_files(old)?;
-            self.outcome.changes.recognise_upgrades(old, &self.outcome.index);
         }
+        self.selection.finish(&mut self.outcome.index.distributions);
         Ok(())
+    }
+
+    /// Records whether the distributions that do not fit into the index differ from the old one.
+    fn compare_those_left_out(&mut self, old: Option<&Index<'_>>) {
+        let changes = &mut self.outcome.changes;
+        let mut updated: BTreeSet<Vec<u8>> = std::mem::take(&mut changes.updated).into_iter().collect();
+        for file_name in self.selection.left_out() {
+            let Some(row) = self.outcome.index.find(file_name) else { continue };
+            let known = old.and_then(|old| old.find(file_name));
+            if known.is_some_and(|known| known.stamps.agree_with(&row.stamps) && known.same_content_as(row)) {
+                updated.remove(file_name);
+                continue;
+            }
+            if known.is_some() {
+                updated.insert(file_name.clone());
+            }
+            let name = String::from_utf8_lossy(file_name);
+            self.outcome
+                .diagnostics
+                .push(format!("{name}: does not fit into the index; readers read its files"));
+        }
+        changes.updated = updated.into_iter().collect();
     }
 
     /// One listed distribution, read or carried over; `None` when it has gone.
@@ -191,6 +250,7 @@ impl<'a> Pass<'_, 'a> {
             };
             if let Some(mut distribution) = read {
                 distribution.position = known.position;
+                self.selection.admit(&mut distribution);
                 self.outcome.index.distributions[row] = distribution;
             } else {
                 self.outcome.index.distributions.remove(row);
@@ -210,7 +270,7 @@ impl<'a> Pass<'_, 'a> {
     }
 
     fn can_carry_over(&self, known: &Distribution<'_>, stat: Stat) -> io::Result<bool> {
-        if self.request.depth == Depth::Everything
+        if !self.carries
             || known.stamps.itself != Stamp::of(&stat)
             || self.request.hints.contains(&*known.file_name)
             // Its stamps may be racy.
@@ -246,7 +306,8 @@ impl<'a> Pass<'_, 'a> {
         let mut seen = Some(stat);
         loop {
             let before = self.clock.now();
-            let Some(mut reading) = self.reader.read(file_name, seen.take())? else { return Ok(None) };
+            let reader = Reader { too_large: self.selection.too_large(file_name), ..self.reader };
+            let Some(mut reading) = reader.read(file_name, seen.take())? else { return Ok(None) };
             let stamps = &mut reading.distribution.stamps;
             let passed = stamps.all().all(|stamp| self.clock.has_passed(stamp.ctime, before));
             if !passed && !waited {
@@ -258,6 +319,9 @@ impl<'a> Pass<'_, 'a> {
             stamps.mark_racy(|ctime| !self.clock.has_passed(ctime, before));
             self.outcome.index.settled &= passed;
             reading.distribution.settled &= passed && self.is_installed(&reading.distribution);
+            if reading.is_too_large {
+                self.selection.leave_out(&mut reading.distribution);
+            }
             self.note_diagnostics(file_name, reading.diagnostics);
             return Ok(Some(reading.distribution));
         }

@@ -25,6 +25,9 @@ pub struct SiteReport {
     pub updated: Vec<String>,
     pub removed: Vec<String>,
     pub read: Vec<String>,
+    /// How many names these four lists have had, where nobody wants the names: there can be very many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) counts: Option<[usize; 4]>,
     /// How many were carried over from the old index unread.
     pub carried: usize,
     pub index: Option<String>,
@@ -54,6 +57,19 @@ impl SiteReport {
             must_invalidate: true,
             ..Self::default()
         }
+    }
+
+    /// Replaces the names of distributions by their numbers.
+    pub(super) fn forget_names(&mut self) {
+        self.counts = Some(self.counts());
+        for names in [&mut self.added, &mut self.updated, &mut self.removed, &mut self.read] {
+            *names = Vec::new();
+        }
+    }
+
+    fn counts(&self) -> [usize; 4] {
+        let lists = [&self.added, &self.updated, &self.removed, &self.read];
+        self.counts.unwrap_or_else(|| lists.map(Vec::len))
     }
 
     /// Adds what one comparison with the disk has found to what earlier ones have.
@@ -89,14 +105,11 @@ pub(super) fn log_diagnostics(site: &SiteDir, diagnostics: &BTreeSet<String>) {
 
 impl fmt::Display for SiteReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [added, updated, removed, read] = self.counts();
         write!(
             f,
-            "{}: {} added, {} updated, {} removed; {} read, {} carried over in {:.1} ms",
+            "{}: {added} added, {updated} updated, {removed} removed; {read} read, {} carried over in {:.1} ms",
             printable(&self.site),
-            self.added.len(),
-            self.updated.len(),
-            self.removed.len(),
-            self.read.len(),
             self.carried,
             self.seconds * 1e3,
         )?;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::budget::Budget;
+
 /// How closely the old index is compared with the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
@@ -24,6 +26,9 @@ pub struct Request {
     /// Whether a trigger follows each transaction of a package manager. The location decides it.
     pub managed: bool,
     pub seal: Sealing,
+    pub budget: Budget,
+    /// Whether the report names the distributions, and does not only count them.
+    pub names: bool,
 }
 
 /// Whether an index is made for copies of its tree.
@@ -44,6 +49,8 @@ impl Request {
             finished: false,
             managed: false,
             seal: Sealing::No,
+            budget: Budget::default(),
+            names: false,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::report::{SiteReport, log_diagnostics};
 use super::request::{Depth, Request, Sealing};
 use super::seal::{is_kernel_mtime, seal, time_to_wait};
 use crate::error::{Error, Result};
-use crate::index::{Index, Seal, parse, render};
+use crate::index::{Index, Seal, is_readable, parse, render};
 use crate::site::retries::Retries;
 use crate::site::{SiteDir, empty_directories};
 use crate::store::index_dir::IndexDir;
@@ -66,6 +66,10 @@ impl Update<'_> {
                 outcome.index.seal = self.seal(&outcome, old.as_ref(), request.seal);
             }
             let new = render(&outcome.index);
+            if !is_readable(&new) {
+                let why = "an index of it would be larger than readers accept";
+                return Err(Error::site(self.site.path(), why));
+            }
             report.add(&outcome);
             diagnostics.append(&mut outcome.diagnostics.drain(..).collect());
             let is_written = new == bytes;

@@ -4,6 +4,7 @@
 //! found in an environment lies below it. Root opens no directory of another user: its owner lists it, in a
 //! confined process.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
@@ -12,14 +13,11 @@ use std::path::{Path, PathBuf};
 use super::{interpreter, pattern};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::index::MAX_INDEX;
+use crate::limits::{INDEX_SIZE, INTERPRETERS};
 use crate::privilege::sandbox::{Confinement, Needs, Reach, TIME_LIMIT};
 use crate::privilege::{RunAs, child};
 use crate::sys::resolve::{Place, Trust};
 use crate::sys::root::{System, User};
-
-/// The most versions of Python that are looked for in one directory.
-const MAX_VERSIONS: usize = 64;
 
 #[derive(Debug, Default)]
 pub struct SystemWide {
@@ -213,13 +211,13 @@ fn pythons(owner: u32, libraries: &[Place], config: &Config, system: &System) ->
     let confinement = Confinement {
         needs,
         required: config.require_sandbox,
-        largest_file: MAX_INDEX,
+        largest_file: INDEX_SIZE,
         time_limit: TIME_LIMIT,
     };
     let list = || libraries.iter().map(|library| versions(&library.path)).collect();
     let names: Vec<Vec<String>> = child::run(run_as, &confinement, list)?;
     let of_one = |(library, names): (&Place, Vec<String>)| {
-        let names = names.into_iter().take(MAX_VERSIONS);
+        let names = names.into_iter().take(INTERPRETERS);
         names.map(|name| library.path.join(name)).collect::<Vec<_>>()
     };
     Ok(libraries.iter().zip(names).flat_map(of_one).collect())
@@ -229,7 +227,7 @@ fn pythons(owner: u32, libraries: &[Place], config: &Config, system: &System) ->
 fn versions(library: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(library).into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<_> = names.filter(|name| name.starts_with("python3")).take(MAX_VERSIONS).collect();
+    let mut names: Vec<_> = names.filter(|name| name.starts_with("python3")).take(INTERPRETERS).collect();
     names.sort();
     names
 }
@@ -246,11 +244,6 @@ fn existing(resolved: Result<Place>) -> Result<Option<Place>> {
 
 /// Each path once, in the order of its first appearance.
 pub fn unique(paths: impl IntoIterator<Item = PathBuf>) -> Vec<PathBuf> {
-    let mut seen = Vec::new();
-    for path in paths {
-        if !seen.contains(&path) {
-            seen.push(path);
-        }
-    }
-    seen
+    let mut seen = HashSet::new();
+    paths.into_iter().filter(|path| seen.insert(path.clone())).collect()
 }

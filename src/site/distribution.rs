@@ -17,23 +17,18 @@ use super::stamps::{ENTRY_POINTS, METADATA, TOP_LEVEL, path, stamp, stamps, stat
 use super::text::{Content, Text, is_transient, lstat, read_text, read_text_beneath, reason, text_of};
 use super::{Listing, SiteDir};
 use crate::freshness::Stamp;
+use crate::limits::{ENTRY_POINTS_SIZE, FILES_SIZE, METADATA_SIZE, TOP_LEVEL_SIZE};
+use crate::metadata::cost::Cost;
 use crate::metadata::file_list::{FileList, infer};
 use crate::metadata::headers::{self, Header};
 use crate::metadata::{Distribution, EntryPoint, Identity, Stamps, TopLevel, entry_points, name, top_level};
 use crate::sys::fs::{Links, Unreadable, open_dir, open_file_beneath};
 
-/// The largest METADATA or PKG-INFO that is read: long descriptions reach some 100 KiB.
-pub const MAX_METADATA: u64 = 8 << 20;
-/// The largest `entry_points.txt` that is read: real ones reach some 10 KiB.
-pub const MAX_ENTRY_POINTS: u64 = 1 << 20;
-/// The largest `top_level.txt` that is read: real ones have a line or two.
-pub const MAX_TOP_LEVEL: u64 = 1 << 20;
-/// The largest list of files that is read: real ones reach some MiB.
-pub const MAX_FILES: u64 = 16 << 20;
-
 #[derive(Debug)]
 pub struct Reading {
     pub distribution: Distribution<'static>,
+    /// The index does not hold it, so its entry points were not kept.
+    pub is_too_large: bool,
     /// Why parts of it are opaque: file name and reason, for a message.
     pub diagnostics: Vec<String>,
 }
@@ -45,6 +40,8 @@ pub struct Reader<'r> {
     /// What is in the site directory: the importable names depend on it. Without it, they are opaque.
     pub listing: Option<&'r Listing>,
     pub retries: &'r Retries,
+    /// The least cost of a distribution that the index certainly does not hold.
+    pub too_large: usize,
 }
 
 impl Reader<'_> {
@@ -84,6 +81,7 @@ struct Parts<'p> {
     diagnostics: Vec<String>,
     changed: bool,
     denied: bool,
+    is_too_large: bool,
 }
 
 impl<'p> Parts<'p> {
@@ -101,7 +99,16 @@ impl<'p> Parts<'p> {
             settled: false,
         };
         let site = reader.site.as_fd();
-        Self { reader, site, file_name, found, diagnostics: Vec::new(), changed: false, denied: false }
+        Self {
+            reader,
+            site,
+            file_name,
+            found,
+            diagnostics: Vec::new(),
+            changed: false,
+            denied: false,
+            is_too_large: false,
+        }
     }
 
     fn read(&mut self, stat: &Stat) -> io::Result<()> {
@@ -118,7 +125,7 @@ impl<'p> Parts<'p> {
                 }
             },
             FileType::RegularFile => {
-                let text = read_text(site, file_name, MAX_METADATA, self.reader.links)?;
+                let text = read_text(site, file_name, METADATA_SIZE, self.reader.links)?;
                 self.take_identity(None, text);
             }
             FileType::Symlink => {
@@ -147,16 +154,16 @@ impl<'p> Parts<'p> {
             Err(Unreadable::Missing) => None,
             Err(_) => return Ok(false),
         };
-        let text = text_of(&metadata, MAX_METADATA)?;
+        let text = text_of(&metadata, METADATA_SIZE)?;
         if text.is_empty() {
             return Ok(false);
         }
         self.found.stamps.metadata = text.stamp;
         self.take_identity(Some(name), text);
-        if let Some(file) = entry_points {
-            self.take_entry_points(text_of(&file, MAX_ENTRY_POINTS)?);
-        }
         self.read_top_level(|name, limit| read_text_beneath(site, &path(file_name, name), limit))?;
+        if let Some(file) = entry_points {
+            self.take_entry_points(text_of(&file, ENTRY_POINTS_SIZE)?);
+        }
         Ok(true)
     }
 
@@ -166,7 +173,7 @@ impl<'p> Parts<'p> {
         let expected = name::metadata_file(self.file_name);
         let mut found = None;
         for candidate in [METADATA, "PKG-INFO"] {
-            let text = read_text(directory, candidate.as_bytes(), MAX_METADATA, self.reader.links)?;
+            let text = read_text(directory, candidate.as_bytes(), METADATA_SIZE, self.reader.links)?;
             self.note_attempt(&text);
             if candidate == expected {
                 self.found.stamps.metadata = text.stamp;
@@ -186,16 +193,16 @@ impl<'p> Parts<'p> {
             // Not read, since the other one was there.
             self.found.stamps.metadata = lstat(directory, expected.as_bytes())?.as_ref().map(Stamp::of);
         }
-        let text = read_text(directory, ENTRY_POINTS.as_bytes(), MAX_ENTRY_POINTS, self.reader.links)?;
-        self.take_entry_points(text);
         let links = self.reader.links;
-        self.read_top_level(|name, limit| read_text(directory, name.as_bytes(), limit, links))
+        self.read_top_level(|name, limit| read_text(directory, name.as_bytes(), limit, links))?;
+        self.take_entry_points(read_text(directory, ENTRY_POINTS.as_bytes(), ENTRY_POINTS_SIZE, links)?);
+        Ok(())
     }
 
     /// Reads the importable names. `text` reads a file of the distribution.
     fn read_top_level(&mut self, text: impl Fn(&str, u64) -> io::Result<Text>) -> io::Result<()> {
         let Some(listing) = self.reader.listing else { return Ok(()) };
-        let declared = text(TOP_LEVEL, MAX_TOP_LEVEL)?;
+        let declared = text(TOP_LEVEL, TOP_LEVEL_SIZE)?;
         self.note_attempt(&declared);
         self.found.stamps.top_level = declared.stamp;
         let names = match declared.content {
@@ -217,7 +224,7 @@ impl<'p> Parts<'p> {
         text: impl Fn(&str, u64) -> io::Result<Text>,
     ) -> io::Result<TopLevel<'static>> {
         for (index, list) in FileList::ALL.into_iter().enumerate() {
-            let files = text(list.file_name(), MAX_FILES)?;
+            let files = text(list.file_name(), FILES_SIZE)?;
             if files.stamp.is_none() && matches!(files.content, Content::Absent) {
                 continue;
             }
@@ -254,7 +261,7 @@ impl<'p> Parts<'p> {
         let headers = headers::parse(&text);
         match (field(headers.name), field(headers.version)) {
             (Ok(name), Ok(version)) => self.found.identity = Some(Identity { name, version }),
-            _ => self.hide_identity(name, "a folded or unprintable Name or Version"),
+            _ => self.hide_identity(name, "a folded, unprintable or very long Name or Version"),
         }
     }
 
@@ -268,6 +275,12 @@ impl<'p> Parts<'p> {
         };
         match entry_points::parse(&text) {
             Ok(entries) => {
+                let mut cost = Cost::of(&self.found);
+                cost.add(Cost::of_entry_points(&entries));
+                if cost.total() >= self.reader.too_large {
+                    self.is_too_large = true;
+                    return;
+                }
                 self.found.entry_points = Some(entries.into_iter().map(EntryPoint::into_owned).collect());
                 self.found.configparser_differs = !entry_points::is_read_alike_by_configparser(&text);
             }
@@ -300,7 +313,7 @@ impl<'p> Parts<'p> {
         self.diagnostics.push(format!("{ENTRY_POINTS}: {why}"));
     }
 
-    fn into_reading(self, settled: bool) -> Reading {
+    fn into_reading(mut self, settled: bool) -> Reading {
         let mut found = Distribution { settled, ..self.found };
         let named = found.identity.as_ref().and_then(|identity| identity.name.as_deref());
         found.key = name::key(self.file_name, named).map(Cow::Owned);
@@ -309,7 +322,8 @@ impl<'p> Parts<'p> {
         if found.key.is_none() && !name::has_stem(self.file_name) {
             found.entry_points = None;
             found.configparser_differs = false;
+            self.is_too_large = false;
         }
-        Reading { distribution: found, diagnostics: self.diagnostics }
+        Reading { distribution: found, is_too_large: self.is_too_large, diagnostics: self.diagnostics }
     }
 }

@@ -16,12 +16,10 @@ use super::is_egg;
 use crate::freshness::Stamp;
 use crate::freshness::clock::Clock;
 use crate::index::EmptyDirectory;
+use crate::limits::WITHOUT_LINES;
 use crate::metadata::name;
 use crate::sys::fs::{CWD, Links, Unreadable, open_dir, read_regular};
 
-/// The most directories that are recorded: an interpreter has about three, and Debian's share one site
-/// directory among all versions.
-const MAX_DIRECTORIES: usize = 32;
 /// The largest directory that is listed: a standard library has some hundred entries.
 const MAX_ENTRIES: usize = 100_000;
 /// The file that makes a prefix a virtual environment.
@@ -40,7 +38,7 @@ pub fn find_empty_directories(site: &Path, old: &[EmptyDirectory<'_>]) -> Vec<Em
         let stamp = stamp_if_empty(&path, known.map(|known| known.stamp), site)?;
         Some(EmptyDirectory { path: Cow::Owned(path.into_os_string().into_vec()), stamp })
     };
-    candidates.into_iter().filter_map(examine).take(MAX_DIRECTORIES).collect()
+    candidates.into_iter().filter_map(examine).take(WITHOUT_LINES).collect()
 }
 
 /// The stamp of a directory, if it holds no distributions and its stamp is not racy. A directory that can't
@@ -119,7 +117,7 @@ fn with_extensions(library: PathBuf) -> [PathBuf; 2] {
 fn versions(lib: &Path) -> Vec<std::ffi::OsString> {
     let entries = std::fs::read_dir(lib).into_iter().flatten().flatten();
     let names = entries.map(|entry| entry.file_name());
-    names.filter(|name| name.as_bytes().starts_with(b"python3.")).take(MAX_DIRECTORIES).collect()
+    names.filter(|name| name.as_bytes().starts_with(b"python3.")).take(WITHOUT_LINES).collect()
 }
 
 /// The text of an environment's `pyvenv.cfg`, empty where it can't be read or belongs to neither root nor the

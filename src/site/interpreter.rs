@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 
 use crate::config::Config;
 use crate::error::Result;
-use crate::index::MAX_INDEX;
+use crate::limits::INDEX_SIZE;
 use crate::privilege::sandbox::{Confinement, Needs};
 use crate::privilege::{RunAs, child};
 use crate::sys::deadline::ReadUntil;
@@ -42,7 +42,7 @@ pub fn ask(program: &Path, run_as: RunAs, config: &Config) -> Result<Answer<Vec<
     let confinement = Confinement {
         needs: Needs { program: true, ..Needs::default() },
         required: config.require_sandbox,
-        largest_file: MAX_INDEX,
+        largest_file: INDEX_SIZE,
         time_limit: TIME_LIMIT + GRACE,
     };
     child::run(run_as, &confinement, || run(program, TIME_LIMIT))

@@ -33,6 +33,7 @@ use rustix::io::Errno;
 use crate::encoding::checksum;
 use crate::error::{Error, Result};
 use crate::freshness::Stamp;
+use crate::limits::DIRECTORY_NAMES;
 use crate::metadata::name;
 use crate::sys::fs::{CWD, Links, open_dir};
 
@@ -87,12 +88,20 @@ impl SiteDir {
         }
     }
 
-    pub(crate) fn list(&self) -> io::Result<Listing> {
+    /// Lists the directory. Fails where it has more than `most` distributions, or more than an index holds of
+    /// their names.
+    pub(crate) fn list(&self, most: usize) -> io::Result<Listing> {
         let mut listing = Listing::default();
+        let mut length = 0;
         for entry in Dir::read_from(&self.descriptor)? {
             let entry = entry?;
             let file_name = entry.file_name().to_bytes();
             if name::is_distribution(file_name) {
+                length += file_name.len();
+                if listing.distributions.len() == most || length > DIRECTORY_NAMES {
+                    let most = listing.distributions.len();
+                    return Err(io::Error::other(format!("there are more than {most} distributions in it")));
+                }
                 listing.distributions.push(file_name.into());
             } else {
                 let start = listing.names.len();

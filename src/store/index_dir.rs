@@ -19,7 +19,7 @@ use crate::encoding::shell_quoted;
 use crate::error::{Error, Result};
 use crate::freshness::Stamp;
 use crate::freshness::clock::Clock;
-use crate::index::MAX_INDEX;
+use crate::limits::INDEX_SIZE;
 use crate::site::SiteDir;
 use crate::sys::fs::{self, CWD, Links, OpenFile, Unreadable};
 use crate::sys::root::System;
@@ -142,7 +142,7 @@ impl IndexDir {
         let is_ours = |file: &OpenFile| file.stat.st_uid == nix::unistd::geteuid().as_raw();
         let bytes = match fs::open_file(&self.descriptor, FILE_NAME, Links::Refuse) {
             Ok(file) if !is_ours(&file) => return Ok(None),
-            opened => opened.and_then(|file| file.read(MAX_INDEX)),
+            opened => opened.and_then(|file| file.read(INDEX_SIZE)),
         };
         match bytes {
             Ok(bytes) => Ok(Some(bytes)),

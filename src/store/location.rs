@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::freshness::Stamp;
-use crate::index::MAX_INDEX;
+use crate::limits::INDEX_SIZE;
 use crate::site::SiteDir;
 use crate::sys::fs::{CWD, Links, Readers, Unreadable, is_writable_by_others, open_file};
 use crate::sys::root::System;
@@ -178,6 +178,6 @@ fn read(path: &Path, trusts: impl Fn(u32) -> bool) -> Result<Option<(Vec<u8>, i6
     if !trusts(file.stat.st_uid) {
         return Err(format!("owned by untrusted uid {}", file.stat.st_uid));
     }
-    let bytes = file.read(MAX_INDEX).map_err(|why| why.to_string())?;
+    let bytes = file.read(INDEX_SIZE).map_err(|why| why.to_string())?;
     Ok(Some((bytes, Stamp::of(&file.stat).mtime_seconds())))
 }

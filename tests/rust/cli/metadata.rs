@@ -104,6 +104,41 @@ fn a_directory_of_a_million_entries_takes_little_memory() {
     assert!(ended.out.contains("1 added"), "{ended:?}");
 }
 
+/// 192 MiB are three times what an index holds of entry points and names.
+#[test]
+fn hostile_distributions_take_a_bounded_amount_of_memory() {
+    let place = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory");
+    let site = place.path().join("site");
+    install(&site, "foo");
+    let entries = "[g]\n".to_owned() + &"=\n".repeat(10_000);
+    let groups: String = (0..9_000).map(|number| format!("[g{number}]\nn=a\n")).collect();
+    let files: String = (0..5_000).map(|number| format!("m{number:04}.py,,\n")).collect();
+    let long = format!("[{}]\n", "g".repeat(500_000)) + &"=\n".repeat(200_000);
+    let name = format!("Name: {}\nVersion: 1\n", "x".repeat(8_000_000));
+    let content =
+        [("entry_points.txt", &entries, 30), ("entry_points.txt", &groups, 10), ("RECORD", &files, 5)];
+    let content = content.into_iter().chain([("entry_points.txt", &long, 1), ("METADATA", &name, 1)]);
+    let mut count = 1;
+    for (kind, (file, text, copies)) in content.enumerate() {
+        for number in 0..copies {
+            fs::write(install(&site, &format!("odd{kind}_{number}")).join(file), text).expect("room");
+            count += 1;
+        }
+    }
+    for time in ["once", "again"] {
+        let refresh = "ulimit -v 200000 && exec \"$0\" refresh \"$1\"";
+        let ended = run(Command::new("sh").args(["-c", refresh, env!("CARGO_BIN_EXE_epcache")]).arg(&site));
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        let added = if time == "once" { count } else { 0 };
+        assert!(ended.out.contains(&format!(": {added} added, 0 updated, 0 removed")), "{ended:?}");
+    }
+    let index = fs::read(site.join(".epcache/index")).expect("an index");
+    assert!(index.len() < 32 << 20, "{}", index.len());
+    let listed =
+        run(Command::new(env!("CARGO_BIN_EXE_epcache")).args(["list", "--name", "foo", "--site"]).arg(&site));
+    assert!(listed.out.contains("foo = m:f (foo 1"), "{}", listed.out);
+}
+
 #[test]
 fn links_are_not_followed_into_an_index() {
     let target = tempfile::NamedTempFile::new().expect("a file");

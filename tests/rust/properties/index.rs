@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use arbtest::arbitrary::{Result, Unstructured};
 use arbtest::arbtest;
 use epcache::freshness::Stamp;
-use epcache::index::{EmptyDirectory, Index, Invalid, parse, render};
+use epcache::index::{EmptyDirectory, Index, Invalid, is_readable, parse, render};
 use epcache::index::{Seal, Witness};
+use epcache::limits;
 use epcache::metadata::top_level::Kind;
 use epcache::metadata::{Distribution, EntryPoint, Identity, Stamps, TopLevel};
 
@@ -75,6 +76,61 @@ fn a_forged_index_is_refused_or_read_safely() {
     })
     .budget_ms(3_000);
     assert!(accepted > 0, "no forgery was accepted, so this shows nothing");
+}
+
+/// Readers refuse a larger one. What does not grow with the number of distributions has a limit of its own.
+#[test]
+fn an_index_of_the_largest_content_is_within_the_limits() {
+    const ROWS: usize = 1000;
+    let last = limits::DISTRIBUTIONS - 1;
+    let stamp = Stamp { mtime: i64::MAX, ctime: i64::MAX, inode: u64::MAX, size: u64::MAX };
+    let top_level = TopLevel { kind: Kind::Inferred, missing: "a".into(), ..TopLevel::NONE };
+    let all = Some(stamp);
+    let stamps = Stamps { itself: stamp, metadata: all, entry_points: all, top_level: all, files: all };
+    let row = |number: usize| Distribution {
+        // Each byte is escaped, but those of the suffix.
+        file_name: [vec![1; number / 200], vec![2; number % 200], b".dist-info".to_vec()].concat().into(),
+        position: 9_999_999,
+        key: None,
+        identity: None,
+        entry_points: None,
+        configparser_differs: false,
+        top_level: top_level.clone(),
+        stamps,
+        settled: false,
+    };
+    let mut distributions: Vec<_> = (0..ROWS).map(row).collect();
+    distributions.sort_by(|one, other| one.file_name.cmp(&other.file_name));
+    let names: usize = distributions.iter().map(|row| row.file_name.len()).sum();
+    let path = vec![1; 4095];
+    let without = vec![EmptyDirectory { path: path.into(), stamp }; limits::WITHOUT_LINES];
+    let index = Index { site: stamp, settled: true, distributions, without, seal: None };
+    let bytes = render(&index);
+    assert!(parse(&bytes).is_ok());
+    let empty = render(&Index { distributions: Vec::new(), ..index }).len();
+    // Three rows of six digits are in the header, instead of at most three digits here.
+    let of_rows = (bytes.len() - empty - 3 * names) / ROWS + 3 * 3;
+    let lists = 3 * (last.to_string().len() + 1) * limits::DISTRIBUTIONS;
+    assert!(empty + lists + limits::ALL_GROUPS <= limits::HEADER_SIZE);
+    // Of an entry point, the row, the position and the separators take less than it counts.
+    let bounded =
+        limits::ALL_ENTRY_POINTS + limits::ALL_NAMES + limits::ALL_GROUPS + 3 * limits::DIRECTORY_NAMES;
+    let most = empty + of_rows * limits::DISTRIBUTIONS + bounded;
+    assert!(u64::try_from(most).is_ok_and(|most| most <= limits::INDEX_SIZE), "{most}");
+}
+
+#[test]
+fn a_header_that_is_too_large_is_refused() {
+    let mut index = small_index();
+    let line = index.without[0].clone();
+    index.without = vec![line; limits::WITHOUT_LINES];
+    assert!(parse(&render(&index)).is_ok());
+    index.without.push(index.without[0].clone());
+    assert_eq!(parse(&render(&index)), Err(Invalid::Corrupt("without")));
+    index.without.truncate(1);
+    index.without[0].path = vec![b'x'; limits::HEADER_SIZE].into();
+    assert!(!is_readable(&render(&index)));
+    assert_eq!(parse(&render(&index)), Err(Invalid::Corrupt("size of the header")));
 }
 
 /// Such a file would need more memory than there is.

@@ -1,5 +1,6 @@
 //! Properties that hold for any input, and a model of a site directory under change.
 
+mod budget;
 mod history;
 mod importable;
 mod index;

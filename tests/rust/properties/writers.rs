@@ -70,7 +70,8 @@ fn a_slow_lock_holder_notices_that_another_writer_continued() {
     assert!(!slow.is_alone(), "without the lock nobody knows");
     slow.lock();
     assert!(slow.is_alone());
-    let report = refresh(&target, &system, &Request::thorough(), Operation::Refresh);
+    let request = Request { names: true, ..Request::thorough() };
+    let report = refresh(&target, &system, &request, Operation::Refresh);
     assert_eq!((report.error, report.added.len()), (None, 1));
     assert!(!slow.is_alone());
     drop(slow);

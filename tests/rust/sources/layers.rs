@@ -6,7 +6,7 @@ use super::sources;
 
 /// The top-level modules of the library, the lowest layer first.
 const LAYERS: &[&[&str]] = &[
-    &["encoding", "error", "freshness"],
+    &["encoding", "error", "freshness", "limits"],
     &["sys"],
     &["metadata"],
     &["index"],
