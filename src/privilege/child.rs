@@ -22,9 +22,11 @@ use crate::error::{Error, Failure, Result};
 use crate::sys::deadline::Deadline;
 use crate::sys::{fs, message, signal};
 
-/// The longest answer that is read from a child, which is not trusted. A list of empty texts takes nine times
-/// as much memory when it has been parsed.
+/// The longest answer that is read from a child, which is not trusted.
 const MAX_ANSWER: u64 = 64 << 20;
+/// The most values in it. Parsed, an empty text takes eight times as much memory as in the answer; with so many,
+/// all together take less than the longest answer.
+const MAX_VALUES: usize = 2_000_000;
 /// How often a child is looked at on kernels before 5.3, which do not report its end by a descriptor.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 /// How long a killed child may take to end. A file system that does not answer can keep it for ever.
@@ -85,6 +87,9 @@ fn fork_and_run<T: Serialize + DeserializeOwned>(
         ForkResult::Parent { child } => {
             std::mem::drop(theirs);
             let (answer, ended) = receive(child, ours, time_limit)?;
+            if has_more_values(&answer, MAX_VALUES) {
+                return Err(Error::child(format!("sent an answer of more than {MAX_VALUES} values")));
+            }
             serde_json::from_slice(&answer)
                 .map_err(|_| Error::child(format!("ended without an answer ({ended})")))
         }
@@ -188,6 +193,26 @@ fn read_what_is_there(socket: &mut UnixStream, answer: &mut Vec<u8>) -> io::Resu
     Ok(more)
 }
 
+/// Whether JSON has more than `most` values: each but the first has one of these characters before it.
+fn has_more_values(json: &[u8], most: usize) -> bool {
+    let mut values = 0;
+    let mut bytes = json.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            // A text, up to its end.
+            b'"' => {
+                while bytes.next().is_some_and(|byte| match byte {
+                    b'\\' => bytes.next().is_some(),
+                    byte => *byte != b'"',
+                }) {}
+            }
+            b',' | b':' | b'[' | b'{' => values += 1,
+            _ => {}
+        }
+    }
+    values > most
+}
+
 /// Kills a child and reaps it.
 fn kill_and_reap(child: Pid, pidfd: Option<&OwnedFd>) {
     let _ = kill(child, Signal::SIGKILL);
@@ -214,6 +239,20 @@ mod tests {
     use super::*;
     use crate::privilege::sandbox::Needs;
     use crate::sys::root::User;
+
+    #[test]
+    fn the_values_of_an_answer_are_counted() {
+        for (json, values) in [
+            (r#""""#, 0),
+            (r#"["",""]"#, 2),
+            (r#"{"a":[1,"x,y"],"b\\":"\",["}"#, 6),
+            (r#""\\\"[[[","#, 1),
+            (r#""unfinished [[\"#, 0),
+        ] {
+            assert!(!has_more_values(json.as_bytes(), values), "{json}");
+            assert!(values == 0 || has_more_values(json.as_bytes(), values - 1), "{json}");
+        }
+    }
 
     #[test]
     fn a_process_with_several_threads_does_not_fork() {

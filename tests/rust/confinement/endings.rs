@@ -35,6 +35,10 @@ enum Ending {
     /// Ends without an answer, and leaves such a process.
     Dies,
     SendsTooMuch,
+    /// Texts that are empty, and take eight times as much memory as in the answer.
+    SendsTooMany,
+    /// As many as are accepted, and one text that takes the rest of the longest answer.
+    SendsMost,
 }
 
 /// What came of it.
@@ -42,6 +46,8 @@ enum Ending {
 struct Outcome {
     answer: Result<String, String>,
     took: Duration,
+    /// The most memory that this process has had, in MiB.
+    memory: usize,
 }
 
 #[used]
@@ -60,10 +66,29 @@ extern "C" fn begin() {
     let time_limit = Duration::from_secs(if waits { 1 } else { 120 });
     let confinement = Confinement { time_limit, ..needs::confinement(Needs::default(), false) };
     let start = Instant::now();
-    let answer = child::run(user, &confinement, || act(ending)).map_err(|error| error.to_string());
-    let outcome = Outcome { answer, took: start.elapsed() };
+    let answer = match ending {
+        Ending::SendsTooMany => count(child::run(user, &confinement, || vec![String::new(); 10_000_000])),
+        Ending::SendsMost => count(child::run(user, &confinement, || {
+            let mut texts = vec![String::new(); 1_990_000];
+            texts[0] = "x".repeat(55 << 20);
+            texts
+        })),
+        _ => child::run(user, &confinement, || act(ending)),
+    };
+    let answer = answer.map_err(|error| error.to_string());
+    let outcome = Outcome { answer, took: start.elapsed(), memory: memory() };
     println!("{}", serde_json::to_string(&outcome).expect("JSON"));
     std::process::exit(0);
+}
+
+fn count(answer: epcache::error::Result<Vec<String>>) -> epcache::error::Result<String> {
+    answer.map(|texts| texts.len().to_string())
+}
+
+fn memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("our own");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the peak");
+    peak.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") >> 10
 }
 
 fn act(ending: Ending) -> String {
@@ -86,6 +111,7 @@ fn act(ending: Ending) -> String {
             unsafe { libc::_exit(7) }
         }
         Ending::SendsTooMuch => return "x".repeat(65 << 20),
+        Ending::SendsTooMany | Ending::SendsMost => {}
     }
     "done".to_owned()
 }
@@ -137,6 +163,8 @@ fn waiting_for_a_child_ends_at_the_deadline() {
             Ending::SendsTooMuch,
             Err("the unprivileged process sent an answer that can't be read: it has more than 64 MiB"),
         ),
+        (Ending::SendsTooMany, Err("the unprivileged process sent an answer of more than 2000000 values")),
+        (Ending::SendsMost, Ok("1990000")),
     ];
     // All at once, since most of them wait.
     let cases: Vec<_> = [Mask::Both, Mask::Old]
@@ -149,7 +177,9 @@ fn waiting_for_a_child_ends_at_the_deadline() {
             .unwrap_or_else(|error| panic!("{ending:?}, {mask:?}: {error}: {output:?}"));
         let answer = outcome.answer.as_deref().map_err(String::as_str);
         assert_eq!(answer, expected, "{ending:?}, {mask:?}");
-        if ending != Ending::SendsTooMuch {
+        // Three times the longest answer.
+        assert!(outcome.memory < 3 * 64, "{ending:?}, {mask:?}: {} MiB", outcome.memory);
+        if !matches!(ending, Ending::SendsTooMuch | Ending::SendsTooMany | Ending::SendsMost) {
             assert!(outcome.took < Duration::from_secs(4), "{ending:?}, {mask:?}: {:?}", outcome.took);
         }
     }
