@@ -104,6 +104,19 @@ fn a_directory_of_a_million_entries_takes_little_memory() {
     assert!(ended.out.contains("1 added"), "{ended:?}");
 }
 
+#[test]
+fn an_environment_has_a_bounded_number_of_interpreters() {
+    let place = Place::new();
+    let environment = place.directory("environment");
+    for number in 100..170 {
+        fs::create_dir_all(environment.join(format!("lib/python3.{number}/site-packages")))
+            .expect("a directory");
+    }
+    let ended = run(place.epcache(["refresh", "--venv", environment.to_str().expect("UTF-8")]));
+    assert_eq!((ended.status, ended.out.lines().count()), (Some(0), 64), "{ended:?}");
+    assert!(ended.out.contains("/python3.163/") && !ended.out.contains("/python3.164/"), "{ended:?}");
+}
+
 /// 192 MiB are three times what an index holds of entry points and names.
 #[test]
 fn hostile_distributions_take_a_bounded_amount_of_memory() {
