@@ -23,7 +23,7 @@ pub const ENTRY_POINTS: usize = 10_000;
 pub const ENTRY_POINTS_LENGTH: usize = 1 << 20;
 
 /// Distributions in one site directory. One with more has no index.
-pub const DISTRIBUTIONS: usize = 200_000;
+pub const DISTRIBUTIONS: usize = 100_000;
 /// Bytes of the directory names of all distributions, of which an escape makes three. With more there is no
 /// index.
 pub const DIRECTORY_NAMES: usize = 12 << 20;
@@ -41,7 +41,7 @@ pub const GROUP_COST: usize = 36;
 
 /// Bytes of the largest index. The limits above keep every index below it.
 pub const INDEX_SIZE: u64 = 256 << 20;
-/// Bytes of the largest header. Three lists of rows take half of it, the groups most of the rest.
+/// Bytes of the largest header. The groups and three lists of rows take most of it.
 pub const HEADER_SIZE: usize = 8 << 20;
 /// Lines `without` in a header: an interpreter has about three such directories, and Debian's interpreters
 /// share one site directory among all versions.
