@@ -28,7 +28,7 @@ pub use self::request::{Depth, Request, Sealing};
 use self::update::Update;
 use crate::error::Result;
 use crate::store::index_dir::IndexDir;
-use crate::store::invalidate::invalidate_if_present;
+use crate::store::invalidate::invalidate_open;
 use crate::store::target::{Operation, Target};
 use crate::sys::message;
 use crate::sys::root::System;
@@ -55,10 +55,12 @@ pub fn refresh(target: &Target, system: &System, request: &Request, operation: O
 }
 
 fn write(target: &Target, system: &System, request: &Request, report: &mut SiteReport) -> Result<()> {
+    let mut opened = None;
     let result = target.open().and_then(|site| {
-        let mut directory = IndexDir::open(target.location, &site, system)?;
+        let site = &*opened.insert(site);
+        let mut directory = IndexDir::open(target.location, site, system)?;
         directory.lock();
-        let update = Update { site: &site, location: target.location, directory: &directory, system };
+        let update = Update { site, location: target.location, directory: &directory, system };
         update.run(request, report).inspect_err(|_| {
             // An index that can't be removed either is made stale below.
             let _ = directory.discard();
@@ -66,7 +68,7 @@ fn write(target: &Target, system: &System, request: &Request, report: &mut SiteR
     });
     if result.is_err() {
         // The owner of the site directory may do that; otherwise our caller has to.
-        report.must_invalidate = invalidate_if_present(target, system).is_err();
+        report.must_invalidate = invalidate_open(opened.as_ref(), target, system).is_err();
     }
     result
 }

@@ -1,7 +1,8 @@
 //! Making an index stale that can't be removed.
 
 use super::target::Target;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::site::SiteDir;
 use crate::sys::resolve;
 use crate::sys::root::System;
 
@@ -12,9 +13,23 @@ use crate::sys::root::System;
 pub fn invalidate_if_present(target: &Target, system: &System) -> Result<()> {
     if may_be_present(target, system) {
         resolve::touch(&target.site, target.place.as_ref())?;
-        log::warn!("{}: its index could not be refreshed, and was made stale", target.site.display());
+        warn(target);
     }
     Ok(())
+}
+
+/// The same by the descriptor of the site directory, for a confined process, which can't change a time by a path.
+pub fn invalidate_open(site: Option<&SiteDir>, target: &Target, system: &System) -> Result<()> {
+    if may_be_present(target, system) {
+        let failed = |error| Error::io("can't make its index stale", &target.site, error);
+        site.ok_or_else(|| std::io::ErrorKind::NotFound.into()).and_then(SiteDir::touch).map_err(failed)?;
+        warn(target);
+    }
+    Ok(())
+}
+
+fn warn(target: &Target) {
+    log::warn!("{}: its index could not be refreshed, and was made stale", target.site.display());
 }
 
 /// Whether `target` has an index, or may have one later: a cache directory that is missing now may be on a

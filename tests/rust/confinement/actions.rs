@@ -5,6 +5,7 @@
 use std::ffi::{CStr, CString};
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -32,6 +33,8 @@ pub struct Surroundings {
     pub abstract_socket: String,
     /// A socket of another process with a path.
     pub socket: PathBuf,
+    /// The numbers of shared memory, a semaphore and a queue of the same user.
+    pub shared: [i32; 3],
     /// The directory of indexes; the site directory; a file in it.
     pub index: PathBuf,
     pub site: PathBuf,
@@ -150,6 +153,55 @@ pub fn all(around: &Surroundings) -> Results {
             "type into a terminal",
             raw(libc::SYS_ioctl, [0, libc::TIOCSTI as c_long, c"x".as_ptr() as c_long, 0]),
         ),
+        (
+            "use shared memory of another process",
+            raw(libc::SYS_shmat, [i64::from(around.shared[0]), 0, 0, 0]),
+        ),
+        (
+            "remove shared memory",
+            raw(libc::SYS_shmctl, [i64::from(around.shared[0]), libc::IPC_RMID.into(), 0, 0]),
+        ),
+        ("use a semaphore", raw(libc::SYS_semctl, [i64::from(around.shared[1]), 0, libc::GETVAL.into(), 0])),
+        (
+            "send to a queue",
+            raw(
+                libc::SYS_msgsnd,
+                [i64::from(around.shared[2]), (&raw const MESSAGE) as c_long, 1, libc::IPC_NOWAIT.into()],
+            ),
+        ),
+        ("remove a queue", raw(libc::SYS_msgctl, [i64::from(around.shared[2]), libc::IPC_RMID.into(), 0, 0])),
+        (
+            "make a POSIX queue",
+            raw(
+                libc::SYS_mq_open,
+                [c"epcache-test".as_ptr() as c_long, (libc::O_CREAT | libc::O_RDWR).into(), 0o600, 0],
+            ),
+        ),
+        (
+            "set the times of a file of one's own",
+            raw(libc::SYS_utimensat, [libc::AT_FDCWD.into(), path_of(own).as_ptr() as c_long, 0, 0]),
+        ),
+        ("set the flags of a file of one's own", flags(own)),
+        (
+            "list the attributes of a file of one's own",
+            raw(libc::SYS_listxattr, [path_of(own).as_ptr() as c_long, 0, 0, 0]),
+        ),
+        ("watch a directory of one's own", watch(&beside(""))),
+        ("send init the signals of a descriptor", signals_of_a_descriptor()),
+        ("lock a range of a file in the site directory", lock_range(metadata)),
+        ("be traced again", result(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0) })),
+        ("leave the group of processes", result(unsafe { libc::setpgid(0, 0) })),
+        ("map memory for code", map_code()),
+        ("make memory executable", protect_code()),
+        ("make a file in memory", raw(libc::SYS_memfd_create, [c"x".as_ptr() as c_long, 0, 0, 0])),
+        (
+            "allocate room on the disk",
+            File::create(index.join("room"))
+                .and_then(|file| raw(libc::SYS_fallocate, [file.as_raw_fd().into(), 0, 0, 4096])),
+        ),
+        ("exchange two files of the index", exchange(index)),
+        ("set up Landlock", raw(libc::SYS_landlock_create_ruleset, [0, 0, 1, 0])),
+        ("call what no kernel has yet", unknown()),
         ("call by the numbers of x32", x32()),
         ("call by the numbers of 32 bits", of_32_bits()),
         ("use 5 GiB of memory", memory()),
@@ -160,6 +212,11 @@ pub fn all(around: &Surroundings) -> Results {
         ("needed: list the site directory", std::fs::read_dir(site).map(drop)),
         ("needed: write an index", replace(index)),
         ("needed: stat what is elsewhere", own.metadata().map(drop)),
+        (
+            "needed: set the time of a file that is open",
+            File::create(index.join("stamped")).and_then(|file| set_time(&file)),
+        ),
+        ("needed: learn that something is no terminal", not_a_terminal(site)),
     ];
     attempts.into_iter().map(|(name, result)| (name.to_owned(), named(&result))).collect()
 }
@@ -291,6 +348,96 @@ fn replace(index: &Path) -> io::Result<()> {
     std::fs::create_dir_all(index.join("below"))?;
     std::fs::rename(&temporary, index.join("index"))?;
     std::fs::remove_file(index.join("index"))
+}
+
+/// A message to a queue: its type, and no text.
+static MESSAGE: [c_long; 2] = [1, 0];
+
+/// By the path, as chattr(1) can since Linux 6.17 (`file_setattr`): the flag `nodump`.
+fn flags(path: &Path) -> io::Result<()> {
+    const FILE_SETATTR: c_long = 469;
+    let attributes: [u64; 3] = [0x80, 0, 0];
+    let (path, attributes_at) = (path_of(path), (&raw const attributes) as c_long);
+    let size = size_of_val(&attributes) as c_long;
+    match unsafe { libc::syscall(FILE_SETATTR, libc::AT_FDCWD, path.as_ptr(), attributes_at, size, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+fn watch(directory: &Path) -> io::Result<()> {
+    let watcher = unsafe { libc::inotify_init1(0) };
+    result(watcher)?;
+    result(unsafe { libc::inotify_add_watch(watcher, path_of(directory).as_ptr(), libc::IN_ALL_EVENTS) })
+}
+
+/// By ioctl, which is not the call that libraries make for it.
+fn signals_of_a_descriptor() -> io::Result<()> {
+    const FIOSETOWN: c_long = 0x8901;
+    let init: c_int = 1;
+    let is_socket = |number: &c_int| {
+        let path = std::fs::read_link(format!("/proc/self/fd/{number}"));
+        path.is_ok_and(|path| path.to_string_lossy().starts_with("socket:"))
+    };
+    // The socket for the answer.
+    let socket = (3..20).find(is_socket).unwrap_or(4);
+    raw(libc::SYS_ioctl, [socket.into(), FIOSETOWN, (&raw const init) as c_long, 0])
+}
+
+fn lock_range(path: &Path) -> io::Result<()> {
+    let file = File::open(path)?;
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = libc::F_RDLCK as i16;
+    raw(libc::SYS_fcntl, [file.as_raw_fd().into(), libc::F_SETLK.into(), (&raw const lock) as c_long, 0])
+}
+
+fn map_code() -> io::Result<()> {
+    let (protection, flags) = (libc::PROT_READ | libc::PROT_EXEC, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let mapped = unsafe { libc::mmap(std::ptr::null_mut(), 4096, protection, flags, -1, 0) };
+    if mapped == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn protect_code() -> io::Result<()> {
+    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    let mapped = unsafe { libc::mmap(std::ptr::null_mut(), 4096, protection, flags, -1, 0) };
+    result(unsafe { libc::mprotect(mapped, 4096, libc::PROT_READ | libc::PROT_EXEC) })
+}
+
+fn exchange(index: &Path) -> io::Result<()> {
+    let (one, other) = (index.join("one"), index.join("another"));
+    for path in [&one, &other] {
+        File::create(path)?;
+    }
+    let (one, other) = (path_of(&one), path_of(&other));
+    let at = libc::AT_FDCWD;
+    let exchange = libc::RENAME_EXCHANGE;
+    match unsafe { libc::syscall(libc::SYS_renameat2, at, one.as_ptr(), at, other.as_ptr(), exchange) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// The kernel does not know these numbers; the filter refuses them before it is asked.
+fn unknown() -> io::Result<()> {
+    let refused =
+        |number: &c_long| raw(*number, [-1; 4]).is_err_and(|error| error.raw_os_error() == Some(libc::EPERM));
+    match (600..1200).find(|number| !refused(number)) {
+        None => Err(io::Error::from_raw_os_error(libc::EPERM)),
+        Some(_) => Ok(()),
+    }
+}
+
+fn set_time(file: &File) -> io::Result<()> {
+    result(unsafe { libc::futimens(file.as_raw_fd(), std::ptr::null()) })
+}
+
+/// With the error that a C library takes for "no terminal".
+fn not_a_terminal(site: &Path) -> io::Result<()> {
+    let directory = File::open(site)?;
+    match unsafe { libc::isatty(directory.as_raw_fd()) } {
+        0 if io::Error::last_os_error().raw_os_error() == Some(libc::ENOTTY) => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 fn raw(number: c_long, [one, two, three, four]: [c_long; 4]) -> io::Result<()> {

@@ -1,4 +1,5 @@
 //! Attempts to escape from a worker process.
+#![allow(unsafe_code)]
 
 use std::fs;
 use std::net::TcpListener;
@@ -14,7 +15,7 @@ use crate::support::program::{Place, UNTRUSTED_UID, skipped_without_root};
 use crate::support::tree::{CACHE_USER, Tree, install};
 
 /// What a user without capabilities may do, unless something else confines the process: root, and others.
-const BY_THEIR_USER: [(&str, bool, bool); 34] = [
+const BY_THEIR_USER: [(&str, bool, bool); 51] = [
     ("read /etc/passwd", true, true),
     ("read /etc/shadow", true, false),
     ("read a secret of root's", true, false),
@@ -49,6 +50,23 @@ const BY_THEIR_USER: [(&str, bool, bool); 34] = [
     ("open the parent's memory", false, false),
     ("mount something", false, false),
     ("change a limit", true, true),
+    ("use shared memory of another process", true, true),
+    ("remove shared memory", true, true),
+    ("use a semaphore", true, true),
+    ("remove a queue", true, true),
+    ("send to a queue", true, true),
+    ("make a POSIX queue", true, true),
+    ("set the times of a file of one's own", true, true),
+    ("list the attributes of a file of one's own", true, true),
+    ("watch a directory of one's own", true, true),
+    ("send init the signals of a descriptor", true, true),
+    ("lock a range of a file in the site directory", true, true),
+    ("be traced again", true, true),
+    ("leave the group of processes", true, true),
+    ("map memory for code", true, true),
+    ("make memory executable", true, true),
+    ("make a file in memory", true, true),
+    ("exchange two files of the index", true, true),
 ];
 /// The part of it that concerns users alone.
 const BY_ANOTHER_USER: [&str; 5] = [
@@ -72,7 +90,7 @@ const BY_LANDLOCK: [&str; 9] = [
     "rename a file of one's own",
     "remove a file of one's own",
 ];
-const BY_SECCOMP: [&str; 14] = [
+const BY_SECCOMP: [&str; 33] = [
     "change the mode of a file of one's own",
     "change the owner of a file of one's own",
     "make a file that sets the user",
@@ -85,17 +103,38 @@ const BY_SECCOMP: [&str; 14] = [
     "make a user namespace",
     "change a limit",
     "type into a terminal",
+    "use shared memory of another process",
+    "remove shared memory",
+    "use a semaphore",
+    "remove a queue",
+    "send to a queue",
+    "make a POSIX queue",
+    "set the times of a file of one's own",
+    "list the attributes of a file of one's own",
+    "watch a directory of one's own",
+    "send init the signals of a descriptor",
+    "lock a range of a file in the site directory",
+    "be traced again",
+    "leave the group of processes",
+    "map memory for code",
+    "make memory executable",
+    "make a file in memory",
+    "allocate room on the disk",
+    "exchange two files of the index",
+    "set up Landlock",
     "call by the numbers of x32",
     "call by the numbers of 32 bits",
 ];
 
-const OTHERS_BY_SECCOMP: [&str; 6] = [
+const OTHERS_BY_SECCOMP: [&str; 8] = [
     "trace the parent",
     "read the parent's memory",
     "mount something",
     "load a program into the kernel",
     "use a key",
     "set up io_uring",
+    "set the flags of a file of one's own",
+    "call what no kernel has yet",
 ];
 
 /// The surroundings of a victim, kept for the duration of the attack.
@@ -103,6 +142,46 @@ struct Scene {
     place: Place,
     victim: Victim,
     _listeners: (TcpListener, UnixListener, UnixListener),
+}
+
+/// Shared memory, a semaphore and a queue of a user. Every process of that user finds them by number.
+fn shared_by_processes_of(user: u32) -> [i32; 3] {
+    let mode = 0o600;
+    // SAFETY: makes new objects; the structures are filled by the kernel before they are given back.
+    unsafe {
+        let shared = [
+            libc::shmget(libc::IPC_PRIVATE, 4096, mode),
+            libc::semget(libc::IPC_PRIVATE, 1, mode),
+            libc::msgget(libc::IPC_PRIVATE, mode),
+        ];
+        assert!(shared.iter().all(|number| *number >= 0), "{shared:?}");
+        let mut memory: libc::shmid_ds = std::mem::zeroed();
+        let mut semaphore: libc::semid_ds = std::mem::zeroed();
+        let mut queue: libc::msqid_ds = std::mem::zeroed();
+        assert_eq!(libc::shmctl(shared[0], libc::IPC_STAT, &raw mut memory), 0);
+        assert_eq!(libc::semctl(shared[1], 0, libc::IPC_STAT, &raw mut semaphore), 0);
+        assert_eq!(libc::msgctl(shared[2], libc::IPC_STAT, &raw mut queue), 0);
+        memory.shm_perm.uid = user;
+        semaphore.sem_perm.uid = user;
+        queue.msg_perm.uid = user;
+        assert_eq!(libc::shmctl(shared[0], libc::IPC_SET, &raw mut memory), 0);
+        assert_eq!(libc::semctl(shared[1], 0, libc::IPC_SET, &raw mut semaphore), 0);
+        assert_eq!(libc::msgctl(shared[2], libc::IPC_SET, &raw mut queue), 0);
+        shared
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        let [memory, semaphore, queue] = self.victim.surroundings.shared;
+        // SAFETY: removes what `shared_by_processes_of` has made. What an attack has removed is gone.
+        unsafe {
+            libc::shmctl(memory, libc::IPC_RMID, std::ptr::null_mut());
+            libc::semctl(semaphore, 0, libc::IPC_RMID);
+            libc::msgctl(queue, libc::IPC_RMID, std::ptr::null_mut());
+            libc::mq_unlink(c"/epcache-test".as_ptr());
+        }
+    }
 }
 
 impl Scene {
@@ -147,6 +226,7 @@ impl Scene {
             port: tcp.local_addr().expect("an address").port(),
             abstract_socket: name,
             socket,
+            shared: shared_by_processes_of(user),
             index,
             site: site.clone(),
             metadata,
@@ -176,7 +256,7 @@ fn a_compromised_worker_is_confined() {
         let scene = Scene::new(user, Mask::Nothing);
         let results = attempt_all(&scene.victim);
         needed(&results, &scene.victim);
-        assert!(results.len() > 55, "{results:?}");
+        assert!(results.len() > 80, "{results:?}");
         let refused = results.keys().filter(|name| !name.starts_with("needed: "));
         for name in refused.filter(|name| user != 0 || !NOTHING_TO_ROOT.contains(&name.as_str())) {
             is(&results, name, false, &scene.victim);
@@ -273,6 +353,15 @@ fn the_process_that_runs_an_interpreter_is_confined() {
         "open the parent's memory",
         "make a user namespace",
         "type into a terminal",
+        "use shared memory of another process",
+        "remove shared memory",
+        "use a semaphore",
+        "send to a queue",
+        "make a POSIX queue",
+        "set the times of a file of one's own",
+        "set the flags of a file of one's own",
+        "watch a directory of one's own",
+        "send init the signals of a descriptor",
     ] {
         is(&results, name, false, &scene.victim);
     }

@@ -8,4 +8,5 @@ mod escapes;
 mod kernel;
 mod mask;
 mod places;
+mod refusals;
 mod taken_over;

@@ -1,5 +1,6 @@
 //! The sources: directions of imports, unsafe code, where files are opened, and the linked packages.
 
+mod allowed_calls;
 mod groups;
 mod layers;
 mod locked;

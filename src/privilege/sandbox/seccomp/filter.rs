@@ -1,9 +1,13 @@
 //! Compiles filters of system calls to programs for the kernel (BPF).
 //!
-//! Crates for this do not know x32. On kernels with that ABI each call of x86_64 has a second number, and a
-//! list of denied calls must cover those too.
+//! A program finds the number of a call by halving: seven comparisons for a hundred calls. Since Linux 5.11
+//! the kernel also remembers which calls are allowed whatever their arguments are, and then runs no program.
+//!
+//! Crates for this do not know x32. On kernels with that ABI each call of x86_64 has a second number, which a
+//! list of denied calls would have to repeat.
 #![allow(unsafe_code)]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::mem::offset_of;
 
@@ -14,22 +18,54 @@ use libc::{c_long, seccomp_data, sock_filter, sock_fprog};
 pub enum If {
     /// The argument, masked, is this.
     Is(usize, u32, u32),
-    /// The argument, masked, is something else.
-    IsNot(usize, u32, u32),
     /// The argument, a pointer, is not null.
     Given(usize),
 }
 
-/// Denies a call with an error when all conditions hold.
-#[derive(Debug, Clone)]
-pub struct Rule {
-    pub call: c_long,
-    pub when: Vec<If>,
-    pub error: i32,
+/// What becomes of a call.
+#[derive(Debug, Clone, Copy)]
+pub enum Answer {
+    Allow,
+    Fail(i32),
 }
 
-/// A compiled list of rules. The rules about one call are tried in their order, and calls in the order
-/// of the first rule about each.
+/// Answers a call when all conditions hold.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    call: c_long,
+    when: Vec<If>,
+    answer: Answer,
+}
+
+impl Rule {
+    pub fn allow<const N: usize>(call: c_long, when: [If; N]) -> Self {
+        Self { call, when: when.to_vec(), answer: Answer::Allow }
+    }
+
+    pub fn refuse<const N: usize>(call: c_long, when: [If; N], error: i32) -> Self {
+        Self { call, when: when.to_vec(), answer: Answer::Fail(error) }
+    }
+}
+
+/// What becomes of every call.
+#[derive(Debug)]
+pub struct Policy {
+    /// The first rule about a call whose conditions hold decides.
+    pub rules: Vec<Rule>,
+    /// The answer where none does.
+    pub otherwise: Answer,
+    /// The answer to calls from a number on: those of newer kernels.
+    pub newer: Option<(c_long, Answer)>,
+}
+
+impl Policy {
+    /// How many calls it has rules about.
+    pub fn calls(&self) -> usize {
+        self.rules.iter().map(|rule| rule.call).collect::<BTreeSet<_>>().len()
+    }
+}
+
+/// A compiled policy.
 #[derive(Debug)]
 pub struct Filter(Vec<sock_filter>);
 
@@ -50,6 +86,7 @@ const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
 const AND: u32 = libc::BPF_ALU | libc::BPF_AND | libc::BPF_K;
 const IF_EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
 const IF_AT_LEAST: u32 = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
+const JUMP: u32 = libc::BPF_JMP | libc::BPF_JA;
 const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
 
 /// An operation of prctl(2) that no kernel knows, and the error with which our filter answers it.
@@ -57,29 +94,15 @@ const QUESTION: i32 = 0x6570_6361;
 const ANSWER: i32 = libc::EOWNERDEAD;
 
 impl Filter {
-    /// Compiles rules to a program that also denies every call of another ABI.
-    pub fn new(rules: &[Rule]) -> Self {
-        let number = offset_of!(seccomp_data, nr);
+    /// Compiles a policy to a program that also denies every call of another ABI.
+    pub fn new(policy: &Policy) -> Self {
         let mut program = vec![
             statement(LOAD, offset_of!(seccomp_data, arch)),
             branch(IF_EQUAL, ARCHITECTURE, 1, 0),
-            fail(libc::EPERM),
-            statement(LOAD, number),
-            branch(IF_AT_LEAST, X32, 0, 2),
-            branch(IF_EQUAL, NO_CALL, 1, 0),
-            fail(libc::EPERM),
+            give(Answer::Fail(libc::EPERM)),
+            statement(LOAD, offset_of!(seccomp_data, nr)),
         ];
-        let question =
-            Rule { call: libc::SYS_prctl, when: vec![If::Is(0, u32::MAX, QUESTION as u32)], error: ANSWER };
-        let mut left: Vec<&Rule> = rules.iter().chain([&question]).collect();
-        while let Some(call) = left.first().map(|rule| rule.call) {
-            let (of_this_call, others) = left.into_iter().partition(|rule| rule.call == call);
-            left = others;
-            let mut body = of_one_call(of_this_call);
-            program.push(branch(IF_EQUAL, low(call), 0, length(&body)));
-            program.append(&mut body);
-        }
-        program.push(statement(RETURN, libc::SECCOMP_RET_ALLOW as usize));
+        program.append(&mut choose(&segments(policy)));
         Self(program)
     }
 
@@ -105,13 +128,69 @@ pub fn answers() -> bool {
     answer == -1 && io::Error::last_os_error().raw_os_error() == Some(ANSWER)
 }
 
-/// Decides about one call by all rules about it, so that a frequent call is not compared with the rules
-/// about others.
-fn of_one_call(rules: Vec<&Rule>) -> Vec<sock_filter> {
+/// The program for the calls from a number on, up to the next segment.
+type Segment = (u32, Vec<sock_filter>);
+
+/// Divides all numbers into segments, in ascending order.
+fn segments(policy: &Policy) -> Vec<Segment> {
+    let question = Rule::refuse(libc::SYS_prctl, [If::Is(0, u32::MAX, QUESTION as u32)], ANSWER);
+    let mut calls: BTreeMap<u32, Vec<&Rule>> = BTreeMap::new();
+    for rule in [&question].into_iter().chain(&policy.rules) {
+        calls.entry(rule.call as u32).or_default().push(rule);
+    }
+    let mut segments: Vec<Segment> = Vec::new();
+    let mut add = |first: u32, program: Vec<sock_filter>| {
+        // A call whose number follows that of another.
+        if segments.last().is_some_and(|(last, _)| *last == first) {
+            segments.pop();
+        }
+        if !segments.last().is_some_and(|(_, last)| is_same(last, &program)) {
+            segments.push((first, program));
+        }
+    };
+    add(0, vec![give(policy.otherwise)]);
+    for (number, rules) in &calls {
+        add(*number, of_one_call(rules, policy.otherwise));
+        add(number + 1, vec![give(policy.otherwise)]);
+    }
+    if let Some((first, answer)) = policy.newer {
+        add(first as u32, vec![give(answer)]);
+    }
+    add(X32, vec![give(Answer::Fail(libc::EPERM))]);
+    add(NO_CALL, vec![give(Answer::Allow)]);
+    segments
+}
+
+/// Finds the segment of a number.
+fn choose(segments: &[Segment]) -> Vec<sock_filter> {
+    if let [(_, program)] = segments {
+        return program.clone();
+    }
+    let (lower, upper) = segments.split_at(segments.len() / 2);
+    let first = upper[0].0;
+    let (mut lower, mut upper) = (choose(lower), choose(upper));
+    let mut program = match u8::try_from(lower.len()) {
+        Ok(skipped) => vec![branch(IF_AT_LEAST, first, skipped, 0)],
+        Err(_) => vec![branch(IF_AT_LEAST, first, 0, 1), statement(JUMP, lower.len())],
+    };
+    program.append(&mut lower);
+    program.append(&mut upper);
+    program
+}
+
+fn is_same(one: &[sock_filter], other: &[sock_filter]) -> bool {
+    let all = |program: &[sock_filter]| -> Vec<_> {
+        program.iter().map(|step| (step.code, step.jt, step.jf, step.k)).collect()
+    };
+    all(one) == all(other)
+}
+
+/// Decides about one call by all rules about it.
+fn of_one_call(rules: &[&Rule], otherwise: Answer) -> Vec<sock_filter> {
     let mut body = Vec::new();
-    for rule in &rules {
+    for rule in rules {
         // Built from the last condition to the first: each jumps over what follows where it does not hold.
-        let mut tested = vec![fail(rule.error)];
+        let mut tested = vec![give(rule.answer)];
         for condition in rule.when.iter().rev() {
             let mut next = test(*condition, length(&tested));
             next.append(&mut tested);
@@ -122,27 +201,18 @@ fn of_one_call(rules: Vec<&Rule>) -> Vec<sock_filter> {
             return body;
         }
     }
-    body.push(statement(RETURN, libc::SECCOMP_RET_ALLOW as usize));
+    body.push(give(otherwise));
     body
 }
 
 /// Continues where the condition holds; otherwise skips `skipped` instructions.
 fn test(condition: If, skipped: u8) -> Vec<sock_filter> {
-    let masked = |argument, mask| {
-        let load = statement(LOAD, argument_at(argument));
-        if mask == u32::MAX { vec![load] } else { vec![load, statement(AND, mask as usize)] }
-    };
     match condition {
-        If::Is(argument, mask, value) => {
-            let mut program = masked(argument, mask);
-            program.push(branch(IF_EQUAL, value, 0, skipped));
-            program
-        }
-        If::IsNot(argument, mask, value) => {
-            let mut program = masked(argument, mask);
-            program.push(branch(IF_EQUAL, value, skipped, 0));
-            program
-        }
+        If::Is(argument, mask, value) => vec![
+            statement(LOAD, argument_at(argument)),
+            statement(AND, mask as usize),
+            branch(IF_EQUAL, value, 0, skipped),
+        ],
         If::Given(argument) => vec![
             statement(LOAD, argument_at(argument)),
             branch(IF_EQUAL, 0, 0, 2),
@@ -157,8 +227,12 @@ fn argument_at(number: usize) -> usize {
     offset_of!(seccomp_data, args) + 8 * number
 }
 
-fn fail(error: i32) -> sock_filter {
-    statement(RETURN, (libc::SECCOMP_RET_ERRNO | error as u32) as usize)
+fn give(answer: Answer) -> sock_filter {
+    let value = match answer {
+        Answer::Allow => libc::SECCOMP_RET_ALLOW,
+        Answer::Fail(error) => libc::SECCOMP_RET_ERRNO | error as u32,
+    };
+    statement(RETURN, value as usize)
 }
 
 fn statement(code: u32, operand: usize) -> sock_filter {
@@ -171,10 +245,6 @@ fn branch(code: u32, operand: u32, when: u8, otherwise: u8) -> sock_filter {
 
 fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter { code: code as u16, jt, jf, k }
-}
-
-fn low(number: c_long) -> u32 {
-    number as u32
 }
 
 /// The length of a jump over `program`. A call has few conditions, so it fits.

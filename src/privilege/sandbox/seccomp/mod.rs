@@ -1,8 +1,9 @@
-//! Refuses system calls that no job makes, by a filter (seccomp).
+//! Refuses system calls that a job does not need, by a filter (seccomp).
 //!
-//! The filter lists what is denied, not what is allowed. The C library may begin to use another call at
-//! any time, and a job that fails for that leaves no index. A denied call fails with `EPERM`.
+//! The calls of a job are listed (`allowed`): what is not in the list fails with `EPERM`, so that a newer
+//! kernel adds nothing. For another program the denied calls are listed (`denied`).
 
+mod allowed;
 mod denied;
 mod filter;
 
@@ -13,12 +14,13 @@ use super::{Part, State};
 
 /// Loads the filter for a job, or for a program that a job runs, and verifies that it is in force.
 pub fn enter(program: bool) -> io::Result<Part> {
-    let rules = if program { denied::to_a_program() } else { denied::to_a_job() };
-    if let Err(error) = Filter::new(&rules).load() {
+    let policy = if program { denied::to_a_program() } else { allowed::to_a_job() };
+    if let Err(error) = Filter::new(&policy).load() {
         return Ok(Part::new(State::Missing, error.to_string()));
     }
     if !answers() {
         return Err(io::Error::other("it is not in force"));
     }
-    Ok(Part::new(State::Enforced, format!("a filter of {} rules", rules.len())))
+    let what = if program { "denied" } else { "allowed, no other" };
+    Ok(Part::new(State::Enforced, format!("{} system calls {what}", policy.calls())))
 }
