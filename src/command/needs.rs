@@ -14,7 +14,7 @@ use crate::store::location::{LOCATIONS, SYSTEM_CACHE};
 use crate::store::target::{Operation, Target};
 use crate::sys::root::System;
 
-/// What `operation` on `targets` needs. A process of the caller is not confined, so it needs nothing.
+/// What `operation` on `targets` needs.
 pub fn of<'t>(
     targets: impl IntoIterator<Item = &'t Target>,
     run_as: RunAs,
@@ -22,8 +22,10 @@ pub fn of<'t>(
     system: &System,
 ) -> Needs {
     let mut needs = Needs::default();
-    if run_as != RunAs::Caller {
-        targets.into_iter().for_each(|target| add(&mut needs, target, operation, system));
+    targets.into_iter().for_each(|target| add(&mut needs, target, operation, system));
+    if run_as == RunAs::Caller && operation == Operation::Inspect {
+        // `list` follows links to wherever a program of the caller would.
+        needs.add("/".into(), Reach::Read);
     }
     needs
 }

@@ -14,6 +14,7 @@ use crate::error::{Error, Failure, Result};
 use crate::privilege::{RunAs, child};
 use crate::refresh::report::SiteReport;
 use crate::refresh::{Request, refresh};
+use crate::store::index_dir::make_base;
 use crate::store::invalidate::invalidate_if_present;
 use crate::store::target::{Operation, Target};
 use crate::sys::message;
@@ -113,6 +114,10 @@ impl Work {
     ) -> Vec<Result<T>> {
         let needs = needs::of(targets.iter().copied(), run_as, self.operation, &self.system);
         let confinement = needs::confinement(needs, self.require_sandbox);
+        if self.operation == Operation::Refresh {
+            // Where this fails, the job fails too, and reports it.
+            targets.iter().for_each(|target| drop(make_base(target.location, &target.site, &self.system)));
+        }
         let do_one = |target: &&Target| job(target, &self.system).map_err(|error| Failure::from(&error));
         let answer: Result<Vec<std::result::Result<T, Failure>>> =
             child::run(run_as, &confinement, || targets.iter().map(do_one).collect());

@@ -42,9 +42,10 @@ struct Answer<T> {
 
 /// Does `job` as `run_as` and returns its result.
 ///
-/// For [`RunAs::Caller`] this is a plain call. Otherwise a child is forked, drops its privileges, is
-/// confined, does the job, and sends the result as JSON. A child that takes longer than
-/// [`Confinement::time_limit`] is killed.
+/// A child is forked, drops its privileges if it has any, is confined, does the job, and sends the result as
+/// JSON. A child that takes longer than [`Confinement::time_limit`] is killed.
+///
+/// Only another program that the caller names for [`RunAs::Caller`] is not confined: a plain call.
 ///
 /// Fails when there is no answer: privileges could not be dropped, or the child was killed.
 pub fn run<T: Serialize + DeserializeOwned>(
@@ -52,30 +53,40 @@ pub fn run<T: Serialize + DeserializeOwned>(
     confinement: &Confinement,
     job: impl FnOnce() -> T,
 ) -> Result<T> {
-    let RunAs::User(user) = run_as else { return Ok(job()) };
-    let answer = fork_and_run(|| drop::to(user, confinement), confinement.time_limit, job)?;
-    if let Some(missing) = answer.confined.as_ref().and_then(Confined::missing) {
-        warn_once(&missing);
+    if run_as == RunAs::Caller && confinement.needs.program {
+        return Ok(job());
+    }
+    let answer = fork_and_run(run_as, confinement, job)?;
+    // The process of a caller has his rights and no more, with and without confinement.
+    if let (RunAs::User(_), Some(confined)) = (run_as, &answer.confined) {
+        confined.missing().iter().for_each(|missing| warn_once(missing));
     }
     answer.outcome.map_err(Error::Child)
 }
 
-/// Reports how a child of `run_as` would be confined, by confining one. A child of the caller is confined
-/// for this only.
+/// Reports how a child of `run_as` would be confined, by confining one.
 pub fn try_confinement(run_as: RunAs, confinement: &Confinement) -> Result<Confined> {
-    let prepare = || match run_as {
-        RunAs::User(user) => drop::to(user, confinement),
-        RunAs::Caller => drop::no_new_privileges().and_then(|()| sandbox::enter(confinement)),
-    };
-    let answer = fork_and_run(prepare, confinement.time_limit, || ())?;
+    let answer = fork_and_run(run_as, confinement, || ())?;
     answer.outcome.map_err(Error::Child)?;
     answer.confined.ok_or_else(|| Error::child("did not report how it was confined"))
 }
 
-/// Forks a child that does `prepare` and then `job`, and waits for its answer.
+/// Drops all privileges, if there are any, and confines this process.
+fn confine(run_as: RunAs, confinement: &Confinement) -> Result<Confined> {
+    match run_as {
+        RunAs::User(user) => {
+            signal::reset();
+            drop::to(user, confinement)
+        }
+        // Signals stay as the caller has them: with `nohup`, this process is not to end either.
+        RunAs::Caller => drop::no_new_privileges().and_then(|()| sandbox::enter(confinement)),
+    }
+}
+
+/// Forks a child that is confined and does `job`, and waits for its answer.
 fn fork_and_run<T: Serialize + DeserializeOwned>(
-    prepare: impl FnOnce() -> Result<Confined>,
-    time_limit: Duration,
+    run_as: RunAs,
+    confinement: &Confinement,
     job: impl FnOnce() -> T,
 ) -> Result<Answer<T>> {
     let failed = |error: io::Error| Error::child(format!("can't be started: {error}"));
@@ -86,7 +97,7 @@ fn fork_and_run<T: Serialize + DeserializeOwned>(
     match unsafe { fork() }.map_err(|error| failed(error.into()))? {
         ForkResult::Parent { child } => {
             std::mem::drop(theirs);
-            let (answer, ended) = receive(child, ours, time_limit)?;
+            let (answer, ended) = receive(child, ours, confinement.time_limit)?;
             if has_more_values(&answer, MAX_VALUES) {
                 return Err(Error::child(format!("sent an answer of more than {MAX_VALUES} values")));
             }
@@ -95,9 +106,8 @@ fn fork_and_run<T: Serialize + DeserializeOwned>(
         }
         ForkResult::Child => {
             std::mem::drop(ours);
-            signal::reset();
             signal::close_descriptors_except(&[Some(theirs.as_fd()), message::journal_descriptor()]);
-            let answer = match prepare() {
+            let answer = match confine(run_as, confinement) {
                 Ok(confined) => Answer {
                     confined: Some(confined),
                     outcome: catch_unwind(AssertUnwindSafe(job))

@@ -59,7 +59,7 @@ impl IndexDir {
             || Error::site(site.path(), "no location for its index: neither XDG_CACHE_HOME nor HOME is set");
         let (mut path, below) = location.directory(site.path(), system).ok_or_else(homeless)?;
         let mut descriptor =
-            open_base(location, &path, site).map_err(|error| refused(location, &path, error))?;
+            open_base(location, &path, site, system).map_err(|error| refused(location, &path, error))?;
         let stat = check_owner(location, &path, &descriptor)?;
         // Its owner decides who else may write to a site directory.
         if !location.is_in_site() {
@@ -180,16 +180,25 @@ fn count_waiting(start: Instant) {
     WAITED.fetch_add(waited, Ordering::Relaxed);
 }
 
-/// Opens the directory that exists beforehand. Only a user's own cache directory is made.
-fn open_base(location: &Location, path: &Path, site: &SiteDir) -> io::Result<OwnedFd> {
+/// Makes the caller's own cache directory, which need not exist beforehand. A confined process can't: it has no
+/// right on the directories above.
+pub fn make_base(location: &Location, site: &Path, system: &System) -> io::Result<()> {
+    match location.directory(site, system) {
+        Some((base, _)) if location.writer == Writer::Caller => {
+            let mode = location.readers.directory_mode().as_raw_mode();
+            std::fs::DirBuilder::new().recursive(true).mode(mode).create(base)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Opens the directory that exists beforehand.
+fn open_base(location: &Location, path: &Path, site: &SiteDir, system: &System) -> io::Result<OwnedFd> {
     if location.is_in_site() {
         // The path may lead to another directory by now than the one that is read.
         return site.as_fd().try_clone_to_owned();
     }
-    if location.writer == Writer::Caller {
-        let mode = location.readers.directory_mode().as_raw_mode();
-        std::fs::DirBuilder::new().recursive(true).mode(mode).create(path)?;
-    }
+    make_base(location, site.path(), system)?;
     Ok(fs::open_dir(CWD, path, Links::Refuse)?)
 }
 

@@ -10,7 +10,7 @@ mod index_place;
 mod manual;
 mod metadata;
 mod names;
-mod privileges;
+pub mod privileges;
 mod run;
 mod run_signals;
 mod streams;

@@ -16,7 +16,7 @@ use crate::support::tree::{CACHE_USER, Tree, everything_below, install};
 const NOGROUP: u32 = 65534;
 
 /// The `/proc` directory of the worker, which waits for the lock meanwhile.
-pub(super) fn at_work(child: &mut Child) -> PathBuf {
+pub fn at_work(child: &mut Child) -> PathBuf {
     let start = Instant::now();
     loop {
         let children = format!("/proc/{0}/task/{0}/children", child.id());

@@ -280,6 +280,17 @@ fn nothing_that_the_program_needs_is_refused() {
     fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).expect("root may");
     fs::remove_dir_all(&tree.site).expect("ours");
     tracer.run(&trigger(&place, &tree, "dpkg"));
+    // A caller who is not root.
+    let uid = UNTRUSTED_UID.to_string();
+    let own = text(&environments[1]);
+    for words in [&["refresh", own][..], &["list", "--site", own], &["disable", own], &["verify", own]] {
+        let program = place.epcache_as_untrusted_user(words);
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", &*uid, "--regid", &*uid, "--clear-groups"]);
+        command.arg(program.get_program()).args(program.get_args());
+        command.env("HOME", place.directory("home")).env("PATH", "/usr/bin:/bin");
+        tracer.run(&command);
+    }
     for what in [Job::Computes, Job::Panics, Job::Aborts, Job::OverflowsItsStack] {
         tracer.run(&job(what));
     }
