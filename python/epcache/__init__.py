@@ -20,7 +20,6 @@ __all__ = [
     "EntryPoints",
     "PackageNotFoundError",
     "StaleIndexWarning",
-    "TamperedIndexError",
     "Watcher",
     "accelerate",
     "decelerate",
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
         packages_distributions,
         requires,
     )
-    from ._confirm import TamperedIndexError
     from ._import_hook import accelerate, decelerate
     from ._light import version
     from ._warning import StaleIndexWarning
@@ -65,26 +63,31 @@ def entry_points(**params: "Any") -> "EntryPoints":
     even if it has no entry points. What a distribution's ``entry_points.txt`` makes
     ``importlib.metadata`` raise, this raises too.
     """
-    # With these parameters only strings are compared, so an entry point outside the group can neither
-    # match nor raise. Any other parameter needs all entry points, in the order in which CPython would
-    # compare them.
-    group = params.get("group")
-    if type(group) is str and params.keys() <= {"group", "name", "value"}:
+    group, name = asked_for(params)
+    if group is not None:
         del params["group"]
-    else:
-        group = None
-    found = _plain_answer(group)
+    found = _plain_answer(group, name)
     if found is None:
         from ._light import entry_points_of
 
-        found = entry_points_of(group)
+        found = entry_points_of(group, name)
     return EntryPoints(found).select(**params)
+
+
+def asked_for(params):
+    """The group and the name of the entry points that are enough to select by `params`; None for all."""
+    # With these parameters only strings are compared, so an entry point outside the group can neither
+    # match nor raise. Any other parameter needs all entry points, in the order in which CPython would
+    # compare them.
+    group, name = params.get("group"), params.get("name")
+    if type(group) is not str or not params.keys() <= {"group", "name", "value"}:
+        return None, None
+    return group, name if type(name) is str else None
 
 
 _LAZY = {
     "PackageNotFoundError": "_api",
     "StaleIndexWarning": "_warning",
-    "TamperedIndexError": "_confirm",
     "Watcher": "watcher",
     "accelerate": "_import_hook",
     "decelerate": "_import_hook",
@@ -117,18 +120,16 @@ class EntryPoint:
     """A named object that a distribution offers in a group.
 
     It behaves as that of CPython 3.12, on every version. `dist` is looked up when it is used.
-    Where the index belongs to neither root nor this user, the first use of `value` confirms it
-    by the distribution's own file, and raises `TamperedIndexError` if it is not there.
     """
 
     name: str
+    value: str
     group: str
-    _value: str
     _index: "Any"  # an `Index` or a `View`
     _row: int  # in the index, or the place in the view
 
     def __init__(self, name: str, value: str, group: str) -> None:
-        self.__dict__.update(name=name, _value=value, group=group)
+        self.__dict__.update(name=name, value=value, group=group)
 
     @classmethod
     def _of(cls, name, value, group, index, row):
@@ -136,12 +137,10 @@ class EntryPoint:
         self = cls.__new__(cls)
         attributes = self.__dict__
         attributes["name"] = name
-        attributes["_value"] = value
+        attributes["value"] = value
         attributes["group"] = group
         attributes["_index"] = index
         attributes["_row"] = row
-        if index.untrusted:
-            attributes["_unconfirmed"] = True
         return self
 
     def _at(self, view, item):
@@ -160,17 +159,6 @@ class EntryPoint:
         # where that is a tuple, which this is not.
         native = getattr(sys.modules.get("importlib.metadata"), "EntryPoint", tuple)
         return EntryPoint if issubclass(native, tuple) else native
-
-    @property
-    def value(self) -> str:
-        """The object reference, as the distribution wrote it."""
-        attributes = self.__dict__
-        if "_unconfirmed" in attributes:
-            from ._confirm import confirm
-
-            attributes["_value"] = confirm(self._index, self._row, self.name, self._value, self.group)
-            del attributes["_unconfirmed"]
-        return attributes["_value"]
 
     @property
     def dist(self) -> "Distribution | None":
@@ -315,12 +303,24 @@ _BLOCK = 3840  # bytes that are added to a checksum at once, so many that it is 
 _FACTOR = pow(256, _BLOCK, _PRIME)
 _LONGEST_PATH = 4000  # bytes; a cache can't mirror a longer path, since the kernel's limit is 4096
 
+# An index beyond these limits is damaged, and none is written.
+MAX_INDEX = 256 << 20  # bytes
+MAX_HEADER = 8 << 20  # bytes
+MAX_WITHOUT = 32  # lines
+# A file system may compress an index, but not by so much. Files of less than 1 MiB may be stored elsewhere
+# than in blocks.
+_LARGEST_WITHOUT_BLOCKS = 1 << 20
+_COMPRESSED_AT_MOST = 64
+
 # Links are not followed, and a FIFO does not block.
 _FLAGS = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOFOLLOW | posix.O_NOCTTY
 
 SUFFIXES = (".dist-info", ".egg-info")  # of the names of distributions, in any case
 SYSTEM_CACHE = "/var/cache/epcache"
 SYSTEM_USER = "epcache"
+
+
+NO_MEMORY = "takes more memory than there is"
 
 
 class Unusable(Exception):
@@ -342,6 +342,8 @@ def checked(method):
             return method(self, *arguments)
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError):
             raise self.unusable() from None
+        except (MemoryError, RecursionError):
+            raise self.unusable(NO_MEMORY) from None
 
     return call
 
@@ -359,7 +361,8 @@ def identity_of(info):
 class Index:
     """An index file, opened; `read_header` comes first."""
 
-    untrusted = False  # whether its owner could not have changed the distributions themselves
+    foreign = False  # whether it belongs to neither root nor this user
+    untrusted = False  # whether its owner, the user `epcache`, can't change the distributions themselves
     cacheable = True  # whether every later change shows in the directory's stamp
     seen = None  # the stamp that the directory has in this copy of a sealed tree
     ordered = True  # whether CPython finds the distributions in the order of `positions`
@@ -390,6 +393,8 @@ class Index:
         no distributions.
         """
         size = self.file.st_size
+        if size > MAX_INDEX:
+            raise self.unusable("is larger than %d MiB" % (MAX_INDEX >> 20))
         head = posix.pread(self._fd, _FIRST_READ, 0)
         if not head:
             raise self.unusable("is empty, since it could not be brought up to date")
@@ -404,7 +409,7 @@ class Index:
         length = int(length)
         if int(total) != size or posix.pread(self._fd, 4, size - 4) != _END:
             raise self.unusable("is incomplete")
-        if not _PREFIX < length <= size - len(_END):
+        if not _PREFIX < length <= min(size - len(_END), MAX_HEADER):
             raise self.unusable()
         if length > len(head):
             head = self._read(0, length)
@@ -414,6 +419,8 @@ class Index:
             raise self.unusable()
 
         groups = head.index(b"\ngroups\t", _PREFIX)
+        if head.count(b"\nwithout\t", 0, groups) > MAX_WITHOUT:
+            raise self.unusable()
         self._groups_at = head.index(b"\n", groups + 1)
         self._segments = {}
         self.without = {}
@@ -465,6 +472,8 @@ class Index:
                 whole = posix.pread(max(self._fd, again), self.file.st_size, 0)
             except OSError:
                 return False
+            except MemoryError:
+                raise self.unusable(NO_MEMORY) from None
             finally:
                 if again >= 0:
                     posix.close(again)
@@ -577,9 +586,21 @@ class Index:
                 raise self.unusable()
         return self._order
 
-    def take_order(self, places):
-        """Set `positions`, by row."""
-        self._order = b"".join([b"%07d\n" % place for place in places])
+    def take_order(self, names, listing):
+        """Take `positions` from a listing of the directory; False if it has other distributions.
+
+        `names` are those of the distributions, by row.
+        """
+        places = dict(zip(listing, range(len(listing))))
+        distinct = set(names)
+        if not len(names) == len(distinct) == count_distributions(names) == count_distributions(listing):
+            return False
+        if distinct - places.keys():
+            return False
+        self._order = (b"%07d\n" * len(names)) % tuple(map(places.__getitem__, names))
+        # With other names the order of CPython may differ from that of the listing; see `View.grouped`.
+        self.ordered = all(name.endswith(SUFFIXES) and name[0] not in "-." for name in names)
+        return True
 
 
 def unescape(name):
@@ -629,17 +650,24 @@ def open_index(path, site, site_owner):
 
 
 def distrust(index, site_owner):
-    """Why the file must not be used, or None. Sets `untrusted` for an owner whose values are confirmed."""
+    """Why the file must not be used, or None. Sets `foreign` and `untrusted`."""
     file = index.file
     if file.st_mode & 0o170000 != 0o100000:
         return "is not a regular file"
     if file.st_mode & 0o022:
         return "may be written by others than its owner (mode %04o)" % (file.st_mode & 0o7777)
     owner = file.st_uid
-    index.untrusted = owner != 0 and owner != posix.geteuid()
-    if not index.untrusted or owner == site_owner:
+    index.foreign = owner != 0 and owner != posix.geteuid()
+    if not index.foreign:
         return None
-    if index.path.startswith(SYSTEM_CACHE + "/") and owner == _uid_of_system_user():
+    if file.st_size > max(_LARGEST_WITHOUT_BLOCKS, file.st_blocks * 512 * _COMPRESSED_AT_MOST):
+        return "is sparse"
+    if owner == site_owner:
+        return None
+    # That user serves all others. Whoever has taken it over must not choose what they run, so it is believed
+    # for root's directories alone, and only as far as `_confirm` says.
+    index.untrusted = True
+    if site_owner == 0 and index.path.startswith(SYSTEM_CACHE + "/") and owner == _uid_of_system_user():
         return None
     return "belongs to user %d, who is not trusted here" % owner
 
@@ -737,13 +765,13 @@ class Scan:
         self.cacheable = True  # whether every later change shows in the stamps
         self.indexes = []
         self.answers = {}  # by group
+        self._directories = []  # triples of number, entry and `stat`
         self._without = {}
 
     def walk(self):
         """What holds the distributions of each entry, in their order; None for those without any."""
         found = [None] * len(self.entries)
         self.stamps = [None] * len(self.entries)
-        directories = []
         first = -1
         try:
             for number, entry in enumerate(self.entries):
@@ -762,13 +790,13 @@ class Scan:
                     continue
                 self.stamps[number] = stamp_of(info)
                 if info.st_mode & 0o170000 == 0o040000:
-                    directories.append((number, entry, info))
+                    self._directories.append((number, entry, info))
                 else:
                     self.cacheable = False
                     if info.st_mode & 0o170000 == 0o100000:
                         found[number] = self.other(entry)
             # From the end: there are the site directories, whose index may know those in front of them.
-            for number, entry, info in reversed(directories):
+            for number, entry, info in reversed(self._directories):
                 found[number] = self.directory(entry, info, first if number == 0 else -1)
         finally:
             if first >= 0:
@@ -794,7 +822,7 @@ class Scan:
         return found
 
     def _is_without_distributions(self, entry, info, names):
-        if holds_distributions(names):
+        if count_distributions(names):
             return False
         self.cacheable = remember_without_distributions(entry, info) and self.cacheable
         return True
@@ -813,9 +841,28 @@ class Scan:
                 self.indexes.append(index)
                 if not self._is_plain(index) or not self._proves(index, entry, info):
                     raise NotPlain
-                self._without = index.without
+                if index.untrusted:
+                    from ._confirm import is_plain
+
+                    if not is_plain(index, posix.listdir(entry)):
+                        raise NotPlain
+                self.believe_without(index)
                 return index
         return None
+
+    def believe_without(self, index):
+        """Take over which directories hold no distributions.
+
+        An index of others could hide what is in them. It is believed for the standard library alone, where
+        that is root's.
+        """
+        without = index.without
+        if index.foreign:
+            library = "%s/%s/python%d.%d" % (sys.base_prefix, sys.platlibdir, *sys.version_info[:2])
+            believed = {entry for _, entry, info in self._directories if info.st_uid == 0}
+            believed &= {library, library + "/lib-dynload"}
+            without = {entry: without[entry] for entry in believed & without.keys()}
+        self._without.update(without)
 
     @staticmethod
     def _is_plain(index):
@@ -875,11 +922,11 @@ def module_of_finder(finder):
     return None
 
 
-def holds_distributions(names):
-    """Whether there is a distribution among the names of a listing."""
+def count_distributions(names):
+    """The number of distributions among the names of a listing."""
     # No name has a slash, so this is one look at all their ends.
     ends = "/".join(names).lower() + "/"
-    return ".dist-info/" in ends or ".egg-info/" in ends
+    return ends.count(".dist-info/") + ends.count(".egg-info/")
 
 
 def is_repeatable(mtime, ctime):
@@ -906,8 +953,11 @@ def remember_without_distributions(entry, info):
 _known = None
 
 
-def _plain_answer(group):
-    """The entry points of a group, of all groups if it is None; None if this is not the plain case."""
+def _plain_answer(group, name):
+    """The entry points of a group, of all groups if it is None; None if this is not the plain case.
+
+    With a name, those of other names may be left out.
+    """
     global _known
     if environment("EPCACHE") not in (None, "", "warn"):
         return None
@@ -916,29 +966,44 @@ def _plain_answer(group):
         found = known.answers.get(group)
         if found is not None:
             return found
-        if not all(index.take_whole() for index in known.indexes):
+        if not _take_whole(known.indexes):
             known = None
     else:
         known = _scan_again(known)
         found = None if known is None else known.answers.get(group)
+    complete = True
     try:
         if known is None:
             return None
         if found is None:
+            found = []
             of = EntryPoint._of
-            found = [
-                of(name, value, its_group, index, row)
-                for index in known.indexes
-                for row, _, its_group, name, value in index.records(group)
-            ]
-    except Unusable:
+            for index in known.indexes:
+                records = index.records(group)
+                if index.untrusted:
+                    from ._confirm import confirmed
+
+                    records = confirmed(index, group, name, records)
+                    complete = name is None
+                found += [
+                    of(name, value, its_group, index, row) for row, _, its_group, name, value in records
+                ]
+    except (Unusable, NotPlain, MemoryError):
         return None
     finally:
         for index in known.indexes if known is not None else ():
             index.close()
         _known = known  # other threads may use it from now on
-    known.answers[group] = found
+    if complete:
+        known.answers[group] = found
     return found
+
+
+def _take_whole(indexes):
+    try:
+        return all(index.take_whole() for index in indexes)
+    except Unusable:
+        return False
 
 
 def _scan_again(known):
@@ -962,7 +1027,7 @@ def _plain_scan():
         return None
     try:
         scan.walk()
-    except (OSError, ValueError, Unusable, NotPlain):
+    except (OSError, ValueError, Unusable, NotPlain, MemoryError):
         for index in scan.indexes:
             index.close()
         return None

@@ -13,7 +13,7 @@ module (tests do), its own functions run, on top of whatever is replaced.
 
 import functools
 
-from . import _backend, _discovery
+from . import _backend, _discovery, asked_for
 from ._scan import modes
 
 _accelerated = {}
@@ -115,11 +115,8 @@ class _Acceleration:
             unique = self.backend.unique
             if not self._is_untouched() or (params and not unique):
                 return original(**params)
-            group = params.get("group")
-            # Only strings are compared then, so no entry point of another group matters.
-            if type(group) is not str or not params.keys() <= {"group", "name", "value"}:
-                group = None
-            found = _discovery.entry_points(self.backend, group)
+            group, name = asked_for(params)
+            found = _discovery.entry_points(self.backend, group, name)
             if not unique:
                 groups = {}
                 for entry_point in found:

@@ -65,7 +65,6 @@ class Backend:
         self._entry_point = module.EntryPoint
         # How entry points are made that are nothing but their attributes: then many are made at once.
         self._made_by = None if release.tuples or release.validates else _makers(module.EntryPoint)
-        self._unconfirmed = None  # what makes those of an untrusted index, once there is one
         # The flag of those distributions whose entry points this release may read in another way.
         self._refused = b"r" if release.validates else b""
         unique = getattr(module, "_unique", None)
@@ -119,8 +118,6 @@ class Backend:
             return None
         if self._refused and self._refused in view.table.flags(row):
             return None
-        if self.release.tuples and view.index.untrusted and view.has_changed(row):
-            return None
         return row if view.cacheable else view.row(item, ENTRY_POINTS)
 
     def made(self, view, item, records):
@@ -129,9 +126,7 @@ class Backend:
             return ()
         distribution = self.distribution(view, item)
         make = self._entry_point
-        if view.index.untrusted:
-            found = self._made_of_untrusted(view, view.rows[item], records, distribution)
-        elif self._made_by is not None and self._made_by == _makers(make):
+        if self._made_by is not None and self._made_by == _makers(make):
             found = []
             new = object.__new__
             for group, name, value in records:
@@ -139,29 +134,12 @@ class Backend:
                 entry_point.__dict__.update(name=name, value=value, group=group, dist=distribution)
                 found.append(entry_point)
             return found
-        else:
-            found = [make(name, value, group) for group, name, value in records]
-        return self._declared_by(distribution, found)
+        return self._declared_by(distribution, [make(name, value, group) for group, name, value in records])
 
     def _declared_by(self, distribution, entry_points):
         for entry_point in entry_points:
             entry_point._for(distribution)
         return entry_points
-
-    def _made_of_untrusted(self, view, row, records, distribution):
-        from ._confirm import TamperedIndexError, unconfirmed
-
-        if self._unconfirmed is None:
-            self._unconfirmed = unconfirmed(self._entry_point, self.release.tuples)
-        make = self._unconfirmed(view.index, row)
-        try:
-            return [make(name, value, group) for group, name, value in records]
-        except TamperedIndexError:
-            # Unless it has changed since `row_of_entry_points` looked.
-            if not view.has_changed(row):
-                raise
-            groups = {group for group, _, _ in records}
-            return [entry_point for entry_point in distribution.entry_points if entry_point.group in groups]
 
     def read(self, view, item, group):
         """The entry points of a group, of all groups if it is None, from the disk."""

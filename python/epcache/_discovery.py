@@ -30,6 +30,10 @@ def answered(backend, answer):
             unusable.add(damaged.path)
             text = f"the index {damaged.path} {damaged}; the directory is read instead"
             scan.warnings.append((damaged.site, text))
+        except MemoryError:
+            if not scan.indexes:
+                raise
+            unusable.update(index.path for index in scan.indexes)
         finally:
             backend.warn(scan.all_warnings())
 
@@ -59,9 +63,10 @@ def of_path(backend, scan, name=None):
             yield None, backend.of_path_entry(entry if source is OTHER else source.entry, name)
 
 
-def entry_points(backend, group):
+def entry_points(backend, group, name=None):
     """The entry points of a group, of all groups if it is None, as a list that is not to be changed.
 
+    With a name, those of other names may be left out.
     Answers from indexes alone are remembered for as long as nothing on the path changes.
     """
     key = backend, modes()
@@ -75,7 +80,7 @@ def entry_points(backend, group):
                 scan.answers = known.answers
         if group in scan.answers:
             return scan.answers[group], True
-        return _collect(backend, group, scan)
+        return _collect(backend, group, name, scan)
 
     scan, (found, from_indexes) = answered(backend, answer)
     if from_indexes and scan.plain:
@@ -84,7 +89,7 @@ def entry_points(backend, group):
     return found
 
 
-def _collect(backend, group, scan):
+def _collect(backend, group, name, scan):
     """The entry points, and whether they are from indexes alone."""
     found = []
     cacheable = True
@@ -106,7 +111,8 @@ def _collect(backend, group, scan):
             waiting = [] if backend.has_metadata is None else _without_metadata(view, other, backend)
             # Alone, and without two of one name, nothing has to be compared.
             alone = len(everything) == 1 and not waiting and view.has_own_keys()
-            cacheable = _of_view(view, other, group, None if alone else taken, found, waiting) and cacheable
+            used = _of_view(view, other, group, name, None if alone else taken, found, waiting)
+            cacheable = used and cacheable
             later += [other.distribution(view, item) for item in waiting]
             continue
         cacheable = False  # no stamp shows when a finder would find something else
@@ -134,13 +140,13 @@ def _without_metadata(view, backend, asked):
     ]
 
 
-def _of_view(view, backend, group, taken, found, waiting):
-    """Add the entry points of a view to `found`, but for some; True if they are from the index alone."""
+def _of_view(view, backend, group, name, taken, found, waiting):
+    """Add the entry points of a view to `found`, but for some; True if the same will be right later."""
     by_row = {}
     waiting = frozenset(waiting)
     if view.index is not None:
-        for row, _, its_group, name, value in view.index.records(group):
-            by_row.setdefault(row, []).append((its_group, name, value))
+        for row, _, *fields in view.index.records(group):
+            by_row.setdefault(row, []).append(tuple(fields))
     cacheable = True
     for item in backend.order(view):
         if item in waiting:
@@ -151,12 +157,20 @@ def _of_view(view, backend, group, taken, found, waiting):
                 continue
             taken.add(key)
         row = backend.row_of_entry_points(view, item)
-        if row is not None:
-            if row in by_row:
-                found += backend.made(view, item, by_row[row])
+        if row is None:
+            cacheable = False
+            found += backend.read(view, item, group)
+        elif row not in by_row:
             continue
-        cacheable = False
-        found += backend.read(view, item, group)
+        elif not view.index.untrusted:
+            found += backend.made(view, item, by_row[row])
+        elif name is None or any(key == name for _, key, _ in by_row[row]):
+            # The index only says where to look.
+            declared = backend.read(view, item, group)
+            view.compare(item, [(ep.group, ep.name, ep.value) for ep in declared], by_row[row])
+            found += declared
+        else:
+            cacheable = False
     return cacheable
 
 

@@ -54,7 +54,7 @@ def indexed(base, backend):
                     found = None if row is None else view.table.entry_points(row)
                 except Unusable:
                     found = None
-                if found is None:
+                if found is None or found and view.index.untrusted:
                     return base.entry_points.fget(self)
                 if found:
                     found = backend.made(view, item, found)

@@ -9,9 +9,12 @@ from ._names import has_stem, normalized, stem
 from ._table import ENTRY_POINTS, METADATA
 
 
-def entry_points_of(group):
-    """The entry points of a group, of all groups if it is None, as a list that is not to be changed."""
-    return _discovery.entry_points(LIGHT, group)
+def entry_points_of(group, name):
+    """The entry points of a group, of all groups if it is None, as a list that is not to be changed.
+
+    With a name, those of other names may be left out.
+    """
+    return _discovery.entry_points(LIGHT, group, name)
 
 
 def version(distribution_name: str) -> str:

@@ -11,6 +11,7 @@ __all__ = [
     "metadata_file",
     "normalized",
     "stem",
+    "stems",
 ]
 
 # What lists the files of a distribution; the first that is there counts.
@@ -35,6 +36,19 @@ def normalized(name):
 def stem(file_name):
     """The normalized name in a directory's name: `importlib.metadata` searches and groups by it."""
     return normalized(file_name.lower().rpartition(".")[0].partition("-")[0])
+
+
+def stems(file_names):
+    """The stems of the names of distributions: all at once, which is faster."""
+    if not file_names:
+        return ()
+    # No name has a slash or a NUL.
+    joined = "/".join(file_names).lower() + "/"
+    joined = joined.replace(".dist-info/", "\0/").replace(".egg-info/", "\0/")
+    joined = "/".join([name.partition("-")[0] for name in joined.split("\0/")[:-1]]).replace(".", "_")
+    while "__" in joined:
+        joined = joined.replace("__", "_")
+    return joined.split("/")
 
 
 def has_stem(file_name):

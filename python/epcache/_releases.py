@@ -26,7 +26,7 @@ class Release:
         # Of several distributions with one name only the first has entry points. Otherwise all have, and
         # distributions are in the order of the listing.
         self.unique = unique
-        # Entry points are tuples, so that values can't be confirmed later.
+        # Entry points are tuples.
         self.tuples = tuples
         # An entry point whose value is no object reference is refused.
         self.validates = validates

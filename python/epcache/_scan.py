@@ -6,6 +6,7 @@ import posix
 import time
 
 from . import (
+    NO_MEMORY,
     Scan,
     Unusable,
     environment,
@@ -17,6 +18,7 @@ from . import (
     user_cache,
 )
 from ._limits import READ_ATTEMPTS, VIEWS
+from ._table import Table
 from ._view import View
 
 OTHER = object()  # stands for a zip file, an egg, or what is no string
@@ -50,15 +52,8 @@ class FullScan(Scan):
 
     def all_warnings(self):
         """All warnings, once answers have been taken from the views."""
-        changed = [
-            (
-                entry,
-                f"{source.changed!r} was not settled when the index {source.index.path} was made, and has changed",
-            )
-            for entry, source in self.sources
-            if isinstance(source, View) and source.changed
-        ]
-        return self.warnings + changed
+        views = [(entry, source) for entry, source in self.sources if isinstance(source, View)]
+        return self.warnings + [(entry, view.doubt) for entry, view in views if view.doubt]
 
     def other(self, entry):
         self.cacheable = False
@@ -77,7 +72,7 @@ class FullScan(Scan):
                 found = None
             self._seen[entry] = found
         if isinstance(found, View) and found.index is not None:
-            self._without.update(found.index.without)
+            self.believe_without(found.index)
             self.indexes.append(found.index)
             self.cacheable = self.cacheable and found.cacheable
         return found
@@ -118,9 +113,9 @@ class FullScan(Scan):
                 if why is None:
                     return self._proven(entry, index)
                 stale = stale or (index, why)
-            except Unusable as found:
+            except (Unusable, MemoryError) as found:
                 self._unusable.add(place)
-                self._warn_of_unusable(entry, place, found)
+                self._warn_of_unusable(entry, place, str(found) or NO_MEMORY)
         return None if stale is None else self._stale(entry, info, *stale)
 
     def _proven(self, entry, index):
@@ -172,15 +167,11 @@ class FullScan(Scan):
                 continue
             if self.strict:
                 return index, ""
-            sealed = None
-            if index.settled and stamp_of(info) == index.site and not index.has_witnesses():
-                return index, None
-            if index.settled and index.sealed:
-                from ._sealed import proof
-
-                sealed = proof(index, entry, info)
-                if sealed is None:
+            why = _why_unproven(index, entry, info)
+            if why is None:
+                if not index.untrusted or index.take_order(Table(index).names(), posix.listdir(entry)):
                     return index, None
+                why = _NOT_THE_LISTING
             # Again, if the index was replaced or the directory changed between the two looks.
             before, info = stamp_of(info), posix.stat(entry)
             try:
@@ -191,11 +182,9 @@ class FullScan(Scan):
                 break
         if not whole:
             raise index.unusable("was replaced again and again")
-        if sealed:
-            return index, sealed
-        if index.settled:
-            return index, "the directory has changed since it was made"
-        return index, "the directory was still changing when it was made"
+        if why is _NOT_THE_LISTING:
+            raise index.unusable(why)
+        return index, why
 
     def _is_current(self, view, info):
         index = view.index
@@ -207,6 +196,22 @@ class FullScan(Scan):
             del _views[view.entry]
             return False
         return True
+
+
+_NOT_THE_LISTING = "has other distributions than the directory"
+
+
+def _why_unproven(index, entry, info):
+    """Why an index does not give the site proof; None if it does."""
+    if not index.settled:
+        return "the directory was still changing when it was made"
+    if stamp_of(info) == index.site and not index.has_witnesses():
+        return None
+    if not index.sealed:
+        return "the directory has changed since it was made"
+    from ._sealed import proof
+
+    return proof(index, entry, info)
 
 
 def _is_the_users_own(index):

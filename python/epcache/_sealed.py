@@ -10,7 +10,6 @@ import sys
 import time
 
 from . import _PRIME, SETTLE_AFTER, checked, stamp_of, unescaped
-from ._names import SUFFIXES, is_distribution
 from ._table import Table
 
 _SECOND = 1_000_000_000
@@ -39,7 +38,9 @@ def proof(index, entry, info):
     except OSError as error:
         return f"the directory can't be read ({error.strerror})"
     found = [name.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()) for name in listing]
-    if int.from_bytes(b"\0".join(sorted(found)), "little") % _PRIME != names or not _order(index, listing):
+    if int.from_bytes(b"\0".join(sorted(found)), "little") % _PRIME != names or not index.take_order(
+        Table(index).names(), listing
+    ):
         return "the directory has changed since it was sealed"
     index.seen = stamp_of(info)
     if stamp_of(again) != index.seen:
@@ -74,16 +75,3 @@ def _is_as_recorded(path, recorded):
         return False
     size = info.st_size if info.st_mode & 0o170000 == 0o100000 else 0
     return recorded is not None and size == recorded[1] and _same(recorded[0], info.st_mtime_ns // _SECOND)
-
-
-def _order(index, listing):
-    """Take the order of the distributions from the listing; False if it has other distributions."""
-    names = Table(index).names()
-    listed = [name for name in listing if is_distribution(name)]
-    places = dict(zip(listed, range(len(listed))))
-    if len(listed) != len(names) or places.keys() != set(names):
-        return False
-    index.take_order([places[name] for name in names])
-    # With other names the order of CPython may differ from that of the listing; see `View.grouped`.
-    index.ordered = all(name.endswith(SUFFIXES) and name[0] not in "-." for name in names)
-    return True

@@ -12,13 +12,17 @@ TOP_LEVEL = 3
 
 
 class Table:
-    """The rows of an index that is open, or has been read whole."""
+    """The rows of an index that is open, or has been read whole.
+
+    Of an untrusted index, name and version of a distribution count only if the directory's name, which is
+    that of the listing, has them too.
+    """
 
     def __init__(self, index):
         self.index = index
         self.unusable = index.unusable
         self._rows = self._lines("distributions")
-        self._stamps = None
+        self._names = self._stamps = None
         self._top_level = self._missing = None
         self._by_row = None
 
@@ -37,6 +41,8 @@ class Table:
     @checked
     def names(self):
         """The names of all ``.dist-info`` and ``.egg-info``, by row."""
+        if self._names is not None:
+            return self._names
         names = [line.partition(b"\t")[0] for line in self._rows]
         joined = b"\n".join(names)
         if b"%" in joined or not names:
@@ -49,24 +55,35 @@ class Table:
             map((joined + "/").count, (".dist-info/", ".egg-info/"))
         ):
             raise self.unusable()
+        self._names = names
         return names
 
     @checked
     def key(self, row):
         """What `entry_points()` compares two distributions by; empty where only the metadata has it."""
-        return self._fields(row)[2].decode()
+        return "" if self.index.untrusted else self._fields(row)[2].decode()
 
     @checked
     def version(self, row):
         """The version; None if the metadata has to be read."""
-        _, flags, _, _, version = self._fields(row)
+        directory, flags, _, _, version = self._fields(row)
+        if self.index.untrusted and [version] != directory.rpartition(b".")[0].split(b"-")[1:2]:
+            return None
         return None if b"m" in flags or b"v" in flags else version.decode()
 
     @checked
     def name(self, row):
         """The name as the metadata writes it; None if the metadata has to be read."""
-        _, flags, _, name, _ = self._fields(row)
-        return None if b"m" in flags or b"n" in flags else name.decode()
+        directory, flags, _, name, _ = self._fields(row)
+        if b"m" in flags or b"n" in flags:
+            return None
+        name = name.decode()
+        if self.index.untrusted:
+            from ._names import normalized, stem
+
+            if normalized(name) != stem(unescaped(directory)):
+                return None
+        return name
 
     @checked
     def flags(self, row):

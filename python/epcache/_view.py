@@ -11,7 +11,7 @@ import posix
 
 from . import Unusable, stamp_of
 from ._limits import SETTLE_AFTER, UNFINISHED_AFTER
-from ._names import FILE_LISTS, SUFFIXES, has_stem, is_distribution, metadata_file, normalized, stem
+from ._names import FILE_LISTS, SUFFIXES, has_stem, is_distribution, metadata_file, normalized, stem, stems
 from ._table import ENTRY_POINTS, METADATA, TOP_LEVEL, Table
 
 
@@ -43,7 +43,9 @@ class View:
         self.stamp = None  # of the directory; a view that is kept is right while it stays the same
         self.warning = None  # text, to be repeated whenever the view is used
         self.cache = {}  # what others keep with the view
-        self.changed = None  # the first distribution found to differ from an unsettled row
+        self.doubt = (
+            None  # text, once a distribution is found to differ from a row that had no proof of its own
+        )
 
     @classmethod
     def listed(cls, entry, listing):
@@ -113,17 +115,12 @@ class View:
     def stems(self):
         """The places of the distributions, by the stem of their names."""
         if self._stems is None:
-            # What `_names.stem` does, for all names at once, since no name has a slash.
-            ends = "/".join(self.names).lower().split("/") if self.names else ()
-            joined = "/".join([name.rpartition(".")[0].partition("-")[0] for name in ends]).replace(".", "_")
-            while "__" in joined:
-                joined = joined.replace("__", "_")
-            each = joined.split("/") if self.names else ()
-            self._stems = stems = dict(zip(each, zip(range(len(each)))))
-            if len(stems) < len(each):
-                stems.clear()
+            each = stems(self.names)
+            self._stems = found = dict(zip(each, zip(range(len(each)))))
+            if len(found) < len(each):
+                found.clear()
                 for item, one in enumerate(each):
-                    stems[one] = (*stems.get(one, ()), item)
+                    found[one] = (*found.get(one, ()), item)
         return self._stems
 
     def grouped(self):
@@ -168,9 +165,14 @@ class View:
             self._proofs[source] = proofs
         if proofs[item] is None:
             proofs[item] = self._proves(item, row, source)
-            if self._listing is None and not proofs[item]:
-                self.changed = self.changed or self.names[item]
+            if self._listing is None and not proofs[item] and self.doubt is None:
+                self.doubt = f"{self.names[item]!r} was not settled when the index {self.index.path} was made, and has changed"
         return row if proofs[item] else None
+
+    def compare(self, item, declared, recorded):
+        """Note it if a distribution has not changed, and its file has other entry points than the index."""
+        if declared != recorded and not self.has_changed(self.rows[item]):
+            self.doubt = f"the index {self.index.path} has other entry points than {self.names[item]!r}"
 
     def has_changed(self, row):
         """Whether the entry points of a distribution have changed since the index was made."""

@@ -125,12 +125,14 @@ impl Location {
     }
 
     /// Whether readers trust an index here that belongs to `uid`: root, the reader, the owner of the site
-    /// directory, and the user who writes here.
+    /// directory, and for root's directories the user who writes here.
     fn trusts(&self, uid: u32, site_owner: u32, system: &System) -> bool {
         uid == 0
             || uid == nix::unistd::geteuid().as_raw()
             || uid == site_owner
-            || self.writer == Writer::CacheUser && system.cache_user().is_ok_and(|user| user.uid == uid)
+            || self.writer == Writer::CacheUser
+                && site_owner == 0
+                && system.cache_user().is_ok_and(|user| user.uid == uid)
     }
 }
 

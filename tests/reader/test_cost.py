@@ -2,13 +2,14 @@
 
 import os
 import posix
+import pwd
 import sys
 import time
 import warnings
 
 import epcache
 import pytest
-from epcache import _scan, _view
+from epcache import _confirm, _scan, _view
 from support import index_writer
 from support.environments import add
 
@@ -35,7 +36,7 @@ class Recorder:
 @pytest.fixture
 def calls(monkeypatch):
     recorder = Recorder(posix)
-    for module in (epcache, _scan, _view):
+    for module in (epcache, _confirm, _scan, _view):
         monkeypatch.setattr(module, "posix", recorder)
     return recorder.calls
 
@@ -183,3 +184,30 @@ def test_a_stale_index_of_a_directory_that_has_just_changed_is_proven_each_time(
         calls.clear()
         epcache.entry_points(group="group3")
     assert calls.count("lstat") == 500
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files of other users can't be made")
+def test_an_index_of_the_cache_user_costs_a_listing_and_the_files_that_are_named(
+    site, calls, tmp_path, monkeypatch
+):
+    user = pwd.getpwnam("nobody")
+    monkeypatch.setattr(epcache, "SYSTEM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(epcache, "SYSTEM_USER", user.pw_name)
+    (site / ".epcache" / "index").unlink()
+    os.chown(index_writer.write(str(site), f"{tmp_path}/cache{site}/index"), user.pw_uid, -1)
+    # It is looked for beside the directory first. Then the table of distributions is read.
+    look = [*LOOK, *PROGRAM, "open", *READ, "geteuid", "pread", "listdir"]
+    assert epcache.entry_points(group="none") == ()
+    assert sorted(calls) == sorted([*look, "close"])
+    calls.clear()
+    monkeypatch.setattr(epcache, "_known", None)
+    epcache.without_distributions.clear()
+    assert len(epcache.entry_points(group="group3")) == 9
+    files = ["open", "read", "close"] * 9
+    assert sorted(calls) == sorted([*look, "close", "pread", *files])
+    calls.clear()
+    assert len(epcache.entry_points(group="group3")) == 9
+    assert calls == AGAIN
+    calls.clear()
+    assert epcache.entry_points(group="group6", name="p6").names == {"p6"}
+    assert sorted(calls) == sorted([*AGAIN, "open", "fstat", "pread", "close", *files[:3]])

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import posix
+import resource
 import shutil
 import subprocess
 import sys
@@ -188,6 +189,107 @@ def test_groups_that_share_their_lines(site, expected):
     put(site, with_header(data, b"groups\t2\n", b"groups\t302\n" + shared))
     found, messages = answer()
     assert found == expected[0] and len(messages) == 1 and "is damaged" in messages[0]
+
+
+def test_limits(site, expected, monkeypatch):
+    index = site / ".epcache" / "index"
+    size, header = index.stat().st_size, int(index.read_bytes()[29:39])
+    without = [site.parent / str(number) for number in range(4)]
+    for name, limit, text in [
+        ("MAX_INDEX", size, " is larger than "),
+        ("MAX_HEADER", header, " is damaged"),
+        ("MAX_WITHOUT", 3, " is damaged"),
+    ]:
+        if name == "MAX_WITHOUT":
+            for path in without:
+                path.mkdir()
+            index_writer.write(str(site), without=without[1:])
+        monkeypatch.setattr(epcache, name, limit)
+        assert [answer(**query) for query in QUERIES] == [(right, []) for right in expected], name
+        if name == "MAX_WITHOUT":
+            index_writer.write(str(site), without=without)
+        else:
+            monkeypatch.setattr(epcache, name, limit - 1)
+            put(site, index.read_bytes())  # so that what is remembered does not count
+        for query, right in zip(QUERIES, expected):
+            found, messages = answer(**query)
+            assert found == right and len(messages) == 1 and text in messages[0], (name, messages)
+        monkeypatch.undo()
+        monkeypatch.setattr(sys, "path", [str(site)])
+
+
+def enlarged(data, size):
+    """The parts of an index that is said to be of this size: the rest is a hole, with an end mark."""
+    return data[:16] + b"%012d" % size + data[28:-4]
+
+
+@pytest.mark.parametrize("size", [2 << 20, 200 << 20, (256 << 20) + 1, 40 << 30])
+def test_a_file_with_holes_is_not_read(site, expected, size):
+    index = site / ".epcache" / "index"
+    data = enlarged(index.read_bytes(), size)
+    with open(index, "wb") as file:
+        file.write(data)
+        file.seek(size - 4)
+        file.write(b"end\n")
+    if index.stat().st_blocks > 1000:
+        pytest.skip("no holes on this file system")
+    if os.geteuid() == 0:
+        for path in (site, index):
+            os.chown(path, 12345, -1)
+    for query, right in zip(QUERIES, expected):
+        begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        found, messages = answer(**query)
+        assert found == right
+        if os.geteuid() == 0 or size > 256 << 20:
+            assert " is sparse" in messages[0] or " is larger than 256 MiB" in messages[0], messages
+            assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - begin < 10_000, "KiB"
+
+
+@pytest.mark.parametrize("kind", [MemoryError, OverflowError, RecursionError, ValueError])
+@pytest.mark.parametrize("call", ["pread", "int"])
+def test_what_an_index_makes_python_raise_is_no_error_of_the_program(site, expected, monkeypatch, kind, call):
+    """Where reading or parsing takes more than there is, the directory is read instead."""
+    calls = 0
+
+    def raising(*arguments, **options):
+        nonlocal calls
+        calls += 1
+        if calls == number:
+            raise kind
+        return real(*arguments, **options)
+
+    for query, right in zip(QUERIES, expected):
+        for number in range(1, 100):
+            calls = 0
+            if call == "int":
+                real = int
+                monkeypatch.setattr(epcache, "int", raising, raising=False)
+            else:
+                real = posix.pread
+                monkeypatch.setattr(posix, "pread", raising)
+            monkeypatch.setattr(epcache, "_known", None)
+            found, messages = answer(**query)
+            assert found == right, (query, number)
+            if calls < number:
+                break
+        assert number > 2
+        monkeypatch.undo()
+        monkeypatch.setattr(sys, "path", [str(site)])
+
+
+def test_numbers_of_any_length(site, expected):
+    data = (site / ".epcache" / "index").read_bytes()
+    for old, new in [
+        (b"count\t5", b"count\t" + b"5" * 10_000),
+        (b"opaque\t4", b"opaque\t" + b"4" * 10_000),
+        (b"segment\torder\t", b"segment\torder\t" + b"4" * 10_000),
+        (b"site\t", b"site\t" + b"4" * 10_000),
+    ]:
+        put(site, with_header(data, old, new))
+        for query, right in zip(QUERIES, expected):
+            found, messages = answer(**query)
+            assert found == right, old
+            assert messages or old == b"segment\torder\t", old
 
 
 def test_header_lines_and_segments_of_later_writers_are_ignored(site, expected):

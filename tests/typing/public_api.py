@@ -27,7 +27,7 @@ def types_of_answers() -> None:
 
 
 def types_of_errors() -> None:
-    errors: list[type[Exception]] = [epcache.PackageNotFoundError, epcache.TamperedIndexError]
+    errors: list[type[Exception]] = [epcache.PackageNotFoundError]
     warning: type[UserWarning] = epcache.StaleIndexWarning
     print(errors, warning)
 

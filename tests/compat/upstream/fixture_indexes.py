@@ -10,6 +10,7 @@ import contextlib
 import functools
 import os
 import posix
+import pwd
 import stat
 import subprocess
 import tempfile
@@ -24,12 +25,11 @@ class Kind:
     SETTLED = "settled"  # as the tool writes it some seconds later: one stat proves everything
     CHANGED = "changed"  # SITE's stamp changes once more: every distribution has to be proven for itself
     OUTDATED = "outdated"  # the same, and every file had other contents when the tool read it
-    UNTRUSTED = (
-        "untrusted"  # unchanged, but SITE and so its index belong to a user who is not trusted with code
-    )
+    UNTRUSTED = "untrusted"  # unchanged, but it is the index of a user who is not trusted with code
 
 
-UNTRUSTED_UID = 65534  # "nobody", on Debian
+# Stands for `epcache`, which need not exist here.
+UNTRUSTED_USER = "nobody"
 
 
 class FixtureIndexes:
@@ -63,15 +63,15 @@ class FixtureIndexes:
         self._seen[site] = contents(site)
 
     def _index(self, site):
-        if self._kind == Kind.UNTRUSTED:
-            give_away(site)
         done = subprocess.run(
             [self._tool, "refresh", site], check=False, capture_output=True, text=True, timeout=60
         )
         assert done.returncode == 0, f"epcache refresh {site}: {done.stderr}"
         index = site + "/.epcache/index"
         self.made += 1
-        if self._kind == Kind.SETTLED:
+        if self._kind == Kind.UNTRUSTED:
+            index = move_to_system_cache(index, site)
+        elif self._kind == Kind.SETTLED:
             index_file.settle(index)
         elif self._kind in (Kind.CHANGED, Kind.OUTDATED):
             posix.mkdir(site + "/moved")
@@ -139,10 +139,15 @@ def metadata_files(site):
                 yield path, status
 
 
-def give_away(directory):
-    """Give a directory and everything below it to another user."""
-    for path in contents(directory):
-        os.chown(path, UNTRUSTED_UID, UNTRUSTED_UID, follow_symlinks=False)
+def move_to_system_cache(index, site):
+    """Make an index one of the untrusted user; returns its path."""
+    import epcache
+
+    path = f"{epcache.SYSTEM_CACHE}{site}/index"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    os.rename(index, path)
+    os.chown(path, pwd.getpwnam(UNTRUSTED_USER).pw_uid, -1)
+    return path
 
 
 def contents(directory):

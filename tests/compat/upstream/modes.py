@@ -2,11 +2,12 @@
 
 import importlib
 import os
+import pwd
 import sys
 import tempfile
 from collections import namedtuple
 
-from .fixture_indexes import UNTRUSTED_UID, FixtureIndexes, Kind
+from .fixture_indexes import UNTRUSTED_USER, FixtureIndexes, Kind
 
 # `share`: the part of the tests with an index that must get an answer from it; 0 where the index is wrong
 # on purpose, and no answer may come from it.
@@ -52,8 +53,7 @@ MODES = {
         None,
         False,
         MOST,
-        "as in `young`, but directories and indexes belong to another user than the reader, so what is taken"
-        " from an index is confirmed before it is used",
+        "as in `young`, but the indexes are those of the user `epcache`, so what is taken from them is confirmed",
     ),
     "late": Mode(
         Kind.SETTLED, None, True, MOST, "settled, accelerated after `importlib_metadata` was imported"
@@ -124,6 +124,9 @@ def begin(name, tool, backport):
         os.environ["EPCACHE"] = mode.environment
     import epcache
 
+    if mode.index == Kind.UNTRUSTED:
+        epcache.SYSTEM_CACHE = os.path.join(os.path.dirname(tempfile.gettempdir()), "system")
+        epcache.SYSTEM_USER = UNTRUSTED_USER
     epcache.accelerate()
     if backport:
         metadata.append(importlib.import_module("importlib_metadata"))
@@ -155,6 +158,8 @@ def canary(module, tool, mode):
         FixtureIndexes(tool, mode.index).refresh()
         tempfile.tempdir = former
         index = os.path.join(site, ".epcache", "index")
+        if mode.index == Kind.UNTRUSTED:
+            index = f"{sys.modules['epcache'].SYSTEM_CACHE}{site}/index"
         # An outdated index contains that already.
         for recorded, other in [
             (b"\t1.0\n", b"\t7.0\n"),
@@ -163,15 +168,17 @@ def canary(module, tool, mode):
         ]:
             if mode.index != Kind.OUTDATED:
                 forge(index, recorded, other)
-        if mode.index == Kind.UNTRUSTED:
-            os.chown(index, UNTRUSTED_UID, UNTRUSTED_UID)
+        # Of an untrusted index these are confirmed, so the forgery has no effect.
+        believed = mode.index != Kind.UNTRUSTED
+        if not believed:
+            os.chown(index, pwd.getpwnam(UNTRUSTED_USER).pw_uid, -1)
         sys.path.insert(0, site)
         try:
             birds = [dist for dist in module.distributions() if "canary_bird" in str(dist._path)]
             answers = {
-                "entry_points": is_forged(module.entry_points),
-                "version": module.version("canary-bird") == "7.0",
-                "distributions": is_forged(lambda: birds[0].entry_points),
+                "entry_points": is_forged(module.entry_points()) == believed,
+                "version": (module.version("canary-bird") == "7.0") == believed,
+                "distributions": is_forged(birds[0].entry_points) == believed,
             }
             if hasattr(module, "packages_distributions"):
                 answers["packages_distributions"] = "canary_old" in module.packages_distributions()
@@ -180,15 +187,10 @@ def canary(module, tool, mode):
             sys.path.remove(site)
 
 
-def is_forged(ask):
-    """Whether the entry point comes from the index; where it has to be confirmed, the forgery is noticed."""
-    from epcache import TamperedIndexError
-
-    try:
-        (entry,) = [each for each in flat(ask()) if each.group == "canary.songs"]
-        return entry.value == "canary:gone"
-    except TamperedIndexError:
-        return True
+def is_forged(found):
+    """Whether the entry point comes from the index."""
+    (entry,) = [each for each in flat(found) if each.group == "canary.songs"]
+    return entry.value == "canary:gone"
 
 
 def flat(found):

@@ -61,7 +61,7 @@ def perform(run, tool):
     with tempfile.TemporaryDirectory(prefix="upstream-") as directory:
         temporary = os.path.join(os.path.realpath(directory), "fixtures")
         os.mkdir(temporary)
-        os.chmod(directory, 0o755)  # in mode untrusted, another user writes an index below it
+        os.chmod(directory, 0o755)
         result = os.path.join(directory, "result")
         variables = {
             name: value for name, value in os.environ.items() if not name.startswith(("EPCACHE", "PYTHON"))

@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use rustix::fs::FlockOperation;
 
 use super::privileges::at_work;
-use crate::support::program::{Ended, Place, run, skipped_without_root, wait};
+use crate::support::program::{Ended, Place, give_away, run, skipped_without_root, wait};
 use crate::support::tree::{CACHE_USER, Tree, everything_below, indexed, install, names, text};
 
 fn trigger(place: &Place, tree: &Tree) -> Ended {
@@ -38,6 +38,23 @@ fn a_trigger_always_exits_with_0() {
         let ended = run(place.epcache(["trigger"]).args(arguments).env("DPKG_ROOT", &tree.root));
         assert_eq!(ended.status, Some(0), "{arguments:?}: {ended:?}");
     }
+}
+
+#[test]
+fn a_directory_that_is_not_roots_gets_no_index_of_the_system() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    trigger(&place, &tree);
+    assert!(tree.index.exists());
+    give_away(&tree.site);
+    let ended = trigger(&place, &tree);
+    assert!(ended.err.contains("not root's") && ended.err.contains("hint: epcache refresh "), "{ended:?}");
+    assert!(!tree.index.exists(), "it is pruned");
+    assert!(!tree.site.join(".epcache").exists());
 }
 
 #[test]
