@@ -304,9 +304,9 @@ _FACTOR = pow(256, _BLOCK, _PRIME)
 _LONGEST_PATH = 4000  # bytes; a cache can't mirror a longer path, since the kernel's limit is 4096
 
 # An index beyond these limits is damaged, and none is written.
-MAX_INDEX = 256 << 20  # bytes
-MAX_HEADER = 8 << 20  # bytes
-MAX_WITHOUT = 32  # lines
+INDEX_SIZE = 256 << 20  # bytes
+HEADER_SIZE = 8 << 20  # bytes
+WITHOUT_LINES = 32  # lines
 # A file system may compress an index, but not by so much. Files of less than 1 MiB may be stored elsewhere
 # than in blocks.
 _LARGEST_WITHOUT_BLOCKS = 1 << 20
@@ -393,8 +393,8 @@ class Index:
         no distributions.
         """
         size = self.file.st_size
-        if size > MAX_INDEX:
-            raise self.unusable("is larger than %d MiB" % (MAX_INDEX >> 20))
+        if size > INDEX_SIZE:
+            raise self.unusable("is larger than %d MiB" % (INDEX_SIZE >> 20))
         head = posix.pread(self._fd, _FIRST_READ, 0)
         if not head:
             raise self.unusable("is empty, since it could not be brought up to date")
@@ -409,7 +409,7 @@ class Index:
         length = int(length)
         if int(total) != size or posix.pread(self._fd, 4, size - 4) != _END:
             raise self.unusable("is incomplete")
-        if not _PREFIX < length <= min(size - len(_END), MAX_HEADER):
+        if not _PREFIX < length <= min(size - len(_END), HEADER_SIZE):
             raise self.unusable()
         if length > len(head):
             head = self._read(0, length)
@@ -419,7 +419,7 @@ class Index:
             raise self.unusable()
 
         groups = head.index(b"\ngroups\t", _PREFIX)
-        if head.count(b"\nwithout\t", 0, groups) > MAX_WITHOUT:
+        if head.count(b"\nwithout\t", 0, groups) > WITHOUT_LINES:
             raise self.unusable()
         self._groups_at = head.index(b"\n", groups + 1)
         self._segments = {}

@@ -1,15 +1,15 @@
 """The numbers that this package goes by: each with its unit and its reason.
 
-Rust has those that are imported here under the same names (``src/freshness``, ``src/index/mod.rs``).
+Rust has those that are imported here under the same names (``src/freshness``, ``src/limits.rs``).
 """
 
-from . import EPOCH_ENDS, MAX_HEADER, MAX_INDEX, MAX_WITHOUT, SETTLE_AFTER
+from . import EPOCH_ENDS, HEADER_SIZE, INDEX_SIZE, SETTLE_AFTER, WITHOUT_LINES
 
 __all__ = [
     "EPOCH_ENDS",
-    "MAX_HEADER",
-    "MAX_INDEX",
-    "MAX_WITHOUT",
+    "HEADER_SIZE",
+    "INDEX_SIZE",
+    "WITHOUT_LINES",
     "NS",
     "READ_ATTEMPTS",
     "SETTLE_AFTER",

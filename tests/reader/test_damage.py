@@ -196,17 +196,17 @@ def test_limits(site, expected, monkeypatch):
     size, header = index.stat().st_size, int(index.read_bytes()[29:39])
     without = [site.parent / str(number) for number in range(4)]
     for name, limit, text in [
-        ("MAX_INDEX", size, " is larger than "),
-        ("MAX_HEADER", header, " is damaged"),
-        ("MAX_WITHOUT", 3, " is damaged"),
+        ("INDEX_SIZE", size, " is larger than "),
+        ("HEADER_SIZE", header, " is damaged"),
+        ("WITHOUT_LINES", 3, " is damaged"),
     ]:
-        if name == "MAX_WITHOUT":
+        if name == "WITHOUT_LINES":
             for path in without:
                 path.mkdir()
             index_writer.write(str(site), without=without[1:])
         monkeypatch.setattr(epcache, name, limit)
         assert [answer(**query) for query in QUERIES] == [(right, []) for right in expected], name
-        if name == "MAX_WITHOUT":
+        if name == "WITHOUT_LINES":
             index_writer.write(str(site), without=without)
         else:
             monkeypatch.setattr(epcache, name, limit - 1)

@@ -119,6 +119,22 @@ fn an_index_directory_of_another_user_is_refused() {
 }
 
 #[test]
+fn no_index_is_written_that_readers_refuse() {
+    let site = Site::new();
+    assert_eq!(site.refresh().status, Some(0));
+    // Distributions of 1 MiB, which together have more groups than a header can name.
+    for number in 0..6 {
+        let name = format!("many{number}");
+        install(&site.path, &name);
+        let groups: String = (0..70_000).map(|group| format!("[{number}{group:05}]\nx=y\n")).collect();
+        fs::write(site.path.join(format!("{name}-1.dist-info/entry_points.txt")), groups).expect("room");
+    }
+    assert_eq!(site.refresh().status, Some(0));
+    let index = fs::read(site.index()).expect("an index");
+    assert_eq!(epcache::index::parse(&index).map(|index| index.distributions.len()), Ok(7));
+}
+
+#[test]
 fn an_index_of_an_untrusted_user_is_not_used() {
     if skipped_without_root("give a file away") {
         return;
