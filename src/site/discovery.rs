@@ -223,12 +223,13 @@ fn pythons(owner: u32, libraries: &[Place], config: &Config, system: &System) ->
     Ok(libraries.iter().zip(names).flat_map(of_one).collect())
 }
 
-/// The names in a library directory that begin with `python3`, sorted.
+/// The first names in a library directory that begin with `python3`, sorted.
 fn versions(library: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(library).into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<_> = names.filter(|name| name.starts_with("python3")).take(INTERPRETERS).collect();
+    let mut names: Vec<_> = names.filter(|name| name.starts_with("python3")).collect();
     names.sort();
+    names.truncate(INTERPRETERS);
     names
 }
 
