@@ -55,8 +55,8 @@ impl Config {
     pub fn load(system: &System) -> Result<Self> {
         let mut config = Self::default();
         for file in FILES {
-            let Some(path) = system.own_file(Path::new(file))? else { continue };
-            if let Some(text) = read(&path)? {
+            let path = system.seen(Path::new(file));
+            if let Some(text) = read(system, &path)? {
                 config.merge(&text).map_err(|(line, why)| Error::Configuration { path, line, why })?;
             }
         }
@@ -87,7 +87,7 @@ impl Config {
     }
 }
 
-fn read(path: &Path) -> Result<Option<String>> {
+fn read(system: &System, path: &Path) -> Result<Option<String>> {
     let refused = |why: &str| Error::Configuration { path: path.to_owned(), line: None, why: why.to_owned() };
     let failed = |why| match why {
         Unreadable::NotRegular | Unreadable::TooLarge { .. } => {
@@ -95,7 +95,11 @@ fn read(path: &Path) -> Result<Option<String>> {
         }
         why => Error::io("can't read", path, why),
     };
-    let file = match fs::open_file(fs::CWD, path, Links::Follow) {
+    let entry = match system.entry(path, Links::Follow) {
+        Err(lost) if lost.is_missing() => return Ok(None),
+        found => found.map_err(|lost| Error::io("can't read", path, lost))?,
+    };
+    let file = match entry.open_file() {
         Err(Unreadable::Missing) => return Ok(None),
         opened => opened.map_err(failed)?,
     };

@@ -85,7 +85,7 @@ pub(super) fn print(found: Status, done: &[Done], json: bool, text: impl Fn(&Don
 impl Work {
     /// Does `job` in every site directory as its owner. It returns whether it has changed anything.
     pub(super) fn in_each(&self, job: impl Fn(&SiteDir) -> Result<bool>) -> Vec<Done> {
-        let job = |target: &Target, _: &_| job(&target.open()?);
+        let job = |target: &Target, system: &_| job(&target.open(system)?);
         let report = |(target, changed): (&Target, Result<bool>)| {
             let error =
                 changed.as_ref().err().inspect(|error| message::error(error)).map(ToString::to_string);

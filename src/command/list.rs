@@ -72,7 +72,7 @@ pub fn run(arguments: &List) -> Result<Status> {
 
 /// The distributions of one site directory in the order in which Python finds them.
 fn listed(target: &Target, system: &System, arguments: &List) -> Result<Vec<Listed>> {
-    let site = target.open()?;
+    let site = target.open(system)?;
     examine(&site, system, &Request::thorough(), |_, outcome| {
         let index = outcome.index;
         let mut listed: Vec<_> = index.distributions.iter().collect();

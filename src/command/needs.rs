@@ -21,11 +21,11 @@ pub fn of<'t>(
     operation: Operation,
     system: &System,
 ) -> Needs {
-    let mut needs = Needs::default();
+    let mut needs = Needs { system: system.clone(), ..Needs::default() };
     targets.into_iter().for_each(|target| add(&mut needs, target, operation, system));
     if run_as == RunAs::Caller && operation == Operation::Inspect {
         // `list` follows links to wherever a program of the caller would.
-        needs.add("/".into(), Reach::Read);
+        needs.add(system.root().to_owned(), Reach::Read);
     }
     needs
 }

@@ -67,7 +67,7 @@ pub fn run(arguments: &args::Status) -> Result<Status> {
 }
 
 fn examined(target: &Target, system: &System) -> Result<SiteStatus> {
-    let site = target.open()?;
+    let site = target.open(system)?;
     examine(&site, system, &Request::thorough(), |examined, outcome| {
         let index = examined.as_ref().map(|examined| examined.found.path.to_string_lossy().into_owned());
         let seal = examined.as_ref().and_then(|examined| examined.seal(&outcome, system));

@@ -48,7 +48,7 @@ pub fn run(arguments: &Verify) -> Result<Status> {
 
 fn verdict(target: &Target, system: &System) -> Result<Verdict> {
     let request = Request { depth: Depth::Everything, ..Request::thorough() };
-    let site = target.open()?;
+    let site = target.open(system)?;
     examine(&site, system, &request, |examined, outcome| {
         // In a copy of its tree all stamps differ from those of a sealed index, which is right all the same.
         let proven = examined.as_ref().and_then(|examined| examined.seal(&outcome, system)) == Some(Ok(()));

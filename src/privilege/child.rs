@@ -106,7 +106,11 @@ fn fork_and_run<T: Serialize + DeserializeOwned>(
         }
         ForkResult::Child => {
             std::mem::drop(ours);
-            signal::close_descriptors_except(&[Some(theirs.as_fd()), message::journal_descriptor()]);
+            signal::close_descriptors_except(&[
+                Some(theirs.as_fd()),
+                message::journal_descriptor(),
+                confinement.needs.system.descriptor(),
+            ]);
             let answer = match confine(run_as, confinement) {
                 Ok(confined) => Answer {
                     confined: Some(confined),

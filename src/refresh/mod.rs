@@ -56,7 +56,7 @@ pub fn refresh(target: &Target, system: &System, request: &Request, operation: O
 
 fn write(target: &Target, system: &System, request: &Request, report: &mut SiteReport) -> Result<()> {
     let mut opened = None;
-    let result = target.open().and_then(|site| {
+    let result = target.open(system).and_then(|site| {
         let site = &*opened.insert(site);
         let mut directory = IndexDir::open(target.location, site, system)?;
         directory.lock();
@@ -74,7 +74,7 @@ fn write(target: &Target, system: &System, request: &Request, report: &mut SiteR
 }
 
 fn dry_run(target: &Target, system: &System, request: &Request, report: &mut SiteReport) -> Result<()> {
-    let site = target.open()?;
+    let site = target.open(system)?;
     examine(&site, system, request, |_, outcome| {
         report.add(&outcome);
         report::log_diagnostics(&site, &outcome.diagnostics.into_iter().collect());

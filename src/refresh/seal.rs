@@ -21,6 +21,7 @@ use crate::freshness::{SECOND, Stamp};
 use crate::index::{Index, Seal, Witness};
 use crate::package_manager;
 use crate::store::location::Location;
+use crate::sys::fs::Links;
 use crate::sys::root::System;
 
 /// How much older than its ctime an mtime from the kernel can be: dpkg writes its database, syncs and
@@ -179,5 +180,5 @@ fn databases(location: &Location, system: &System) -> Vec<Database> {
 }
 
 fn stat(path: &Path, system: &System) -> Option<Stat> {
-    rustix::fs::stat(system.own_file(path).ok()??).ok()
+    system.entry(&system.seen(path), Links::Follow).ok()?.stat().ok()
 }

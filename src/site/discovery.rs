@@ -10,12 +10,16 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Dir;
+use rustix::io::Errno;
+
 use super::{interpreter, pattern};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::limits::{INDEX_SIZE, INTERPRETERS};
 use crate::privilege::sandbox::{Confinement, Needs, Reach, TIME_LIMIT};
 use crate::privilege::{RunAs, child};
+use crate::sys::fs::Links;
 use crate::sys::resolve::{Place, Trust};
 use crate::sys::root::{System, User};
 
@@ -206,7 +210,7 @@ fn pythons(owner: u32, libraries: &[Place], config: &Config, system: &System) ->
         true => RunAs::User(system.user(owner)),
         false => RunAs::Caller,
     };
-    let mut needs = Needs::default();
+    let mut needs = Needs { system: system.clone(), ..Needs::default() };
     libraries.iter().for_each(|library| needs.add(library.path.clone(), Reach::List));
     let confinement = Confinement {
         needs,
@@ -214,7 +218,7 @@ fn pythons(owner: u32, libraries: &[Place], config: &Config, system: &System) ->
         largest_file: INDEX_SIZE,
         time_limit: TIME_LIMIT,
     };
-    let list = || libraries.iter().map(|library| versions(&library.path)).collect();
+    let list = || libraries.iter().map(|library| versions(&library.path, system)).collect();
     let names: Vec<Vec<String>> = child::run(run_as, &confinement, list)?;
     let of_one = |(library, names): (&Place, Vec<String>)| {
         let names = names.into_iter().take(INTERPRETERS);
@@ -224,9 +228,10 @@ fn pythons(owner: u32, libraries: &[Place], config: &Config, system: &System) ->
 }
 
 /// The first names in a library directory that begin with `python3`, sorted.
-fn versions(library: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(library).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+fn versions(library: &Path, system: &System) -> Vec<String> {
+    let opened = system.entry(library, Links::Refuse).map_err(Errno::from).and_then(|entry| entry.open_dir());
+    let entries = opened.and_then(Dir::new).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned));
     let mut names: Vec<_> = names.filter(|name| name.starts_with("python3")).collect();
     names.sort();
     names.truncate(INTERPRETERS);

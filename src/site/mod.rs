@@ -35,7 +35,8 @@ use crate::error::{Error, Result};
 use crate::freshness::Stamp;
 use crate::limits::DIRECTORY_NAMES;
 use crate::metadata::name;
-use crate::sys::fs::{CWD, Links, open_dir};
+use crate::sys::fs::Links;
+use crate::sys::root::System;
 
 /// An open directory that may hold distributions.
 ///
@@ -44,19 +45,26 @@ use crate::sys::fs::{CWD, Links, open_dir};
 pub struct SiteDir {
     path: PathBuf,
     descriptor: OwnedFd,
+    system: System,
 }
 
 impl SiteDir {
-    /// Opens the site directory at a canonical path.
+    /// Opens the site directory at a canonical path of the running system.
     pub fn open(path: PathBuf) -> Result<Self> {
+        Self::open_in(path, &System::default())
+    }
+
+    /// Opens the site directory of `system` at a canonical, seen path.
+    pub fn open_in(path: PathBuf, system: &System) -> Result<Self> {
         if is_egg(&path) {
             return Err(Error::site(
                 &path,
                 "an .egg has no index, since distributions are found in it by other rules",
             ));
         }
-        match open_dir(CWD, &path, Links::Follow) {
-            Ok(descriptor) => Ok(Self { path, descriptor }),
+        let entry = system.entry(&path, Links::Follow);
+        match entry.map_err(Errno::from).and_then(|entry| entry.open_dir()) {
+            Ok(descriptor) => Ok(Self { path, descriptor, system: system.clone() }),
             Err(Errno::NOENT) => Err(Error::site(&path, "does not exist")),
             Err(Errno::NOTDIR) => Err(Error::site(&path, "is not a directory")),
             Err(error) => Err(Error::io("can't open", &path, error)),
@@ -81,7 +89,8 @@ impl SiteDir {
 
     /// Whether the path still leads to this directory, unchanged since `stamp` was taken.
     pub(crate) fn still_is(&self, stamp: Stamp) -> io::Result<bool> {
-        match rustix::fs::stat(&self.path) {
+        let entry = self.system.entry(&self.path, Links::Follow);
+        match entry.map_err(Errno::from).and_then(|entry| entry.stat()) {
             Ok(stat) => Ok(Stamp::of(&stat) == stamp),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
             Err(error) => Err(error.into()),

@@ -15,7 +15,7 @@ use rustix::fs::Dir;
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
-use crate::sys::fs::{CWD, Links, open_dir};
+use crate::sys::fs::Links;
 use crate::sys::message;
 use crate::sys::resolve::Trust;
 use crate::sys::root::System;
@@ -37,7 +37,7 @@ fn matching(system: &System, parent: PathBuf, part: &OsStr, errors: &mut Vec<Err
     match Pattern::new(text) {
         Ok(pattern) if text.contains(['*', '?', '[']) => {
             let names = directory(system, &parent)
-                .and_then(|seen| seen.map_or(Ok(Vec::new()), |seen| listed(&seen, &pattern)));
+                .and_then(|seen| seen.map_or(Ok(Vec::new()), |seen| listed(system, &seen, &pattern)));
             note(names, errors).iter().map(|name| parent.join(OsStr::from_bytes(name))).collect()
         }
         _ => vec![parent.join(part)],
@@ -56,7 +56,7 @@ fn note<T: Default>(result: Result<T>, errors: &mut Vec<Error>) -> T {
 fn directory(system: &System, path: &Path) -> Result<Option<PathBuf>> {
     match system.resolve(path, Trust::Root) {
         Ok(place) => Ok(Some(place.path).filter(|_| place.is_directory)),
-        // It does not exist, or a link leads out of the tree.
+        // It does not exist, or a link leads to nothing in the tree.
         Err(Error::Site { .. }) => Ok(None),
         Err(error @ Error::Unusable { .. }) => {
             message::warn_admin(&format!("{}: skipped: {error}", path.display()));
@@ -70,9 +70,11 @@ fn directory(system: &System, path: &Path) -> Result<Option<PathBuf>> {
 }
 
 /// The names in a directory that match, sorted.
-fn listed(directory: &Path, pattern: &Pattern) -> Result<Vec<Vec<u8>>> {
+fn listed(system: &System, directory: &Path, pattern: &Pattern) -> Result<Vec<Vec<u8>>> {
     let options = MatchOptions::default();
-    let entries = match open_dir(CWD, directory, Links::Refuse).and_then(Dir::new) {
+    let opened =
+        system.entry(directory, Links::Refuse).map_err(Errno::from).and_then(|entry| entry.open_dir());
+    let entries = match opened.and_then(Dir::new) {
         Ok(entries) => entries,
         Err(error) => return nothing_or(error, "can't list", directory),
     };

@@ -21,7 +21,7 @@ use crate::freshness::Stamp;
 use crate::freshness::clock::Clock;
 use crate::limits::INDEX_SIZE;
 use crate::site::SiteDir;
-use crate::sys::fs::{self, CWD, Links, OpenFile, Unreadable};
+use crate::sys::fs::{self, Links, OpenFile, Unreadable};
 use crate::sys::root::System;
 
 const LOCK: &str = "lock";
@@ -58,20 +58,20 @@ impl IndexDir {
         let homeless =
             || Error::site(site.path(), "no location for its index: neither XDG_CACHE_HOME nor HOME is set");
         let (mut path, below) = location.directory(site.path(), system).ok_or_else(homeless)?;
-        let mut descriptor =
-            open_base(location, &path, site, system).map_err(|error| refused(location, &path, error))?;
-        let stat = check_owner(location, &path, &descriptor)?;
+        let mut descriptor = open_base(location, &path, site, system)
+            .map_err(|error| refused(location, system, &path, error))?;
+        let stat = check_owner(location, system, &path, &descriptor)?;
         // Its owner decides who else may write to a site directory.
         if !location.is_in_site() {
-            check_mode(location, &path, &stat)?;
+            check_mode(location, system, &path, &stat)?;
         }
         for part in below.components() {
             let Component::Normal(part) = part else { continue };
             path.push(part);
             descriptor = fs::make_dir(&descriptor, part, location.readers)
-                .map_err(|error| refused(location, &path, error))?;
-            let stat = check_owner(location, &path, &descriptor)?;
-            check_mode(location, &path, &stat)?;
+                .map_err(|error| refused(location, system, &path, error))?;
+            let stat = check_owner(location, system, &path, &descriptor)?;
+            check_mode(location, system, &path, &stat)?;
         }
         Ok(Self { path, location, descriptor, lock: None })
     }
@@ -199,29 +199,33 @@ fn open_base(location: &Location, path: &Path, site: &SiteDir, system: &System) 
         return site.as_fd().try_clone_to_owned();
     }
     make_base(location, site.path(), system)?;
-    Ok(fs::open_dir(CWD, path, Links::Refuse)?)
+    Ok(location.entry(path, system)?.open_dir()?)
 }
 
 /// Every directory on the way must be ours: another owner means that it was exchanged since the user to
 /// work as was chosen.
-fn check_owner(location: &Location, path: &Path, directory: &OwnedFd) -> Result<Stat> {
-    let stat = rustix::fs::fstat(directory).map_err(|error| refused(location, path, error))?;
+fn check_owner(location: &Location, system: &System, path: &Path, directory: &OwnedFd) -> Result<Stat> {
+    let stat = rustix::fs::fstat(directory).map_err(|error| refused(location, system, path, error))?;
     if stat.st_uid == nix::unistd::geteuid().as_raw() {
         return Ok(stat);
     }
-    Err(refused(location, path, format!("belongs to another user ({})", stat.st_uid)))
+    Err(refused(location, system, path, format!("belongs to another user ({})", stat.st_uid)))
 }
 
 /// Readers trust an index only if no other user can write to its directory.
-fn check_mode(location: &Location, path: &Path, stat: &Stat) -> Result<()> {
+fn check_mode(location: &Location, system: &System, path: &Path, stat: &Stat) -> Result<()> {
     if fs::is_writable_by_others(stat) {
-        return Err(refused(location, path, "can be written to by others"));
+        return Err(refused(location, system, path, "can be written to by others"));
     }
     Ok(())
 }
 
-fn refused(location: &Location, path: &Path, why: impl ToString) -> Error {
+fn refused(location: &Location, system: &System, path: &Path, why: impl ToString) -> Error {
     let hint = match location.hint {
+        // Made by path from here, the directory could be outside of the tree.
+        Some(_) if system.is_foreign() => {
+            format!("systemd-tmpfiles --root={} --create epcache.conf", shell_quoted(system.root()))
+        }
         Some(commands) => commands.to_owned(),
         None => format!("check the owner of {}, then run epcache refresh again", shell_quoted(path)),
     };

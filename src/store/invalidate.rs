@@ -1,9 +1,12 @@
 //! Making an index stale that can't be removed.
 
+use std::path::Path;
+
+use rustix::io::Errno;
+
 use super::target::Target;
 use crate::error::{Error, Result};
 use crate::site::SiteDir;
-use crate::sys::resolve;
 use crate::sys::root::System;
 
 /// Makes the index of `target` stale if there is one. For an index that could not be refreshed or removed.
@@ -12,7 +15,7 @@ use crate::sys::root::System;
 /// has its mtime, so no reader trusts the index any more. The directory is not opened.
 pub fn invalidate_if_present(target: &Target, system: &System) -> Result<()> {
     if may_be_present(target, system) {
-        resolve::touch(&target.site, target.place.as_ref())?;
+        system.touch(&target.site, target.place.as_ref())?;
         warn(target);
     }
     Ok(())
@@ -36,11 +39,15 @@ fn warn(target: &Target) {
 /// file system that is mounted later, with an old index in it.
 fn may_be_present(target: &Target, system: &System) -> bool {
     let Some(index) = target.location.index(&target.site, system) else { return false };
-    match index.symlink_metadata() {
-        Ok(meta) => meta.len() > 0,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+    let stat = |path: &Path| {
+        let entry = target.location.entry(path, system);
+        entry.map_err(Errno::from).and_then(|entry| entry.stat())
+    };
+    match stat(&index) {
+        Ok(stat) => stat.st_size > 0,
+        Err(Errno::NOENT) => {
             let base = target.location.directory(&target.site, system).map(|(base, _)| base);
-            base.is_some_and(|base| base.symlink_metadata().is_err())
+            base.is_some_and(|base| stat(&base).is_err())
         }
         Err(_) => true,
     }

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use crate::freshness::Stamp;
 use crate::limits::INDEX_SIZE;
 use crate::site::SiteDir;
-use crate::sys::fs::{CWD, Links, Readers, Unreadable, is_writable_by_others, open_file};
+use crate::sys::fs::{Links, OpenFile, Readers, Unreadable, is_writable_by_others};
 use crate::sys::root::System;
+use crate::sys::tree::Entry;
+use crate::sys::walk::Lost;
 
 pub const FILE_NAME: &str = "index";
 
@@ -124,6 +126,14 @@ impl Location {
         Some(base.join(below).join(FILE_NAME))
     }
 
+    /// Finds what one of these paths leads to. Only a user's own cache is outside of `system`.
+    pub(crate) fn entry(&self, path: &Path, system: &System) -> Result<Entry, Lost> {
+        match self.base {
+            Base::UserCache(_) => Ok(Entry::of_running_system(path, Links::Refuse)),
+            Base::Site(_) | Base::System(_) => system.entry(path, Links::Refuse),
+        }
+    }
+
     /// Whether readers trust an index here that belongs to `uid`: root, the reader, the owner of the site
     /// directory, and for root's directories the user who writes here.
     fn trusts(&self, uid: u32, site_owner: u32, system: &System) -> bool {
@@ -157,7 +167,11 @@ pub fn find(site: &SiteDir, system: &System, mut skipped: impl FnMut(&Path, Stri
     let site_owner = rustix::fs::fstat(site).ok()?.st_uid;
     for location in LOCATIONS {
         let Some(path) = location.index(site.path(), system) else { continue };
-        match read(&path, |uid| location.trusts(uid, site_owner, system)) {
+        let opened = match location.entry(&path, system) {
+            Ok(entry) => entry.open_file(),
+            Err(lost) => Err(lost.error.into()),
+        };
+        match read(opened, |uid| location.trusts(uid, site_owner, system)) {
             Ok(Some((bytes, modified))) => return Some(Found { path, bytes, modified }),
             Ok(None) => {}
             Err(why) => skipped(&path, why),
@@ -168,8 +182,11 @@ pub fn find(site: &SiteDir, system: &System, mut skipped: impl FnMut(&Path, Stri
 
 /// The content and mtime of an index file that belongs to a trusted user, if no other may write to it.
 /// `None` where there is none.
-fn read(path: &Path, trusts: impl Fn(u32) -> bool) -> Result<Option<(Vec<u8>, i64)>, String> {
-    let file = match open_file(CWD, path, Links::Refuse) {
+fn read(
+    opened: Result<OpenFile, Unreadable>,
+    trusts: impl Fn(u32) -> bool,
+) -> Result<Option<(Vec<u8>, i64)>, String> {
+    let file = match opened {
         Ok(file) => file,
         Err(Unreadable::Missing) => return Ok(None),
         Err(why) => return Err(why.to_string()),

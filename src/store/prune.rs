@@ -20,7 +20,7 @@ use rustix::io::Errno;
 use super::location::{FILE_NAME, SYSTEM_CACHE};
 use crate::encoding::shell_quoted;
 use crate::error::{Error, Result};
-use crate::sys::fs::{CWD, Links, open_dir};
+use crate::sys::fs::{Links, open_dir};
 use crate::sys::message;
 use crate::sys::root::System;
 
@@ -40,7 +40,7 @@ pub fn prune(system: &System, kept: &[PathBuf]) -> Result<()> {
     let Some(top) = SYSTEM_CACHE.top(system) else { return Ok(()) };
     let below = |site: &PathBuf| SYSTEM_CACHE.directory(site, system).map(|(_, below)| below);
     let kept: BTreeSet<PathBuf> = kept.iter().filter_map(below).collect();
-    match open_dir(CWD, &top, Links::Refuse) {
+    match SYSTEM_CACHE.entry(&top, system).map_err(Errno::from).and_then(|entry| entry.open_dir()) {
         Ok(directory) => {
             let mut walk = Walk { top: &top, kept: &kept, entries_left: MAX_ENTRIES };
             let result = walk.descend(&directory, &mut PathBuf::new(), 0);
@@ -113,6 +113,7 @@ impl Walk<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::fs::CWD;
 
     #[test]
     fn the_walk_ends_after_its_bound_and_keeps_what_is_wanted() {

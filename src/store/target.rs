@@ -70,8 +70,8 @@ impl Target {
     }
 
     /// Opens the site directory, which must be the one that was found.
-    pub fn open(&self) -> Result<SiteDir> {
-        let site = SiteDir::open(self.site.clone())?;
+    pub fn open(&self, system: &System) -> Result<SiteDir> {
+        let site = SiteDir::open_in(self.site.clone(), system)?;
         self.place.as_ref().map_or(Ok(()), |place| place.check(&site)).map(|()| site)
     }
 }

@@ -5,7 +5,8 @@
 //! for everything that is opened:
 //!
 //! * Paths are relative to the descriptor of a directory that has been checked, so that nobody can exchange
-//!   a directory on the way. [`CWD`] stands for an absolute path.
+//!   a directory on the way. [`CWD`] stands for an absolute path. Those of another system's tree are looked up
+//!   by `sys::walk`, which never leaves it.
 //! * A symbolic link as the last part is refused, unless the caller asks for [`Links::Follow`].
 //! * Only regular files are read, and only up to a limit. Opening never waits: a FIFO without a writer opens
 //!   at once (`O_NONBLOCK`) and is then refused. A terminal does not become ours (`O_NOCTTY`).
@@ -61,7 +62,7 @@ pub enum Links {
 }
 
 impl Links {
-    fn open_flags(self) -> OFlags {
+    pub fn open_flags(self) -> OFlags {
         match self {
             Self::Refuse => OFlags::CLOEXEC | OFlags::NOFOLLOW,
             Self::Follow => OFlags::CLOEXEC,
@@ -75,6 +76,17 @@ impl Links {
 pub fn open_dir(at: impl AsFd, path: impl Arg, links: Links) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | links.open_flags();
     rustix::fs::openat(at, path, flags, Mode::empty())
+}
+
+/// Opens the directory `path` for looking things up below it, and for nothing else. Never follows a link.
+pub fn reach_dir(at: impl AsFd, path: impl Arg) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | Links::Refuse.open_flags();
+    rustix::fs::openat(at, path, flags, Mode::empty())
+}
+
+/// Opens `path`, whatever it is, for examining it and for nothing else. Never follows a link.
+pub fn reach(at: impl AsFd, path: impl Arg) -> Result<OwnedFd, Errno> {
+    rustix::fs::openat(at, path, OFlags::PATH | Links::Refuse.open_flags(), Mode::empty())
 }
 
 /// Opens the directory `name` in `at`, and makes it where there is none. Never follows a link.
@@ -239,8 +251,7 @@ fn walk(at: BorrowedFd<'_>, path: &str) -> Result<(), Errno> {
             return Err(Errno::XDEV);
         }
         let parent = reached.as_ref().map_or(at, AsFd::as_fd);
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let next = rustix::fs::openat(parent, part, flags, Mode::empty())?;
+        let next = reach(parent, part)?;
         if FileType::from_raw_mode(rustix::fs::fstat(&next)?.st_mode) == FileType::Symlink {
             return Err(Errno::LOOP);
         }

@@ -6,3 +6,5 @@ pub mod message;
 pub mod resolve;
 pub mod root;
 pub mod signal;
+pub(crate) mod tree;
+pub(crate) mod walk;

@@ -1,10 +1,15 @@
 //! The system that is worked on: the running one, or the tree of another one below `--root`.
 
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use super::fs::{CWD, Links, open_file};
+use rustix::io::Errno;
+
+use super::fs::{self, CWD, Links};
 use super::resolve::{self, Place, Trust};
+use super::tree::{Entry, Tree};
+use super::walk::{Lost, Walk};
 use crate::error::{Error, Result};
 
 /// The user that system-wide indexes belong to.
@@ -42,41 +47,59 @@ impl From<nix::unistd::User> for Account {
 }
 
 /// A directory tree with its own users, configuration and indexes.
+///
+/// A path below its root, as the running system sees it, is *seen*; the system itself knows the same file by
+/// the rest of the path. Every seen path is opened by [`System::entry`], which does not leave the tree.
 #[derive(Debug, Clone)]
 pub struct System {
     root: PathBuf,
+    /// `None` on the running system.
+    tree: Option<Tree>,
     /// Known before a process gives up root's privileges.
     called_by_root: bool,
     /// The cache user after the first look-up: a confined process can't look it up any more.
     cache_user: OnceLock<User>,
 }
 
+impl Default for System {
+    /// The running system.
+    fn default() -> Self {
+        Self::assumed(Path::new("/"))
+    }
+}
+
 impl System {
     /// The system below `root`, or the running one for `None`.
     pub fn new(root: Option<&Path>) -> Result<Self> {
-        let Some(root) = root else { return Ok(Self::assumed(Path::new("/"))) };
-        let canonical =
-            std::fs::canonicalize(root).map_err(|error| Error::io("can't use as root", root, error))?;
-        match std::fs::metadata(&canonical) {
-            Ok(meta) if meta.is_dir() => Ok(Self::assumed(&canonical)),
-            Ok(_) => Err(Error::site(root, "is not a directory")),
-            Err(error) => Err(Error::io("can't use as root", root, error)),
+        let Some(root) = root else { return Ok(Self::default()) };
+        let failed = |error| Error::io("can't use as root", root, error);
+        let system = Self::assumed(&std::fs::canonicalize(root).map_err(failed)?);
+        match system.tree.as_ref().map(Tree::open) {
+            Some(Err(Errno::NOTDIR)) => Err(Error::site(root, "is not a directory")),
+            Some(Err(error)) => Err(failed(error.into())),
+            Some(Ok(_)) | None => Ok(system),
         }
     }
 
     /// The system below `root`, an absolute path that is not examined.
     pub fn assumed(root: &Path) -> Self {
         let called_by_root = nix::unistd::geteuid().is_root();
-        Self { root: root.to_owned(), called_by_root, cache_user: OnceLock::new() }
+        let tree = (root != Path::new("/")).then(|| Tree::new(root));
+        Self { root: root.to_owned(), tree, called_by_root, cache_user: OnceLock::new() }
     }
 
     pub fn root(&self) -> &Path {
         &self.root
     }
 
+    /// The descriptor of the root of another system, without which its paths can't be looked up.
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.tree.as_ref().and_then(Tree::descriptor)
+    }
+
     /// Whether this is the tree of another system.
     pub(crate) fn is_foreign(&self) -> bool {
-        self.root != Path::new("/")
+        self.tree.is_some()
     }
 
     /// Whether the caller may have indexes in a cache directory of their own. Root has none there, and the
@@ -93,47 +116,59 @@ impl System {
         }
     }
 
+    /// The system's `path` as the running system sees it.
+    pub(crate) fn seen(&self, path: &Path) -> PathBuf {
+        if !self.is_foreign() {
+            return path.to_owned();
+        }
+        let parts =
+            path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
+        self.root.join(parts.collect::<PathBuf>())
+    }
+
+    /// Finds what a seen path leads to. `links` is about its last part; others are followed as the system
+    /// itself would.
+    pub(crate) fn entry(&self, seen: &Path, links: Links) -> std::result::Result<Entry, Lost> {
+        match &self.tree {
+            None => Ok(Entry::of_running_system(seen, links)),
+            Some(tree) => tree.walk(&self.within(seen), links).map(Entry::in_tree),
+        }
+    }
+
     /// What the system's `path` leads to, if no untrusted user decides that ([`resolve`]).
     ///
-    /// The resulting path is that which the running system sees.
+    /// The resulting path is that which the running system sees. Fails with [`Error::Site`] where the path leads
+    /// to nothing, and with [`Error::Unusable`] where an untrusted user decides where it leads.
     pub(crate) fn resolve(&self, path: &Path, trust: Trust) -> Result<Place> {
         let absolute = match self.is_foreign() {
             true => path.to_owned(),
             false => std::path::absolute(path).map_err(|_| Error::site(path, "does not exist"))?,
         };
-        resolve::resolve(&self.root, &absolute, trust)
+        resolve::end(&self.walk(&absolute)?, trust)
     }
 
-    /// The path of the system's `path` as the running system sees it, without links.
+    /// Gives the directory at a canonical, seen path the present mtime, and leaves its atime. It is not opened.
     ///
-    /// Fails when it does not exist, or a link leads out of the tree.
-    fn canonical(&self, path: &Path) -> Result<PathBuf> {
-        let seen = if self.is_foreign() {
-            let parts =
-                path.components().filter(|part| matches!(part, Component::Normal(_) | Component::ParentDir));
-            self.root.join(parts.collect::<PathBuf>())
-        } else {
-            path.to_owned()
-        };
-        let canonical = std::fs::canonicalize(&seen).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Error::site(&seen, "does not exist"),
-            _ => Error::io("can't find", &seen, error),
-        })?;
-        if !canonical.starts_with(&self.root) {
-            return Err(Error::site(&seen, format!("leads out of {}", self.root.display())));
-        }
-        Ok(canonical)
+    /// Fails where there is a link on the way by now, or not the `expected` directory at its end.
+    pub(crate) fn touch(&self, seen: &Path, expected: Option<&Place>) -> Result<()> {
+        resolve::touch(self.walk(&self.within(seen))?, seen, expected)
     }
 
-    /// The path of a file that belongs to the system itself, as the running system sees it; `None` where
-    /// there is none. In the tree of another system, a link must not lead to a file of the running one.
-    pub(crate) fn own_file(&self, path: &Path) -> Result<Option<PathBuf>> {
-        if !self.is_foreign() {
-            return Ok(Some(path.to_owned()));
-        }
-        match self.canonical(path) {
-            Err(Error::Site { path, .. }) if std::fs::metadata(&path).is_err() => Ok(None),
-            found => found.map(Some),
+    /// Opens the directory at a canonical, seen path, not for reading. Fails where there is a link on the way by
+    /// now.
+    pub(crate) fn open_canonical(&self, seen: &Path) -> Result<OwnedFd> {
+        let walk = self.walk(&self.within(seen))?;
+        resolve::expect_canonical(&walk, seen)?;
+        walk.descriptor().try_clone_to_owned().map_err(|error| Error::io("can't open", seen, error))
+    }
+
+    fn walk(&self, path: &Path) -> std::result::Result<Walk, Lost> {
+        match &self.tree {
+            Some(tree) => tree.walk(path, Links::Follow),
+            None => {
+                let top = fs::reach_dir(CWD, "/").map_err(|error| Lost::root(error, &self.root))?;
+                Walk::to(path, Links::Follow, &self.root, Arc::new(top))
+            }
         }
     }
 
@@ -153,7 +188,7 @@ impl System {
             let source = std::io::Error::other(format!("the user {CACHE_USER} has the rights of root"));
             return Err(Error::Privileges { step: "choosing the user", source });
         }
-        if !NO_LOGIN.iter().any(|program| shell.ends_with(program)) {
+        if can_log_in(&shell) {
             return Err(Error::LoginUser { name: CACHE_USER, shell });
         }
         Ok(*self.cache_user.get_or_init(|| user))
@@ -178,18 +213,23 @@ impl System {
     /// Looks a user up in another system's own file: on the running system, the same name may belong to
     /// another user or to none.
     fn look_up_in_passwd(&self, is_wanted: impl Fn(&str, User) -> bool) -> Result<Account> {
-        const PASSWD: &str = "/etc/passwd";
-        let Some(path) = self.own_file(Path::new(PASSWD))? else {
-            return Err(Error::NoUser { name: CACHE_USER, database: Some(self.root.join(&PASSWD[1..])) });
-        };
+        let path = self.seen(Path::new("/etc/passwd"));
         let missing = || Error::NoUser { name: CACHE_USER, database: Some(path.clone()) };
-        let opened = open_file(CWD, &path, Links::Follow);
-        let text = opened.and_then(|file| file.read(MAX_PASSWD)).map_err(|_| missing())?;
+        let entry = self.entry(&path, Links::Follow).map_err(|lost| match lost.is_missing() {
+            true => missing(),
+            false => Error::io("can't read", &path, lost),
+        })?;
+        let text = entry.open_file().and_then(|file| file.read(MAX_PASSWD)).map_err(|_| missing())?;
         let text = String::from_utf8_lossy(&text);
         let mut users = text.lines().filter_map(parse_passwd_line);
         let found = users.find(|(name, account)| is_wanted(name, account.user));
         found.map(|(_, account)| account).ok_or_else(missing)
     }
+}
+
+/// Whether the shell is one that lets a person log in.
+pub(super) fn can_log_in(shell: &Path) -> bool {
+    !NO_LOGIN.iter().any(|program| shell.ends_with(program))
 }
 
 fn look_up() -> Result<Account> {

@@ -11,7 +11,8 @@ use landlock::{
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{Grant, Needs, Part, Reach, State};
+use super::{Grant, Needs, Part, Reach, State, open_place};
+use crate::sys::fs::Links;
 
 /// The version that is requested, that of Linux 6.12. An older kernel enforces what it knows.
 const WANTED: ABI = ABI::V6;
@@ -57,7 +58,7 @@ fn restrict(needs: &Needs) -> Result<RestrictionStatus, RulesetError> {
         .scope(Scope::from_all(WANTED))?
         .create()?;
     for grant in &needs.grants {
-        if let Some(place) = open(grant) {
+        if let Some(place) = open(grant, needs) {
             ruleset = ruleset.add_rule(PathBeneath::new(place, rights(grant.reach)))?;
         }
     }
@@ -88,10 +89,10 @@ fn rights(reach: Reach) -> BitFlags<AccessFs> {
 ///
 /// What can't be opened is not granted, and the job reports why it can't open it either. A temporary
 /// error is therefore tried again: otherwise the job would only report that access was denied.
-fn open(grant: &Grant) -> Option<OwnedFd> {
-    let opened = open_once(grant).or_else(|error| match error {
+fn open(grant: &Grant, needs: &Needs) -> Option<OwnedFd> {
+    let opened = open_once(grant, needs).or_else(|error| match error {
         Errno::NOENT | Errno::NOTDIR | Errno::LOOP => Err(error),
-        _ => open_once(grant),
+        _ => open_once(grant, needs),
     });
     match opened {
         Ok(place) if grant.reach != Reach::File || is_file(&place) => Some(place),
@@ -106,13 +107,13 @@ fn open(grant: &Grant) -> Option<OwnedFd> {
     }
 }
 
-fn open_once(grant: &Grant) -> rustix::io::Result<OwnedFd> {
-    let kind = match grant.reach {
-        Reach::List | Reach::Read | Reach::Change => OFlags::DIRECTORY,
-        Reach::Index => OFlags::DIRECTORY | OFlags::NOFOLLOW,
-        Reach::File => OFlags::NOFOLLOW,
+fn open_once(grant: &Grant, needs: &Needs) -> rustix::io::Result<OwnedFd> {
+    let (links, kind) = match grant.reach {
+        Reach::List | Reach::Read | Reach::Change => (Links::Follow, OFlags::DIRECTORY),
+        Reach::Index => (Links::Refuse, OFlags::DIRECTORY),
+        Reach::File => (Links::Refuse, OFlags::empty()),
     };
-    rustix::fs::open(&grant.path, OFlags::PATH | OFlags::CLOEXEC | kind, Mode::empty())
+    open_place(&grant.path, links, kind, &needs.system)
 }
 
 fn is_file(place: &OwnedFd) -> bool {

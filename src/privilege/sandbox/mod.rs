@@ -29,14 +29,18 @@ mod limits;
 mod seccomp;
 mod state;
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags};
 
 use super::step;
 use crate::error::{Error, Result};
-use crate::sys::{message, resolve, signal};
+use crate::sys::fs::Links;
+use crate::sys::root::System;
+use crate::sys::tree::Entry;
+use crate::sys::{message, signal};
 
 pub use state::{Confined, Part, State};
 
@@ -59,8 +63,10 @@ pub struct Grant {
 }
 
 /// What a job needs beyond computing.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Needs {
+    /// The system that the paths belong to.
+    pub system: System,
     pub grants: Vec<Grant>,
     /// Directories that are made before the job, so that it needs no right on their parents.
     pub made: Vec<PathBuf>,
@@ -82,7 +88,7 @@ impl Needs {
 pub const TIME_LIMIT: Duration = Duration::from_secs(600);
 
 /// What a job is confined to, and how strictly.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Confinement {
     pub needs: Needs,
     /// Whether the job must not begin where the kernel does not support all of it.
@@ -101,7 +107,7 @@ pub fn enter(confinement: &Confinement) -> Result<Confined> {
     let Confinement { needs, required, largest_file, time_limit: _ } = confinement;
     for path in &needs.made {
         // Where this fails, the job fails too, and reports it.
-        let _ = make_in_own_directory(path);
+        let _ = make_in_own_directory(path, &needs.system);
     }
     // No socket can be connected later.
     message::connect_journal();
@@ -120,8 +126,19 @@ pub fn enter(confinement: &Confinement) -> Result<Confined> {
 
 /// Makes a directory, if its parent belongs to this process's user and no link leads to it. The parent may have
 /// been replaced since the user was chosen.
-fn make_in_own_directory(path: &Path) -> Option<()> {
-    let (parent, name) = (resolve::open_canonical(path.parent()?).ok()?, path.file_name()?);
+fn make_in_own_directory(path: &Path, system: &System) -> Option<()> {
+    let (parent, name) = (system.open_canonical(path.parent()?).ok()?, path.file_name()?);
     let is_own = rustix::fs::fstat(&parent).ok()?.st_uid == nix::unistd::geteuid().as_raw();
     is_own.then(|| rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)).ok())?
+}
+
+/// Opens what a path of `system` leads to, only to name it in a rule or to make something in it.
+fn open_place(path: &Path, links: Links, kind: OFlags, system: &System) -> rustix::io::Result<OwnedFd> {
+    // Only a caller's own cache is outside of a tree.
+    let entry = match path.starts_with(system.root()) {
+        true => system.entry(path, links)?,
+        false => Entry::of_running_system(path, links),
+    };
+    let flags = OFlags::PATH | kind | entry.links().open_flags();
+    rustix::fs::openat(entry.directory(), entry.name(), flags, Mode::empty())
 }

@@ -15,5 +15,6 @@ mod run;
 mod run_signals;
 mod streams;
 mod terminal;
+mod trees;
 mod trigger;
 mod usage;

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -10,7 +11,7 @@ use serde_json::Value;
 use super::kernel::has_everything;
 use super::mask::Mask;
 use crate::support::program::{Ended, Place, give_away, run, skipped_without_root};
-use crate::support::tree::{Tree, indexed, install, text};
+use crate::support::tree::{Tree, everything_below, indexed, install, text};
 
 const EVERY_MASK: [(Mask, [&str; 2]); 4] = [
     (Mask::Nothing, ["enforced", "enforced"]),
@@ -128,6 +129,26 @@ fn without_required_confinement_nothing_is_indexed() {
         let ended = on(mask, place.epcache(["status", "--sandbox"].iter().chain(&root)));
         assert!(ended.out.contains("required: nothing is indexed"), "{ended:?}");
     }
+}
+
+#[test]
+fn a_tree_is_not_left_on_an_old_kernel() {
+    if skipped_without_root("mask what the kernel has") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    on(Mask::Old, trigger(&place, &tree));
+    assert_eq!(indexed(&tree.index), ["foo-1.dist-info"]);
+    let outside = place.path().join("outside");
+    fs::rename(tree.root.join("var/cache"), &outside).expect("ours");
+    symlink(&outside, tree.root.join("var/cache")).expect("a link");
+    install(&tree.site, "bar");
+    let before = everything_below(&outside);
+    let ended = on(Mask::Old, trigger(&place, &tree));
+    assert!(ended.status == Some(0) && ended.err.contains("var/cache is a link to"), "{ended:?}");
+    assert_eq!(everything_below(&outside), before);
 }
 
 #[test]

@@ -16,8 +16,8 @@ pub enum Mask {
     Seccomp,
     /// Neither.
     Both,
-    /// Neither, and no calls that are newer than Linux 5.2: none about descriptors of processes, or about
-    /// many descriptors.
+    /// Neither, and no calls that are newer than Linux 5.2: none about descriptors of processes, about many
+    /// descriptors, or to open a file without links on the way.
     Old,
     /// Landlock that reports success and does not confine.
     LyingLandlock,
@@ -37,7 +37,8 @@ impl Mask {
             Self::Seccomp => seccomp.to_vec(),
             Self::Both => [&landlock[..], &seccomp].concat(),
             Self::Old => {
-                let newer = [libc::SYS_pidfd_open, libc::SYS_close_range].map(|call| (call, libc::ENOSYS));
+                let newer = [libc::SYS_pidfd_open, libc::SYS_close_range, libc::SYS_openat2];
+                let newer = newer.map(|call| (call, libc::ENOSYS));
                 [&landlock[..], &seccomp, &newer].concat()
             }
             Self::LyingLandlock => vec![(libc::SYS_landlock_restrict_self, 0)],
