@@ -60,6 +60,10 @@ pub enum Error {
     Privileges { step: &'static str, source: io::Error },
     /// A process is not confined in every way that the administrator requires.
     Unconfined { lacking: String },
+    /// The uid of a user of another system's tree is that of an account here that can log in.
+    AnothersAccount { uid: u32, account: String, root: PathBuf },
+    /// The uid or gid of a process is another account's here, and it is not confined.
+    UnconfinedAsAnother { lacking: String, account: String, root: PathBuf },
     /// Error received from the unprivileged child.
     Reported(Failure),
     /// The unprivileged child did not do its job. The message says what it did instead.
@@ -94,6 +98,10 @@ impl Error {
             Self::LoginUser { name, .. } => Some(format!(
                 "if nobody uses that account, set its shell: usermod --shell /usr/sbin/nologin {name}"
             )),
+            Self::AnothersAccount { root, .. } | Self::UnconfinedAsAnother { root, .. } => {
+                let root = shell_quoted(root);
+                Some(format!("if you trust its programs: chroot {root} epcache refresh --system"))
+            }
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("free some space, then run epcache refresh again".to_owned())
             }
@@ -126,6 +134,19 @@ impl fmt::Display for Error {
             Self::Privileges { step, source } => write!(f, "can't give up privileges: {step}: {source}"),
             Self::Unconfined { lacking } => {
                 write!(f, "is not confined as require-sandbox demands: {lacking}")
+            }
+            Self::AnothersAccount { uid, account, root } => {
+                let root = root.display();
+                write!(
+                    f,
+                    "{root}: the uid {uid} is that of {account} on the running system, so no process gets it"
+                )
+            }
+            Self::UnconfinedAsAnother { lacking, account, .. } => {
+                write!(
+                    f,
+                    "has the number of {account} of the running system, but is not confined by {lacking}"
+                )
             }
             Self::Reported(failure) => f.write_str(&failure.message),
             Self::Child(failure) => write!(f, "the unprivileged process {}", failure.message),

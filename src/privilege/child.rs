@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::sandbox::{self, Confined, Confinement};
 use super::{RunAs, drop};
 use crate::error::{Error, Failure, Result};
+use crate::sys::account::Taken;
 use crate::sys::deadline::Deadline;
 use crate::sys::{fs, message, signal};
 
@@ -47,6 +48,9 @@ struct Answer<T> {
 ///
 /// Only another program that the caller names for [`RunAs::Caller`] is not confined: a plain call.
 ///
+/// No child becomes a user of another system's tree who is an account here that can log in. Where the number
+/// is another account's, the child must be confined.
+///
 /// Fails when there is no answer: privileges could not be dropped, or the child was killed.
 pub fn run<T: Serialize + DeserializeOwned>(
     run_as: RunAs,
@@ -56,7 +60,28 @@ pub fn run<T: Serialize + DeserializeOwned>(
     if run_as == RunAs::Caller && confinement.needs.program {
         return Ok(job());
     }
-    let answer = fork_and_run(run_as, confinement, job)?;
+    let system = &confinement.needs.system;
+    let shared_with = match run_as {
+        RunAs::Caller => None,
+        RunAs::User(user) => match system.taken(user) {
+            Some(Taken::Person(account)) => {
+                return Err(Error::AnothersAccount {
+                    uid: user.uid,
+                    account,
+                    root: system.root().to_owned(),
+                });
+            }
+            Some(Taken::Service(account)) => Some(account),
+            None => None,
+        },
+    };
+    let check = |confined: Confined| match (shared_with, confined.absent()) {
+        (Some(account), Some(lacking)) => {
+            Err(Error::UnconfinedAsAnother { lacking, account, root: system.root().to_owned() })
+        }
+        _ => Ok(confined),
+    };
+    let answer = fork_and_run(|| confine(run_as, confinement).and_then(check), confinement, job)?;
     // The process of a caller has his rights and no more, with and without confinement.
     if let (RunAs::User(_), Some(confined)) = (run_as, &answer.confined) {
         confined.missing().iter().for_each(|missing| warn_once(missing));
@@ -66,7 +91,7 @@ pub fn run<T: Serialize + DeserializeOwned>(
 
 /// Reports how a child of `run_as` would be confined, by confining one.
 pub fn try_confinement(run_as: RunAs, confinement: &Confinement) -> Result<Confined> {
-    let answer = fork_and_run(run_as, confinement, || ())?;
+    let answer = fork_and_run(|| confine(run_as, confinement), confinement, || ())?;
     answer.outcome.map_err(Error::Child)?;
     answer.confined.ok_or_else(|| Error::child("did not report how it was confined"))
 }
@@ -83,9 +108,9 @@ fn confine(run_as: RunAs, confinement: &Confinement) -> Result<Confined> {
     }
 }
 
-/// Forks a child that is confined and does `job`, and waits for its answer.
+/// Forks a child that does `prepare` and then `job`, and waits for its answer.
 fn fork_and_run<T: Serialize + DeserializeOwned>(
-    run_as: RunAs,
+    prepare: impl FnOnce() -> Result<Confined>,
     confinement: &Confinement,
     job: impl FnOnce() -> T,
 ) -> Result<Answer<T>> {
@@ -111,7 +136,7 @@ fn fork_and_run<T: Serialize + DeserializeOwned>(
                 message::journal_descriptor(),
                 confinement.needs.system.descriptor(),
             ]);
-            let answer = match confine(run_as, confinement) {
+            let answer = match prepare() {
                 Ok(confined) => Answer {
                     confined: Some(confined),
                     outcome: catch_unwind(AssertUnwindSafe(job))

@@ -207,7 +207,7 @@ fn inside(prefix: &Place, path: PathBuf, system: &System) -> Result<Option<Place
 /// The directories of versions of Python, such as `lib/python3.13`, which the owner of the prefix lists.
 fn pythons(owner: u32, libraries: &[Place], config: &Config, system: &System) -> Result<Vec<PathBuf>> {
     let run_as = match nix::unistd::geteuid().is_root() {
-        true => RunAs::User(system.user(owner)),
+        true => RunAs::User(system.reader(system.user(owner))),
         false => RunAs::Caller,
     };
     let mut needs = Needs { system: system.clone(), ..Needs::default() };

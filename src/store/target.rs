@@ -58,8 +58,11 @@ impl Target {
         let caller = nix::unistd::geteuid().as_raw();
         let system_wide = system_wide.contains(&place.path);
         let (location, run_as) = match caller {
-            0 if system_wide => (&location::SYSTEM_CACHE, RunAs::User(cache_user(operation, system)?)),
-            0 => (&location::SITE, RunAs::User(system.user(place.owner))),
+            0 if system_wide => {
+                let user = cache_user(operation, system)?;
+                (&location::SYSTEM_CACHE, RunAs::User(worker(user, operation, system)))
+            }
+            0 => (&location::SITE, RunAs::User(worker(system.user(place.owner), operation, system))),
             _ if system_wide && system.cache_user().is_ok_and(|user| user.uid == caller) => {
                 (&location::SYSTEM_CACHE, RunAs::Caller)
             }
@@ -83,4 +86,9 @@ fn cache_user(operation: Operation, system: &System) -> Result<User> {
         Err(Error::NoUser { .. }) if !operation.needs_index_owner() => Ok(User::NOBODY),
         user => user,
     }
+}
+
+/// The user as which root works where `user` should. Reading needs no particular user.
+fn worker(user: User, operation: Operation, system: &System) -> User {
+    if operation.needs_index_owner() { user } else { system.reader(user) }
 }

@@ -18,7 +18,7 @@
 //! the names in a directory of an interpreter's prefix are needed.
 
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps};
@@ -217,6 +217,14 @@ impl AsFd for OpenFile {
 pub fn read_regular(at: impl AsFd, path: impl Arg, limit: u64) -> Result<(Vec<u8>, Stat), Unreadable> {
     let file = open_file(at, path, Links::Refuse)?;
     Ok((file.read(limit)?, file.stat))
+}
+
+/// Reads a file of the kernel's, whose `stat` does not give its size, up to a page.
+pub fn read_of_kernel(path: &str) -> io::Result<String> {
+    let file = rustix::fs::open(path, READING | Links::Refuse.open_flags(), Mode::empty())?;
+    let mut text = String::new();
+    std::fs::File::from(file).take(4096).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Whether `path` leads to something below the directory `at`, never leaving it.

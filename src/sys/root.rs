@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use rustix::io::Errno;
 
+use super::account::{self, Taken};
 use super::fs::{self, CWD, Links};
 use super::resolve::{self, Place, Trust};
 use super::tree::{Entry, Tree};
@@ -170,6 +171,17 @@ impl System {
                 Walk::to(path, Links::Follow, &self.root, Arc::new(top))
             }
         }
+    }
+
+    /// Who has the uid or gid of a user of another system on the running one. A process of the caller
+    /// becomes nobody, and on the running system its users are what they are.
+    pub(crate) fn taken(&self, user: User) -> Option<Taken> {
+        if self.is_foreign() && self.called_by_root { account::taken(user) } else { None }
+    }
+
+    /// The user as which root reads what `user` may read: nobody, where no process may become that one.
+    pub(crate) fn reader(&self, user: User) -> User {
+        if matches!(self.taken(user), Some(Taken::Person(_))) { User::NOBODY } else { user }
     }
 
     /// The owner of the system-wide indexes.

@@ -53,6 +53,11 @@ impl Confined {
         self.described(|state| state == State::Missing)
     }
 
+    /// Describes what is not in force at all, whatever the reason.
+    pub(crate) fn absent(&self) -> Option<String> {
+        self.described(|state| matches!(state, State::Missing | State::Omitted))
+    }
+
     fn described(&self, which: impl Fn(State) -> bool) -> Option<String> {
         let found = self.parts().into_iter().filter(|(_, part)| which(part.state));
         let found: Vec<_> = found.map(|(name, part)| format!("{name}: {}", part.detail)).collect();

@@ -1,7 +1,7 @@
 //! Trees of other systems, such as unpacked images, whose makers want root to work outside of them.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::support::program::{Ended, Place, give_away, run, skipped_without_root};
-use crate::support::tree::{CACHE_USER, Tree, everything_below, indexed, install};
+use crate::support::tree::{CACHE_USER, Tree, account, become_user, everything_below, indexed, install};
 
 /// Every path below the root that is looked up, and those above it.
 const PATHS: [&str; 21] = [
@@ -281,4 +281,38 @@ fn another_user_indexes_a_tree_in_a_cache_of_their_own() {
     let index = cache.join("epcache/usr/lib/python3/dist-packages/index");
     assert_eq!(indexed(&index), ["secret-1.dist-info"]);
     assert_eq!(command("list").status, Some(0));
+}
+
+#[test]
+fn no_process_gets_the_uid_of_an_account_that_can_log_in() {
+    if skipped_without_root("work on a tree as other users") {
+        return;
+    }
+    let Some((name, uid)) = account(true) else { return };
+    let scene = Scene::new();
+    become_user(&scene.tree, uid, CACHE_USER);
+    let venv = scene.tree.root.join("opt/venv/lib/python3.13/site-packages");
+    for path in everything_below(&scene.tree.root.join("opt/venv")).into_keys() {
+        chown(path, Some(uid), None).expect("root may");
+    }
+    let stamp =
+        |path: &Path| (fs::metadata(path).expect("it is there").ino(), fs::read(path).expect("a file"));
+    let indexes = [scene.tree.index.clone(), venv.join(".epcache/index")];
+    let before = indexes.each_ref().map(|path| stamp(path));
+    let mtime = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).expect("it is there");
+    let times = [mtime(&scene.tree.site), mtime(&venv)];
+    let root = &scene.tree.root;
+    let hint = format!("hint: if you trust its programs: chroot {} epcache refresh --system", root.display());
+    let all = scene.all();
+    for ended in &all[..4] {
+        assert!(ended.err.contains(&format!("the uid {uid} is that of the user {name}")), "{ended:?}");
+        assert!(ended.err.contains(&hint), "{ended:?}");
+    }
+    assert_eq!(all[3].status, Some(0), "{all:#?}");
+    // Nothing is written, and what is there is not believed any more.
+    assert_eq!(indexes.each_ref().map(|path| stamp(path)), before);
+    assert!(mtime(&scene.tree.site) > times[0] && mtime(&venv) > times[1]);
+    // To read, no particular user is needed.
+    assert!(all[4].status == Some(0) && all[4].out.lines().count() == 2, "{all:#?}");
+    assert_eq!((all[5].status, all[6].err.as_str()), (Some(1), ""), "{all:#?}");
 }

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::kernel::has_everything;
 use super::mask::Mask;
-use crate::support::program::{Ended, Place, give_away, run, skipped_without_root};
-use crate::support::tree::{Tree, everything_below, indexed, install, text};
+use crate::support::program::{Ended, Place, UNTRUSTED_UID, give_away, run, skipped_without_root};
+use crate::support::tree::{Tree, account, become_user, everything_below, indexed, install, text};
 
 const EVERY_MASK: [(Mask, [&str; 2]); 4] = [
     (Mask::Nothing, ["enforced", "enforced"]),
@@ -128,6 +128,46 @@ fn without_required_confinement_nothing_is_indexed() {
         }
         let ended = on(mask, place.epcache(["status", "--sandbox"].iter().chain(&root)));
         assert!(ended.out.contains("required: nothing is indexed"), "{ended:?}");
+    }
+}
+
+#[test]
+fn with_the_number_of_another_account_a_process_must_be_confined() {
+    if skipped_without_root("mask what the kernel has") || !has_everything() {
+        return;
+    }
+    let Some((name, uid)) = account(false) else { return };
+    let groups = fs::read_to_string("/etc/group").expect("a group database");
+    let Some(group) = groups.lines().find(|line| line.starts_with("tty:")) else { return };
+    let gid = group.split(':').nth(2).and_then(|gid| gid.parse().ok()).expect("a gid");
+    for ((user, group), owner) in
+        [((uid, UNTRUSTED_UID), format!("user {name}")), ((UNTRUSTED_UID, gid), "group tty".to_owned())]
+    {
+        for (mask, _) in EVERY_MASK {
+            let place = Place::new();
+            let tree = Tree::new(&place);
+            become_user(&tree, user, group);
+            install(&tree.site, "foo");
+            let root = ["--root", text(&tree.root)];
+            let refreshed = on(mask, place.epcache(["refresh", "--no-seal", "--system"].iter().chain(&root)));
+            let triggered = on(mask, trigger(&place, &tree));
+            assert_eq!(triggered.status, Some(0), "{triggered:?}");
+            if mask == Mask::Nothing {
+                assert_eq!((refreshed.status, refreshed.err.as_str()), (Some(0), ""), "{refreshed:?}");
+                assert_eq!(triggered.err, "");
+                assert_eq!(indexed(&tree.index), ["foo-1.dist-info"]);
+                assert_eq!(fs::metadata(&tree.index).expect("an index").uid(), user);
+                continue;
+            }
+            assert_eq!(refreshed.status, Some(3), "{refreshed:?}");
+            let why = format!("has the number of the {owner} of the running system, but is not confined by ");
+            let hint =
+                format!("hint: if you trust its programs: chroot {} epcache refresh --system", root[1]);
+            for ended in [&refreshed, &triggered] {
+                assert!(ended.err.contains(&why) && ended.err.contains(&hint), "{ended:?}");
+            }
+            assert!(!tree.index.exists());
+        }
     }
 }
 

@@ -64,6 +64,32 @@ impl Tree {
     }
 }
 
+/// An account of this machine, other than root, that can log in or can not.
+pub fn account(can_log_in: bool) -> Option<(String, u32)> {
+    let text = fs::read_to_string("/etc/passwd").expect("a user database");
+    let found = text.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let shell = Path::new(fields.get(6)?).file_name().unwrap_or_default();
+        let uid = fields[2].parse().ok()?;
+        let is_other = !["root", "nobody", "epcache"].contains(&fields[0]) && uid != 0;
+        let matches = (shell != "nologin" && shell != "false") == can_log_in;
+        (is_other && matches).then(|| (fields[0].to_owned(), uid))
+    });
+    if found.is_none() {
+        eprintln!("skipped: no account on this machine that can log in: {can_log_in}");
+    }
+    found
+}
+
+/// Gives the tree a user `epcache` with these numbers, who owns its cache directory.
+pub fn become_user(tree: &Tree, uid: u32, gid: u32) {
+    let passwd = format!("root:x:0:0::/:/bin/sh\nepcache:x:{uid}:{gid}::/:/usr/sbin/nologin\n");
+    fs::write(tree.root.join("etc/passwd"), passwd).expect("room");
+    for path in everything_below(&tree.root.join("var/cache/epcache")).into_keys() {
+        chown(path, Some(uid), Some(gid)).expect("root may");
+    }
+}
+
 /// Everything below `path` with the results of `lstat`, except access times.
 pub fn everything_below(path: &Path) -> BTreeMap<PathBuf, String> {
     let mut found = BTreeMap::new();

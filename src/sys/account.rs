@@ -1,0 +1,103 @@
+//! Whose uid or gid a user of another system's tree has on the running system.
+//!
+//! A file in the tree must belong to the tree's user, so our process has to become that user. The same number can
+//! be another account's here: the tree of a stranger names any number, and numbers of services are given out in
+//! the same order everywhere. A process that a package's author takes over would then act as that account.
+
+use super::fs;
+use super::root::{CACHE_USER, User, can_log_in};
+
+/// An account or a group of the running system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    /// Of a service, or a group. The process may work if it is confined.
+    Service(String),
+    /// An account that can log in. No process becomes that user.
+    Person(String),
+}
+
+/// Who has the numbers of `user` here; `None` where they are free, or those of the user `epcache`.
+pub(super) fn taken(user: User) -> Option<Taken> {
+    uid_taken(user.uid).or_else(|| gid_taken(user.gid))
+}
+
+fn uid_taken(uid: u32) -> Option<Taken> {
+    if uid == User::NOBODY.uid || !is_same_outside("/proc/self/uid_map", uid) {
+        return None;
+    }
+    match nix::unistd::User::from_uid(uid.into()) {
+        Ok(None) => None,
+        Ok(Some(account)) if account.name == CACHE_USER => None,
+        // Without privileges, root works on the running system's own directories too.
+        Ok(Some(account)) if uid != 0 && can_log_in(&account.shell) => {
+            Some(Taken::Person(format!("the user {}", account.name)))
+        }
+        Ok(Some(account)) => Some(Taken::Service(format!("the user {}", account.name))),
+        Err(_) => Some(Taken::Service(format!("a user with the uid {uid}"))),
+    }
+}
+
+fn gid_taken(gid: u32) -> Option<Taken> {
+    if gid == User::NOBODY.gid || !is_same_outside("/proc/self/gid_map", gid) {
+        return None;
+    }
+    match nix::unistd::Group::from_gid(gid.into()) {
+        Ok(None) => None,
+        Ok(Some(group)) if group.name == CACHE_USER => None,
+        Ok(Some(group)) => Some(Taken::Service(format!("the group {}", group.name))),
+        Err(_) => Some(Taken::Service(format!("a group with the gid {gid}"))),
+    }
+}
+
+/// Whether a uid or gid is the same outside of this user namespace, so that it can be somebody's there. Without
+/// `/proc`, this is assumed.
+fn is_same_outside(map: &str, id: u32) -> bool {
+    fs::read_of_kernel(map).map_or(true, |map| maps_to_itself(&map, id))
+}
+
+/// user_namespaces(7): in each line the first number inside, the first outside, and how many follow.
+fn maps_to_itself(map: &str, id: u32) -> bool {
+    map.lines().any(|line| {
+        let numbers: Vec<u64> = line.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+        let id = u64::from(id);
+        matches!(numbers[..], [inside, outside, count] if inside == outside && (inside..inside + count).contains(&id))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_namespace_with_other_numbers_is_recognized() {
+        let initial = "         0          0 4294967295\n";
+        let rootless = "0 1000 1\n1 100000 65536\n";
+        let identity = "0 0 65536\n";
+        for (map, id, same) in [
+            (initial, 0, true),
+            (initial, 61002, true),
+            (rootless, 0, false),
+            (rootless, 33, false),
+            (identity, 33, true),
+            (identity, 70000, false),
+            ("", 33, false),
+        ] {
+            assert_eq!(maps_to_itself(map, id), same, "{map:?} {id}");
+        }
+    }
+
+    #[test]
+    fn the_numbers_of_other_accounts_are_taken() {
+        let free = User { uid: 3_000_000_000, gid: 3_000_000_000 };
+        assert_eq!(taken(free), None);
+        assert_eq!(taken(User::NOBODY), None);
+        if !is_same_outside("/proc/self/uid_map", 0) {
+            eprintln!("skipped: in a user namespace");
+            return;
+        }
+        let root = Taken::Service("the user root".to_owned());
+        assert_eq!(taken(User { uid: 0, gid: 0 }), Some(root));
+        let group = Taken::Service("the group root".to_owned());
+        assert_eq!(taken(User { gid: 0, ..free }), Some(group));
+    }
+}
