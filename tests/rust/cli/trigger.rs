@@ -214,6 +214,26 @@ fn an_index_that_can_not_be_updated_is_not_used() {
     }
 }
 
+#[test]
+fn the_index_of_the_system_has_nothing_that_only_root_may_read() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    for (entry_points, directory) in [(0o644, 0o755), (0o600, 0o755), (0o644, 0o700)] {
+        let place = Place::new();
+        let tree = Tree::new(&place);
+        let private = install(&tree.site, "private");
+        let file = private.join("entry_points.txt");
+        fs::write(&file, "[g]\nsecret = m:f\n").expect("room");
+        fs::set_permissions(&file, Permissions::from_mode(entry_points)).expect("root may");
+        fs::set_permissions(&private, Permissions::from_mode(directory)).expect("root may");
+        trigger(&place, &tree);
+        let index = fs::read_to_string(&tree.index).expect("an index");
+        let is_public = (entry_points, directory) == (0o644, 0o755);
+        assert_eq!(index.contains("secret"), is_public, "{entry_points:o} {directory:o}: {index}");
+    }
+}
+
 /// The change time of a directory in ns, as an index records it.
 fn ctime(directory: &Path) -> i64 {
     let meta = fs::metadata(directory).expect("it is there");
