@@ -62,7 +62,7 @@ pub enum Links {
 }
 
 impl Links {
-    pub fn open_flags(self) -> OFlags {
+    fn open_flags(self) -> OFlags {
         match self {
             Self::Refuse => OFlags::CLOEXEC | OFlags::NOFOLLOW,
             Self::Follow => OFlags::CLOEXEC,
@@ -78,15 +78,15 @@ pub fn open_dir(at: impl AsFd, path: impl Arg, links: Links) -> Result<OwnedFd, 
     rustix::fs::openat(at, path, flags, Mode::empty())
 }
 
-/// Opens the directory `path` for looking things up below it, and for nothing else. Never follows a link.
-pub fn reach_dir(at: impl AsFd, path: impl Arg) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | Links::Refuse.open_flags();
+/// Opens the directory `path` for looking things up below it, and for nothing else.
+pub fn reach_dir(at: impl AsFd, path: impl Arg, links: Links) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | links.open_flags();
     rustix::fs::openat(at, path, flags, Mode::empty())
 }
 
-/// Opens `path`, whatever it is, for examining it and for nothing else. Never follows a link.
-pub fn reach(at: impl AsFd, path: impl Arg) -> Result<OwnedFd, Errno> {
-    rustix::fs::openat(at, path, OFlags::PATH | Links::Refuse.open_flags(), Mode::empty())
+/// Opens `path`, whatever it is, for examining it and for nothing else.
+pub fn reach(at: impl AsFd, path: impl Arg, links: Links) -> Result<OwnedFd, Errno> {
+    rustix::fs::openat(at, path, OFlags::PATH | links.open_flags(), Mode::empty())
 }
 
 /// Opens the directory `name` in `at`, and makes it where there is none. Never follows a link.
@@ -259,7 +259,7 @@ fn walk(at: BorrowedFd<'_>, path: &str) -> Result<(), Errno> {
             return Err(Errno::XDEV);
         }
         let parent = reached.as_ref().map_or(at, AsFd::as_fd);
-        let next = reach(parent, part)?;
+        let next = reach(parent, part, Links::Refuse)?;
         if FileType::from_raw_mode(rustix::fs::fstat(&next)?.st_mode) == FileType::Symlink {
             return Err(Errno::LOOP);
         }

@@ -167,7 +167,8 @@ impl System {
         match &self.tree {
             Some(tree) => tree.walk(path, Links::Follow),
             None => {
-                let top = fs::reach_dir(CWD, "/").map_err(|error| Lost::root(error, &self.root))?;
+                let top =
+                    fs::reach_dir(CWD, "/", Links::Refuse).map_err(|error| Lost::root(error, &self.root))?;
                 Walk::to(path, Links::Follow, &self.root, Arc::new(top))
             }
         }

@@ -33,7 +33,7 @@ impl Tree {
         if let Some(descriptor) = self.descriptor.get() {
             return Ok(descriptor);
         }
-        let opened = fs::reach_dir(CWD, &self.root)?;
+        let opened = fs::reach_dir(CWD, &self.root, Links::Refuse)?;
         Ok(self.descriptor.get_or_init(|| Arc::new(opened)))
     }
 
@@ -75,12 +75,13 @@ impl Entry {
         self.directory.as_ref().map_or(CWD, |directory| directory.as_fd())
     }
 
-    pub fn name(&self) -> &Path {
-        &self.name
-    }
-
-    pub fn links(&self) -> Links {
-        self.links
+    /// Opens what is there, only to name it in a rule of Landlock.
+    #[cfg_attr(not(feature = "landlock"), expect(dead_code))]
+    pub fn reach(&self, is_directory: bool) -> Result<OwnedFd, Errno> {
+        match is_directory {
+            true => fs::reach_dir(self.directory(), &self.name, self.links),
+            false => fs::reach(self.directory(), &self.name, self.links),
+        }
     }
 
     pub fn open_dir(&self) -> Result<OwnedFd, Errno> {

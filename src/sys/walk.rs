@@ -144,8 +144,8 @@ impl Walk {
             return Err(Errno::LOOP);
         }
         // First as a directory: otherwise one that is mounted on demand would not be.
-        let opened = fs::reach_dir(self.descriptor(), name).or_else(|error| match error {
-            Errno::NOTDIR | Errno::LOOP => fs::reach(self.descriptor(), name),
+        let opened = fs::reach_dir(self.descriptor(), name, Links::Refuse).or_else(|error| match error {
+            Errno::NOTDIR | Errno::LOOP => fs::reach(self.descriptor(), name, Links::Refuse),
             error => Err(error),
         });
         let descriptor = opened?;

@@ -11,8 +11,9 @@ use landlock::{
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{Grant, Needs, Part, Reach, State, open_place};
+use super::{Grant, Needs, Part, Reach, State};
 use crate::sys::fs::Links;
+use crate::sys::tree::Entry;
 
 /// The version that is requested, that of Linux 6.12. An older kernel enforces what it knows.
 const WANTED: ABI = ABI::V6;
@@ -108,12 +109,16 @@ fn open(grant: &Grant, needs: &Needs) -> Option<OwnedFd> {
 }
 
 fn open_once(grant: &Grant, needs: &Needs) -> rustix::io::Result<OwnedFd> {
-    let (links, kind) = match grant.reach {
-        Reach::List | Reach::Read | Reach::Change => (Links::Follow, OFlags::DIRECTORY),
-        Reach::Index => (Links::Refuse, OFlags::DIRECTORY),
-        Reach::File => (Links::Refuse, OFlags::empty()),
+    let links = match grant.reach {
+        Reach::List | Reach::Read | Reach::Change => Links::Follow,
+        Reach::Index | Reach::File => Links::Refuse,
     };
-    open_place(&grant.path, links, kind, &needs.system)
+    // Only a caller's own cache is outside of a tree.
+    let entry = match grant.path.starts_with(needs.system.root()) {
+        true => needs.system.entry(&grant.path, links)?,
+        false => Entry::of_running_system(&grant.path, links),
+    };
+    entry.reach(grant.reach != Reach::File)
 }
 
 fn is_file(place: &OwnedFd) -> bool {

@@ -29,17 +29,14 @@ mod limits;
 mod seccomp;
 mod state;
 
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::Mode;
 
 use super::step;
 use crate::error::{Error, Result};
-use crate::sys::fs::Links;
 use crate::sys::root::System;
-use crate::sys::tree::Entry;
 use crate::sys::{message, signal};
 
 pub use state::{Confined, Part, State};
@@ -130,15 +127,4 @@ fn make_in_own_directory(path: &Path, system: &System) -> Option<()> {
     let (parent, name) = (system.open_canonical(path.parent()?).ok()?, path.file_name()?);
     let is_own = rustix::fs::fstat(&parent).ok()?.st_uid == nix::unistd::geteuid().as_raw();
     is_own.then(|| rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)).ok())?
-}
-
-/// Opens what a path of `system` leads to, only to name it in a rule or to make something in it.
-fn open_place(path: &Path, links: Links, kind: OFlags, system: &System) -> rustix::io::Result<OwnedFd> {
-    // Only a caller's own cache is outside of a tree.
-    let entry = match path.starts_with(system.root()) {
-        true => system.entry(path, links)?,
-        false => Entry::of_running_system(path, links),
-    };
-    let flags = OFlags::PATH | kind | entry.links().open_flags();
-    rustix::fs::openat(entry.directory(), entry.name(), flags, Mode::empty())
 }
