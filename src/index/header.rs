@@ -79,6 +79,8 @@ pub(super) struct Header<'a> {
     pub stamps: SegmentRange,
     pub top_level: SegmentRange,
     pub missing: SegmentRange,
+    /// Those of a newer program.
+    pub unknown: Vec<SegmentRange>,
     pub groups: Vec<(&'a str, SegmentRange)>,
 }
 
@@ -123,7 +125,7 @@ impl<'a> Header<'a> {
             Some(rows) => rows.split(' ').map(number).collect::<Result<Vec<usize>>>(),
             None => Ok(Vec::new()),
         };
-        let segment = |name| segments.get(name).copied().ok_or(Invalid::Corrupt("header"));
+        let mut segment = |name| segments.remove(name).ok_or(Invalid::Corrupt("header"));
         if number::<usize>(value("groups")?)? != groups.len() {
             return Err(Invalid::Corrupt("number of groups"));
         }
@@ -144,6 +146,7 @@ impl<'a> Header<'a> {
             stamps: segment("stamps")?,
             top_level: segment("top-level")?,
             missing: segment("missing")?,
+            unknown: segments.into_values().collect(),
             groups,
         })
     }
@@ -152,7 +155,8 @@ impl<'a> Header<'a> {
     pub fn total_length(&self) -> Option<usize> {
         let segments = [self.table, self.order, self.stamps, self.top_level, self.missing];
         let groups = self.groups.iter().map(|(_, range)| *range);
-        segments.into_iter().chain(groups).try_fold(0_usize, |total, range| total.checked_add(range.length))
+        let mut all = segments.into_iter().chain(self.unknown.iter().copied()).chain(groups);
+        all.try_fold(0_usize, |total, range| total.checked_add(range.length))
     }
 }
 

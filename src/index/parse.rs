@@ -27,6 +27,8 @@ pub fn parse(bytes: &[u8]) -> Result<Index<'_>> {
     if header.total_length().is_none_or(|length| length > file.body.len()) {
         return Err(Invalid::Corrupt("place of a segment"));
     }
+    // What is not understood must be intact all the same, as for the reader in Python.
+    header.unknown.iter().try_for_each(|range| file.segment(*range).map(drop))?;
     let mut distributions = table(&file, &header)?;
     groups(&file, &header, &mut distributions)?;
     order(file.segment(header.order)?, &mut distributions)?;

@@ -38,6 +38,18 @@ fn both_readers_read_forged_indexes_alike() {
     assert!(accepted > 80, "{accepted} of {} were accepted, so this shows little", files.len());
 }
 
+/// A newer program may write more segments.
+#[test]
+fn a_segment_that_no_reader_knows_must_be_intact() {
+    let original = String::from_utf8(written(&mut Random::new())).expect("text");
+    for (place, is_accepted) in [("0\t0\t0", true), ("0\t99999999\t0", false), ("0\t8\t7x", false)] {
+        let line = format!("\nsegment\tnew\t{place}\nsegment\torder\t");
+        let text = original.replacen("\nsegment\torder\t", &line, 1);
+        let file = with_right_checks(text.as_bytes()).expect("an index");
+        assert_eq!(compare(&[file]), usize::from(is_accepted), "{place}");
+    }
+}
+
 #[test]
 fn both_readers_read_inputs_found_by_fuzzing_alike() {
     let files = corpus("index");
