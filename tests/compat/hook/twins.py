@@ -51,6 +51,8 @@ def variables(directory, **more):
     kept["PIP_CACHE_DIR"] = kept["XDG_CACHE_HOME"] = f"{directory}/cache"
     # A new __pycache__ would change the site directory.
     kept["PYTHONDONTWRITEBYTECODE"] = "1"
+    # pip breaks long lines, even within the path that is replaced below.
+    kept["COLUMNS"] = "1000"
     # An old pip iterates over sets.
     kept["PYTHONHASHSEED"] = "0"
     return {**kept, **more}
