@@ -1,10 +1,12 @@
 """Prints the entry points of a site directory by `epcache` and by importlib.metadata, as JSON.
 
-Run by the Python of a system under test. `from_index` means that the reader used the index alone: it has
-neither listed the site directory nor opened a file of a distribution there, before a value was requested.
+Run by the Python of a system under test. `from_index` means that the index said where to look: of the
+distributions there, the reader has opened nothing but the entry points of those that have some. Without an
+index it looks for them in all distributions. The package of the reader itself has none.
 """
 
 import json
+import os
 import sys
 import warnings
 
@@ -29,11 +31,11 @@ with warnings.catch_warnings(record=True) as caught:
     sys.addaudithook(watch)
     points = epcache.entry_points()
     assert all(point.group is not None and point.name is not None for point in points)
-    from_index = not any(
-        path == site or path.startswith(site + "/") and ("dist-info" in path or "egg-info" in path)
+    from_index = all(
+        os.path.basename(path) == "entry_points.txt" and os.path.exists(path)
         for path in looked_at
+        if path.startswith(site + "/") and ("dist-info" in path or "egg-info" in path)
     )
-    # The distributions confirm the values, since root does not trust the user epcache.
     found = sorted((point.group, point.name, point.value) for point in points)
     groups = sorted({group for group, _, _ in found})
     one_by_one = sorted(
