@@ -34,7 +34,7 @@ OF_THE_READER = {
         ["--replay", KNOWN / "upgraded_where_there_are_no_stamps.json"],
         [
             ("__init__.py", "index.settled and not (index.unsettled or index", "not (index"),
-            ("_scan.py", "index.settled and stamp_of(info) == index.site", "stamp_of(info) == index.site"),
+            ("_scan.py", "if not index.settled:", "if False:"),
             ("_view.py", "row not in self._unsettled", "row not in ()"),
         ],
     ),

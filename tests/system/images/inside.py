@@ -81,13 +81,15 @@ def is_proven(tree, tmp_path, listed=True):
     """Whether answers come from the index by a check of the directory as a whole.
 
     No distribution is accessed, and the directory three times: its stamp, the listing, its stamp. Where
-    the index was made, its stamp is enough.
+    the index was made, its stamp is enough. An index of the user `epcache` only says where to look: the
+    directory is listed once more, and the distributions' own files give the entry points.
     """
     found = accessed_paths(tree, ["names"], tmp_path / "log")
     more = accessed_paths(tree, ["names", "versions", "packages"], tmp_path / "log")
     touched = {path.partition("/")[0] for path in found + more}
     assert ".epcache" in touched  # it was our reader that was traced
-    if any(name.endswith(".dist-info") for name in touched):
+    entry_points = [path for path in found + more if path.endswith(".dist-info/entry_points.txt")]
+    if any(".dist-info" in path and path not in entry_points for path in found + more):
         return False
-    assert found.count("") == (3 if listed else 1), found
+    assert found.count("") == (3 if listed else 1) + bool(entry_points), found
     return True
