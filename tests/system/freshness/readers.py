@@ -144,8 +144,7 @@ class Reader:
 
     def entry_points(self, group):
         found = self.package.entry_points() if group is None else self.package.entry_points(group=group)
-        # Not `value`: it is confirmed from the disk, where the index is not root's.
-        return [(ep.name, ep._value, ep.group) for ep in found]
+        return [(ep.name, ep.value, ep.group) for ep in found]
 
     def version(self, name):
         try:

@@ -45,11 +45,10 @@ for distribution in importlib.metadata.distributions(path=sys.argv[1:]):
 json.dump(found, sys.stdout)
 """
 
-# Any warning of the reader is an error here. `searched` means that it opened a file of a distribution, as it
-# must where it cannot rely on the index. Values are read later: root does not trust the user epcache, so the
-# distributions confirm them.
+# Any warning of the reader is an error here. `searched` means that it looked for entry points in distributions
+# that have none, as it must where no index says where to look.
 READER = """
-import json, sys
+import json, os, sys
 modules, site = sys.argv[1:]
 sys.path.insert(0, modules)
 import epcache
@@ -59,9 +58,9 @@ def watch(event, arguments):
     if event == "open" and isinstance(arguments[0], (str, bytes)):
         opened.append(arguments[0] if isinstance(arguments[0], str) else arguments[0].decode("utf-8", "replace"))
 sys.addaudithook(watch)
-points = [(e.group, e.name, e) for e in epcache.entry_points()]
-searched = any(path.startswith(site + "/") and "-info" in path for path in opened)
-answer = [[group, name, e.value] for group, name, e in points]
+answer = [[e.group, e.name, e.value] for e in epcache.entry_points()]
+opened = [path for path in opened if path.startswith(site + "/") and "-info" in path]
+searched = any(os.path.basename(path) != "entry_points.txt" or not os.path.exists(path) for path in opened)
 json.dump({"answer": answer, "searched": searched}, sys.stdout)
 """
 
