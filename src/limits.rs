@@ -1,6 +1,6 @@
 //! The limits on what is read and written, each with its unit and its reason.
 //!
-//! Whatever strangers can make large has one here. Beyond it, a distribution is opaque and readers read it
+//! All that untrusted users can make large has one here. Beyond it, a distribution is opaque and readers read it
 //! themselves, so that an index can always be written. Python has those that a reader goes by under the same
 //! names (`python/epcache/_limits.py`).
 

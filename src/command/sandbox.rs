@@ -10,7 +10,8 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::privilege::sandbox::{Confined, Needs, State};
 use crate::privilege::{RunAs, child};
-use crate::sys::root::{System, User};
+use crate::sys::account::User;
+use crate::sys::root::System;
 
 /// The object of `--json`.
 #[derive(Debug, Serialize)]

@@ -23,8 +23,9 @@ use crate::site::discovery::{self, SystemWide};
 use crate::store::invalidate::invalidate_if_present;
 use crate::store::prune;
 use crate::store::target::{Operation, Target};
+use crate::sys::account::User;
 use crate::sys::deadline::ReadUntil;
-use crate::sys::root::{System, User};
+use crate::sys::root::System;
 use crate::sys::{message, signal};
 
 /// Reading the list of changed files may take this part of the time: by default, 10 s of 120 s.

@@ -277,7 +277,7 @@ fn reap(child: Pid) -> Option<String> {
 mod tests {
     use super::*;
     use crate::privilege::sandbox::Needs;
-    use crate::sys::root::User;
+    use crate::sys::account::User;
 
     #[test]
     fn the_values_of_an_answer_are_counted() {

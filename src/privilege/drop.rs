@@ -9,7 +9,7 @@ use nix::unistd::{Gid, Uid};
 use super::sandbox::{self, Confined, Confinement};
 use super::step;
 use crate::error::Result;
-use crate::sys::root::User;
+use crate::sys::account::User;
 
 /// Becomes `user` without any capability and without a way to get one, verifies that, and confines this
 /// process. It must have a single thread: capabilities and confinement belong to a thread.

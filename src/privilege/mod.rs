@@ -11,7 +11,7 @@ mod drop;
 pub mod sandbox;
 
 use crate::error::{Error, Result};
-use crate::sys::root::User;
+use crate::sys::account::User;
 
 /// The user as whom something is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

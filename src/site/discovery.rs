@@ -19,9 +19,10 @@ use crate::error::{Error, Result};
 use crate::limits::{INDEX_SIZE, INTERPRETERS};
 use crate::privilege::sandbox::{Confinement, Needs, Reach, TIME_LIMIT};
 use crate::privilege::{RunAs, child};
+use crate::sys::account::User;
 use crate::sys::fs::Links;
 use crate::sys::resolve::{Place, Trust};
-use crate::sys::root::{System, User};
+use crate::sys::root::System;
 
 #[derive(Debug, Default)]
 pub struct SystemWide {
@@ -108,11 +109,11 @@ pub fn of_interpreter(program: &Path, config: &Config, system: &System) -> Resul
         true => only_roots.then_some(RunAs::User(User::NOBODY)),
         false => Some(RunAs::Caller),
     };
-    let told = match run_as {
+    let reported = match run_as {
         Some(run_as) => interpreter::ask(&itself, run_as, config)?,
         None => Err("there are none beside it, and a program of others is not run for root".to_owned()),
     };
-    let found = told.and_then(|paths| {
+    let found = reported.and_then(|paths| {
         let places = paths.iter().filter_map(|path| system.resolve(path, Trust::Owner).ok());
         let own = |place: &Place| prefixes.iter().any(|prefix| place.path.starts_with(&prefix.path));
         let found: Vec<Place> = places.filter(|place| place.is_directory && own(place)).collect();

@@ -6,8 +6,9 @@ use crate::error::{Error, Result};
 use crate::privilege::RunAs;
 use crate::site::SiteDir;
 use crate::store::location::{self, Location};
+use crate::sys::account::User;
 use crate::sys::resolve::Place;
-use crate::sys::root::{System, User};
+use crate::sys::root::System;
 
 /// A site directory with the rules for its index.
 #[derive(Debug, Clone, PartialEq, Eq)]

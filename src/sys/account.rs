@@ -1,11 +1,67 @@
-//! Whose uid or gid a user of another system's tree has on the running system.
+//! Users, and what a user database says of them.
 //!
-//! A file in the tree must belong to the tree's user, so our process has to become that user. The same number can
-//! be another account's here: the tree of a stranger names any number, and numbers of services are given out in
-//! the same order everywhere. A process that a package's author takes over would then act as that account.
+//! A file in the tree of another system must belong to the tree's user, so our process has to become that user.
+//! The same number can be another account's here: an untrusted tree names any number, and numbers of services are
+//! given out in the same order everywhere. A process that a package's author takes over would then act as that
+//! account. [`Taken`] says whose the number is.
+
+use std::path::{Path, PathBuf};
 
 use super::fs;
-use super::root::{CACHE_USER, User, can_log_in};
+use crate::error::{Error, Result};
+
+/// The user that system-wide indexes belong to.
+pub(crate) const CACHE_USER: &str = "epcache";
+
+/// The file names of the shells of accounts for services. An account with another one may be a person's, who
+/// would then choose what the programs of all users find.
+const NO_LOGIN: [&str; 2] = ["nologin", "false"];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct User {
+    pub uid: u32,
+    /// The only group; there are no supplementary ones.
+    pub gid: u32,
+}
+
+impl User {
+    /// The kernel's overflow user, who owns no files.
+    pub(crate) const NOBODY: Self = Self { uid: 65534, gid: 65534 };
+}
+
+/// What a user database says of a user.
+pub(super) struct Account {
+    pub user: User,
+    pub shell: PathBuf,
+}
+
+impl From<nix::unistd::User> for Account {
+    fn from(user: nix::unistd::User) -> Self {
+        Self { user: User { uid: user.uid.as_raw(), gid: user.gid.as_raw() }, shell: user.shell }
+    }
+}
+
+/// Whether the shell is one that lets a person log in.
+pub(super) fn can_log_in(shell: &Path) -> bool {
+    !NO_LOGIN.iter().any(|program| shell.ends_with(program))
+}
+
+/// The account of the user `epcache` on the running system.
+pub(super) fn look_up() -> Result<Account> {
+    match nix::unistd::User::from_name(CACHE_USER) {
+        Ok(Some(user)) => Ok(Account::from(user)),
+        // glibc reports a missing database as an error.
+        Ok(None) | Err(_) => Err(Error::NoUser { name: CACHE_USER, database: None }),
+    }
+}
+
+/// A line of passwd(5): name, password, uid, gid, comment, home directory, shell
+pub(super) fn parse_passwd_line(line: &str) -> Option<(&str, Account)> {
+    let fields: Vec<&str> = line.split(':').collect();
+    let [name, _, uid, gid, _, _, shell] = fields[..] else { return None };
+    let user = User { uid: uid.parse().ok()?, gid: gid.parse().ok()? };
+    Some((name, Account { user, shell: shell.into() }))
+}
 
 /// An account or a group of the running system.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The one door to the operating system: files, signals, the log, and the root of the system that is worked on.
 
-pub(crate) mod account;
+pub mod account;
 pub(crate) mod deadline;
 pub(crate) mod fs;
 pub mod message;

@@ -1,10 +1,10 @@
 //! Resolving a path that was named or found, so that no untrusted user decides where it leads.
 //!
-//! The path is walked part by part (`sys::walk`). Whoever owns a link or a directory on the way decides where the
+//! The path is walked part by part (`sys::walk`). The owner of a link or a directory on the way decides where the
 //! path leads. [`Trust`] says who may.
 //!
 //! * The owner of `/` counts as root. In a user namespace, root's directories may appear as those of uid 65534,
-//!   and whoever owns `/` can exchange everything anyway. The same holds for the root of another system.
+//!   and the owner of `/` can exchange everything anyway. The same holds for the root of another system.
 //! * A directory that everybody may write to is refused, unless it is sticky: there, nobody can exchange what
 //!   belongs to another user.
 //! * A directory that its group may write to is accepted. What a member puts there belongs to the member, so it

@@ -6,46 +6,15 @@ use std::sync::{Arc, OnceLock};
 
 use rustix::io::Errno;
 
-use super::account::{self, Taken};
+use super::account::{self, Account, CACHE_USER, Taken, User, can_log_in, look_up, parse_passwd_line};
 use super::fs::{self, CWD, Links};
 use super::resolve::{self, Place, Trust};
 use super::tree::{Entry, Tree};
 use super::walk::{Lost, Walk};
 use crate::error::{Error, Result};
 
-/// The user that system-wide indexes belong to.
-pub(crate) const CACHE_USER: &str = "epcache";
-
-/// The file names of the shells of accounts for services. An account with another one may be a person's, who
-/// would then choose what the programs of all users find.
-const NO_LOGIN: [&str; 2] = ["nologin", "false"];
-
 /// The largest user database of another system that is read: some hundred thousand users.
 const MAX_PASSWD: u64 = 16 << 20;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct User {
-    pub uid: u32,
-    /// The only group; there are no supplementary ones.
-    pub gid: u32,
-}
-
-impl User {
-    /// The kernel's overflow user, who owns no files.
-    pub(crate) const NOBODY: Self = Self { uid: 65534, gid: 65534 };
-}
-
-/// What a user database says of a user.
-struct Account {
-    user: User,
-    shell: PathBuf,
-}
-
-impl From<nix::unistd::User> for Account {
-    fn from(user: nix::unistd::User) -> Self {
-        Self { user: User { uid: user.uid.as_raw(), gid: user.gid.as_raw() }, shell: user.shell }
-    }
-}
 
 /// A directory tree with its own users, configuration and indexes.
 ///
@@ -238,27 +207,6 @@ impl System {
         let found = users.find(|(name, account)| is_wanted(name, account.user));
         found.map(|(_, account)| account).ok_or_else(missing)
     }
-}
-
-/// Whether the shell is one that lets a person log in.
-pub(super) fn can_log_in(shell: &Path) -> bool {
-    !NO_LOGIN.iter().any(|program| shell.ends_with(program))
-}
-
-fn look_up() -> Result<Account> {
-    match nix::unistd::User::from_name(CACHE_USER) {
-        Ok(Some(user)) => Ok(Account::from(user)),
-        // glibc reports a missing database as an error.
-        Ok(None) | Err(_) => Err(Error::NoUser { name: CACHE_USER, database: None }),
-    }
-}
-
-/// passwd(5): name, password, uid, gid, comment, home directory, shell
-fn parse_passwd_line(line: &str) -> Option<(&str, Account)> {
-    let fields: Vec<&str> = line.split(':').collect();
-    let [name, _, uid, gid, _, _, shell] = fields[..] else { return None };
-    let user = User { uid: uid.parse().ok()?, gid: gid.parse().ok()? };
-    Some((name, Account { user, shell: shell.into() }))
 }
 
 #[cfg(test)]

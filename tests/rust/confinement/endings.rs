@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use epcache::command::needs;
 use epcache::privilege::sandbox::{Confinement, Needs};
 use epcache::privilege::{RunAs, child};
-use epcache::sys::root::User;
+use epcache::sys::account::User;
 use nix::sys::signal::Signal;
 use nix::unistd::ForkResult;
 use serde::{Deserialize, Serialize};

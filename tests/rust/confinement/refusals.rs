@@ -14,7 +14,7 @@ use std::time::Duration;
 use epcache::command::needs;
 use epcache::privilege::sandbox::Needs;
 use epcache::privilege::{RunAs, child};
-use epcache::sys::root::User;
+use epcache::sys::account::User;
 use serde::{Deserialize, Serialize};
 
 use super::kernel::has_everything;

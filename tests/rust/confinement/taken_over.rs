@@ -13,7 +13,8 @@ use epcache::privilege::sandbox::Needs;
 use epcache::privilege::{RunAs, child};
 use epcache::store::location;
 use epcache::store::target::{Operation, Target};
-use epcache::sys::root::{System, User};
+use epcache::sys::account::User;
+use epcache::sys::root::System;
 use serde::{Deserialize, Serialize};
 
 use super::actions::{Surroundings, all};
