@@ -664,7 +664,7 @@ def distrust(index, site_owner):
         return "is sparse"
     if owner == site_owner:
         return None
-    # That user serves all others. Whoever has taken it over must not choose what they run, so it is believed
+    # That user serves all others. An attacker who has taken it over must not choose what they run, so it is believed
     # for root's directories alone, and only as far as `_confirm` says.
     index.untrusted = True
     if site_owner == 0 and index.path.startswith(SYSTEM_CACHE + "/") and owner == _uid_of_system_user():

@@ -1,6 +1,6 @@
 """What an index of the user `epcache` can change in the answers, and what it can not.
 
-Whoever has taken over that user can write any index of a system-wide directory. Each forgery here is asked
+An attacker who has taken over that user can write any index of a system-wide directory. Each forgery here is asked
 about with this package's own functions and with an accelerated `importlib.metadata`, and has to give what
 they give without an index.
 """
@@ -276,17 +276,17 @@ def attempt(ask, *arguments, **options):
         return ask(*arguments, **options)
     except Exception as error:
         return type(error).__name__
-def told(found):
+def fields(found):
     return [[ep.group, ep.name, ep.value] for ep in found]
 def entry_points(**params):
     if own or sys.version_info >= (3, 10):
-        return told(M.entry_points(**params))
-    return [told(found) for group, found in sorted(M.entry_points().items())]
+        return fields(M.entry_points(**params))
+    return [fields(found) for group, found in sorted(M.entry_points().items())]
 def owners(**params):
     return [ep.dist.metadata["Name"] for ep in M.entry_points(**params)]
 NAMES = ("foo", "audit", "multi-word", "other", "twin", "unversioned", "ghost", "evil")
 def of_distribution(dist):
-    return [dist._path.name, dist.version, getattr(dist, "name", None), told(dist.entry_points)]
+    return [dist._path.name, dist.version, getattr(dist, "name", None), fields(dist.entry_points)]
 answers = {}
 for site in sites:
     sys.path[0] = site
@@ -299,7 +299,7 @@ for site in sites:
         "all": attempt(entry_points),
         "versions": [attempt(M.version, name) for name in NAMES],
         "distributions": attempt(lambda: [of_distribution(dist) for dist in M.distributions()]),
-        "each": [attempt(lambda: told(M.distribution(name).entry_points)) for name in NAMES],
+        "each": [attempt(lambda: fields(M.distribution(name).entry_points)) for name in NAMES],
         "names": [attempt(lambda: M.distribution(name).metadata["Name"]) for name in NAMES],
         "again": attempt(entry_points, group="g"),
     }
