@@ -89,7 +89,7 @@ test-images: .cache/venv build
 
 test-packages: .cache/venv vendor
 	@test "$$(id -u)" = 0 || { echo "tests/system/packages: needs root, to make chroots" >&2; exit 1; }
-	$(PYTEST) tests/system/packages tests/system/filesystems
+	$(PYTEST) tests/system/packages tests/system/filesystems tests/system/half_roots
 
 # A sample of all faults, power cuts, and fifty writers and readers at once; and all of it. SEED chooses the sample.
 test-faults: .cache/venv build

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::encoding::{printable, shell_quoted};
 use crate::error::{Error, Result};
+use crate::sys::caller;
 use crate::sys::fs::{self, Links, Unreadable};
 use crate::sys::root::System;
 
@@ -105,7 +106,7 @@ fn read(system: &System, path: &Path) -> Result<Option<String>> {
     };
     let text = file.read(MAX_SIZE).map_err(failed)?;
     // It controls what root does, so only root may have written it.
-    if nix::unistd::geteuid().is_root() && (file.stat.st_uid != 0 || fs::is_writable_by_others(&file.stat)) {
+    if caller::is_root() && (file.stat.st_uid != 0 || fs::is_writable_by_others(&file.stat)) {
         let file = shell_quoted(path);
         return Err(Error::Unusable {
             path: path.to_owned(),

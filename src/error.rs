@@ -56,6 +56,8 @@ pub enum Error {
         /// Empty for the default one.
         shell: PathBuf,
     },
+    /// Root has to become another user, which the kernel does not let it.
+    Bound { uid: u32 },
     /// Privileges could not be given up.
     Privileges { step: &'static str, source: io::Error },
     /// A process is not confined in every way that the administrator requires.
@@ -88,6 +90,9 @@ impl Error {
         match self {
             Self::Unusable { hint, .. } => hint.clone(),
             Self::Reported(failure) | Self::Child(failure) => failure.hint.clone(),
+            Self::Bound { .. } => {
+                Some("run epcache as that user, or with CAP_SETUID and CAP_SETGID where that user exists".to_owned())
+            }
             Self::Unconfined { .. } => Some("epcache status --sandbox".to_owned()),
             Self::NoUser { name, database: None } => Some(format!(
                 "systemd-sysusers epcache.conf || useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin {name}"
@@ -131,6 +136,7 @@ impl fmt::Display for Error {
                     shell.display()
                 )
             }
+            Self::Bound { uid } => write!(f, "the kernel does not let this process become the user {uid}"),
             Self::Privileges { step, source } => write!(f, "can't give up privileges: {step}: {source}"),
             Self::Unconfined { lacking } => {
                 write!(f, "is not confined as require-sandbox demands: {lacking}")

@@ -13,7 +13,7 @@ use crate::interpreter_hook::{self, Setting};
 use crate::refresh::Request;
 use crate::site::SiteDir;
 use crate::store::target::{Operation, Target};
-use crate::sys::message;
+use crate::sys::{caller, message};
 
 /// What was done in one site directory: a line of `--json`.
 #[derive(Debug, Default, Serialize)]
@@ -33,7 +33,7 @@ pub fn run(arguments: &Enable) -> Result<Status> {
     };
     let setting = Setting { accelerate: arguments.setting.accelerate, pip_hook: arguments.setting.pip_hook };
     let chosen = setting.features();
-    let caller = nix::unistd::geteuid();
+    let caller = nix::unistd::Uid::from_raw(caller::uid());
     let mut done = work.in_each(|site| interpreter_hook::enable(site, setting, caller));
     done.iter_mut().filter(|done| done.error.is_none()).for_each(|done| done.enabled.clone_from(&chosen));
     work.refresh_after(&mut done, |_, _| true);

@@ -17,6 +17,7 @@ use crate::site::SiteDir;
 use crate::site::distribution::Reader;
 use crate::site::retries::Retries;
 use crate::store::target::{Operation, Target};
+use crate::sys::caller;
 use crate::sys::fs::Links;
 use crate::sys::message;
 use crate::sys::root::System;
@@ -84,7 +85,7 @@ fn listed(target: &Target, system: &System, arguments: &List) -> Result<Vec<List
 fn list(site: &SiteDir, distribution: &Distribution<'_>, arguments: &List) -> Listed {
     let opaque = distribution.entry_points.is_none() || distribution.identity.is_none();
     // An index does not repeat an opaque distribution, but it can be listed where it can be read.
-    let links = if nix::unistd::geteuid().is_root() { Links::Refuse } else { Links::Follow };
+    let links = if caller::is_root() { Links::Refuse } else { Links::Follow };
     let reader = Reader { site, links, listing: None, retries: &Retries::default(), too_large: usize::MAX };
     let reading = opaque.then(|| reader.read(&distribution.file_name, None).ok()).flatten().flatten();
     let distribution = reading.as_ref().map_or(distribution, |reading| {

@@ -20,6 +20,7 @@ use crate::error::Result;
 use crate::refresh::Request;
 use crate::site::discovery;
 use crate::store::target::Operation;
+use crate::sys::caller;
 use crate::sys::message;
 use crate::sys::root::System;
 use crate::sys::signal::{self, Forwarding};
@@ -148,7 +149,6 @@ fn project() -> Vec<PathBuf> {
 
 /// Whether what belongs to `owner` is the caller's. Under sudo, that is the user who called it, too, as for git.
 fn is_own(owner: u32) -> bool {
-    let caller = nix::unistd::geteuid();
     let sudo = || std::env::var("SUDO_UID").ok()?.parse::<u32>().ok();
-    owner == caller.as_raw() || caller.is_root() && sudo() == Some(owner)
+    owner == caller::uid() || caller::is_root() && sudo() == Some(owner)
 }

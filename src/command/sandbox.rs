@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::privilege::sandbox::{Confined, Needs, State};
 use crate::privilege::{RunAs, child};
 use crate::sys::account::User;
+use crate::sys::caller;
 use crate::sys::root::System;
 
 /// The object of `--json`.
@@ -25,7 +26,9 @@ struct Found {
 pub fn run(arguments: &args::Status) -> Result<Status> {
     let system = System::new(arguments.selection.root.as_deref())?;
     let required = Config::load(&system)?.require_sandbox;
-    let run_as = match nix::unistd::geteuid().is_root() {
+    let run_as = match caller::is_root() {
+        // There is no other user to become.
+        true if caller::is_bound() => RunAs::User(system.user(caller::uid())),
         true => RunAs::User(system.cache_user().unwrap_or(User::NOBODY)),
         false => RunAs::Caller,
     };

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::site::discovery;
 use crate::store::target::{Operation, Target};
+use crate::sys::caller;
 use crate::sys::resolve::{Place, Trust};
 use crate::sys::root::System;
 
@@ -42,7 +43,7 @@ pub fn select(
     let kinds = Kinds::of(sites, selection, unnamed, system);
     // Where the configured directories can't all be found, an unknown one may be system-wide. An index in
     // it would be trusted before that of the triggers, and nothing would keep it up to date.
-    let doubtful = !errors.is_empty() && operation.needs_index_owner() && nix::unistd::geteuid().is_root();
+    let doubtful = !errors.is_empty() && operation.needs_index_owner() && caller::is_root();
     if doubtful || kinds.system_wide {
         selected.errors.extend(errors);
     }
@@ -98,7 +99,7 @@ impl Kinds {
         let foreign = system.is_foreign();
         if nothing && unnamed == Unnamed::One {
             let active = !foreign && active().is_some();
-            let root = foreign || nix::unistd::geteuid().is_root();
+            let root = foreign || caller::is_root();
             return Self { active, user: !active && !root, system_wide: !active && root };
         }
         let all = *all || nothing;

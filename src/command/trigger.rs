@@ -26,7 +26,7 @@ use crate::store::target::{Operation, Target};
 use crate::sys::account::User;
 use crate::sys::deadline::ReadUntil;
 use crate::sys::root::System;
-use crate::sys::{message, signal};
+use crate::sys::{caller, message, signal};
 
 /// Reading the list of changed files may take this part of the time: by default, 10 s of 120 s.
 const LIST_SHARE: u32 = 12;
@@ -44,7 +44,7 @@ pub fn run(arguments: &Trigger) -> Status {
 fn refresh_all(arguments: &Trigger) -> Result<()> {
     let root = (arguments.manager == Manager::Dpkg).then(dpkg::root).flatten();
     let system = find_system(root.as_deref())?;
-    if !nix::unistd::geteuid().is_root() {
+    if !caller::is_root() {
         log::info!("not root, so no system-wide index is refreshed");
         return Ok(());
     }

@@ -12,16 +12,15 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
-use rustix::fs::Dir;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::sandbox::{self, Confined, Confinement};
+use super::sandbox::{self, Confined, Confinement, Part, State};
 use super::{RunAs, drop};
 use crate::error::{Error, Failure, Result};
 use crate::sys::account::Taken;
 use crate::sys::deadline::Deadline;
-use crate::sys::{fs, message, signal};
+use crate::sys::{caller, message, signal};
 
 /// The longest answer that is read from a child, which is not trusted.
 const MAX_ANSWER: u64 = 64 << 20;
@@ -51,7 +50,8 @@ struct Answer<T> {
 /// No child becomes a user of another system's tree who is an account here that can log in. Where the number
 /// is another account's, the child must be confined.
 ///
-/// Fails when there is no answer: privileges could not be dropped, or the child was killed.
+/// Fails when there is no answer: this process can't become that user, privileges could not be dropped, or the child
+/// was killed.
 pub fn run<T: Serialize + DeserializeOwned>(
     run_as: RunAs,
     confinement: &Confinement,
@@ -60,6 +60,7 @@ pub fn run<T: Serialize + DeserializeOwned>(
     if run_as == RunAs::Caller && confinement.needs.program {
         return Ok(job());
     }
+    run_as.check()?;
     let system = &confinement.needs.system;
     let shared_with = match run_as {
         RunAs::Caller => None,
@@ -104,7 +105,10 @@ fn confine(run_as: RunAs, confinement: &Confinement) -> Result<Confined> {
             drop::to(user, confinement)
         }
         // Signals stay as the caller has them: with `nohup`, this process is not to end either.
-        RunAs::Caller => drop::no_new_privileges().and_then(|()| sandbox::enter(confinement)),
+        RunAs::Caller => {
+            drop::no_new_privileges()?;
+            sandbox::enter(confinement, Part::new(State::Enforced, "those of the caller"))
+        }
     }
 }
 
@@ -155,17 +159,13 @@ fn fork_and_run<T: Serialize + DeserializeOwned>(
 /// Fails if this process has several threads. A fork would then be unsafe, and capabilities and
 /// confinement belong to a thread. Nothing here starts one; this guards against a change.
 fn check_single_thread() -> io::Result<()> {
-    let entries = match fs::open_dir(fs::CWD, "/proc/self/task", fs::Links::Follow) {
-        Ok(directory) => Dir::new(directory)?,
+    match caller::threads() {
+        Ok(0 | 1) => Ok(()),
+        Ok(threads) => Err(io::Error::other(format!("this process has {threads} threads"))),
         // A chroot without /proc.
-        Err(rustix::io::Errno::NOENT) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    let mut threads = 0;
-    for entry in entries {
-        threads += usize::from(!entry?.file_name().to_bytes().starts_with(b"."));
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
-    if threads == 1 { Ok(()) } else { Err(io::Error::other(format!("this process has {threads} threads"))) }
 }
 
 /// Warns about missing confinement once, however many children there are.

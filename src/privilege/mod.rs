@@ -12,6 +12,7 @@ pub mod sandbox;
 
 use crate::error::{Error, Result};
 use crate::sys::account::User;
+use crate::sys::caller;
 
 /// The user as whom something is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,6 +21,18 @@ pub enum RunAs {
     Caller,
     /// This user, without any capability. Where it is root, only ownership of files is left.
     User(User),
+}
+
+impl RunAs {
+    /// Fails for root that can't become that user.
+    pub fn check(self) -> Result<()> {
+        match self {
+            Self::User(user) if user.uid != caller::uid() && caller::is_bound() => {
+                Err(Error::Bound { uid: user.uid })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Names the step of giving up privileges that failed.

@@ -20,6 +20,7 @@ use crate::limits::{INDEX_SIZE, INTERPRETERS};
 use crate::privilege::sandbox::{Confinement, Needs, Reach, TIME_LIMIT};
 use crate::privilege::{RunAs, child};
 use crate::sys::account::User;
+use crate::sys::caller;
 use crate::sys::fs::Links;
 use crate::sys::resolve::{Place, Trust};
 use crate::sys::root::System;
@@ -104,14 +105,17 @@ pub fn of_interpreter(program: &Path, config: &Config, system: &System) -> Resul
 
     let is_roots = |place: &Place| place.is_roots;
     let only_roots = end.as_ref().is_ok_and(is_roots) && prefixes.iter().chain(&beside).all(is_roots);
-    let run_as = match nix::unistd::geteuid().is_root() {
-        _ if system.is_foreign() => None,
-        true => only_roots.then_some(RunAs::User(User::NOBODY)),
-        false => Some(RunAs::Caller),
+    let nobody = RunAs::User(User::NOBODY);
+    let run_as = match caller::is_root() {
+        _ if system.is_foreign() => Err("a program of another system is not run"),
+        true if !only_roots => Err("a program of others is not run for root"),
+        true if nobody.check().is_err() => Err("root runs no program, and can't become another user here"),
+        true => Ok(nobody),
+        false => Ok(RunAs::Caller),
     };
     let reported = match run_as {
-        Some(run_as) => interpreter::ask(&itself, run_as, config)?,
-        None => Err("there are none beside it, and a program of others is not run for root".to_owned()),
+        Ok(run_as) => interpreter::ask(&itself, run_as, config)?,
+        Err(why) => Err(format!("there are none beside it, and {why}")),
     };
     let found = reported.and_then(|paths| {
         let places = paths.iter().filter_map(|path| system.resolve(path, Trust::Owner).ok());
@@ -207,7 +211,7 @@ fn inside(prefix: &Place, path: PathBuf, system: &System) -> Result<Option<Place
 
 /// The directories of versions of Python, such as `lib/python3.13`, which the owner of the prefix lists.
 fn pythons(owner: u32, libraries: &[Place], config: &Config, system: &System) -> Result<Vec<PathBuf>> {
-    let run_as = match nix::unistd::geteuid().is_root() {
+    let run_as = match caller::is_root() {
         true => RunAs::User(system.reader(system.user(owner))),
         false => RunAs::Caller,
     };

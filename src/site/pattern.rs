@@ -15,6 +15,7 @@ use rustix::fs::Dir;
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
+use crate::sys::caller;
 use crate::sys::fs::Links;
 use crate::sys::message;
 use crate::sys::resolve::Trust;
@@ -98,7 +99,7 @@ fn listed(system: &System, directory: &Path, pattern: &Pattern) -> Result<Vec<Ve
 fn nothing_or<T: Default>(error: Errno, doing: &'static str, path: &Path) -> Result<T> {
     match error {
         Errno::NOENT | Errno::NOTDIR | Errno::LOOP => Ok(T::default()),
-        Errno::ACCESS if !nix::unistd::geteuid().is_root() => Ok(T::default()),
+        Errno::ACCESS if !caller::is_root() => Ok(T::default()),
         error => Err(Error::io(doing, path, error)),
     }
 }

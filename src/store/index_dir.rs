@@ -21,6 +21,7 @@ use crate::freshness::Stamp;
 use crate::freshness::clock::Clock;
 use crate::limits::INDEX_SIZE;
 use crate::site::SiteDir;
+use crate::sys::caller;
 use crate::sys::fs::{self, Links, OpenFile, Unreadable};
 use crate::sys::root::System;
 
@@ -139,7 +140,7 @@ impl IndexDir {
 
     /// The index as it is now. What is no index of ours counts as none.
     pub fn read(&self) -> Result<Option<Vec<u8>>> {
-        let is_ours = |file: &OpenFile| file.stat.st_uid == nix::unistd::geteuid().as_raw();
+        let is_ours = |file: &OpenFile| file.stat.st_uid == caller::uid();
         let bytes = match fs::open_file(&self.descriptor, FILE_NAME, Links::Refuse) {
             Ok(file) if !is_ours(&file) => return Ok(None),
             opened => opened.and_then(|file| file.read(INDEX_SIZE)),
@@ -206,7 +207,7 @@ fn open_base(location: &Location, path: &Path, site: &SiteDir, system: &System) 
 /// work as was chosen.
 fn check_owner(location: &Location, system: &System, path: &Path, directory: &OwnedFd) -> Result<Stat> {
     let stat = rustix::fs::fstat(directory).map_err(|error| refused(location, system, path, error))?;
-    if stat.st_uid == nix::unistd::geteuid().as_raw() {
+    if stat.st_uid == caller::uid() {
         return Ok(stat);
     }
     Err(refused(location, system, path, format!("belongs to another user ({})", stat.st_uid)))

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::freshness::Stamp;
 use crate::limits::INDEX_SIZE;
 use crate::site::SiteDir;
+use crate::sys::caller;
 use crate::sys::fs::{Links, OpenFile, Readers, Unreadable, is_writable_by_others};
 use crate::sys::root::System;
 use crate::sys::tree::Entry;
@@ -138,7 +139,7 @@ impl Location {
     /// directory, and for root's directories the user who writes here.
     fn trusts(&self, uid: u32, site_owner: u32, system: &System) -> bool {
         uid == 0
-            || uid == nix::unistd::geteuid().as_raw()
+            || uid == caller::uid()
             || uid == site_owner
             || self.writer == Writer::CacheUser
                 && site_owner == 0

@@ -7,6 +7,7 @@ use crate::privilege::RunAs;
 use crate::site::SiteDir;
 use crate::store::location::{self, Location};
 use crate::sys::account::User;
+use crate::sys::caller;
 use crate::sys::resolve::Place;
 use crate::sys::root::System;
 
@@ -56,9 +57,13 @@ impl Target {
 
     /// Chooses location and user for a place, given the paths of the system-wide site directories.
     pub fn of(place: Place, system_wide: &[PathBuf], operation: Operation, system: &System) -> Result<Self> {
-        let caller = nix::unistd::geteuid().as_raw();
+        let caller = caller::uid();
         let system_wide = system_wide.contains(&place.path);
         let (location, run_as) = match caller {
+            // Reading needs nobody else. It is root's all the way.
+            0 if system_wide && !operation.needs_index_owner() && caller::is_bound() => {
+                (&location::SYSTEM_CACHE, RunAs::User(system.user(0)))
+            }
             0 if system_wide => {
                 let user = cache_user(operation, system)?;
                 (&location::SYSTEM_CACHE, RunAs::User(worker(user, operation, system)))
@@ -70,6 +75,11 @@ impl Target {
             _ if place.owner == caller => (&location::SITE, RunAs::Caller),
             _ => (&location::USER_CACHE, RunAs::Caller),
         };
+        run_as.check().map_err(|error| Error::Unusable {
+            path: place.path.clone(),
+            why: error.to_string(),
+            hint: error.hint(),
+        })?;
         Ok(Self { site: place.path.clone(), location, run_as, place: Some(place) })
     }
 

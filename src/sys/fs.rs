@@ -222,9 +222,10 @@ pub fn read_regular(at: impl AsFd, path: impl Arg, limit: u64) -> Result<(Vec<u8
 /// Reads a file of the kernel's, whose `stat` does not give its size, up to a page.
 pub fn read_of_kernel(path: &str) -> io::Result<String> {
     let file = rustix::fs::open(path, READING | Links::Refuse.open_flags(), Mode::empty())?;
-    let mut text = String::new();
-    std::fs::File::from(file).take(4096).read_to_string(&mut text)?;
-    Ok(text)
+    let mut text = Vec::new();
+    std::fs::File::from(file).take(4096).read_to_end(&mut text)?;
+    // The name of a program need not be UTF-8.
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Whether `path` leads to something below the directory `at`, never leaving it.
@@ -333,7 +334,7 @@ pub fn open_lock(directory: impl AsFd, name: impl Arg) -> Result<OwnedFd, Errno>
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NONBLOCK | Links::Refuse.open_flags();
     let lock = rustix::fs::openat(directory, name, flags, LOCK_MODE)?;
     let stat = rustix::fs::fstat(&lock)?;
-    let is_ours = stat.st_uid == nix::unistd::geteuid().as_raw();
+    let is_ours = stat.st_uid == rustix::process::geteuid().as_raw();
     if is_ours && Mode::from_raw_mode(stat.st_mode) != LOCK_MODE {
         rustix::fs::fchmod(&lock, LOCK_MODE)?;
     }

@@ -1,6 +1,7 @@
 //! The one door to the operating system: files, signals, the log, and the root of the system that is worked on.
 
 pub mod account;
+pub mod caller;
 pub(crate) mod deadline;
 pub(crate) mod fs;
 pub mod message;

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 
+use super::caller;
 use super::fs::is_writable_by_others;
 use super::walk::{Step, Walk, identity};
 use crate::encoding::shell_quoted;
@@ -99,7 +100,7 @@ pub(super) fn end(walk: &Walk, trust: Trust) -> Result<Place> {
     let end = walk.end();
     let root = walk.steps[0].stat.st_uid;
     let is_root = |step: &Step| step.stat.st_uid == 0 || step.stat.st_uid == root;
-    let caller = nix::unistd::geteuid().as_raw();
+    let caller = caller::uid();
     let is_trusted = |step: &&Step| {
         let owner = step.stat.st_uid;
         is_root(step) || trust == Trust::Owner && (owner == caller || owner == end.stat.st_uid)

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use rustix::io::Errno;
 
 use super::account::{self, Account, CACHE_USER, Taken, User, can_log_in, look_up, parse_passwd_line};
+use super::caller;
 use super::fs::{self, CWD, Links};
 use super::resolve::{self, Place, Trust};
 use super::tree::{Entry, Tree};
@@ -53,7 +54,7 @@ impl System {
 
     /// The system below `root`, an absolute path that is not examined.
     pub fn assumed(root: &Path) -> Self {
-        let called_by_root = nix::unistd::geteuid().is_root();
+        let called_by_root = caller::is_root();
         let tree = (root != Path::new("/")).then(|| Tree::new(root));
         Self { root: root.to_owned(), tree, called_by_root, cache_user: OnceLock::new() }
     }

@@ -16,7 +16,8 @@ const DESCRIPTORS: u64 = 1024;
 /// Processor time. A directory with 10,000 distributions takes 0.3 s.
 const SECONDS: u64 = 600;
 
-/// Sets all limits, and verifies that they are set. A lower limit of the caller stays.
+/// Sets all limits. A lower limit of the caller stays. One that is accepted without effect, as by an emulator
+/// (qemu-user), counts as refused.
 pub fn enter(largest_file: u64) -> io::Result<Part> {
     let limits = [
         (Resource::RLIMIT_DATA, MEMORY),
@@ -36,7 +37,7 @@ pub fn enter(largest_file: u64) -> io::Result<Part> {
             Ok(expected) => {
                 let found = getrlimit(resource)?;
                 if found != expected {
-                    return Err(io::Error::other(format!("{resource:?} is {found:?}, not {expected:?}")));
+                    refused.push(format!("{resource:?}: no effect"));
                 }
             }
             Err(error) => refused.push(format!("{resource:?}: {}", error.desc())),

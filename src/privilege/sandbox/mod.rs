@@ -37,7 +37,7 @@ use rustix::fs::Mode;
 use super::step;
 use crate::error::{Error, Result};
 use crate::sys::root::System;
-use crate::sys::{message, signal};
+use crate::sys::{caller, message, signal};
 
 pub use state::{Confined, Part, State};
 
@@ -98,9 +98,9 @@ pub struct Confinement {
 
 /// Confines this process, for good. It must have `no_new_privs` and a single thread.
 ///
-/// Fails when a means is not in force although it could be set up, or one is missing that is required. The
-/// process must then do nothing but end.
-pub fn enter(confinement: &Confinement) -> Result<Confined> {
+/// `groups` is what has become of its groups. Fails when a means is not in force although it could be set up, or
+/// one is missing that is required. The process must then do nothing but end.
+pub fn enter(confinement: &Confinement, groups: Part) -> Result<Confined> {
     let Confinement { needs, required, largest_file, time_limit: _ } = confinement;
     for path in &needs.made {
         // Where this fails, the job fails too, and reports it.
@@ -108,12 +108,17 @@ pub fn enter(confinement: &Confinement) -> Result<Confined> {
     }
     // No socket can be connected later.
     message::connect_journal();
-    step("not being traced", nix::sys::prctl::set_dumpable(false).map_err(Into::into))?;
+    // The tracer of an emulated root (proot) has to read its memory. Where the user has changed, the kernel has
+    // done the same.
+    if !caller::is_traced() {
+        step("not being traced", nix::sys::prctl::set_dumpable(false).map_err(Into::into))?;
+    }
     signal::ignore_sigxfsz();
     let confined = Confined {
         limits: step("verifying the limits", limits::enter(*largest_file))?,
         landlock: step("verifying Landlock", landlock::enter(needs))?,
         seccomp: step("verifying the filter of system calls", seccomp::enter(needs.program))?,
+        groups,
     };
     match confined.lacking() {
         Some(lacking) if *required => Err(Error::Unconfined { lacking }),
@@ -125,6 +130,6 @@ pub fn enter(confinement: &Confinement) -> Result<Confined> {
 /// been replaced since the user was chosen.
 fn make_in_own_directory(path: &Path, system: &System) -> Option<()> {
     let (parent, name) = (system.open_canonical(path.parent()?).ok()?, path.file_name()?);
-    let is_own = rustix::fs::fstat(&parent).ok()?.st_uid == nix::unistd::geteuid().as_raw();
+    let is_own = rustix::fs::fstat(&parent).ok()?.st_uid == caller::uid();
     is_own.then(|| rustix::fs::mkdirat(&parent, name, Mode::from_raw_mode(0o755)).ok())?
 }

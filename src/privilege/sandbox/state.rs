@@ -23,7 +23,7 @@ pub struct Part {
 }
 
 impl Part {
-    pub(super) fn new(state: State, detail: impl Into<String>) -> Self {
+    pub(in crate::privilege) fn new(state: State, detail: impl Into<String>) -> Self {
         Self { state, detail: detail.into() }
     }
 }
@@ -36,11 +36,14 @@ pub struct Confined {
     pub seccomp: Part,
     /// Memory, size of files, descriptors, processor time.
     pub limits: Part,
+    /// The groups that it should have left.
+    pub groups: Part,
 }
 
 impl Confined {
-    pub fn parts(&self) -> [(&'static str, &Part); 3] {
-        [("landlock", &self.landlock), ("seccomp", &self.seccomp), ("limits", &self.limits)]
+    pub fn parts(&self) -> [(&'static str, &Part); 4] {
+        let Self { groups, landlock, seccomp, limits } = self;
+        [("landlock", landlock), ("seccomp", seccomp), ("limits", limits), ("groups", groups)]
     }
 
     /// Describes what is not completely enforced; `None` if everything is.

@@ -43,14 +43,14 @@ fn status_reports_how_processes_are_confined() {
         let ended = on(mask, place.epcache(["status", "--sandbox", "--json"]));
         let output: Value = serde_json::from_str(&ended.out).expect("JSON");
         assert_eq!(ended.status, Some(i32::from(mask != Mask::Nothing)), "{ended:?}");
-        let states =
-            ["landlock", "seccomp", "limits"].map(|part| output[part]["state"].as_str().expect("a text"));
-        assert_eq!(states, [landlock, seccomp, "enforced"], "{ended:?}");
+        let states = ["landlock", "seccomp", "limits", "groups"]
+            .map(|part| output[part]["state"].as_str().expect("a text"));
+        assert_eq!(states, [landlock, seccomp, "enforced", "enforced"], "{ended:?}");
         assert_eq!(output["required"], false);
         let ended = on(mask, place.epcache(["status", "--sandbox"]));
         let lines: Vec<_> = ended.out.lines().collect();
         let word = |state: &str| if state == "missing" { "not enforced" } else { "enforced" }.to_owned();
-        assert_eq!(lines.len(), 3, "{ended:?}");
+        assert_eq!(lines.len(), 4, "{ended:?}");
         assert!(lines[0].starts_with(&format!("landlock: {}: ", word(landlock))), "{ended:?}");
         assert!(lines[1].starts_with(&format!("seccomp: {}: ", word(seccomp))), "{ended:?}");
         assert_eq!(ended.err, "");
@@ -64,7 +64,7 @@ fn an_unprivileged_caller_sees_the_same_status() {
     }
     let place = Place::new();
     let ended = run(place.epcache_as_untrusted_user(["status", "--sandbox"]));
-    assert_eq!((ended.status, ended.out.lines().count()), (Some(0), 3), "{ended:?}");
+    assert_eq!((ended.status, ended.out.lines().count()), (Some(0), 4), "{ended:?}");
 }
 
 #[test]

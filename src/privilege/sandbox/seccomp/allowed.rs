@@ -6,6 +6,7 @@
 use libc::{EPERM, c_long};
 
 use super::filter::{Answer, If, Policy, Rule};
+use crate::sys::caller;
 
 // The same everywhere; the libc crate may be older.
 const OPENAT2: c_long = 437;
@@ -111,7 +112,7 @@ pub fn to_a_job() -> Policy {
     rules.extend(openings().into_iter().flat_map(|(call, flags)| opening(call, flags)));
     // Its mode argument is in memory, where a filter can't see it, so root could make a set-user-id
     // file. Callers of openat2 handle ENOSYS, since older kernels lack the call.
-    rules.push(match nix::unistd::geteuid().is_root() {
+    rules.push(match caller::is_root() {
         true => Rule::refuse(OPENAT2, [], libc::ENOSYS),
         false => Rule::allow(OPENAT2, []),
     });
