@@ -59,7 +59,7 @@ class Caller:
         self._machine = machine
         self._user = None if as_root else USER
         self._environment = {"DPKG_ROOT": str(tree.root)} if as_root else {}
-        self._incremental = ["trigger", "dpkg"] if as_root else ["refresh", tree.site]
+        self._incremental = ["trigger", "dpkg", "--json"] if as_root else ["refresh", tree.site]
         self._full = ["refresh", "--full", *(["--system", "--root", tree.root] if as_root else [tree.site])]
         self._verify = ["verify", "--system", "--root", tree.root] if as_root else ["verify", tree.site]
         self._floor = "incremental" if as_root else "thorough"
@@ -129,7 +129,15 @@ class Caller:
         run = self._run(arguments)
         carried = len(self.tree.contents) - read
         expected = f": 0 added, {updated} updated, 0 removed; {read} read, {carried} carried over in "
-        if not re.search(re.escape(expected), run.output):
+        output = run.output
+        if "--json" in arguments:
+            # A trigger prints nothing else.
+            report = json.loads(output)
+            counts = [len(report[key]) for key in ("added", "updated", "removed", "read")]
+            output = ": {} added, {} updated, {} removed; {} read, {} carried over in ".format(
+                *counts, report["carried"]
+            )
+        if not re.search(re.escape(expected), output):
             raise Failed(f"{arguments}: expected{expected!r}, got {run.output!r}")
         return run
 

@@ -18,16 +18,8 @@ fn main() -> ExitCode {
     }
     let is_trigger = arguments.get(1).is_some_and(|name| name == "trigger");
     message::start(is_trigger);
-    match Cli::try_parse_from(arguments) {
+    match Cli::try_parse_from(&arguments) {
         Ok(cli) => command::run(cli),
-        Err(error) => {
-            let _ = error.print();
-            // A package transaction must not fail because of us, whatever the arguments.
-            if is_trigger {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::from(if error.use_stderr() { 2 } else { 0 })
-            }
-        }
+        Err(error) => command::explain(&error, arguments.get(2..).filter(|_| is_trigger)),
     }
 }

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(
     version,
     max_term_width = 100,
-    after_help = "Exit status: 0 success, 1 stale or different, 2 usage error, 3 error. `trigger` always exits 0; `run` exits with the command's status."
+    after_help = "Exit status: 0 success, 1 stale or different, 2 usage error, 3 error. `trigger` exits 0 unless its arguments are wrong; `run` exits with the command's status."
 )]
 pub struct Cli {
     #[command(subcommand)]

@@ -16,6 +16,7 @@ mod trigger;
 mod verify;
 mod work;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use self::args::{Cli, Command};
@@ -56,9 +57,26 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Disable(arguments) => disable::run(&arguments),
         Command::Run(arguments) => return run::run(&arguments),
     };
-    let status = result.unwrap_or_else(|error| {
+    finish(result.unwrap_or_else(|error| {
         message::error(&error);
         Status::Failed
-    });
-    status.into()
+    }))
+}
+
+/// Prints help, or what is wrong with the arguments. `trigger` has those of a trigger.
+pub fn explain(error: &clap::Error, trigger: Option<&[OsString]>) -> ExitCode {
+    let printed = error.print();
+    if !error.use_stderr() {
+        output::record(printed);
+        return finish(Status::Success);
+    }
+    if let Some(arguments) = trigger {
+        trigger::refuse(arguments);
+    }
+    Status::Usage.into()
+}
+
+/// The exit status of a command that ends with `status`. Output that was lost is an error.
+fn finish(status: Status) -> ExitCode {
+    if output::report_failure() { Status::Failed.into() } else { status.into() }
 }

@@ -1,6 +1,7 @@
 //! Standard output of the commands: lines of text, and JSON.
 
 use std::io::{self, Write};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 use serde_json::Serializer;
@@ -8,6 +9,9 @@ use serde_json::ser::Formatter;
 
 use crate::encoding::{is_confusing, printable};
 use crate::refresh::report::SiteReport;
+
+/// Why standard output could not be written.
+static FAILURE: OnceLock<String> = OnceLock::new();
 
 /// Prints the report of a refresh as a line of text or of JSON. An error is in JSON only, since it has been
 /// reported on standard error.
@@ -28,10 +32,31 @@ pub fn list<T: Serialize>(items: &[T], json: bool, text: impl Fn(&T) -> String) 
     }
 }
 
-/// Prints one line. Characters that could confuse a terminal are escaped. That the reader has closed the
-/// pipe is not an error.
+/// Prints one line. Characters that could confuse a terminal are escaped.
 pub fn line(text: &str) {
-    let _ = writeln!(io::stdout().lock(), "{}", printable(text));
+    write(format!("{}\n", printable(text)).as_bytes());
+}
+
+/// Writes to standard output. What fails is remembered, and the work goes on.
+fn write(bytes: &[u8]) {
+    let mut stdout = io::stdout().lock();
+    record(stdout.write_all(bytes).and_then(|()| stdout.flush()));
+}
+
+/// Remembers the first failure to write to standard output.
+pub fn record(written: io::Result<()>) {
+    if let Err(error) = written {
+        FAILURE.get_or_init(|| error.to_string());
+    }
+}
+
+/// Reports that something could not be written to standard output; says whether there was such a failure.
+pub fn report_failure() -> bool {
+    let failure = FAILURE.get();
+    if let Some(why) = failure {
+        log::error!("can't write to standard output: {why}");
+    }
+    failure.is_some()
 }
 
 /// Prints a value as one line of JSON. Characters that could confuse a terminal are escaped, which leaves the
@@ -41,7 +66,7 @@ pub fn json_line(value: &impl Serialize) {
     match value.serialize(&mut Serializer::with_formatter(&mut text, Escaping)) {
         Ok(()) => {
             text.push(b'\n');
-            let _ = io::stdout().lock().write_all(&text);
+            write(&text);
         }
         Err(error) => log::error!("can't write JSON: {error}"),
     }

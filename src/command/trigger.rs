@@ -1,7 +1,9 @@
-//! `epcache trigger`: called by package managers. The exit status is always 0, since an error here must not
-//! fail the transaction.
+//! `epcache trigger`: called by package managers. The exit status is 0 whatever fails, since an error here must
+//! not fail the transaction. Only wrong arguments end with another one: the caller's fall-back then removes
+//! the indexes.
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::io::{ErrorKind, IsTerminal};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,7 +40,28 @@ pub fn run(arguments: &Trigger) -> Status {
         Ok(Err(error)) => message::error(&error),
         Err(_) => log::error!("internal error in trigger"),
     }
+    output::report_failure();
     Status::Success
+}
+
+/// Makes all system-wide indexes stale, since packages have changed and these arguments do not say what to do.
+pub fn refuse(arguments: &[OsString]) {
+    signal::block_termination();
+    let is_rpm = arguments.first().is_some_and(|manager| manager == "rpm");
+    let root = dpkg::root().filter(|_| !is_rpm);
+    let done = catch_unwind(|| {
+        let system = find_system(root.as_deref())?;
+        if caller::is_root() {
+            log::error!("wrong arguments of a trigger, so no system-wide index is refreshed");
+            invalidate(&system, &find_sites(&load_config(&system), &system), |_| true);
+        }
+        Ok(())
+    });
+    match done {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => message::error(&error),
+        Err(_) => log::error!("internal error in trigger"),
+    }
 }
 
 fn refresh_all(arguments: &Trigger) -> Result<()> {
@@ -50,8 +73,7 @@ fn refresh_all(arguments: &Trigger) -> Result<()> {
     }
     // Before anything can fail: these are the site directories whose indexes are invalidated then.
     let config = load_config(&system);
-    let SystemWide { found: sites, errors } = discovery::system_wide(&config, &system);
-    errors.iter().for_each(message::error);
+    let sites = find_sites(&config, &system);
     let reports = system
         .cache_user()
         .and_then(|user| refresh_as(user, &config, arguments, &system, &sites))
@@ -59,8 +81,17 @@ fn refresh_all(arguments: &Trigger) -> Result<()> {
     let affected: HashSet<&Path> =
         reports.iter().filter(|(_, report)| report.must_invalidate).map(|(site, _)| site.as_path()).collect();
     invalidate(&system, &sites, |site| affected.contains(site));
-    reports.iter().for_each(|(_, report)| output::site_report(report, arguments.json));
+    if arguments.json {
+        reports.iter().for_each(|(_, report)| output::json_line(report));
+    }
     Ok(())
+}
+
+/// The system-wide site directories. What could not be examined is reported.
+fn find_sites(config: &Config, system: &System) -> Vec<PathBuf> {
+    let SystemWide { found, errors } = discovery::system_wide(config, system);
+    errors.iter().for_each(message::error);
+    found
 }
 
 /// The system to work on. A root that exists but can't be examined is assumed to be one: its indexes

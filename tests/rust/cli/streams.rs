@@ -1,12 +1,29 @@
-//! Standard streams that are closed, or whose reader has ended.
+//! Standard streams that are closed or full, or whose reader has ended.
 
+use std::fs::OpenOptions;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::support::program::{Place, run, wait};
+use crate::support::program::{Ended, Place, run, wait};
 use crate::support::tree::{indexed, install};
+
+/// Commands that print something, each about a site directory.
+const PRINTING: [&[&str]; 8] = [
+    &["refresh", "--full"],
+    &["refresh", "--full", "--json"],
+    &["refresh", "--dry-run"],
+    &["list", "--site"],
+    &["list", "--json", "--site"],
+    &["status"],
+    &["verify"],
+    &["disable", "--json"],
+];
+
+/// Commands that print something and need no site directory.
+const INFORMING: [&[&str]; 4] =
+    [&["--help"], &["--version"], &["trigger", "--help"], &["status", "--sandbox"]];
 
 #[test]
 fn a_closed_stream_is_not_a_failure() {
@@ -25,39 +42,51 @@ fn a_closed_stream_is_not_a_failure() {
         // No file of epcache has taken the number of a standard stream and been written to.
         assert_eq!(indexed(&site.join(".epcache/index")), ["foo-1.dist-info"]);
     }
-    for arguments in ["--help", "--version", "nonsense", "trigger nonsense"] {
+    for (arguments, status) in [("--help", 0), ("--version", 0), ("nonsense", 2), ("trigger nonsense", 2)] {
         let script = format!("exec \"$0\" {arguments} >&- 2>&-");
-        let ended = run(Command::new("sh").args(["-c", &script, env!("CARGO_BIN_EXE_epcache")]));
-        assert_eq!(ended.status, Some(if arguments == "nonsense" { 2 } else { 0 }), "{script}");
+        let mut shell = Command::new("sh");
+        // Of a system without site directories.
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_epcache")]).env("DPKG_ROOT", place.path());
+        assert_eq!(run(shell).status, Some(status), "{script}");
     }
 }
 
 #[test]
-fn a_closed_pipe_is_not_a_failure() {
+fn output_that_can_not_be_written_is_an_error() {
     let place = Place::new();
     let site = place.directory("site");
     (0..300).for_each(|number| drop(install(&site, &format!("some-name-{number}"))));
-    for arguments in [
-        &["refresh", "--json"][..],
-        &["refresh", "--full"],
-        &["list", "--site"],
-        &["list", "--json", "--site"],
-        &["status"],
-        &["verify"],
-    ] {
+    let about_site = PRINTING.map(|arguments| (arguments, Some(&site)));
+    for (arguments, site) in about_site.into_iter().chain(INFORMING.map(|arguments| (arguments, None))) {
         let (theirs, ours) = UnixStream::pair().expect("a pair");
         drop(theirs);
-        let start = Instant::now();
-        let child = place
-            .epcache(arguments)
-            .arg(&site)
-            .stdin(Stdio::null())
-            .stdout(OwnedFd::from(ours))
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("epcache starts");
-        let ended = wait(child, start);
-        assert!(matches!(ended.status, Some(0 | 1)), "{arguments:?}: {ended:?}");
-        assert!(!ended.err.contains("panicked") && !ended.err.contains("error"), "{arguments:?}: {ended:?}");
+        let full = OpenOptions::new().write(true).open("/dev/full").expect("a device");
+        for (output, why) in [(OwnedFd::from(ours), "Broken pipe"), (full.into(), "No space left on device")]
+        {
+            let ended = write_to(output, place.epcache(arguments).args(site));
+            assert_eq!(ended.status, Some(3), "{arguments:?}: {ended:?}");
+            let message = format!("epcache: error: can't write to standard output: {why}");
+            assert!(ended.err.contains(&message), "{arguments:?}: {ended:?}");
+            assert!(!ended.err.contains("panicked"), "{arguments:?}: {ended:?}");
+        }
+    }
+    assert_eq!(indexed(&site.join(".epcache/index")).len(), 300);
+}
+
+fn write_to(output: OwnedFd, command: &mut Command) -> Ended {
+    let start = Instant::now();
+    let command = command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped());
+    wait(command.spawn().expect("epcache starts"), start)
+}
+
+#[test]
+fn a_trigger_succeeds_although_its_output_is_lost() {
+    let place = Place::new();
+    for arguments in ["dpkg", "dpkg --json"] {
+        let script = format!("exec \"$0\" trigger {arguments} >/dev/full");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_epcache")]).env("DPKG_ROOT", place.path());
+        let ended = run(shell);
+        assert_eq!(ended.status, Some(0), "{script}: {ended:?}");
     }
 }

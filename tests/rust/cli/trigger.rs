@@ -1,4 +1,4 @@
-//! `epcache trigger` never fails a package transaction.
+//! `epcache trigger` never fails a package transaction, unless it is called in a wrong way.
 
 use std::fs::{self, File, Permissions};
 use std::io::Write;
@@ -22,21 +22,40 @@ fn trigger(place: &Place, tree: &Tree) -> Ended {
 }
 
 #[test]
-fn a_trigger_always_exits_with_0() {
+fn a_trigger_with_right_arguments_exits_with_0_and_prints_nothing() {
     let place = Place::new();
     let tree = Tree::new(&place);
-    for arguments in [
-        &[][..],
-        &["pacman"],
-        &["rpm", "--nonsense"],
-        &["dpkg", "--full"],
-        &["--help"],
-        &["rpm", "--json=3"],
-        &["", ""],
-        &["dpkg", "/usr/lib/python3/dist-packages", "--json"],
-    ] {
+    install(&tree.site, "foo");
+    for arguments in [&["dpkg"][..], &["dpkg", "/usr/lib/python3/dist-packages"], &["dpkg", ""]] {
         let ended = run(place.epcache(["trigger"]).args(arguments).env("DPKG_ROOT", &tree.root));
-        assert_eq!(ended.status, Some(0), "{arguments:?}: {ended:?}");
+        assert_eq!((ended.status, ended.out.as_str()), (Some(0), ""), "{arguments:?}: {ended:?}");
+        assert!(ended.err.is_empty() || !crate::support::program::is_root(), "{arguments:?}: {ended:?}");
+    }
+    let ended = run(place.epcache(["trigger", "--help"]));
+    assert!(ended.status == Some(0) && ended.out.contains("Usage: epcache trigger"), "{ended:?}");
+}
+
+#[test]
+fn a_trigger_with_wrong_arguments_makes_indexes_stale_and_exits_with_2() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    for arguments in
+        [&[][..], &["dpkgg"], &["dpkg", "--full"], &["--nonsense"], &["dpkg", "--json=3"], &["", ""]]
+    {
+        let place = Place::new();
+        let tree = Tree::new(&place);
+        install(&tree.site, "foo");
+        trigger(&place, &tree);
+        let before = fs::metadata(&tree.site).expect("it is there").modified().expect("a time");
+        std::thread::sleep(Duration::from_millis(30));
+        let ended = run(place.epcache(["trigger"]).args(arguments).env("DPKG_ROOT", &tree.root));
+        assert_eq!(ended.status, Some(2), "{arguments:?}: {ended:?}");
+        assert!(ended.err.contains("Usage: epcache trigger") || ended.err.contains("--help"), "{ended:?}");
+        assert!(ended.err.contains("wrong arguments of a trigger"), "{ended:?}");
+        let line = format!("{}: its index could not be refreshed, and was made stale", tree.site.display());
+        assert!(ended.err.contains(&line), "{ended:?}");
+        assert!(fs::metadata(&tree.site).expect("it is there").modified().expect("a time") > before);
     }
 }
 
@@ -66,10 +85,10 @@ fn a_trigger_without_root_does_nothing() {
     let tree = Tree::new(&place);
     install(&tree.site, "foo");
     let before = everything_below(&tree.root);
-    for arguments in [&["rpm"][..], &["dpkg", "x"], &["nonsense"]] {
+    for (arguments, status) in [(&["rpm"][..], 0), (&["dpkg", "x"], 0), (&["nonsense"], 2)] {
         let ended =
             run(place.epcache_as_untrusted_user(["trigger"]).args(arguments).env("DPKG_ROOT", &tree.root));
-        assert_eq!(ended.status, Some(0), "{arguments:?}: {ended:?}");
+        assert_eq!(ended.status, Some(status), "{arguments:?}: {ended:?}");
         assert!(!ended.err.is_empty(), "{arguments:?}: {ended:?}");
     }
     assert_eq!(everything_below(&tree.root), before);
