@@ -42,6 +42,8 @@ pub enum Error {
         line: Option<usize>,
         why: String,
     },
+    /// No site directory was named or found.
+    NoSites { looked_for: String },
     /// Something else about a path that its owner has to change first.
     Unusable { path: PathBuf, why: String, hint: Option<String> },
     /// The owner of the system-wide indexes does not exist.
@@ -77,6 +79,12 @@ impl Error {
         Self::Site { path: path.to_owned(), why: why.into() }
     }
 
+    /// A path that is something else than a site directory, though it exists.
+    pub fn not_a_site(path: &Path, why: &str) -> Self {
+        let hint = "name a site-packages directory, or an environment with --venv".to_owned();
+        Self::Unusable { path: path.to_owned(), why: why.to_owned(), hint: Some(hint) }
+    }
+
     pub fn io(doing: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
         Self::Io { doing, path: path.to_owned(), source: source.into() }
     }
@@ -93,6 +101,7 @@ impl Error {
             Self::Bound { .. } => {
                 Some("run epcache as that user, or with CAP_SETUID and CAP_SETGID where that user exists".to_owned())
             }
+            Self::NoSites { .. } => Some("name one, or an environment with --venv".to_owned()),
             Self::Unconfined { .. } => Some("epcache status --sandbox".to_owned()),
             Self::NoUser { name, database: None } => Some(format!(
                 "systemd-sysusers epcache.conf || useradd --system --home-dir /nonexistent --shell /usr/sbin/nologin {name}"
@@ -125,6 +134,7 @@ impl fmt::Display for Error {
             Self::Configuration { path, line: Some(line), why } => {
                 write!(f, "{}:{line}: {why}", path.display())
             }
+            Self::NoSites { looked_for } => write!(f, "no site directories found; looked for {looked_for}"),
             Self::NoUser { name, .. } => {
                 write!(f, "no user {name} on this system, so no system-wide index is written")
             }

@@ -77,6 +77,9 @@ pub fn select(
             Err(error) => selected.errors.push(error),
         }
     }
+    if selected.targets.is_empty() && selected.errors.is_empty() {
+        selected.errors.push(Error::NoSites { looked_for: kinds.describe(config) });
+    }
     selected
 }
 
@@ -105,5 +108,21 @@ impl Kinds {
         let all = *all || nothing;
         // On another system there is no active environment, and the caller is not a user.
         Self { active: all && !foreign, user: (*user || all) && !foreign, system_wide: *system_wide || all }
+    }
+
+    /// What was looked for, where nothing was found.
+    fn describe(&self, config: &Config) -> String {
+        let mut kinds = Vec::new();
+        if self.active {
+            kinds.push("the active environment (VIRTUAL_ENV, CONDA_PREFIX)".to_owned());
+        }
+        if self.user {
+            kinds.push("your own (pip install --user)".to_owned());
+        }
+        if self.system_wide {
+            kinds.push(format!("system-wide ones ({})", config.site_directories.join(", ")));
+        }
+        // An interpreter that was asked can have none either.
+        if kinds.is_empty() { "those of the interpreter".to_owned() } else { kinds.join(", ") }
     }
 }

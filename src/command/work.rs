@@ -10,12 +10,15 @@ use super::args::Selection;
 use super::needs;
 use super::selection::{Selected, Unnamed, select};
 use crate::config::Config;
+use crate::encoding::shell_quoted;
 use crate::error::{Error, Failure, Result};
 use crate::privilege::{RunAs, child};
 use crate::refresh::report::SiteReport;
 use crate::refresh::{Request, refresh};
+use crate::site::empty_directories::PYVENV_CFG;
 use crate::store::index_dir::make_base;
 use crate::store::invalidate::invalidate_if_present;
+use crate::store::location::SIDECAR;
 use crate::store::target::{Operation, Target};
 use crate::sys::message;
 use crate::sys::root::System;
@@ -42,10 +45,33 @@ impl Work {
         let Selected { targets, errors } = select(sites, selection, unnamed, operation, &config, &system);
         errors.iter().for_each(message::error);
         let status = if errors.is_empty() { Status::Success } else { Status::Failed };
-        if targets.is_empty() && errors.is_empty() {
-            log::info!("no site directories found");
+        let found = Self { system, targets, status, operation, require_sandbox: config.require_sandbox };
+        Ok(found.without_other_directories())
+    }
+
+    /// Reports and leaves out what is a directory, but no site directory: no distribution is in it, and nothing
+    /// else says that there will be. An index in `/etc` would be of no use.
+    fn without_other_directories(mut self) -> Self {
+        let unknown: Vec<Target> = match self.operation {
+            // It checks more: the package that is installed there.
+            Operation::Enable => Vec::new(),
+            _ => self.targets.iter().filter(|target| !target.is_known).cloned().collect(),
+        };
+        let examined = self.about(unknown, Operation::Inspect);
+        for (target, empty) in examined.for_each(is_empty) {
+            let Ok(Some(is_environment)) = empty else { continue };
+            let mut error = Error::not_a_site(
+                &target.site,
+                "is not a site directory: it has another name, and holds no distribution",
+            );
+            if let (Error::Unusable { hint, .. }, true) = (&mut error, is_environment) {
+                *hint = Some(format!("--venv {}", shell_quoted(&target.site)));
+            }
+            message::error(&error);
+            self.status = Status::Failed;
+            self.targets.retain(|other| other != target);
         }
-        Ok(Self { system, targets, status, operation, require_sandbox: config.require_sandbox })
+        self
     }
 
     /// Another operation on other site directories.
@@ -130,4 +156,13 @@ impl Work {
         };
         targets.iter().map(|_| Err(Error::Reported(Failure::from(&failure)))).collect()
     }
+}
+
+/// `Some` for a directory that has neither a distribution nor an index, with whether it is a virtual environment.
+fn is_empty(target: &Target, system: &System) -> Result<Option<bool>> {
+    // More than one distribution is an error, and enough to know.
+    let listing = target.open(system)?.list(1).map_err(|error| Error::io("can't list", &target.site, error))?;
+    let has = |name: &str| listing.kind(name.as_bytes()).is_some();
+    let is_empty = listing.distributions.is_empty() && !has(SIDECAR);
+    Ok(is_empty.then(|| has(PYVENV_CFG)))
 }

@@ -15,6 +15,8 @@ use crate::sys::tree::Entry;
 use crate::sys::walk::Lost;
 
 pub const FILE_NAME: &str = "index";
+/// The directory of the index in a site directory.
+pub const SIDECAR: &str = ".epcache";
 
 /// A location for indexes, with the rules that apply to every index there.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,7 +60,7 @@ pub enum Writer {
 
 /// Of environments, and of any other site directory that its owner refreshes.
 pub static SITE: Location = Location {
-    base: Base::Site(".epcache"),
+    base: Base::Site(SIDECAR),
     writer: Writer::SiteOwner,
     managed: false,
     may_settle: true,

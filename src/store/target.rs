@@ -1,6 +1,6 @@
 //! Who writes the index of a site directory, and where.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::privilege::RunAs;
@@ -21,6 +21,8 @@ pub struct Target {
     /// What was found at the path. A trigger's site directories are root's all the way, so nobody can exchange
     /// them.
     pub place: Option<Place>,
+    /// Whether it is known to be a site directory before it is opened. Otherwise it has to hold a distribution.
+    pub is_known: bool,
 }
 
 /// What a command does with site directories and their indexes.
@@ -52,11 +54,14 @@ impl Operation {
 impl Target {
     /// A system-wide site directory, for a process that is the cache user already.
     pub fn system_wide(site: PathBuf) -> Self {
-        Self { site, location: &location::SYSTEM_CACHE, run_as: RunAs::Caller, place: None }
+        Self { site, location: &location::SYSTEM_CACHE, run_as: RunAs::Caller, place: None, is_known: true }
     }
 
     /// Chooses location and user for a place, given the paths of the system-wide site directories.
     pub fn of(place: Place, system_wide: &[PathBuf], operation: Operation, system: &System) -> Result<Self> {
+        if !place.is_directory {
+            return Err(Error::not_a_site(&place.path, "is not a directory"));
+        }
         let caller = caller::uid();
         let system_wide = system_wide.contains(&place.path);
         let (location, run_as) = match caller {
@@ -80,7 +85,8 @@ impl Target {
             why: error.to_string(),
             hint: error.hint(),
         })?;
-        Ok(Self { site: place.path.clone(), location, run_as, place: Some(place) })
+        let is_known = system_wide || is_site_by_name(&place.path);
+        Ok(Self { site: place.path.clone(), location, run_as, place: Some(place), is_known })
     }
 
     /// Opens the site directory, which must be the one that was found.
@@ -88,6 +94,11 @@ impl Target {
         let site = SiteDir::open_in(self.site.clone(), system)?;
         self.place.as_ref().map_or(Ok(()), |place| place.check(&site)).map(|()| site)
     }
+}
+
+/// Whether Python's installers give site directories this name.
+fn is_site_by_name(path: &Path) -> bool {
+    path.ends_with("site-packages") || path.ends_with("dist-packages")
 }
 
 /// The user as which root works on a system-wide site directory. Without a cache user, reading is done as

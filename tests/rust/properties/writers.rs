@@ -28,6 +28,7 @@ fn a_writer_that_began_before_a_change_does_not_hide_it() {
         location: &location::SITE,
         run_as: RunAs::Caller,
         place: None,
+        is_known: true,
     };
     let system = System::new(None).expect("this system");
     for number in 0..150 {
@@ -63,6 +64,7 @@ fn a_slow_lock_holder_notices_that_another_writer_continued() {
         location: &location::SITE,
         run_as: RunAs::Caller,
         place: None,
+        is_known: true,
     };
     let system = System::new(None).expect("this system");
     let directory = SiteDir::open(site.path().to_owned()).expect("a directory");
