@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work, args, sandbox};
-use crate::encoding::shell_quoted;
 use crate::error::{Error, Result};
+use crate::refresh::report::refresh_command;
 use crate::refresh::seal::SealError;
 use crate::refresh::{Changes, Examined, Outcome, Request, examine};
 use crate::store::target::{Operation, Target};
@@ -21,8 +21,8 @@ struct SiteStatus {
     index: Option<String>,
     /// Whether the index is sealed, whatever its state.
     sealed: bool,
-    /// The command that helps.
-    #[serde(skip)]
+    /// What helps, unless it is fresh.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     hint: String,
 }
 
@@ -56,9 +56,10 @@ pub fn run(arguments: &args::Status) -> Result<Status> {
             sealed: false,
             hint: String::new(),
         });
-        found.hint = error_hint.unwrap_or_else(|| format!("epcache refresh {}", shell_quoted(&target.site)));
         if found.state != State::Fresh {
             status = status.max(Status::Different);
+            let refresh = || refresh_command(&work.system, &target.site, found.sealed);
+            found.hint = error_hint.unwrap_or_else(refresh);
         }
         sites.push(found);
     }

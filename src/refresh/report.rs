@@ -11,6 +11,7 @@ use crate::encoding::{printable, shell_quoted};
 use crate::error::Error;
 use crate::site::SiteDir;
 use crate::sys::message::error;
+use crate::sys::root::System;
 
 /// The most diagnostics that are logged for one site directory: the authors of distributions can cause any
 /// number.
@@ -101,6 +102,16 @@ pub(super) fn log_diagnostics(site: &SiteDir, diagnostics: &BTreeSet<String>) {
         let site = shell_quoted(site.path());
         log::warn!("{path}: {more} more diagnostics; hint: epcache list --site {site}");
     }
+}
+
+/// The command that refreshes the index of `site`, for a hint.
+pub(crate) fn refresh_command(system: &System, site: &Path, seal: bool) -> String {
+    let seal = if seal { " --seal" } else { "" };
+    let root = match system.is_foreign() {
+        true => format!(" --root {}", shell_quoted(system.root())),
+        false => String::new(),
+    };
+    format!("epcache refresh{seal}{root} {}", shell_quoted(&system.within(site)))
 }
 
 impl fmt::Display for SiteReport {

@@ -35,6 +35,7 @@ pub enum SealError {
     NotTracked,
     TooYoung,
     MtimeSet,
+    DatabaseMtimeSet,
     NoDatabase,
     OtherTimes,
     DirectoryChanged,
@@ -46,14 +47,31 @@ impl fmt::Display for SealError {
         f.write_str(match self {
             Self::NotTracked => "the directory belongs to another user, whose changes are not tracked",
             Self::TooYoung => "it keeps changing, or has times in the future",
-            Self::MtimeSet => {
-                "the mtime of the directory or package database was set explicitly and may recur"
-            }
+            Self::MtimeSet => "the mtime of the directory was set explicitly and may recur",
+            Self::DatabaseMtimeSet => "the mtime of the package database was set explicitly and may recur",
             Self::NoDatabase => "there is no package database that would show later changes",
             Self::OtherTimes => "files have been given other times since it was sealed",
             Self::DirectoryChanged => "the directory has changed since it was sealed",
             Self::PackagesChanged => "packages have changed since it was sealed",
         })
+    }
+}
+
+impl SealError {
+    /// What helps. `site` is the site directory for a shell, and `seal` the command that seals its index.
+    pub fn hint(self, site: &str, seal: &str) -> String {
+        match self {
+            Self::NotTracked => format!("let its owner run {seal}"),
+            Self::TooYoung => format!("{seal}, when no installer is running"),
+            Self::MtimeSet => format!("touch {site} && {seal}"),
+            Self::DatabaseMtimeSet => {
+                format!("in the step that runs the package manager, and after it: {seal}")
+            }
+            Self::NoDatabase => {
+                "seal environments only; nothing would show that system-wide packages have changed".to_owned()
+            }
+            Self::OtherTimes | Self::DirectoryChanged | Self::PackagesChanged => seal.to_owned(),
+        }
     }
 }
 
@@ -97,7 +115,7 @@ pub(super) fn seal(
     let is_kernel_s = |stat: &Stat| is_kernel_mtime(Stamp::of(stat));
     // The time of a log proves nothing, only its size.
     if databases.iter().any(|database| !database.is_log && !database.stat.as_ref().is_some_and(is_kernel_s)) {
-        return Err(SealError::MtimeSet);
+        return Err(SealError::DatabaseMtimeSet);
     }
     let witnesses = databases.into_iter().map(|database| Witness {
         path: Cow::Borrowed(database.path.as_bytes()),

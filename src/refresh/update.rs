@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::outcome::Outcome;
 use super::reconcile::reconcile;
-use super::report::{SiteReport, log_diagnostics};
+use super::report::{SiteReport, log_diagnostics, refresh_command};
 use super::request::{Depth, Request, Sealing};
-use super::seal::{is_kernel_mtime, seal, time_to_wait};
+use super::seal::{SealError, is_kernel_mtime, seal, time_to_wait};
+use crate::encoding::shell_quoted;
 use crate::error::{Error, Result};
 use crate::index::{Index, Seal, is_readable, parse, render};
 use crate::site::retries::Retries;
@@ -131,11 +132,18 @@ impl Update<'_> {
             }
             Err(why) => {
                 if wanted == Sealing::Wanted {
-                    log::warn!("{}: not sealed: {why}", self.directory.index().display());
+                    let path = self.directory.index();
+                    log::warn!("{}: not sealed: {why}; hint: {}", path.display(), self.hint(why));
                 }
                 None
             }
         }
+    }
+
+    /// What helps against the reason why an index is not sealed.
+    fn hint(&self, why: SealError) -> String {
+        let site = self.site.path();
+        why.hint(&shell_quoted(site), &refresh_command(self.system, site, true))
     }
 }
 

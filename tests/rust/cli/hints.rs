@@ -53,6 +53,7 @@ fn hints(place: &Place, name: &OsStr) -> Vec<String> {
     collect("many diagnostics", run(place.epcache(["refresh"]).arg(&many)));
 
     let linked = directory("linked");
+    install(&linked, "foo");
     symlink("nowhere", linked.join(".epcache")).expect("a link");
     collect("no directory", run(place.epcache(["refresh"]).arg(&linked)));
 
@@ -134,6 +135,59 @@ fn root_gets_no_hint_to_run_a_program_of_an_environment() {
             let ended = run(place.epcache(["enable", "--accelerate"]).arg(&site));
             let (_, hint) = ended.err.split_once("hint: ").unwrap_or_else(|| panic!("{ended:?}"));
             assert!(!hint.contains('/') && !hint.contains("-m pip"), "{hint}");
+        }
+    }
+}
+
+/// Runs the hint that a text ends with in a shell that finds the program.
+fn follow(place: &Place, text: &str) -> Ended {
+    let hint = text.trim_end().split_once("hint: ").unwrap_or_else(|| panic!("no hint: {text}")).1;
+    let program = Path::new(env!("CARGO_BIN_EXE_epcache")).parent().expect("a directory");
+    let mut shell = Command::new("sh");
+    let path = format!("{}:/usr/bin:/bin", program.display());
+    run(shell.args(["-c", hint]).env_clear().env("PATH", path).current_dir(place.path()))
+}
+
+#[test]
+fn a_stale_sealed_index_is_sealed_again_by_its_hint() {
+    let place = Place::new();
+    let site = place.directory("a site");
+    install(&site, "foo");
+    let ended = run(place.epcache(["refresh", "--seal"]).arg(&site));
+    assert!(ended.out.contains("; sealed"), "{ended:?}");
+    install(&site, "bar");
+    let ended = run(place.epcache(["status"]).arg(&site));
+    assert!(ended.status == Some(1) && ended.out.contains("hint: epcache refresh --seal "), "{ended:?}");
+    let ended = follow(&place, &ended.out);
+    assert!(ended.status == Some(0) && ended.out.contains("; sealed"), "{ended:?}");
+}
+
+#[test]
+fn what_prevents_a_seal_is_mended_by_its_hint() {
+    if skipped_without_root("write system-wide indexes") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    install(&tree.site, "foo");
+    let refresh = || run(place.epcache(["refresh", "--system", "--seal", "--root"]).arg(&tree.root));
+    let ended = refresh();
+    assert!(ended.err.contains("not sealed: there is no package database"), "{ended:?}");
+    assert!(ended.err.contains("hint: seal environments only"), "{ended:?}");
+    let database = place.directory("tree/var/lib/dpkg").join("status");
+    fs::write(&database, "").expect("room");
+    let before = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_600_000_000);
+    for (path, hint) in [(&database, "in the step that runs the package manager"), (&tree.site, "touch ")] {
+        fs::File::open(path).and_then(|file| file.set_modified(before)).expect("ours");
+        std::thread::sleep(epcache::freshness::clock::SETTLE_AFTER);
+        let ended = refresh();
+        assert!(ended.status == Some(0) && ended.err.contains("not sealed: the mtime of the "), "{ended:?}");
+        assert!(ended.err.contains(&format!("hint: {hint}")), "{ended:?}");
+        // What the package manager does.
+        fs::write(&database, "x").expect("room");
+        if path == &tree.site {
+            let ended = follow(&place, &ended.err);
+            assert!(ended.status == Some(0) && ended.out.contains("; sealed"), "{ended:?}");
         }
     }
 }
