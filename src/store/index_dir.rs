@@ -11,10 +11,10 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, FlockOperation, Stat, Timespec, Timestamps, UTIME_NOW};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Stat, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 
-use super::location::{FILE_NAME, Location, Writer};
+use super::location::{FILE_NAME, Location, SITE, Writer};
 use crate::encoding::shell_quoted;
 use crate::error::{Error, Result};
 use crate::freshness::Stamp;
@@ -54,7 +54,8 @@ struct Lock {
 impl IndexDir {
     /// Opens the directory for the index of `site`, and makes what is missing of it.
     ///
-    /// Fails when it can't be made, is a link, belongs to another user, or others may write to it.
+    /// Fails when it can't be made, is a link, belongs to another user, or others may write to it. In a site
+    /// directory, the last is repaired: `chmod -R g=u` is how images for OpenShift are made.
     pub fn open(location: &'static Location, site: &SiteDir, system: &System) -> Result<Self> {
         let homeless =
             || Error::site(site.path(), "no location for its index: neither XDG_CACHE_HOME nor HOME is set");
@@ -69,10 +70,21 @@ impl IndexDir {
         for part in below.components() {
             let Component::Normal(part) = part else { continue };
             path.push(part);
-            descriptor = fs::make_dir(&descriptor, part, location.readers)
-                .map_err(|error| refused(location, system, &path, error))?;
-            let stat = check_owner(location, system, &path, &descriptor)?;
-            check_mode(location, system, &path, &stat)?;
+            descriptor = match fs::make_dir(&descriptor, part, location.readers) {
+                Err(error) if location.is_in_site() => return Err(obstacle(site.path(), system, &path, error)),
+                made => made.map_err(|error| refused(location, system, &path, error))?,
+            };
+            let stat = match check_owner(location, system, &path, &descriptor) {
+                Err(error) if location.is_in_site() => {
+                    return Err(mended_by_moving(site.path(), &path, error));
+                }
+                checked => checked?,
+            };
+            if location.is_in_site() && fs::is_writable_by_others(&stat) {
+                take_back(&descriptor, location).map_err(|error| refused(location, system, &path, error))?;
+            } else {
+                check_mode(location, system, &path, &stat)?;
+            }
         }
         Ok(Self { path, location, descriptor, lock: None })
     }
@@ -138,9 +150,11 @@ impl IndexDir {
         self.lock.as_ref().is_some_and(is_untouched)
     }
 
-    /// The index as it is now. What is no index of ours counts as none.
+    /// The index as it is now. What is no index of ours counts as none, and so does one that others may have
+    /// changed.
     pub fn read(&self) -> Result<Option<Vec<u8>>> {
-        let is_ours = |file: &OpenFile| file.stat.st_uid == caller::uid();
+        let is_ours =
+            |file: &OpenFile| file.stat.st_uid == caller::uid() && !fs::is_writable_by_others(&file.stat);
         let bytes = match fs::open_file(&self.descriptor, FILE_NAME, Links::Refuse) {
             Ok(file) if !is_ours(&file) => return Ok(None),
             opened => opened.and_then(|file| file.read(INDEX_SIZE)),
@@ -211,6 +225,40 @@ fn check_owner(location: &Location, system: &System, path: &Path, directory: &Ow
         return Ok(stat);
     }
     Err(refused(location, system, path, format!("belongs to another user ({})", stat.st_uid)))
+}
+
+/// Lets nobody but us write to the directory again. What is in it may be the work of others, so it is made anew.
+fn take_back(directory: &OwnedFd, location: &Location) -> std::result::Result<(), Errno> {
+    rustix::fs::fchmod(directory, location.readers.directory_mode())?;
+    for name in [FILE_NAME, LOCK] {
+        match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
+            Err(error) if error != Errno::NOENT => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What is in the way of the index directory in a site directory.
+fn obstacle(site: &Path, system: &System, path: &Path, error: Errno) -> Error {
+    let found = system.entry(path, Links::Refuse).map_err(Errno::from).and_then(|entry| entry.stat());
+    let Ok(stat) = found else { return refused(&SITE, system, path, error) };
+    let why = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Symlink => "is a symbolic link, which is not followed",
+        FileType::Directory => return refused(&SITE, system, path, error),
+        _ => "is not a directory",
+    };
+    let (path_word, site_word) = (shell_quoted(path), shell_quoted(site));
+    let hint = format!("rm {path_word} && epcache refresh {site_word}");
+    Error::Unusable { path: path.to_owned(), why: why.to_owned(), hint: Some(hint) }
+}
+
+/// Adds to an error what the owner of a site directory can do about a directory of another user in it.
+fn mended_by_moving(site: &Path, path: &Path, error: Error) -> Error {
+    let Error::Unusable { path: about, why, .. } = error else { return error };
+    let old = path.with_extension("old");
+    let (from, to, site) = (shell_quoted(path), shell_quoted(&old), shell_quoted(site));
+    Error::Unusable { path: about, why, hint: Some(format!("mv {from} {to} && epcache refresh {site}")) }
 }
 
 /// Readers trust an index only if no other user can write to its directory.

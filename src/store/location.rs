@@ -5,11 +5,15 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Stat;
+
 use crate::freshness::Stamp;
 use crate::limits::INDEX_SIZE;
 use crate::site::SiteDir;
 use crate::sys::caller;
-use crate::sys::fs::{Links, OpenFile, Readers, Unreadable, is_writable_by_others};
+use crate::sys::fs::{
+    Links, OpenFile, Readers, Unreadable, is_writable_by_more, is_writable_by_others,
+};
 use crate::sys::root::System;
 use crate::sys::tree::Entry;
 use crate::sys::walk::Lost;
@@ -167,14 +171,18 @@ pub struct Found {
 /// Looks for the index of `site` as a reader does: the first file that is trusted. `skipped` is called with
 /// each other file that is there, and the reason why it is skipped.
 pub fn find(site: &SiteDir, system: &System, mut skipped: impl FnMut(&Path, String)) -> Option<Found> {
-    let site_owner = rustix::fs::fstat(site).ok()?.st_uid;
+    let site_stat = rustix::fs::fstat(site).ok()?;
     for location in LOCATIONS {
         let Some(path) = location.index(site.path(), system) else { continue };
         let opened = match location.entry(&path, system) {
             Ok(entry) => entry.open_file(),
             Err(lost) => Err(lost.error.into()),
         };
-        match read(opened, |uid| location.trusts(uid, site_owner, system)) {
+        let is_changeable = |file: &Stat| match location.is_in_site() {
+            true => is_writable_by_more(file, &site_stat),
+            false => is_writable_by_others(file),
+        };
+        match read(opened, is_changeable, |uid| location.trusts(uid, site_stat.st_uid, system)) {
             Ok(Some((bytes, modified))) => return Some(Found { path, bytes, modified }),
             Ok(None) => {}
             Err(why) => skipped(&path, why),
@@ -183,10 +191,11 @@ pub fn find(site: &SiteDir, system: &System, mut skipped: impl FnMut(&Path, Stri
     None
 }
 
-/// The content and mtime of an index file that belongs to a trusted user, if no other may write to it.
+/// The content and mtime of an index file that belongs to a trusted user, unless others may change it.
 /// `None` where there is none.
 fn read(
     opened: Result<OpenFile, Unreadable>,
+    is_changeable: impl Fn(&Stat) -> bool,
     trusts: impl Fn(u32) -> bool,
 ) -> Result<Option<(Vec<u8>, i64)>, String> {
     let file = match opened {
@@ -194,7 +203,7 @@ fn read(
         Err(Unreadable::Missing) => return Ok(None),
         Err(why) => return Err(why.to_string()),
     };
-    if is_writable_by_others(&file.stat) {
+    if is_changeable(&file.stat) {
         return Err("users other than its owner may write to it".to_owned());
     }
     if !trusts(file.stat.st_uid) {

@@ -328,6 +328,15 @@ pub fn is_writable_by_others(stat: &Stat) -> bool {
     stat.st_mode & 0o022 != 0
 }
 
+/// Whether users may write to a file in `directory` who could not replace everything in that directory as well.
+pub fn is_writable_by_more(file: &Stat, directory: &Stat) -> bool {
+    let is_sticky = directory.st_mode & 0o1000 != 0;
+    let may_all =
+        |file_bit, bits| file.st_mode & file_bit == 0 || !is_sticky && directory.st_mode & bits == bits;
+    let is_same_group = file.st_mode & 0o020 == 0 || file.st_gid == directory.st_gid;
+    !(is_same_group && may_all(0o020, 0o030) && may_all(0o002, 0o003))
+}
+
 /// Opens the lock file `name` in `directory`, made where there is none. Nobody but its owner may open it:
 /// others could hold the lock.
 pub fn open_lock(directory: impl AsFd, name: impl Arg) -> Result<OwnedFd, Errno> {

@@ -3,12 +3,14 @@
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
+use epcache::freshness::clock::SETTLE_AFTER;
 use rustix::fs::FlockOperation;
 
-use crate::support::program::{Ended, Place, give_away, run, skipped_without_root};
-use crate::support::tree::{indexed, install, text};
+use crate::support::program::{Ended, Place, give_away, is_root, run, skipped_without_root};
+use crate::support::tree::{everything_below, indexed, install, names, text};
 
 struct Site {
     place: Place,
@@ -84,38 +86,103 @@ fn a_directory_in_place_of_the_index_is_reported() {
 }
 
 #[test]
-fn the_index_directory_must_belong_to_the_owner_and_not_be_a_link() {
-    let site = Site::new();
-    let elsewhere = site.place.directory("elsewhere");
-    symlink(&elsewhere, &site.sidecar).expect("a link");
-    let ended = site.refresh();
-    assert!(ended.status == Some(3) && ended.err.contains(text(&site.sidecar)), "{ended:?}");
-    assert!(ended.err.contains("hint: "), "{ended:?}");
-    assert_eq!(fs::read_dir(&elsewhere).expect("a listing").count(), 0);
+fn what_is_in_the_way_of_the_index_directory_is_named_and_the_hint_mends_it() {
+    type Make = fn(&Site);
+    let obstacles: [(&str, Make); 4] = [
+        ("is a symbolic link", |site| {
+            symlink(site.place.directory("elsewhere"), &site.sidecar).expect("a link");
+        }),
+        ("is a symbolic link", |site| symlink("nowhere", &site.sidecar).expect("a link")),
+        ("is not a directory", |site| fs::write(&site.sidecar, "").expect("room")),
+        ("belongs to another user", |site| {
+            fs::create_dir(&site.sidecar).expect("a directory");
+            give_away(&site.sidecar);
+        }),
+    ];
+    for (why, make) in obstacles {
+        if why.contains("another user") && skipped_without_root("give a directory away") {
+            continue;
+        }
+        let site = Site::new();
+        make(&site);
+        let ended = site.refresh();
+        let message = format!("epcache: error: {}: {why}", site.sidecar.display());
+        assert!(ended.status == Some(3) && ended.err.contains(&message), "{ended:?}");
+        assert!(!site.place.path().join("elsewhere/index").exists() && !site.index().exists());
+        let hint = ended.err.split_once("; hint: ").expect("a hint").1.lines().next().expect("a line");
+        let program = Path::new(env!("CARGO_BIN_EXE_epcache")).parent().expect("a directory");
+        let path = format!("{}:/usr/bin:/bin", program.display());
+        let mended = run(Command::new("sh").args(["-c", hint]).env_clear().env("PATH", path));
+        assert_eq!(mended.status, Some(0), "{hint}: {mended:?}");
+        assert_eq!(indexed(&site.index()), ["foo-1.dist-info"]);
+    }
+}
 
-    let site = Site::new();
-    fs::create_dir(&site.sidecar).expect("a directory");
-    fs::set_permissions(&site.sidecar, Permissions::from_mode(0o775)).expect("ours");
-    let ended = site.refresh();
-    assert!(ended.status == Some(3) && ended.err.contains("can be written to by others"), "{ended:?}");
-    assert!(!site.index().exists());
-
-    let site = Site::new();
-    fs::write(&site.sidecar, "").expect("room");
-    assert_eq!(site.refresh().status, Some(3));
+/// `chmod -R g=u`, the last step of images for OpenShift.
+fn let_the_group_write(path: &Path) {
+    for path in everything_below(path).into_keys() {
+        let mode = fs::metadata(&path).expect("it is there").mode();
+        fs::set_permissions(&path, Permissions::from_mode(mode & 0o707 | (mode & 0o700) >> 3)).expect("ours");
+    }
 }
 
 #[test]
-fn an_index_directory_of_another_user_is_refused() {
-    if skipped_without_root("give a directory away") {
-        return;
-    }
+fn an_index_whose_writers_could_write_the_site_directory_is_used() {
     let site = Site::new();
-    fs::create_dir(&site.sidecar).expect("a directory");
-    give_away(&site.sidecar);
-    let ended = site.refresh();
-    assert!(ended.status == Some(3) && ended.err.contains("belongs to another user"), "{ended:?}");
-    assert!(!site.index().exists());
+    std::thread::sleep(SETTLE_AFTER);
+    assert_eq!(site.refresh().status, Some(0));
+    let status = || run(site.place.epcache(["status"]).arg(&site.path));
+    let chmod = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).expect("ours");
+    // The change of the site directory's own mode makes the index stale, and not missing.
+    for (directory, index, is_used) in [
+        (0o755, 0o644, true),
+        (0o755, 0o664, false),
+        (0o775, 0o664, true),
+        (0o765, 0o664, false),
+        (0o1775, 0o664, false),
+        (0o775, 0o666, false),
+        (0o777, 0o666, true),
+        (0o757, 0o664, false),
+    ] {
+        chmod(&site.path, directory);
+        chmod(&site.index(), index);
+        let ended = status();
+        let found = !ended.out.contains("no index that readers trust");
+        assert_eq!(found, is_used, "{directory:o} {index:o}: {ended:?}");
+    }
+    if is_root() {
+        // The group of the index is another one than that of the directory.
+        chmod(&site.path, 0o775);
+        chmod(&site.index(), 0o664);
+        std::os::unix::fs::chown(site.index(), None, Some(7)).expect("root may");
+        assert!(status().out.contains("no index that readers trust"));
+    }
+}
+
+#[test]
+fn a_refresh_takes_back_what_the_group_may_write_and_believes_none_of_it() {
+    let site = Site::new();
+    assert_eq!(site.refresh().status, Some(0));
+    // An index that says something else about the same stamps, as a member of the group could write it.
+    let bytes = fs::read(site.index()).expect("an index");
+    let mut forged = epcache::index::parse(&bytes).expect("an index");
+    forged.distributions[0].entry_points = Some(Vec::new());
+    let forged = epcache::index::render(&forged);
+    for only_the_file in [false, true] {
+        fs::write(site.index(), &forged).expect("ours");
+        if only_the_file {
+            fs::set_permissions(site.index(), Permissions::from_mode(0o664)).expect("ours");
+        } else {
+            let_the_group_write(&site.path);
+        }
+        let ended = run(site.place.epcache(["refresh", "--json"]).arg(&site.path));
+        assert!(ended.status == Some(0) && ended.err.is_empty(), "{ended:?}");
+        assert_eq!(names(&ended.out, "read"), ["foo-1.dist-info"], "{ended:?}");
+        let mode = |path: &Path| fs::metadata(path).expect("it is there").mode() & 0o7777;
+        assert_eq!((mode(&site.sidecar), mode(&site.index())), (0o755, 0o644));
+        let verified = run(site.place.epcache(["verify"]).arg(&site.path));
+        assert_eq!(verified.status, Some(0), "{verified:?}");
+    }
 }
 
 #[test]
