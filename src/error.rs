@@ -98,9 +98,10 @@ impl Error {
         match self {
             Self::Unusable { hint, .. } => hint.clone(),
             Self::Reported(failure) | Self::Child(failure) => failure.hint.clone(),
-            Self::Bound { .. } => {
-                Some("run epcache as that user, or with CAP_SETUID and CAP_SETGID where that user exists".to_owned())
-            }
+            Self::Bound { .. } => Some(
+                "run epcache as that user, or with CAP_SETUID and CAP_SETGID where that user exists"
+                    .to_owned(),
+            ),
             Self::NoSites { .. } => Some("name one, or an environment with --venv".to_owned()),
             Self::Unconfined { .. } => Some("epcache status --sandbox".to_owned()),
             Self::NoUser { name, database: None } => Some(format!(

@@ -649,12 +649,25 @@ def open_index(path, site, site_owner):
     return index
 
 
+def _has_more_writers(index):
+    """Whether users may write the file who could not replace everything in the site directory as well."""
+    site = index.site_directory
+    if index.path != site + "/.epcache/index":
+        return True
+    file, directory = index.file, posix.stat(site)
+    if directory.st_mode & 0o1000:  # sticky
+        return True
+    if file.st_mode & 0o020 and (directory.st_mode & 0o030 != 0o030 or file.st_gid != directory.st_gid):
+        return True
+    return bool(file.st_mode & 0o002) and directory.st_mode & 0o003 != 0o003
+
+
 def distrust(index, site_owner):
     """Why the file must not be used, or None. Sets `foreign` and `untrusted`."""
     file = index.file
     if file.st_mode & 0o170000 != 0o100000:
         return "is not a regular file"
-    if file.st_mode & 0o022:
+    if file.st_mode & 0o022 and _has_more_writers(index):
         return "may be written by others than its owner (mode %04o)" % (file.st_mode & 0o7777)
     owner = file.st_uid
     index.foreign = owner != 0 and owner != posix.geteuid()

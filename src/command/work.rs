@@ -161,7 +161,8 @@ impl Work {
 /// `Some` for a directory that has neither a distribution nor an index, with whether it is a virtual environment.
 fn is_empty(target: &Target, system: &System) -> Result<Option<bool>> {
     // More than one distribution is an error, and enough to know.
-    let listing = target.open(system)?.list(1).map_err(|error| Error::io("can't list", &target.site, error))?;
+    let listing =
+        target.open(system)?.list(1).map_err(|error| Error::io("can't list", &target.site, error))?;
     let has = |name: &str| listing.kind(name.as_bytes()).is_some();
     let is_empty = listing.distributions.is_empty() && !has(SIDECAR);
     Ok(is_empty.then(|| has(PYVENV_CFG)))

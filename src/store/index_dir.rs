@@ -71,7 +71,9 @@ impl IndexDir {
             let Component::Normal(part) = part else { continue };
             path.push(part);
             descriptor = match fs::make_dir(&descriptor, part, location.readers) {
-                Err(error) if location.is_in_site() => return Err(obstacle(site.path(), system, &path, error)),
+                Err(error) if location.is_in_site() => {
+                    return Err(obstacle(site.path(), system, &path, error));
+                }
                 made => made.map_err(|error| refused(location, system, &path, error))?,
             };
             let stat = match check_owner(location, system, &path, &descriptor) {

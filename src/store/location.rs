@@ -11,9 +11,7 @@ use crate::freshness::Stamp;
 use crate::limits::INDEX_SIZE;
 use crate::site::SiteDir;
 use crate::sys::caller;
-use crate::sys::fs::{
-    Links, OpenFile, Readers, Unreadable, is_writable_by_more, is_writable_by_others,
-};
+use crate::sys::fs::{Links, OpenFile, Readers, Unreadable, is_writable_by_more, is_writable_by_others};
 use crate::sys::root::System;
 use crate::sys::tree::Entry;
 use crate::sys::walk::Lost;

@@ -36,7 +36,9 @@ pub fn threads() -> io::Result<u64> {
     let text = read_of_kernel("/proc/self/stat")?;
     // The name of the program can have spaces and parentheses. It is field 2, and the wanted one is 20.
     let field = text.rsplit(')').next().and_then(|rest| rest.split(' ').nth(18));
-    field.and_then(|field| field.parse().ok()).ok_or_else(|| io::Error::other("/proc/self/stat has no such number"))
+    field
+        .and_then(|field| field.parse().ok())
+        .ok_or_else(|| io::Error::other("/proc/self/stat has no such number"))
 }
 
 /// Whether another process traces this one, such as an emulator of root (proot).
@@ -51,7 +53,7 @@ mod tests {
 
     #[test]
     fn threads_are_counted() {
-        let during = std::thread::spawn(|| threads()).join().expect("no panic").expect("a number");
+        let during = std::thread::spawn(threads).join().expect("no panic").expect("a number");
         assert!(during >= 2, "{during}");
     }
 }

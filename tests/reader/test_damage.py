@@ -306,6 +306,27 @@ def test_writable_by_others(site, expected, mode):
     assert "may be written by others" in messages[0]
 
 
+@pytest.mark.parametrize(
+    "directory, index, is_used",
+    [
+        (0o775, 0o664, True),
+        (0o777, 0o666, True),
+        (0o765, 0o664, False),
+        (0o775, 0o666, False),
+        (0o757, 0o664, False),
+        (0o1777, 0o666, False),
+        (0o1775, 0o664, False),
+    ],
+)
+def test_writable_by_those_who_may_write_the_site_directory(site, expected, directory, index, is_used):
+    site.chmod(directory)
+    index_writer.write(str(site))
+    (site / ".epcache" / "index").chmod(index)
+    found, messages = answer(group="g")
+    assert found == expected[1]
+    assert (messages == []) == is_used
+
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 
 
@@ -315,6 +336,15 @@ def test_owned_by_an_untrusted_user(site, expected):
     found, messages = answer(group="g")
     assert found == expected[1]
     assert "belongs to user 12345, who is not trusted here" in messages[0]
+
+
+@needs_root
+def test_writable_by_another_group_than_the_site_directory(site, expected):
+    site.chmod(0o775)
+    index_writer.write(str(site))
+    os.chown(site / ".epcache" / "index", 0, 7)
+    (site / ".epcache" / "index").chmod(0o664)
+    assert "may be written by others" in answer(group="g")[1][0]
 
 
 @needs_root

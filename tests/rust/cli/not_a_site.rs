@@ -1,10 +1,8 @@
 //! What is named is no site directory, or nothing is found: an error that says what helps, and nothing else.
 
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::Path;
 
-use crate::support::program::{Ended, Place, run};
+use crate::support::program::{Place, run};
 use crate::support::tree::{everything_below, install, text};
 
 const COMMANDS: [&[&str]; 6] = [

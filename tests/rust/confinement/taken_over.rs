@@ -73,7 +73,8 @@ fn be(victim: &Victim) -> epcache::error::Result<Results> {
     let needs = match &victim.site {
         Some(site) => {
             let location = if victim.root.is_some() { &location::SYSTEM_CACHE } else { &location::SITE };
-            let target = Target { site: site.clone(), location, run_as: identity, place: None, is_known: true };
+            let target =
+                Target { site: site.clone(), location, run_as: identity, place: None, is_known: true };
             needs::of([&target], identity, Operation::Refresh, &system)
         }
         None => Needs { program: true, ..Needs::default() },
