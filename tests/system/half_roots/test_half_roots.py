@@ -195,7 +195,9 @@ def test_root_that_can_not_become_the_cache_user_writes_no_system_wide_index(pla
     index.write_text("an old one")
     before = site.stat().st_mtime_ns
     done = start(bound, "env", f"DPKG_ROOT={place}", program, "trigger", "dpkg")
-    assert done.returncode == 0 and "the kernel does not let this process become the user 7" in done.stderr, done
+    assert done.returncode == 0 and "the kernel does not let this process become the user 7" in done.stderr, (
+        done
+    )
     assert site.stat().st_mtime_ns > before
 
 
