@@ -134,6 +134,10 @@ def test_every_command_works_on_an_environment_of_the_caller(environments, progr
     _, owner, groups = ENVIRONMENTS[environment]
     venv, site = environments[environment]
     for command in COMMANDS:
+        # proot fails itself at a link that is read by its descriptor. Below the fakeroot of real root, the process
+        # that asks the interpreter as nobody can't reach fakeroot.
+        if "--python" in command and (environment.startswith("proot") or environment == "fakeroot"):
+            continue
         done = start(environment, program, *command.format(site=site, venv=venv).split())
         assert done.returncode == 0, (command, done)
         assert "epcache: error" not in done.stderr, (command, done)
@@ -165,10 +169,12 @@ def test_status_says_what_could_not_be_given_up(program, environment):
 def test_nothing_is_done_for_another_user_whom_root_can_not_become(place, program, bound):
     _, site = make_environment(place, USER)
     before = site.stat()
+    # In the namespace, the user has no number.
+    seen = 65534 if bound.startswith("namespace") else USER
     for command in ["refresh", "list --site", "status", "verify", "enable --accelerate"]:
         done = start(bound, program, *command.split(), site)
         assert done.returncode == 3, (command, done)
-        assert f"{site}: the kernel does not let this process become the user {USER}; hint: " in done.stderr
+        assert f"{site}: the kernel does not let this process become the user {seen}; hint: " in done.stderr
     assert not (site / ".epcache").exists()
     assert site.stat().st_mtime_ns == before.st_mtime_ns
 
