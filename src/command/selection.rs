@@ -39,7 +39,8 @@ pub fn select(
     system: &System,
 ) -> Selected {
     let mut selected = Selected::default();
-    let discovery::SystemWide { found: system_wide, errors } = discovery::system_wide(config, system);
+    let discovery::SystemWide { found, errors } = discovery::system_wide(config, system);
+    let system_wide: Vec<PathBuf> = found.iter().map(|place| place.path.clone()).collect();
     let kinds = Kinds::of(sites, selection, unnamed, system);
     // Where the configured directories can't all be found, an unknown one may be system-wide. An index in
     // it would be trusted before that of the triggers, and nothing would keep it up to date.
@@ -64,7 +65,7 @@ pub fn select(
         add(discovery::of_user(config, system));
     }
     if kinds.system_wide {
-        places.extend(system_wide.iter().map(|path| system.resolve(&system.within(path), Trust::Root)));
+        places.extend(found.into_iter().map(Ok));
     }
     for place in places {
         let place = place.and_then(|place| match doubtful && !system_wide.contains(&place.path) {

@@ -91,7 +91,7 @@ fn refresh_all(arguments: &Trigger) -> Result<()> {
 fn find_sites(config: &Config, system: &System) -> Vec<PathBuf> {
     let SystemWide { found, errors } = discovery::system_wide(config, system);
     errors.iter().for_each(message::error);
-    found
+    found.into_iter().map(|place| place.path).collect()
 }
 
 /// The system to work on. A root that exists but can't be examined is assumed to be one: its indexes

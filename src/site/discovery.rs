@@ -27,18 +27,25 @@ use crate::sys::root::System;
 
 #[derive(Debug, Default)]
 pub struct SystemWide {
-    /// Canonical paths.
-    pub found: Vec<PathBuf>,
+    pub found: Vec<Place>,
     /// What could not be examined, so that there may be more.
     pub errors: Vec<Error>,
 }
 
 /// The system-wide site directories that exist.
 pub fn system_wide(config: &Config, system: &System) -> SystemWide {
-    let mut errors = Vec::new();
-    let patterns = config.site_directories.iter();
-    let found = unique(patterns.flat_map(|pattern| pattern::directories(system, pattern, &mut errors)));
-    SystemWide { found, errors }
+    let mut wide = SystemWide::default();
+    match system.top() {
+        Err(error) => wide.errors.push(error.into()),
+        Ok(top) => {
+            for pattern in &config.site_directories {
+                wide.found.extend(pattern::directories(&top, pattern, &mut wide.errors));
+            }
+        }
+    }
+    let mut seen = HashSet::new();
+    wide.found.retain(|place| seen.insert(place.path.clone()));
+    wide
 }
 
 /// The site directories of the virtual environment at `path`.

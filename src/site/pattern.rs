@@ -16,47 +16,65 @@ use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::sys::caller;
-use crate::sys::fs::Links;
+use crate::sys::fs::{Links, open_dir};
 use crate::sys::message;
-use crate::sys::resolve::Trust;
-use crate::sys::root::System;
+use crate::sys::resolve::{self, Place, Trust};
+use crate::sys::walk::Walk;
 
-/// The directories of `system` that match `pattern`, an absolute path with `*`, `?` and `[...]` in its
-/// parts, none of which matches a slash: canonical paths, sorted by what matched. What can't be examined is
+/// The directories that match `pattern`, an absolute path with `*`, `?` and `[...]` in its parts, none of
+/// which matches a slash: sorted by what matched. `top` is the root of the system. What can't be examined is
 /// added to `errors`.
-pub fn directories(system: &System, pattern: &str, errors: &mut Vec<Error>) -> Vec<PathBuf> {
-    let mut found = vec![PathBuf::from("/")];
-    for part in Path::new(pattern).components() {
-        let Component::Normal(part) = part else { continue };
-        found = found.into_iter().flat_map(|directory| matching(system, directory, part, errors)).collect();
-    }
-    found.iter().filter_map(|path| note(directory(system, path), errors)).collect()
+pub fn directories(top: &Walk, pattern: &str, errors: &mut Vec<Error>) -> Vec<Place> {
+    let parts = Path::new(pattern).components();
+    let parts: Vec<&OsStr> =
+        parts.filter(|part| matches!(part, Component::Normal(_))).map(Component::as_os_str).collect();
+    let mut search = Search { found: Vec::new(), errors };
+    search.find(top.clone(), Path::new("/"), OsStr::new(""), &parts);
+    search.found
 }
 
-fn matching(system: &System, parent: PathBuf, part: &OsStr, errors: &mut Vec<Error>) -> Vec<PathBuf> {
-    let text = part.to_str().unwrap_or_default();
-    match Pattern::new(text) {
-        Ok(pattern) if text.contains(['*', '?', '[']) => {
-            let names = directory(system, &parent)
-                .and_then(|seen| seen.map_or(Ok(Vec::new()), |seen| listed(system, &seen, &pattern)));
-            note(names, errors).iter().map(|name| parent.join(OsStr::from_bytes(name))).collect()
+struct Search<'s> {
+    found: Vec<Place>,
+    errors: &'s mut Vec<Error>,
+}
+
+impl Search<'_> {
+    /// Walks from the directory `path`, where `above` has come to, to `name` and on through `parts`. The way to a
+    /// directory is walked once for all that matches in it.
+    fn find(&mut self, above: Walk, path: &Path, name: &OsStr, parts: &[&OsStr]) {
+        let split = parts.iter().position(|part| pattern_of(part).is_some()).unwrap_or(parts.len());
+        let (plain, patterns) = parts.split_at(split);
+        let way: PathBuf = [name].iter().chain(plain).collect();
+        let path = path.join(&way);
+        let Some((walk, place)) = self.note(directory(above, &way, &path)) else { return };
+        let Some((pattern, rest)) = patterns.split_first() else { return self.found.push(place) };
+        let names = pattern_of(pattern).map_or(Ok(Vec::new()), |pattern| listed(&walk, &place, &pattern));
+        for name in self.note(names) {
+            self.find(walk.clone(), &path, OsStr::from_bytes(&name), rest);
         }
-        _ => vec![parent.join(part)],
+    }
+
+    /// Notes the error, and continues as if there were nothing.
+    fn note<T: Default>(&mut self, result: Result<T>) -> T {
+        result.unwrap_or_else(|error| {
+            self.errors.push(error);
+            T::default()
+        })
     }
 }
 
-/// Notes the error, and continues as if there were nothing.
-fn note<T: Default>(result: Result<T>, errors: &mut Vec<Error>) -> T {
-    result.unwrap_or_else(|error| {
-        errors.push(error);
-        T::default()
-    })
+/// The pattern that a part of a path is, unless it stands for itself.
+fn pattern_of(part: &OsStr) -> Option<Pattern> {
+    let text = part.to_str().filter(|text| text.contains(['*', '?', '[']))?;
+    Pattern::new(text).ok()
 }
 
-/// The canonical path of a directory. `None` where there is none, or none that is root's all the way.
-fn directory(system: &System, path: &Path) -> Result<Option<PathBuf>> {
-    match system.resolve(path, Trust::Root) {
-        Ok(place) => Ok(Some(place.path).filter(|_| place.is_directory)),
+/// The walk on to a directory, the system's `path`. `None` where there is none, or none that is root's all the
+/// way.
+fn directory(above: Walk, way: &Path, path: &Path) -> Result<Option<(Walk, Place)>> {
+    let walked = above.to(way, Links::Follow).map_err(Error::from);
+    match walked.and_then(|walk| Ok((resolve::end(&walk, Trust::Root)?, walk))) {
+        Ok((place, walk)) => Ok(place.is_directory.then_some((walk, place))),
         // It does not exist, or a link leads to nothing in the tree.
         Err(Error::Site { .. }) => Ok(None),
         Err(error @ Error::Unusable { .. }) => {
@@ -71,17 +89,16 @@ fn directory(system: &System, path: &Path) -> Result<Option<PathBuf>> {
 }
 
 /// The names in a directory that match, sorted.
-fn listed(system: &System, directory: &Path, pattern: &Pattern) -> Result<Vec<Vec<u8>>> {
+fn listed(walk: &Walk, place: &Place, pattern: &Pattern) -> Result<Vec<Vec<u8>>> {
     let options = MatchOptions::default();
-    let opened =
-        system.entry(directory, Links::Refuse).map_err(Errno::from).and_then(|entry| entry.open_dir());
+    let opened = open_dir(walk.descriptor(), ".", Links::Refuse);
     let entries = match opened.and_then(Dir::new) {
         Ok(entries) => entries,
-        Err(error) => return nothing_or(error, "can't list", directory),
+        Err(error) => return nothing_or(error, "can't list", &place.path),
     };
     let mut found = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(|error| Error::io("can't list", directory, error))?;
+        let entry = entry.map_err(|error| Error::io("can't list", &place.path, error))?;
         let name = entry.file_name().to_bytes();
         if name != b"."
             && name != b".."

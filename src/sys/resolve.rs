@@ -96,7 +96,7 @@ impl Step {
 }
 
 /// Where a walk has ended, if only trusted users decided that. Otherwise fails with [`Error::Unusable`].
-pub(super) fn end(walk: &Walk, trust: Trust) -> Result<Place> {
+pub(crate) fn end(walk: &Walk, trust: Trust) -> Result<Place> {
     let end = walk.end();
     let root = walk.steps[0].stat.st_uid;
     let is_root = |step: &Step| step.stat.st_uid == 0 || step.stat.st_uid == root;

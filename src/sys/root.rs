@@ -134,12 +134,17 @@ impl System {
     }
 
     fn walk(&self, path: &Path) -> std::result::Result<Walk, Lost> {
+        self.top()?.to(path, Links::Follow)
+    }
+
+    /// The beginning of all walks, which several paths can share.
+    pub(crate) fn top(&self) -> std::result::Result<Walk, Lost> {
         match &self.tree {
-            Some(tree) => tree.walk(path, Links::Follow),
+            Some(tree) => tree.top(),
             None => {
                 let top =
                     fs::reach_dir(CWD, "/", Links::Refuse).map_err(|error| Lost::root(error, &self.root))?;
-                Walk::to(path, Links::Follow, &self.root, Arc::new(top))
+                Walk::begin(&self.root, Arc::new(top))
             }
         }
     }

@@ -44,8 +44,13 @@ impl Tree {
 
     /// Walks to what `path` leads to, as this system sees it.
     pub(super) fn walk(&self, path: &Path, links: Links) -> Result<Walk, Lost> {
+        self.top()?.to(path, links)
+    }
+
+    /// The beginning of all walks.
+    pub(super) fn top(&self) -> Result<Walk, Lost> {
         let top = self.open().map_err(|error| Lost::root(error, &self.root))?;
-        Walk::to(path, links, &self.root, top.clone())
+        Walk::begin(&self.root, top.clone())
     }
 }
 

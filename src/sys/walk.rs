@@ -29,7 +29,7 @@ const MAX_LINKS: usize = 40;
 const MAX_OPENED: usize = 10_000;
 
 /// Something on the way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Step {
     /// Absolute and without links, as the running system sees it.
     pub path: PathBuf,
@@ -52,17 +52,17 @@ pub(super) fn identity(stat: &Stat) -> (u64, u64) {
     (stat.st_dev as u64, stat.st_ino as u64)
 }
 
-/// A walk. It holds few descriptors, since a caller may have left us few.
-#[derive(Debug)]
-pub(super) struct Walk {
+/// A walk. It holds few descriptors, since a caller may have left us few; clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Walk {
     /// What has been passed, from the root to the present place, which is the last.
-    pub steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
     /// The links that were followed and the directories that were left by `..` or by a link.
-    pub left: Vec<Step>,
+    pub(super) left: Vec<Step>,
     top: Arc<OwnedFd>,
     /// The present place and the directory above it. `None` for the root.
-    here: Option<OwnedFd>,
-    above: Option<OwnedFd>,
+    here: Option<Arc<OwnedFd>>,
+    above: Option<Arc<OwnedFd>>,
     links: usize,
     opened: usize,
     /// The last link that was followed, and what it says.
@@ -72,12 +72,10 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// Walks to the end of `path` in the system below `root`, which is open as `top`. `links` is about the last
-    /// part; others are followed.
-    pub fn to(path: &Path, links: Links, root: &Path, top: Arc<OwnedFd>) -> Result<Self, Lost> {
-        let lost = |error, at, link| Lost { error, at, link, root: root.to_owned() };
-        let stat = rustix::fs::fstat(&top).map_err(|error| lost(error, root.to_owned(), None))?;
-        let mut walk = Self {
+    /// The beginning of a walk in the system below `root`, which is open as `top`.
+    pub(super) fn begin(root: &Path, top: Arc<OwnedFd>) -> Result<Self, Lost> {
+        let stat = rustix::fs::fstat(&top).map_err(|error| Lost::root(error, root))?;
+        Ok(Self {
             steps: vec![Step { path: root.to_owned(), stat }],
             left: Vec::new(),
             top,
@@ -87,10 +85,17 @@ impl Walk {
             opened: 0,
             link: None,
             at: PathBuf::new(),
-        };
-        match walk.follow(path, links) {
-            Ok(()) => Ok(walk),
-            Err(error) => Err(lost(error, walk.at, walk.link)),
+        })
+    }
+
+    /// Walks on from here to the end of `path`. `links` is about the last part; others are followed.
+    pub fn to(mut self, path: &Path, links: Links) -> Result<Self, Lost> {
+        match self.follow(path, links) {
+            Ok(()) => Ok(self),
+            Err(error) => {
+                let root = self.steps.swap_remove(0).path;
+                Err(Lost { error, at: self.at, link: self.link, root })
+            }
         }
     }
 
@@ -119,7 +124,7 @@ impl Walk {
     }
 
     /// Where the walk has come to.
-    pub fn end(&self) -> &Step {
+    pub(super) fn end(&self) -> &Step {
         &self.steps[self.steps.len() - 1]
     }
 
@@ -134,7 +139,7 @@ impl Walk {
             [_, .., end] => end.path.file_name().unwrap_or_default().into(),
             _ => ".".into(),
         };
-        (self.above.map_or(self.top, Arc::new), name)
+        (self.above.unwrap_or(self.top), name)
     }
 
     fn look_up(&mut self, name: &OsStr) -> Result<(Step, OwnedFd), Errno> {
@@ -155,7 +160,7 @@ impl Walk {
 
     fn enter(&mut self, step: Step, descriptor: OwnedFd) {
         self.steps.push(step);
-        self.above = self.here.replace(descriptor);
+        self.above = self.here.replace(Arc::new(descriptor));
     }
 
     /// Goes to the directory above, by its path from the root. The kernel's `..` could lead out of a tree, if
