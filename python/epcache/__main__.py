@@ -16,7 +16,8 @@ def main():
         # The interpreter ignores these signals, and the program would inherit that.
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
-        os.execv(program, [_binary.NAME, *sys.argv[1:]])
+        # By its path, it finds the environment that it is installed in.
+        os.execv(program, [program, *sys.argv[1:]])
     except OSError as error:
         message = error.strerror or error
         print(f"{program or _binary.NAME}: {message}", file=sys.stderr)

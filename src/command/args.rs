@@ -21,7 +21,7 @@ pub struct Cli {
 pub enum Command {
     /// Bring indexes up to date
     ///
-    /// Without arguments, those of the active environment. Without one, root refreshes the system's, everybody else their own.
+    /// Without arguments, those of the environment nearby: the one that VIRTUAL_ENV, CONDA_PREFIX or UV_PROJECT_ENVIRONMENT names, .venv in the working directory or above, or the one in which epcache is installed. Without one, root refreshes the system's, everybody else their own; without these, those of python3.
     Refresh(Refresh),
     /// Called by package managers after they have changed files
     Trigger(Trigger),
@@ -39,7 +39,7 @@ pub enum Command {
     Disable(Disable),
     /// Run a command that installs packages, then refresh the indexes of what it changed
     ///
-    /// By default it refreshes the environments that VIRTUAL_ENV, CONDA_PREFIX and UV_PROJECT_ENVIRONMENT name, the .venv of the project, and your own site directories. The exit status is the command's, or 128 and the number of the signal that killed it.
+    /// By default it refreshes the environments that VIRTUAL_ENV, CONDA_PREFIX and UV_PROJECT_ENVIRONMENT name, the .venv of the project, the environment in which epcache is installed, and your own site directories. The exit status is the command's, or 128 and the number of the signal that killed it.
     Run(Run),
 }
 
@@ -58,7 +58,7 @@ pub struct Selection {
     /// The system-wide site directories of the configuration
     #[arg(long)]
     pub system: bool,
-    /// The active environment, your own and the system-wide site directories
+    /// The environment nearby, your own and the system-wide site directories
     #[arg(long)]
     pub all: bool,
     /// Work on the system below this directory
@@ -177,7 +177,7 @@ pub struct Disable {
 
 #[derive(Debug, Args)]
 pub struct Environments {
-    /// Site directories (default: those of the environment that VIRTUAL_ENV names)
+    /// Site directories (default: those of the environment nearby, as for refresh)
     #[arg(value_name = "SITE-DIR")]
     pub site: Vec<PathBuf>,
     /// A virtual environment

@@ -8,9 +8,7 @@ use crate::interpreter_hook;
 use crate::store::target::Operation;
 
 pub fn run(arguments: &Disable) -> Result<Status> {
-    let Some(work) = find("disable", &arguments.environments, Operation::Disable)? else {
-        return Ok(Status::Usage);
-    };
+    let work = find(&arguments.environments, Operation::Disable)?;
     let mut done = work.in_each(interpreter_hook::disable);
     work.refresh_after(&mut done, |target, done| {
         let index = target.location.index(&target.site, &work.system);

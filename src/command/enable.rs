@@ -1,10 +1,8 @@
 //! `epcache enable`: make the interpreters of an environment use the index from their start.
 
-use clap::CommandFactory;
-use clap::error::ErrorKind;
 use serde::Serialize;
 
-use super::args::{Cli, Enable, Environments, Selection};
+use super::args::{Enable, Environments, Selection};
 use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work};
@@ -28,9 +26,7 @@ pub(super) struct Done {
 }
 
 pub fn run(arguments: &Enable) -> Result<Status> {
-    let Some(work) = find("enable", &arguments.environments, Operation::Enable)? else {
-        return Ok(Status::Usage);
-    };
+    let work = find(&arguments.environments, Operation::Enable)?;
     let setting = Setting { accelerate: arguments.setting.accelerate, pip_hook: arguments.setting.pip_hook };
     let chosen = setting.features();
     let caller = nix::unistd::Uid::from_raw(caller::uid());
@@ -44,30 +40,11 @@ pub fn run(arguments: &Enable) -> Result<Status> {
     Ok(print(work.status, &done, arguments.json, text))
 }
 
-/// Finds the site directories that are named, by default those of the active environment. Without one,
-/// reports wrong usage and returns `None`.
-pub(super) fn find(subcommand: &str, named: &Environments, operation: Operation) -> Result<Option<Work>> {
+/// Finds the site directories that are named, by default those of the environment nearby.
+pub(super) fn find(named: &Environments, operation: Operation) -> Result<Work> {
     let Environments { site, venv, python } = named;
-    let mut selection = Selection { venv: venv.clone(), python: python.clone(), ..Selection::default() };
-    if site.is_empty() && venv.is_empty() && python.is_empty() {
-        match std::env::var_os("VIRTUAL_ENV").filter(|path| !path.is_empty()) {
-            Some(active) => selection.venv.push(active.into()),
-            None => {
-                report_wrong_usage(subcommand);
-                return Ok(None);
-            }
-        }
-    }
-    Work::find(site, &selection, Unnamed::One, operation).map(Some)
-}
-
-fn report_wrong_usage(subcommand: &str) {
-    let mut program = Cli::command();
-    program.build();
-    if let Some(subcommand) = program.find_subcommand_mut(subcommand) {
-        let why = "no site directory is named, and no environment is active: VIRTUAL_ENV is not set";
-        let _ = subcommand.error(ErrorKind::MissingRequiredArgument, why).print();
-    }
+    let selection = Selection { venv: venv.clone(), python: python.clone(), ..Selection::default() };
+    Work::find(site, &selection, Unnamed::Environment, operation)
 }
 
 /// Prints what was done in each site directory, and returns the exit status, given that of the search.

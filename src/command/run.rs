@@ -1,9 +1,7 @@
 //! `epcache run`: run a command, then refresh the indexes of what it may have changed.
 
 use std::ffi::OsStr;
-use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
@@ -18,9 +16,8 @@ use super::selection::Unnamed;
 use crate::config::Config;
 use crate::error::Result;
 use crate::refresh::Request;
-use crate::site::discovery;
+use crate::site::{discovery, nearby};
 use crate::store::target::Operation;
-use crate::sys::caller;
 use crate::sys::message;
 use crate::sys::root::System;
 use crate::sys::signal::{self, Forwarding};
@@ -103,52 +100,8 @@ fn refresh(arguments: &Run, before: Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// The site directories that a command started here may change: those of active environments, of the
-/// project's environment, and the caller's own.
-///
-/// Those of active environments were named by the caller. Of what is only found, nothing is taken that belongs
-/// to another user, who may have left it for others to find.
+/// The site directories that a command started here may change.
 fn nearby() -> Result<Vec<PathBuf>> {
     let system = System::new(None)?;
-    let config = Config::load(&system)?;
-    let mut named: Vec<PathBuf> = discovery::active().filter(|path| path.is_absolute()).collect();
-    let mut names = vec![PathBuf::from(".venv")];
-    match std::env::var_os("UV_PROJECT_ENVIRONMENT").filter(|name| !name.is_empty()).map(PathBuf::from) {
-        Some(path) if path.is_absolute() => named.push(path),
-        // uv takes it from the directory of the project.
-        relative => names.extend(relative),
-    }
-    // What is no environment, or can't be examined, is not nearby.
-    let sites =
-        |path: PathBuf| discovery::in_environment(&path, &config, &system).unwrap_or_default().into_iter();
-    let mut found = discovery::of_user(&config, &system).unwrap_or_default();
-    for directory in project() {
-        found.extend(names.iter().flat_map(|name| sites(directory.join(name))));
-    }
-    found.retain(|place| is_own(place.owner));
-    Ok(discovery::unique(named.into_iter().flat_map(sites).chain(found).map(|place| place.path)))
-}
-
-/// The directories that may be a project's root: the working directory and those above it, up to the
-/// root of the repository. A directory of another user, or that everybody may write to, ends the search.
-fn project() -> Vec<PathBuf> {
-    let here = std::env::current_dir().unwrap_or_default();
-    let mut above: Vec<PathBuf> = Vec::new();
-    for directory in here.ancestors() {
-        let is_safe = |meta: &Metadata| meta.mode() & 0o002 == 0 && (meta.uid() == 0 || is_own(meta.uid()));
-        if !directory.metadata().is_ok_and(|meta| is_safe(&meta)) {
-            break;
-        }
-        above.push(directory.to_owned());
-        if directory.join(".git").symlink_metadata().is_ok() {
-            break;
-        }
-    }
-    above
-}
-
-/// Whether what belongs to `owner` is the caller's. Under sudo, that is the user who called it, too, as for git.
-fn is_own(owner: u32) -> bool {
-    let sudo = || std::env::var("SUDO_UID").ok()?.parse::<u32>().ok();
-    owner == caller::uid() || caller::is_root() && sudo() == Some(owner)
+    Ok(nearby::all(&Config::load(&system)?, &system))
 }

@@ -1,21 +1,27 @@
 //! Finds the site directories that the command line names, and the rule of each.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::args::Selection;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::site::discovery;
+use crate::site::{discovery, nearby};
 use crate::store::target::{Operation, Target};
 use crate::sys::caller;
 use crate::sys::resolve::{Place, Trust};
 use crate::sys::root::System;
 
+/// The interpreter of a machine, as users start it.
+const PYTHON: &str = "python3";
+
 /// What is selected when nothing is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unnamed {
-    /// The active environment. Without one, the system's directories for root, and for others their own.
+    /// The environment nearby. Without one, the system's directories for root, and for others their own.
+    /// Without these, those of `python3`.
     One,
+    /// The environment nearby and no others.
+    Environment,
     /// All that are known.
     All,
 }
@@ -41,33 +47,53 @@ pub fn select(
     let mut selected = Selected::default();
     let discovery::SystemWide { found, errors } = discovery::system_wide(config, system);
     let system_wide: Vec<PathBuf> = found.iter().map(|place| place.path.clone()).collect();
-    let kinds = Kinds::of(sites, selection, unnamed, system);
+    let Selection { venv, python, user, system: of_system, all, root: _ } = selection;
+
+    let mut search = Search::default();
+    search.places.extend(sites.iter().map(|path| system.resolve(path, Trust::Owner)));
+    for environment in venv {
+        search.add(
+            || "those of the environment".to_owned(),
+            discovery::in_environment(environment, config, system),
+        );
+    }
+    for program in python {
+        search.add(
+            || "those of the interpreter".to_owned(),
+            discovery::of_interpreter(program, config, system),
+        );
+    }
+    let nothing =
+        search.places.is_empty() && venv.is_empty() && python.is_empty() && !(*user || *of_system || *all);
+    let all = *all || nothing && unnamed == Unnamed::All;
+    // On another system there is no environment nearby, and the caller is not a user.
+    let is_foreign = system.is_foreign();
+    if (all || nothing) && !is_foreign {
+        let found = nearby::environment(config, system, &system_wide);
+        search.add(|| nearby::description(system), found);
+    }
+    let others = all || nothing && unnamed == Unnamed::One && search.places.is_empty();
+    let is_root = caller::is_root() || is_foreign;
+    if (*user || others && (all || !is_root)) && !is_foreign {
+        search.add(|| "your own (pip install --user)".to_owned(), discovery::of_user(config, system));
+    }
     // Where the configured directories can't all be found, an unknown one may be system-wide. An index in
     // it would be trusted before that of the triggers, and nothing would keep it up to date.
     let doubtful = !errors.is_empty() && operation.needs_index_owner() && caller::is_root();
-    if doubtful || kinds.system_wide {
+    let of_system = *of_system || others && (all || is_root);
+    if of_system {
+        let patterns = || format!("system-wide ones ({})", config.site_directories.join(", "));
+        search.add(patterns, Ok(found));
+    }
+    if doubtful || of_system {
         selected.errors.extend(errors);
     }
-    let named = |path: &PathBuf| system.resolve(path, Trust::Owner);
-    let mut places: Vec<Result<Place>> = sites.iter().map(named).collect();
-    let mut add = |found: Result<Vec<Place>>| match found {
-        Ok(found) => places.extend(found.into_iter().map(Ok)),
-        Err(error) => places.push(Err(error)),
-    };
-    let active = if kinds.active { active() } else { None };
-    for environment in selection.venv.iter().chain(&active) {
-        add(discovery::in_environment(environment, config, system));
+    if others && search.places.is_empty() && selected.errors.is_empty() {
+        let found = discovery::of_interpreter(Path::new(PYTHON), config, system);
+        let why = found.as_ref().err().map(ToString::to_string);
+        search.add(|| why.unwrap_or_default(), Ok(found.unwrap_or_default()));
     }
-    for program in &selection.python {
-        add(discovery::of_interpreter(program, config, system));
-    }
-    if kinds.user {
-        add(discovery::of_user(config, system));
-    }
-    if kinds.system_wide {
-        places.extend(found.into_iter().map(Ok));
-    }
-    for place in places {
+    for place in search.places {
         let place = place.and_then(|place| match doubtful && !system_wide.contains(&place.path) {
             true => Err(Error::site(&place.path, "may be system-wide, which can't be determined now")),
             false => Ok(place),
@@ -79,51 +105,24 @@ pub fn select(
         }
     }
     if selected.targets.is_empty() && selected.errors.is_empty() {
-        selected.errors.push(Error::NoSites { looked_for: kinds.describe(config) });
+        selected.errors.push(Error::NoSites { looked_for: search.looked_for.join(", ") });
     }
     selected
 }
 
-/// The environment that a command works on when none is named.
-fn active() -> Option<PathBuf> {
-    discovery::active().next().filter(|path| path.is_absolute())
+/// What was found, and what was looked for.
+#[derive(Debug, Default)]
+struct Search {
+    places: Vec<Result<Place>>,
+    looked_for: Vec<String>,
 }
 
-struct Kinds {
-    active: bool,
-    user: bool,
-    system_wide: bool,
-}
-
-impl Kinds {
-    fn of(sites: &[PathBuf], selection: &Selection, unnamed: Unnamed, system: &System) -> Self {
-        let Selection { venv, python, user, system: system_wide, all, root: _ } = selection;
-        let nothing =
-            sites.is_empty() && venv.is_empty() && python.is_empty() && !(*user || *system_wide || *all);
-        let foreign = system.is_foreign();
-        if nothing && unnamed == Unnamed::One {
-            let active = !foreign && active().is_some();
-            let root = foreign || caller::is_root();
-            return Self { active, user: !active && !root, system_wide: !active && root };
+impl Search {
+    fn add(&mut self, what: impl FnOnce() -> String, found: Result<Vec<Place>>) {
+        match found {
+            Ok(found) if found.is_empty() => self.looked_for.push(what()),
+            Ok(found) => self.places.extend(found.into_iter().map(Ok)),
+            Err(error) => self.places.push(Err(error)),
         }
-        let all = *all || nothing;
-        // On another system there is no active environment, and the caller is not a user.
-        Self { active: all && !foreign, user: (*user || all) && !foreign, system_wide: *system_wide || all }
-    }
-
-    /// What was looked for, where nothing was found.
-    fn describe(&self, config: &Config) -> String {
-        let mut kinds = Vec::new();
-        if self.active {
-            kinds.push("the active environment (VIRTUAL_ENV, CONDA_PREFIX)".to_owned());
-        }
-        if self.user {
-            kinds.push("your own (pip install --user)".to_owned());
-        }
-        if self.system_wide {
-            kinds.push(format!("system-wide ones ({})", config.site_directories.join(", ")));
-        }
-        // An interpreter that was asked can have none either.
-        if kinds.is_empty() { "those of the interpreter".to_owned() } else { kinds.join(", ") }
     }
 }

@@ -64,9 +64,11 @@ pub fn in_environment(path: &Path, config: &Config, system: &System) -> Result<V
     Ok(found)
 }
 
-/// The environments that are active in the caller's shell, the innermost first.
-pub fn active() -> impl Iterator<Item = PathBuf> {
-    ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(std::env::var_os).map(PathBuf::from)
+/// The site directories of the prefix in which programs are installed beside them: an environment, or
+/// `/usr/local`. None where it has none, or can't be examined.
+pub fn in_prefix(path: &Path, config: &Config, system: &System) -> Vec<Place> {
+    let prefix = system.resolve(path, Trust::Owner);
+    prefix.and_then(|prefix| below(&prefix, &OF_PREFIX_ALONE, config, system)).unwrap_or_default()
 }
 
 /// The site directories of the calling user, where `pip install --user` installs.
@@ -159,12 +161,17 @@ fn retain_version<'n>(found: &mut Vec<Place>, names: impl Iterator<Item = &'n Os
 }
 
 /// The absolute path of a program as the shell would find it. A link as the last part is not followed, since
-/// the path of `python` determines the virtual environment. In another system, there is no `PATH`.
-fn on_path(program: &Path, system: &System) -> Option<PathBuf> {
+/// the path of `python` determines the virtual environment. In another system, `PATH` is not known.
+pub(super) fn on_path(program: &Path, system: &System) -> Option<PathBuf> {
+    let is_path = program.components().count() > 1 || program.is_absolute();
     if system.is_foreign() {
-        return Some(Path::new("/").join(program));
+        let candidates = match is_path {
+            true => vec![Path::new("/").join(program)],
+            false => PATH.map(|directory| Path::new(directory).join(program)).to_vec(),
+        };
+        return candidates.into_iter().find(|path| system.resolve(path, Trust::Owner).is_ok());
     }
-    let candidates = if program.components().count() > 1 || program.is_absolute() {
+    let candidates = if is_path {
         vec![std::path::absolute(program).ok()?]
     } else {
         let path = std::env::var_os("PATH")?;
@@ -172,6 +179,9 @@ fn on_path(program: &Path, system: &System) -> Option<PathBuf> {
     };
     candidates.into_iter().find(|candidate| candidate.is_file())
 }
+
+/// Where programs are in another system.
+const PATH: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
 
 /// The names of directories in which site directories are looked for, below a prefix.
 struct Layout {
@@ -181,6 +191,8 @@ struct Layout {
 
 /// What an environment has, and `pip install --user` makes.
 const OF_ENVIRONMENT: Layout = Layout { libraries: &["lib", "lib64"], packages: &["site-packages"] };
+/// What installers put beside programs.
+const OF_PREFIX_ALONE: Layout = Layout { libraries: OF_ENVIRONMENT.libraries, packages: OF_PREFIX.packages };
 /// What interpreters of Linux distributions have, in the order of their `sys.path`.
 const OF_PREFIX: Layout = Layout {
     libraries: &["local/lib64", "local/lib", "lib64", "lib"],
@@ -193,6 +205,9 @@ fn below(prefix: &Place, layout: &Layout, config: &Config, system: &System) -> R
     for library in layout.libraries {
         libraries
             .extend(inside(prefix, prefix.path.join(library), system)?.filter(|it| !libraries.contains(it)));
+    }
+    if libraries.is_empty() {
+        return Ok(Vec::new());
     }
     let mut found = Vec::new();
     for python in pythons(prefix.owner, &libraries, config, system)? {

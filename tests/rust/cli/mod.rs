@@ -10,6 +10,7 @@ mod index_place;
 mod manual;
 mod metadata;
 mod names;
+mod nearby;
 mod not_a_site;
 pub mod privileges;
 mod run;
