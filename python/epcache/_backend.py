@@ -62,6 +62,7 @@ class Backend:
         self.replacement = None  # what stands in the place of the original by `accelerate`
         self._search = self.finder.__dict__.get("_search_paths")
         self._indexed = indexed(module.PathDistribution, self)
+        self._deferred = None  # what makes messages that have not been read
         self._entry_point = module.EntryPoint
         # How entry points are made that are nothing but their attributes: then many are made at once.
         self._made_by = None if release.tuples or release.validates else _makers(module.EntryPoint)
@@ -157,6 +158,14 @@ class Backend:
             found = kept[item] = self._indexed(view, item)
         return found
 
+    def message(self, distribution, row):
+        """The metadata of a distribution that the index describes in this row."""
+        if self._deferred is None:
+            from ._message import deferred
+
+            self._deferred = deferred(_message_class(self.module))
+        return self._deferred(distribution, row)
+
     def all(self, view):
         """Those of all distributions, in their order."""
         if view.cache.get(self):
@@ -228,6 +237,17 @@ class Backend39(Backend):
 
 def _is_plainly_named(name):
     return has_stem(name) and name.isprintable() and stem(name) != ""
+
+
+def _message_class(module):
+    """The class of the messages that a module makes of metadata."""
+    if not hasattr(module, "__path__"):  # 3.9
+        from email.message import Message
+
+        return Message
+    from importlib import import_module
+
+    return import_module(f"{module.__name__}._adapters").Message
 
 
 def _makers(entry_point):

@@ -1,7 +1,7 @@
 """Distributions that answer from an index what it has, and from the disk what it has not.
 
-Their class is made of the class that the module itself would use. So `metadata`, `files`, `read_text`
-and everything else about them is that class's own.
+Their class is made of the class that the module itself would use. So `files`, `read_text` and everything
+else about them is that class's own.
 """
 
 import pathlib
@@ -12,6 +12,8 @@ from ._table import METADATA
 
 def indexed(base, backend):
     """The class for distributions of a `View` that otherwise are of the class `base`."""
+
+    parsed, read_text = base.metadata, base.read_text
 
     class Indexed(base):
         def __new__(cls, *arguments):
@@ -40,6 +42,23 @@ def indexed(base, backend):
         def version(self):
             found = self._from_index("version")
             return base.version.fget(self) if found is None else found
+
+        @property
+        def metadata(self):
+            view, row = self._view, None
+            # Where somebody has replaced how metadata is read, that has to run.
+            if not view.index.untrusted and base.metadata is parsed and base.read_text is read_text:
+                try:
+                    row = view.row_now(self._item)
+                    # One that has no name may have no metadata, either.
+                    if row is not None and view.table.name(row) is None:
+                        row = None
+                except Unusable:
+                    row = None
+            return self._read_metadata() if row is None else backend.message(self, row)
+
+        def _read_metadata(self):
+            return super().metadata
 
         # Of the class, so that an instance needs no dictionary only to look for it.
         _entry_points = None

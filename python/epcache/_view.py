@@ -169,6 +169,24 @@ class View:
                 self.doubt = f"{self.names[item]!r} was not settled when the index {self.index.path} was made, and has changed"
         return row if proofs[item] else None
 
+    def row_now(self, item):
+        """The row that describes the metadata of a distribution at this moment; None: read the disk.
+
+        Distributions are kept, and what is on the disk may have changed since they were found.
+        """
+        row = self.rows[item]
+        if row is None:
+            return None
+        if self.stamp is not None:
+            try:
+                if stamp_of(posix.stat(self.entry)) == self.stamp:
+                    return self.row(item, METADATA)
+            except OSError:
+                return None
+        name = self.names[item]
+        itself, metadata, _ = self.table.stamps(row)
+        return row if self._has(name, itself) and self._has_metadata(name, metadata) else None
+
     def compare(self, item, declared, recorded):
         """Note it if a distribution has not changed, and its file has other entry points than the index."""
         if declared != recorded and not self.has_changed(self.rows[item]):
@@ -230,8 +248,11 @@ class View:
         if source == ENTRY_POINTS:
             return self._has_entry_points(name, entry_points)
         if source == METADATA:
-            return metadata == b"-" or self._has(f"{name}/{metadata_file(name)}", metadata)
+            return self._has_metadata(name, metadata)
         return self._proves_top_level(name, row)
+
+    def _has_metadata(self, name, recorded):
+        return recorded == b"-" or self._has(f"{name}/{metadata_file(name)}", recorded)
 
     def _has_entry_points(self, name, recorded):
         return recorded == b"-" or self._has(f"{name}/entry_points.txt", recorded)
