@@ -9,12 +9,12 @@ use super::args::List;
 use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metadata::name::{key_of_any, normalize};
 use crate::metadata::{Distribution, EntryPoint};
 use crate::refresh::{Request, examine};
 use crate::site::SiteDir;
-use crate::site::distribution::Reader;
+use crate::site::distribution::{Reader, is_behind_link};
 use crate::site::retries::Retries;
 use crate::store::target::{Operation, Target};
 use crate::sys::caller;
@@ -22,16 +22,22 @@ use crate::sys::fs::Links;
 use crate::sys::message;
 use crate::sys::root::System;
 
-/// One entry point: an object of `--json`.
-#[derive(Debug, Clone, Serialize)]
+/// One entry point: an object of `--json`. Or a distribution that can't be listed in full, with the error
+/// and without a group, a name and a value.
+#[derive(Debug, Clone, Default, Serialize)]
 struct Row<'l> {
     site: &'l str,
     distribution: Option<&'l str>,
     version: Option<&'l str>,
-    group: &'l str,
-    name: &'l str,
-    value: &'l str,
+    group: Option<&'l str>,
+    name: Option<&'l str>,
+    value: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
 }
+
+/// Why a distribution is not listed in full.
+const BEHIND_LINKS: &str = "behind a symbolic link, which is not followed for root";
 
 /// A distribution with those of its entry points that are wanted, as the process that read it sends it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,6 +45,8 @@ struct Listed {
     key: Option<String>,
     name: Option<String>,
     version: Option<String>,
+    /// It has files that are not read, because links lead to them.
+    is_behind_links: bool,
     /// Group, name and value of each, sorted by group.
     entries: Vec<[String; 3]>,
 }
@@ -66,9 +74,27 @@ pub fn run(arguments: &List) -> Result<Status> {
         let start = rows.len();
         rows.extend(first_of_each_name(site, listed, &mut seen));
         rows[start..].sort_by_key(|row: &Row<'_>| (row.group, row.name));
+        let unknown = rows[start..].iter().filter(|row| row.error.is_some()).count();
+        if unknown > 0 {
+            message::error(&behind_links(site, unknown));
+            status = Status::Failed;
+        }
+    }
+    if !arguments.json {
+        rows.retain(|row| row.error.is_none());
     }
     output::list(&rows, arguments.json, line);
     Ok(status)
+}
+
+fn behind_links(site: &str, count: usize) -> Error {
+    Error::Unusable {
+        path: site.into(),
+        why: format!("{count} distributions are not listed in full: {BEHIND_LINKS}"),
+        hint: Some(
+            "list it as a user who is not root, or install without links (UV_LINK_MODE=copy)".to_owned(),
+        ),
+    }
 }
 
 /// The distributions of one site directory in the order in which Python finds them.
@@ -108,13 +134,16 @@ fn list(site: &SiteDir, distribution: &Distribution<'_>, arguments: &List) -> Li
         );
     }
     entries.sort_by(|[one, ..], [other, ..]| one.cmp(other));
+    let is_unread = opaque && links == Links::Refuse && is_behind_link(site, &distribution.file_name);
     // For names that are not ASCII an index has no key, since Python versions differ. Rust's tables do here.
     let key = distribution
         .key
         .as_deref()
         .map(str::to_owned)
         .or_else(|| key_of_any(&distribution.file_name, name.as_deref()));
-    Listed { key, name, version: identity.version.map(Cow::into_owned), entries }
+    let is_wanted = arguments.dist.as_ref().is_none_or(|wanted| key.as_ref() == Some(&normalize(wanted)));
+    let is_behind_links = is_unread && is_wanted;
+    Listed { key, name, version: identity.version.map(Cow::into_owned), is_behind_links, entries }
 }
 
 /// The rows of the distributions whose name has not been `seen`.
@@ -124,16 +153,25 @@ fn first_of_each_name<'l>(
     seen: &mut HashSet<&'l str>,
 ) -> impl Iterator<Item = Row<'l>> {
     let first = listed.iter().filter(|one| one.key.as_deref().is_none_or(|key| seen.insert(key)));
-    first.flat_map(move |Listed { name: distribution, version, entries, .. }| {
-        let (distribution, version) = (distribution.as_deref(), version.as_deref());
-        entries.iter().map(move |[group, name, value]| Row {
+    first.flat_map(move |listed| {
+        let row = Row {
             site,
-            distribution,
-            version,
-            group,
-            name,
-            value,
-        })
+            distribution: listed.name.as_deref(),
+            version: listed.version.as_deref(),
+            ..Row::default()
+        };
+        let unknown = listed.is_behind_links.then(|| Row {
+            distribution: row.distribution.or(listed.key.as_deref()),
+            error: Some(BEHIND_LINKS),
+            ..row.clone()
+        });
+        let known = listed.entries.iter().map(move |[group, name, value]| Row {
+            group: Some(group),
+            name: Some(name),
+            value: Some(value),
+            ..row.clone()
+        });
+        unknown.into_iter().chain(known)
     })
 }
 
@@ -148,7 +186,7 @@ fn is_wanted(entry: &EntryPoint<'_>, arguments: &List) -> bool {
 }
 
 fn line(row: &Row<'_>) -> String {
-    let distribution = row.distribution.unwrap_or("?");
-    let version = row.version.unwrap_or("?");
-    format!("{}: {} = {} ({distribution} {version})", row.group, row.name, row.value)
+    let [group, name, value, distribution, version] =
+        [row.group, row.name, row.value, row.distribution, row.version].map(|text| text.unwrap_or("?"));
+    format!("{group}: {name} = {value} ({distribution} {version})")
 }

@@ -6,9 +6,12 @@ use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work, args, sandbox};
 use crate::error::{Error, Result};
+use crate::metadata::Distribution;
 use crate::refresh::report::refresh_command;
 use crate::refresh::seal::SealError;
 use crate::refresh::{Changes, Examined, Outcome, Request, examine};
+use crate::site::SiteDir;
+use crate::site::distribution::is_behind_link;
 use crate::store::target::{Operation, Target};
 use crate::sys::root::System;
 
@@ -58,8 +61,10 @@ pub fn run(arguments: &args::Status) -> Result<Status> {
         });
         if found.state != State::Fresh {
             status = status.max(Status::Different);
-            let refresh = || refresh_command(&work.system, &target.site, found.sealed);
-            found.hint = error_hint.unwrap_or_else(refresh);
+            if found.hint.is_empty() {
+                let refresh = || refresh_command(&work.system, &target.site, found.sealed);
+                found.hint = error_hint.unwrap_or_else(refresh);
+            }
         }
         sites.push(found);
     }
@@ -72,10 +77,28 @@ fn examined(target: &Target, system: &System) -> Result<SiteStatus> {
     examine(&site, system, &Request::thorough(), |examined, outcome| {
         let index = examined.as_ref().map(|examined| examined.found.path.to_string_lossy().into_owned());
         let seal = examined.as_ref().and_then(|examined| examined.seal(&outcome, system));
-        let (state, reason) = judge(examined, &outcome, seal);
+        let (mut state, mut reason) = judge(examined, &outcome, seal);
+        let mut hint = String::new();
+        let linked = match state {
+            State::Fresh => behind_links(&site, &outcome),
+            _ => 0,
+        };
+        if linked > 0 {
+            state = State::Unsettled;
+            reason =
+                format!("{linked} distributions are behind symbolic links; readers read them from the disk");
+            hint = "install without links (UV_LINK_MODE=copy)".to_owned();
+        }
         let site = site.path().to_string_lossy().into_owned();
-        SiteStatus { site, state, reason, index, sealed: seal.is_some(), hint: String::new() }
+        SiteStatus { site, state, reason, index, sealed: seal.is_some(), hint }
     })
+}
+
+/// How many distributions the index does not repeat because they are behind links.
+fn behind_links(site: &SiteDir, outcome: &Outcome<'_>) -> usize {
+    let is_opaque = |row: &&Distribution<'_>| row.identity.is_none() || row.entry_points.is_none();
+    let opaque = outcome.index.distributions.iter().filter(is_opaque);
+    opaque.filter(|row| is_behind_link(site, &row.file_name)).count()
 }
 
 fn judge(

@@ -72,6 +72,17 @@ impl Reader<'_> {
     }
 }
 
+/// Whether a distribution, or one of its files with metadata, is a symbolic link, so that an index does not
+/// repeat it.
+pub fn is_behind_link(site: &SiteDir, file_name: &[u8]) -> bool {
+    let files = [METADATA, "PKG-INFO", ENTRY_POINTS].map(|name| path(file_name, name));
+    let is_link = |name: &[u8]| {
+        let stat = lstat(site.as_fd(), name).ok().flatten();
+        stat.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
+    };
+    is_link(file_name) || files.iter().any(|file| is_link(file))
+}
+
 /// A distribution that is being read.
 struct Parts<'p> {
     reader: Reader<'p>,

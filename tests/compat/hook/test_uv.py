@@ -1,5 +1,8 @@
 """uv has no hook: `epcache run` refreshes the index for it."""
 
+import json
+import os
+
 from support import wheels
 from support.environments import uv
 
@@ -21,3 +24,27 @@ def test_changes_by_uv_are_indexed(newest):
     assert status == 1
     assert "no-such-package" in complaint
     newest.assert_refreshed()
+
+
+def test_metadata_behind_links_is_not_left_out_in_silence(newest):
+    """`UV_LINK_MODE=symlink`: Python follows the links; for root, the program does not."""
+    wheel = wheels.make(newest.wheels, "probe", "1.0")
+    hooked = newest.hooked
+    status, _, complaint = hooked.call(
+        *[uv(), "pip", "install", "--link-mode", "symlink", wheel, "--python", hooked.python]
+    )
+    assert status == 0, complaint
+    metadata = hooked.site / "probe-1.0.dist-info/METADATA"
+    assert metadata.is_symlink() and hooked.call(hooked.tool, "refresh", "--seal", hooked.site)[0] == 0
+    assert hooked.state() == "unsettled"
+    assert ["probe", "probe", "probe:run", "1.0"] in hooked.installed("epcache")
+    hooked.assert_right(warnings="error")
+    status, output, complaint = hooked.call(
+        *[hooked.tool, "list", "--json", "--group", "probe", "--site", hooked.site]
+    )
+    (row,) = json.loads(output)
+    if os.geteuid() == 0:
+        assert (status, row["distribution"], row["name"]) == (3, "probe", None)
+        assert "behind a symbolic link" in row["error"] and "behind a symbolic link" in complaint
+    else:
+        assert (status, row["name"]) == (0, "probe")

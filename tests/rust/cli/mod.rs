@@ -7,6 +7,7 @@ mod enable;
 mod found;
 mod hints;
 mod index_place;
+mod links;
 mod manual;
 mod metadata;
 mod names;
