@@ -175,7 +175,7 @@ pub struct Disable {
     pub json: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Environments {
     /// Site directories (default: those of the environment nearby, as for refresh)
     #[arg(value_name = "SITE-DIR")]

@@ -1,5 +1,7 @@
 //! `epcache enable`: make the interpreters of an environment use the index from their start.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 use super::args::{Enable, Environments, Selection};
@@ -26,18 +28,37 @@ pub(super) struct Done {
 }
 
 pub fn run(arguments: &Enable) -> Result<Status> {
-    let work = find(&arguments.environments, Operation::Enable)?;
     let setting = Setting { accelerate: arguments.setting.accelerate, pip_hook: arguments.setting.pip_hook };
     let chosen = setting.features();
     let caller = nix::unistd::Uid::from_raw(caller::uid());
-    let mut done = work.in_each(|site| interpreter_hook::enable(site, setting, caller));
-    done.iter_mut().filter(|done| done.error.is_none()).for_each(|done| done.enabled.clone_from(&chosen));
-    work.refresh_after(&mut done, |_, _| true);
+    let (mut status, mut all) = (Status::Success, Vec::new());
+    for part in parts(&arguments.environments) {
+        let found = find(&part, Operation::Enable)?;
+        let work = if part.site.is_empty() { found.with_package() } else { found };
+        let mut done = work.in_each(|site| interpreter_hook::enable(site, setting, caller));
+        done.iter_mut().filter(|done| done.error.is_none()).for_each(|done| done.enabled.clone_from(&chosen));
+        work.refresh_after(&mut done, |_, _| true);
+        status = status.max(work.status);
+        all.extend(done);
+    }
     let text = |done: &Done| {
         let already = if done.changed { "" } else { "already " };
         format!("{}: {already}enabled: {}", done.site, chosen.join(", "))
     };
-    Ok(print(work.status, &done, arguments.json, text))
+    Ok(print(status, &all, arguments.json, text))
+}
+
+/// The site directories that are named, and each environment or interpreter by itself.
+fn parts(named: &Environments) -> Vec<Environments> {
+    let sites = Environments { site: named.site.clone(), ..Environments::default() };
+    let environment = |path: &PathBuf| Environments { venv: vec![path.clone()], ..Environments::default() };
+    let interpreter = |path: &PathBuf| Environments { python: vec![path.clone()], ..Environments::default() };
+    let found = named.venv.iter().map(environment).chain(named.python.iter().map(interpreter));
+    let mut parts: Vec<Environments> = found.collect();
+    if !named.site.is_empty() || parts.is_empty() {
+        parts.insert(0, sites);
+    }
+    parts
 }
 
 /// Finds the site directories that are named, by default those of the environment nearby.
@@ -60,6 +81,22 @@ pub(super) fn print(found: Status, done: &[Done], json: bool, text: impl Fn(&Don
 }
 
 impl Work {
+    /// Keeps the site directories that have the Python package, if any has. An interpreter has several, such as
+    /// Debian's below `/usr/local` and `/usr`, and one of them suffices.
+    fn with_package(mut self) -> Self {
+        let has_package = |target: &Target, system: &_| interpreter_hook::has_package(&target.open(system)?);
+        let work = self.as_owners();
+        let found = work.for_each(has_package);
+        let with: Vec<Target> = (self.targets.iter().zip(found))
+            .filter(|(_, (_, has))| matches!(has, Ok(true)))
+            .map(|(target, _)| target.clone())
+            .collect();
+        if !with.is_empty() {
+            self.targets = with;
+        }
+        self
+    }
+
     /// Does `job` in every site directory as its owner. It returns whether it has changed anything.
     pub(super) fn in_each(&self, job: impl Fn(&SiteDir) -> Result<bool>) -> Vec<Done> {
         let job = |target: &Target, system: &_| job(&target.open(system)?);

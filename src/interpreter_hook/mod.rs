@@ -111,17 +111,25 @@ fn read(site: &SiteDir) -> Result<File> {
     }
 }
 
-fn check_package(site: &SiteDir, caller: Uid) -> Result<()> {
+/// Whether the Python package is installed there.
+pub fn has_package(site: &SiteDir) -> Result<bool> {
     // Follows links, which some installers create: the interpreter follows them too.
     match rustix::fs::statat(site, PACKAGE, AtFlags::empty()) {
-        Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => Ok(()),
-        Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Err(Error::Unusable {
-            path: site.path().to_owned(),
-            why: "the Python package epcache is not installed there".to_owned(),
-            hint: Some(installation(site, caller)),
-        }),
+        Ok(stat) => Ok(FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
         Err(error) => Err(Error::io("can't examine", &site.path().join(PACKAGE), error)),
     }
+}
+
+fn check_package(site: &SiteDir, caller: Uid) -> Result<()> {
+    if has_package(site)? {
+        return Ok(());
+    }
+    Err(Error::Unusable {
+        path: site.path().to_owned(),
+        why: "the Python package epcache is not installed there".to_owned(),
+        hint: Some(installation(site, caller)),
+    })
 }
 
 /// How to install the package.

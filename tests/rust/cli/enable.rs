@@ -14,10 +14,14 @@ use crate::support::tree::{everything_below, indexed, install};
 /// A site directory with the package in it, and another distribution.
 fn site(place: &Place) -> PathBuf {
     let site = place.directory("venv/lib/python3.13/site-packages");
-    place.directory("venv/lib/python3.13/site-packages/epcache_startup");
-    fs::write(site.join("epcache_startup/__init__.py"), "").expect("room");
+    install_package(&site);
     install(&site, "foo");
     site
+}
+
+fn install_package(site: &Path) {
+    fs::create_dir(site.join("epcache_startup")).expect("a directory");
+    fs::write(site.join("epcache_startup/__init__.py"), "").expect("room");
 }
 
 fn epcache(place: &Place, arguments: &[&str], site: &Path) -> Ended {
@@ -203,6 +207,37 @@ fn the_environment_is_the_active_one_or_must_be_named() {
     }
     let ended = epcache(&place, &["enable"], &site);
     assert!(ended.status == Some(2) && ended.err.contains("--accelerate"), "{ended:?}");
+}
+
+#[test]
+fn one_directory_of_an_interpreter_with_the_package_is_enough() {
+    let place = Place::new();
+    // As on Debian, where pip and apt install into different directories.
+    let local = place.directory("usr/local/lib/python3.13/dist-packages");
+    let site = place.directory("usr/lib/python3/dist-packages");
+    let python = place.directory("usr/bin").join("python3.13");
+    // Nothing can run it, so that its place tells.
+    fs::write(&python, "").expect("room");
+    let enable = || run(place.epcache(["enable", "--accelerate", "--python"]).arg(&python));
+    let ended = enable();
+    assert_eq!((ended.status, &*ended.out), (Some(3), ""), "neither has it: {ended:?}");
+    assert_eq!(ended.err.matches("is not installed there").count(), 2, "{ended:?}");
+    install_package(&site);
+    let ended = enable();
+    assert!(ended.status == Some(0) && ended.err.is_empty(), "{ended:?}");
+    assert!(site.join("epcache.pth").exists() && !local.join("epcache.pth").exists());
+    // An environment without it is an error, whatever else is named.
+    let venv = place.directory("venv/lib/python3.13/site-packages");
+    let ended = run(place
+        .epcache(["enable", "--accelerate", "--venv"])
+        .arg(place.path().join("venv"))
+        .arg("--python")
+        .arg(&python));
+    assert!(ended.status == Some(3) && ended.err.contains(venv.to_str().expect("UTF-8")), "{ended:?}");
+    assert!(ended.out.contains("dist-packages: already enabled"), "{ended:?}");
+    // What is named must have it.
+    let ended = run(place.epcache(["enable", "--accelerate"]).args([&local, &site]));
+    assert!(ended.status == Some(3) && ended.err.contains(local.to_str().expect("UTF-8")), "{ended:?}");
 }
 
 #[test]
