@@ -19,10 +19,14 @@ _MODULES = {
     "pip-hook": ("pip._internal", "pip.basecommand"),
 }
 _awaited = []
+# An older interpreter can find this package too, in a directory that several versions share.
+_OLDEST = (3, 9)
 
 
 def enable(*features: str) -> None:
     """Wait for the modules of each feature; later calls add to earlier ones."""
+    if sys.version_info < _OLDEST:
+        return
     for feature in features:
         _awaited.extend(_MODULES.get(feature, ()))
     finder = sys.modules[__name__]

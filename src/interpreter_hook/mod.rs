@@ -10,6 +10,7 @@
 //!
 //! Everything is done relative to a descriptor of the site directory, as its owner.
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -31,6 +32,8 @@ const MARK: &str = "# made by epcache enable; epcache disable removes it\n";
 const PACKAGE: &str = "epcache_startup/__init__.py";
 /// Prefix of temporary files. None ends in `.pth`: an interpreter that starts now would execute it.
 const TEMPORARY: &str = ".epcache-enable.";
+/// The oldest version of Python that the package is for.
+const OLDEST: (u32, u32) = (3, 9);
 /// More than any version of the file has.
 const MAX_FILE: u64 = 64 << 10;
 
@@ -62,9 +65,10 @@ impl Setting {
 
 /// Enables exactly the features of `setting`; returns whether anything had to be changed.
 ///
-/// Fails when the Python package is not installed there, or another program made the file. The hint is for
-/// `caller`, the user who runs the command.
+/// Fails when the Python package is not installed there, is not for that version of Python, or another program
+/// made the file. The hint is for `caller`, the user who runs the command.
 pub fn enable(site: &SiteDir, setting: Setting, caller: Uid) -> Result<bool> {
+    check_version(site.path())?;
     check_package(site, caller)?;
     let wanted = setting.pth();
     match read(site)? {
@@ -108,6 +112,22 @@ fn read(site: &SiteDir) -> Result<File> {
         Err(Unreadable::Missing) => Ok(File::Missing),
         Err(why @ Unreadable::Failed(_)) => Err(Error::io("can't read", &site.path().join(PTH), why)),
         _ => Ok(File::Foreign),
+    }
+}
+
+/// Fails where the path names a version of Python that the package is not for, as in `lib/python3.6/site-packages`.
+fn check_version(site: &Path) -> Result<()> {
+    let name = site.parent().and_then(Path::file_name).and_then(OsStr::to_str).unwrap_or_default();
+    let version = name.strip_prefix("python").or_else(|| name.strip_prefix("pypy"));
+    let parts = version.and_then(|version| version.split_once('.'));
+    let number = |text: &str| text.parse::<u32>().ok();
+    match parts.and_then(|(major, minor)| Some((number(major)?, number(minor)?))) {
+        Some(version) if version < OLDEST => Err(Error::Unusable {
+            path: site.to_owned(),
+            why: format!("{name} is older than {}.{}, which the Python package needs", OLDEST.0, OLDEST.1),
+            hint: Some("epcache refresh and epcache list work there as well".to_owned()),
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from support.environments import add
-from support.interpreters import READER, run
+from support.interpreters import OLDER, READER, run
 
 FINDERS = """
 import sys
@@ -227,3 +227,24 @@ def test_a_start_makes_a_bounded_number_of_additional_calls(environment, epcache
     after = calls()
     # The file and the guard, twice in a virtual environment; the package and its byte code, once.
     assert 2 <= len(after) - len(before) <= 18, "\n".join(line for line in after if "epcache" in line)
+
+
+@pytest.mark.skipif(not OLDER, reason="no Python before 3.9 on this machine")
+@pytest.mark.parametrize("version", OLDER)
+def test_an_interpreter_before_3_9_is_refused_and_starts_as_before(version, epcache, tmp_path):
+    run(OLDER[version], "-m", "venv", "--without-pip", tmp_path / "venv")
+    environment = Environment(tmp_path / "venv")
+    before = environment.content()
+    command = [epcache.binary, "enable", environment.site, "--accelerate", "--pip-hook"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert f"python{version} is older than 3.9" in done.stderr
+    assert environment.content() == before
+    # Where it was enabled in a directory that several versions share.
+    shared = tmp_path / "site-packages"
+    shutil.copytree(environment.site, shared)
+    epcache("enable", shared, "--accelerate", "--pip-hook")
+    shutil.copy(shared / "epcache.pth", environment.site)
+    (environment.site / "importlib_metadata.py").write_text("print('imported')\n")
+    assert environment.starts("import importlib_metadata") == "imported"
+    assert environment.starts(FINDERS) == "0"

@@ -28,10 +28,13 @@ def _interpreters():
         run = subprocess.run([candidate, "-S", "-E", "-c", code], capture_output=True, text=True)
         if run.returncode == 0:
             found.setdefault(run.stdout.strip(), candidate)
-    return {version: found[version] for version in VERSIONS if version in found}
+    return found
 
 
-INTERPRETERS = _interpreters()
+_FOUND = _interpreters()
+INTERPRETERS = {version: _FOUND[version] for version in VERSIONS if version in _FOUND}
+# Those that the package is not for.
+OLDER = {version: _FOUND[version] for version in ("3.6", "3.7", "3.8") if version in _FOUND}
 
 
 def run(*command, **options):
