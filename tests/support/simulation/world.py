@@ -16,6 +16,10 @@ from . import edits, meddling
 SYSTEM_USER = 61183
 
 
+# What the tool says of a directory before anything was installed in it. Then it makes no index.
+EMPTY = "is not a site directory: it has another name, and holds no distribution"
+
+
 class World:
     """The files of a history, and the changes that its steps make."""
 
@@ -111,7 +115,7 @@ class World:
         done = subprocess.run(
             command, capture_output=True, text=True, env=environment, check=False, timeout=60
         )
-        if done.returncode:
+        if done.returncode and EMPTY not in done.stderr:
             raise RuntimeError(f"{command}: status {done.returncode}\n{done.stdout}{done.stderr}")
         return done
 

@@ -10,12 +10,12 @@ import threading
 import time
 
 from support.simulation import edits
-from support.simulation.world import World
+from support.simulation.world import EMPTY, World
 
 PATIENCE = 60  # seconds
 POLL = 0.003
-# Messages of the tool about a directory that is being replaced: then there is no index, or a stale one.
-EXPECTED_MESSAGES = ("does not exist", "Stale file handle", "No such file or directory")
+# Messages of the tool about a directory that is being replaced or empty: then there is no index, or a stale one.
+EXPECTED_MESSAGES = ("does not exist", "Stale file handle", "No such file or directory", EMPTY)
 
 
 class Stage(World):
