@@ -15,6 +15,8 @@ import stat
 import subprocess
 import tempfile
 
+from support.messages import NOT_A_SITE
+
 from . import index_file
 
 
@@ -66,8 +68,8 @@ class FixtureIndexes:
         done = subprocess.run(
             [self._tool, "refresh", site], check=False, capture_output=True, text=True, timeout=60
         )
-        if "is not a site directory" in done.stderr:
-            return  # it holds no distribution, and gets no index
+        if NOT_A_SITE in done.stderr:
+            return
         assert done.returncode == 0, f"epcache refresh {site}: {done.stderr}"
         index = site + "/.epcache/index"
         self.made += 1

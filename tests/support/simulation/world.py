@@ -11,13 +11,10 @@ import subprocess
 import zipfile
 
 from .. import index_writer
+from ..messages import NOT_A_SITE
 from . import edits, meddling
 
 SYSTEM_USER = 61183
-
-
-# What the tool says of a directory before anything was installed in it. Then it makes no index.
-EMPTY = "is not a site directory: it has another name, and holds no distribution"
 
 
 class World:
@@ -115,7 +112,7 @@ class World:
         done = subprocess.run(
             command, capture_output=True, text=True, env=environment, check=False, timeout=60
         )
-        if done.returncode and EMPTY not in done.stderr:
+        if done.returncode and NOT_A_SITE not in done.stderr:
             raise RuntimeError(f"{command}: status {done.returncode}\n{done.stdout}{done.stderr}")
         return done
 

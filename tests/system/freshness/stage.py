@@ -9,13 +9,14 @@ import subprocess
 import threading
 import time
 
+from support.messages import NOT_A_SITE
 from support.simulation import edits
-from support.simulation.world import EMPTY, World
+from support.simulation.world import World
 
 PATIENCE = 60  # seconds
 POLL = 0.003
 # Messages of the tool about a directory that is being replaced or empty: then there is no index, or a stale one.
-EXPECTED_MESSAGES = ("does not exist", "Stale file handle", "No such file or directory", EMPTY)
+EXPECTED_MESSAGES = ("does not exist", "Stale file handle", "No such file or directory", NOT_A_SITE)
 
 
 class Stage(World):
