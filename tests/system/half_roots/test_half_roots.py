@@ -1,6 +1,5 @@
 """All commands in all environments, as a table."""
 
-import contextlib
 import fcntl
 import json
 import os
@@ -8,11 +7,11 @@ import pathlib
 import platform
 import shutil
 import subprocess
-import tempfile
 import time
 
 import pytest
 from support.checkout import debug_program
+from support.directories import open_directory
 
 USER = 1000
 AS_USER = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
@@ -66,36 +65,26 @@ def _needs_root():
 
 @pytest.fixture
 def place():
-    with open_directory() as directory:
+    with open_directory("epcache-half-roots-") as directory:
         yield directory
 
 
 @pytest.fixture(scope="session")
 def program():
     """A copy that every user may run."""
-    with open_directory() as directory:
+    with open_directory("epcache-half-roots-") as directory:
         yield shutil.copy(debug_program(), directory / "epcache")
 
 
 @pytest.fixture(scope="session")
 def environments():
     """An environment of the caller for each way to start a program, all so old that they can be sealed."""
-    with open_directory() as directory:
+    with open_directory("epcache-half-roots-") as directory:
         made = {}
         for number, (environment, (_, owner, _)) in enumerate(ENVIRONMENTS.items()):
             made[environment] = make_environment(directory / str(number), owner)
         time.sleep(3.1)
         yield made
-
-
-@contextlib.contextmanager
-def open_directory():
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="epcache-half-roots-"))
-    directory.chmod(0o755)
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory)
 
 
 def install(site, name):

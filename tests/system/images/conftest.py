@@ -4,13 +4,10 @@ dpkg, and each time compared with `importlib.metadata` in the same tree.
 Run as ``python -m pytest tests/system/images``; needs root, buildah, umoci, dpkg and strace, and no network.
 """
 
-import contextlib
 import os
-import pathlib
-import shutil
-import tempfile
 
 import pytest
+from support.directories import open_directory
 
 pytest.register_assert_rewrite("system.images.inside")
 
@@ -27,25 +24,15 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def store():
     """The store with buildah's containers and the images."""
-    with open_directory() as directory, Store(directory) as store:
+    with open_directory("epcache-images-") as directory, Store(directory) as store:
         yield store
 
 
 @pytest.fixture
 def place():
     """A directory that every user may enter, such as the user who writes the system's index."""
-    with open_directory() as directory:
+    with open_directory("epcache-images-") as directory:
         yield directory
-
-
-@contextlib.contextmanager
-def open_directory():
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="epcache-images-"))
-    directory.chmod(0o755)
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="session")
