@@ -6,7 +6,6 @@ with nothing in the page cache, and that on a file system where each request tak
 """
 
 import contextlib
-import functools
 import json
 import os
 import re
@@ -15,8 +14,9 @@ import subprocess
 import time
 from pathlib import Path
 
+import reading
 import site_directory
-from environments import PACKAGE
+from environments import INSTALLING, install_reader
 from processes import HERE, Failed, Pairs
 from report import Row
 
@@ -115,16 +115,14 @@ class Environments:
         self._accelerated, self._plain = directory / "accelerated", directory / "plain"
 
     def __enter__(self):
-        import reading
-
         _, python = reading.interpreters()[-1]
         self._directory.mkdir()
         contents = site_directory.distributions(self._size)
-        with_entry_points = [one for one in contents if one.kind == "dist-info"]
+        may_have_some = [one for one in contents if one.kind == "dist-info"]
         number = 0
         for group, count in GROUPS.items():
             for _ in range(count):
-                distribution = with_entry_points[number % len(with_entry_points)]
+                distribution = may_have_some[number % len(may_have_some)]
                 distribution.entry_points[group] = [
                     ("html" if number % 2 else "one", f"{distribution.module}:run")
                 ]
@@ -133,19 +131,14 @@ class Environments:
         for place in (self._accelerated, self._plain):
             subprocess.run([python, "-m", "venv", place], check=True)
             (site,) = place.glob("lib/python3.*/site-packages")
-            made = place / "made"
-            site_directory.make(made, contents)
-            for path in made.iterdir():
-                path.rename(site / path.name)
-            made.rmdir()
+            site_directory.add(site, contents)
             shutil.copy(HERE / PROGRAM, place / "bin")
         (site,) = self._accelerated.glob("lib/python3.*/site-packages")
-        for package in (PACKAGE, PACKAGE.with_name("epcache_startup")):
-            shutil.copytree(package, site / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+        install_reader(site)
         for place in (self._accelerated, self._plain):
             compiled = [place / "bin/python", "-I", "-m", "compileall", "-q", place / "lib"]
             subprocess.run(compiled, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(3.1)
+        time.sleep(INSTALLING)
         for arguments in (["enable", "--accelerate"], ["refresh"], ["status"]):
             command = [self._epcache, *arguments, site]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -163,15 +156,12 @@ class Environments:
 
     def _run(self, place, call):
         """The run of a call in an environment."""
-        environment = {"HOME": str(place), "PYTHONDONTWRITEBYTECODE": "1"}
-        # pip chooses this by itself from Python 3.11 on.
-        environment["_PIP_USE_IMPORTLIB_METADATA"] = "1"
-        broken = call == "pip check"
+        status = _status(call)
         return self._machine.run(
             self._command(place, call),
-            environment=environment,
-            status=1 if broken else 0,
-            may_complain=broken,
+            environment=_variables(place),
+            status=status,
+            may_complain=status != 0,
         )
 
     def _pairs(self, call, rounds, value, around=contextlib.nullcontext):
@@ -191,9 +181,11 @@ class Environments:
 
     def processor(self, call, rounds):
         """Processor time: beyond the import, or of the whole process where that counts."""
-        whole = CALLS[call][1]
-        beyond = functools.partial(_of_call, position=0)
-        return self._pairs(call, Pairs.count(rounds), (lambda run: run.processor) if whole else beyond)
+
+        def value(run):
+            return run.processor if CALLS[call][1] else json.loads(run.output)["call"][0]
+
+        return self._pairs(call, Pairs.count(rounds), value)
 
     def cold(self, call, rounds):
         """Elapsed time with nothing in the page cache."""
@@ -210,14 +202,23 @@ class Environments:
     def _opened(self, place, call):
         trace = self._directory / "trace"
         command = ["strace", "-f", "-qq", "-e", "trace=open,openat", "-o", trace, *self._command(place, call)]
-        environment = {"PATH": "/usr/bin:/bin", "HOME": str(place), "PYTHONDONTWRITEBYTECODE": "1"}
-        subprocess.run(command, env=environment, capture_output=True, check=False)
+        done = subprocess.run(
+            command, env={"PATH": "/usr/bin:/bin", **_variables(place)}, capture_output=True, check=False
+        )
+        if done.returncode != _status(call):
+            raise Failed(f"{command}: {done.returncode}: {done.stderr}")
         opened = re.compile(rf'"{re.escape(str(place))}/lib[^"]*".* = \d+$', re.MULTILINE)
         return len(opened.findall(trace.read_text()))
 
 
-def _of_call(run, position):
-    return json.loads(run.output)["call"][position]
+def _status(call):
+    """The exit status: the synthetic distributions require some that are not there."""
+    return 1 if call == "pip check" else 0
+
+
+def _variables(place):
+    # pip chooses importlib.metadata by itself from Python 3.11 on.
+    return {"HOME": str(place), "PYTHONDONTWRITEBYTECODE": "1", "_PIP_USE_IMPORTLIB_METADATA": "1"}
 
 
 def _elapsed(run):

@@ -20,6 +20,12 @@ INSTALLING = 3.1  # s; distributions installed more recently make the reader che
 PACKAGE = Path(__file__).parent.parent / "python/epcache"
 
 
+def install_reader(site):
+    """Copy the reader into a site directory, without byte code."""
+    for package in (PACKAGE, PACKAGE.with_name("epcache_startup")):
+        shutil.copytree(package, site / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+
+
 class Site:
     """A site directory with a given number of distributions, and the reader."""
 
@@ -29,8 +35,7 @@ class Site:
         site_directory.make(self.path, contents) if everything else _make_metadata(self.path, contents)
         if everything:
             _make_modules(self.path, contents)
-        for package in (PACKAGE, PACKAGE.with_name("epcache_startup")):
-            shutil.copytree(package, self.path / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+        install_reader(self.path)
         # Where the byte code of single-file modules goes.
         (self.path / "__pycache__").mkdir()
         time.sleep(INSTALLING)

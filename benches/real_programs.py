@@ -99,11 +99,7 @@ class Copy:
         contents = site_directory.distributions(count)[:missing]
         for distribution in contents:
             distribution.entry_points.pop(GROUP, None)
-        made = self.directory / "made"
-        site_directory.make(made, contents)
-        for path in made.iterdir():
-            path.rename(self._site / path.name)
-        made.rmdir()
+        site_directory.add(self._site, contents)
 
     def enable(self):
         """Accelerate all later runs."""

@@ -169,6 +169,15 @@ def make(site, contents):
             _write(f"{base}/{name}", text)
 
 
+def add(site, contents):
+    """Write distributions into a site directory that is there."""
+    made = f"{site}.made"
+    make(made, contents)
+    for name in os.listdir(made):
+        os.rename(f"{made}/{name}", f"{site}/{name}")
+    os.rmdir(made)
+
+
 def replace(site, distribution, release):
     """Install another release over a distribution, as dpkg does: write beside each file, rename."""
     base = f"{site}/{distribution.directory}"
