@@ -301,10 +301,11 @@ fn node(random: &mut Random, entry_points: bool) -> Node {
     }
 }
 
-/// Makes `items` in a new directory `name` of `below`; later items of the same name are omitted.
+/// Makes `items` in a new site directory in `name` of `below`; later items of the same name are omitted. Its own
+/// name makes it one, also without a distribution.
 pub fn make(below: &Path, name: &str, items: impl IntoIterator<Item = (Vec<u8>, Item)>) -> PathBuf {
-    let site = below.join(name);
-    fs::create_dir(&site).expect("a site directory");
+    let site = below.join(name).join("site-packages");
+    fs::create_dir_all(&site).expect("a site directory");
     for (file_name, item) in items {
         let path = site.join(OsStr::from_bytes(&file_name));
         if path.symlink_metadata().is_err() {
