@@ -98,8 +98,9 @@ fn history(u: &mut Unstructured<'_>, refreshes: &mut [u32; 3]) -> Result<()> {
     let mut bytes: Option<Vec<u8>> = None;
     let mut steps = vec![format!("{budget:?}")];
     for _ in 0..u.int_in_range(2..=6)? {
+        let known = bytes.as_ref().map_or_else(BTreeSet::new, |bytes| names(bytes));
         for _ in 0..u.int_in_range(0..=5)? {
-            steps.push(change(u, &path)?);
+            steps.push(change(u, &path, &known)?);
         }
         let depth = *u.choose(&[Depth::Files, Depth::Files, Depth::Everything])?;
         steps.push(format!("refresh to the depth of {depth:?}"));
@@ -143,8 +144,14 @@ fn history(u: &mut Unstructured<'_>, refreshes: &mut [u32; 3]) -> Result<()> {
     Ok(())
 }
 
-/// Makes or removes a distribution.
-fn change(u: &mut Unstructured<'_>, site: &Path) -> Result<String> {
+/// The names of the distributions of an index.
+fn names(bytes: &[u8]) -> BTreeSet<Vec<u8>> {
+    let index = parse(bytes).expect("our own index");
+    index.distributions.iter().map(|row| row.file_name.to_vec()).collect()
+}
+
+/// Makes or removes a distribution. `known` are those of the last index.
+fn change(u: &mut Unstructured<'_>, site: &Path, known: &BTreeSet<Vec<u8>>) -> Result<String> {
     let name = *u.choose(&NAMES)?;
     let place = site.join(name);
     let _ = fs::remove_dir_all(&place);
@@ -167,10 +174,11 @@ fn change(u: &mut Unstructured<'_>, site: &Path) -> Result<String> {
         fs::write(place.join(file), text).expect("room");
     }
     list_the_package(&place);
-    // Other distributions list the package, too: its file may vanish with this one.
+    // Other distributions list the package, too: its file may vanish with this one. Nothing shows that to a refresh
+    // where the last index has not had this one.
     let package = site.join(PACKAGE);
     let _ = fs::create_dir(&package);
-    if u.ratio(1, 4)? {
+    if u.ratio(1, 4)? && known.contains(name.as_bytes()) {
         let _ = fs::remove_file(package.join("__init__.py"));
     } else if !package.join("__init__.py").exists() {
         fs::write(package.join("__init__.py"), "").expect("room");
