@@ -11,7 +11,6 @@ import sys
 from . import Unusable
 
 _SOURCE = "_epcache_source"  # the attribute that holds a distribution and its row, until the file is read
-_ANSWERS = ("get",)
 
 
 def deferred(base):
@@ -39,14 +38,11 @@ def deferred(base):
             return base(*arguments, **named)
 
         def __getitem__(self, name):
-            found = _first(self, name)
+            found = Deferred.get(self, name)
             if found is None:
-                read(self)
-                found = base.get(self, name)
-                if found is None:
-                    if warn is None:
-                        return base.__getitem__(self, name)
-                    warn()
+                if warn is None:
+                    return base.__getitem__(self, name)
+                warn()
             return found
 
         def get(self, name, failobj=None):
@@ -70,7 +66,7 @@ def deferred(base):
             return len(self) > 0
 
         def __getattribute__(self, name):
-            if name in _ANSWERS:
+            if name == "get":
                 return object.__getattribute__(self, name)
             if name == "__class__":
                 return base
