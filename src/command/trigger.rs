@@ -35,11 +35,7 @@ const LIST_SHARE: u32 = 12;
 
 pub fn run(arguments: &Trigger) -> Status {
     signal::block_termination();
-    match catch_unwind(AssertUnwindSafe(|| refresh_all(arguments))) {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => message::error(&error),
-        Err(_) => log::error!("internal error in trigger"),
-    }
+    report(|| refresh_all(arguments));
     output::report_failure();
     Status::Success
 }
@@ -49,7 +45,7 @@ pub fn refuse(arguments: &[OsString]) {
     signal::block_termination();
     let is_rpm = arguments.first().is_some_and(|manager| manager == "rpm");
     let root = dpkg::root().filter(|_| !is_rpm);
-    let done = catch_unwind(|| {
+    report(|| {
         let system = find_system(root.as_deref())?;
         if caller::is_root() {
             log::error!("wrong arguments of a trigger, so no system-wide index is refreshed");
@@ -57,7 +53,11 @@ pub fn refuse(arguments: &[OsString]) {
         }
         Ok(())
     });
-    match done {
+}
+
+/// Does `job`, and reports its failure of any kind.
+fn report(job: impl FnOnce() -> Result<()>) {
+    match catch_unwind(AssertUnwindSafe(job)) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => message::error(&error),
         Err(_) => log::error!("internal error in trigger"),
