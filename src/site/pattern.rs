@@ -42,15 +42,14 @@ impl Search<'_> {
     /// Walks from the directory `path`, where `above` has come to, to `name` and on through `parts`. The way to a
     /// directory is walked once for all that matches in it.
     fn find(&mut self, above: Walk, path: &Path, name: &OsStr, parts: &[&OsStr]) {
-        let split = parts.iter().position(|part| pattern_of(part).is_some()).unwrap_or(parts.len());
-        let (plain, patterns) = parts.split_at(split);
-        let way: PathBuf = [name].iter().chain(plain).collect();
+        let pattern = parts.iter().enumerate().find_map(|(at, part)| Some((at, pattern_of(part)?)));
+        let plain = pattern.as_ref().map_or(parts.len(), |(at, _)| *at);
+        let way: PathBuf = [name].iter().chain(&parts[..plain]).collect();
         let path = path.join(&way);
         let Some((walk, place)) = self.note(directory(above, &way, &path)) else { return };
-        let Some((pattern, rest)) = patterns.split_first() else { return self.found.push(place) };
-        let names = pattern_of(pattern).map_or(Ok(Vec::new()), |pattern| listed(&walk, &place, &pattern));
-        for name in self.note(names) {
-            self.find(walk.clone(), &path, OsStr::from_bytes(&name), rest);
+        let Some((at, pattern)) = pattern else { return self.found.push(place) };
+        for name in self.note(listed(&walk, &place, &pattern)) {
+            self.find(walk.clone(), &path, OsStr::from_bytes(&name), &parts[at + 1..]);
         }
     }
 
