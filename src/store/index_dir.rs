@@ -62,7 +62,7 @@ impl IndexDir {
         let (mut path, below) = location.directory(site.path(), system).ok_or_else(homeless)?;
         let mut descriptor = open_base(location, &path, site, system)
             .map_err(|error| refused(location, system, &path, error))?;
-        let stat = check_owner(location, system, &path, &descriptor)?;
+        let stat = check_owner(&descriptor).map_err(|why| refused(location, system, &path, why))?;
         // Its owner decides who else may write to a site directory.
         if !location.is_in_site() {
             check_mode(location, system, &path, &stat)?;
@@ -76,12 +76,8 @@ impl IndexDir {
                 }
                 made => made.map_err(|error| refused(location, system, &path, error))?,
             };
-            let stat = match check_owner(location, system, &path, &descriptor) {
-                Err(error) if location.is_in_site() => {
-                    return Err(mended_by_moving(site.path(), &path, error));
-                }
-                checked => checked?,
-            };
+            let stat = check_owner(&descriptor)
+                .map_err(|why| of_another_user(location, site.path(), system, &path, why))?;
             if location.is_in_site() && fs::is_writable_by_others(&stat) {
                 take_back(&descriptor, location).map_err(|error| refused(location, system, &path, error))?;
             } else {
@@ -221,12 +217,12 @@ fn open_base(location: &Location, path: &Path, site: &SiteDir, system: &System) 
 
 /// Every directory on the way must be ours: another owner means that it was exchanged since the user to
 /// work as was chosen.
-fn check_owner(location: &Location, system: &System, path: &Path, directory: &OwnedFd) -> Result<Stat> {
-    let stat = rustix::fs::fstat(directory).map_err(|error| refused(location, system, path, error))?;
-    if stat.st_uid == caller::uid() {
-        return Ok(stat);
+fn check_owner(directory: &OwnedFd) -> std::result::Result<Stat, String> {
+    let stat = rustix::fs::fstat(directory).map_err(|error| error.to_string())?;
+    match stat.st_uid == caller::uid() {
+        true => Ok(stat),
+        false => Err(format!("belongs to another user ({})", stat.st_uid)),
     }
-    Err(refused(location, system, path, format!("belongs to another user ({})", stat.st_uid)))
 }
 
 /// Lets nobody but us write to the directory again. What is in it may be the work of others, so it is made anew.
@@ -255,12 +251,15 @@ fn obstacle(site: &Path, system: &System, path: &Path, error: Errno) -> Error {
     Error::Unusable { path: path.to_owned(), why: why.to_owned(), hint: Some(hint) }
 }
 
-/// Adds to an error what the owner of a site directory can do about a directory of another user in it.
-fn mended_by_moving(site: &Path, path: &Path, error: Error) -> Error {
-    let Error::Unusable { path: about, why, .. } = error else { return error };
+/// A directory of another user, which the owner of a site directory can move out of the way.
+fn of_another_user(location: &Location, site: &Path, system: &System, path: &Path, why: String) -> Error {
+    if !location.is_in_site() {
+        return refused(location, system, path, why);
+    }
     let old = path.with_extension("old");
     let (from, to, site) = (shell_quoted(path), shell_quoted(&old), shell_quoted(site));
-    Error::Unusable { path: about, why, hint: Some(format!("mv {from} {to} && epcache refresh {site}")) }
+    let hint = format!("mv {from} {to} && epcache refresh {site}");
+    Error::Unusable { path: path.to_owned(), why, hint: Some(hint) }
 }
 
 /// Readers trust an index only if no other user can write to its directory.
