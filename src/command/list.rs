@@ -109,7 +109,7 @@ fn listed(target: &Target, system: &System, arguments: &List) -> Result<Vec<List
 }
 
 fn list(site: &SiteDir, distribution: &Distribution<'_>, arguments: &List) -> Listed {
-    let opaque = distribution.entry_points.is_none() || distribution.identity.is_none();
+    let opaque = distribution.is_opaque();
     // An index does not repeat an opaque distribution, but it can be listed where it can be read.
     let links = if caller::is_root() { Links::Refuse } else { Links::Follow };
     let reader = Reader { site, links, listing: None, retries: &Retries::default(), too_large: usize::MAX };

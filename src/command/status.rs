@@ -6,7 +6,6 @@ use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work, args, sandbox};
 use crate::error::{Error, Result};
-use crate::metadata::Distribution;
 use crate::refresh::report::refresh_command;
 use crate::refresh::seal::SealError;
 use crate::refresh::{Changes, Examined, Outcome, Request, examine};
@@ -96,8 +95,7 @@ fn examined(target: &Target, system: &System) -> Result<SiteStatus> {
 
 /// How many distributions the index does not repeat because they are behind links.
 fn behind_links(site: &SiteDir, outcome: &Outcome<'_>) -> usize {
-    let is_opaque = |row: &&Distribution<'_>| row.identity.is_none() || row.entry_points.is_none();
-    let opaque = outcome.index.distributions.iter().filter(is_opaque);
+    let opaque = outcome.index.distributions.iter().filter(|row| row.is_opaque());
     opaque.filter(|row| is_behind_link(site, &row.file_name)).count()
 }
 

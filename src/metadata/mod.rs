@@ -99,6 +99,11 @@ impl Stamps {
 }
 
 impl Distribution<'_> {
+    /// Whether a reader has to read at least one of its files.
+    pub(crate) fn is_opaque(&self) -> bool {
+        self.identity.is_none() || self.entry_points.is_none()
+    }
+
     /// Whether `other` has the same content: everything but the stamps and the position.
     pub(crate) fn same_content_as(&self, other: &Distribution<'_>) -> bool {
         self.file_name == other.file_name

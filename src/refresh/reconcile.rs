@@ -280,7 +280,7 @@ impl<'a> Pass<'_, 'a> {
         {
             return Ok(false);
         }
-        if known.identity.is_none() || known.entry_points.is_none() {
+        if known.is_opaque() {
             // It may be readable now although it has not changed: permissions or the disk were the reason.
             let now = self.reader.read(&known.file_name, Some(stat))?;
             return Ok(now.is_some_and(|now| {
