@@ -38,7 +38,13 @@ FAULTS = {
     ),
     "the stamp of the metadata file is not checked": (
         ["--role", "accelerated", "--proof", "strict"],
-        [("_view.py", 'return metadata == b"-" or', "return True or")],
+        [
+            (
+                "_view.py",
+                'return recorded == b"-" or self._has(f"{name}/{metadata_file',
+                'return True or self._has(f"{name}/{metadata_file',
+            ),
+        ],
     ),
     "both distributions of one name count": (
         ["--role", "own"],
