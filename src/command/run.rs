@@ -31,7 +31,8 @@ const NOT_EXECUTABLE: u8 = 126;
 pub fn run(arguments: &Run) -> ExitCode {
     // Standard error is the command's: without --verbose, only errors are added to it.
     log::set_max_level(if arguments.verbose { log::LevelFilter::Info } else { log::LevelFilter::Error });
-    let before = nearby().unwrap_or_default();
+    let is_named = !(arguments.site.is_empty() && arguments.venv.is_empty());
+    let before = if is_named { None } else { Some(nearby().unwrap_or_default()) };
     let [program, words @ ..] = &arguments.command[..] else { return ExitCode::from(NOT_FOUND) };
     let ended = match run_in_foreground(Command::new(program).args(words)) {
         Ok(ended) => ended,
@@ -80,13 +81,13 @@ fn report_failed_start(program: &OsStr, error: &io::Error) -> u8 {
     }
 }
 
-/// Refreshes the site directories that are named, otherwise those that were nearby `before` or are now.
+/// Refreshes the site directories that are named. If none is, those that were nearby `before` or are now.
 ///
 /// All of them are refreshed. To find out which ones changed would cost as much: stamps of directories
 /// do not show files that the command has edited in place.
-fn refresh(arguments: &Run, before: Vec<PathBuf>) -> Result<()> {
+fn refresh(arguments: &Run, before: Option<Vec<PathBuf>>) -> Result<()> {
     let mut sites = arguments.site.clone();
-    if sites.is_empty() && arguments.venv.is_empty() {
+    if let Some(before) = before {
         sites = discovery::unique(before.into_iter().chain(nearby()?).filter(|site| site.is_dir()));
         if sites.is_empty() {
             return Ok(());
