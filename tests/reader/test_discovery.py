@@ -122,7 +122,8 @@ def test_one_indexed_site_directory(python, tmp_path, name):
 
 @pytest.mark.parametrize("name", SITES)
 def test_the_tool_writes_the_same_bytes_as_the_second_implementation(tmp_path, name, epcache):
-    site = make(tmp_path / "site", SITES[name])
+    # By its name, it is one without a distribution, too.
+    site = make(tmp_path / "site-packages", SITES[name])
     epcache("refresh", site)
     written = (site / ".epcache" / "index").read_bytes()
     # Which distributions are unsettled depends on the clock.
