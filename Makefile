@@ -31,9 +31,11 @@ test: .cache/venv
 # The inner loop: what is fast of `test`, needs no network and only a built tree. Most of these tests wait, so
 # many run at once.
 QUICK_RUST = cli:: confinement:: sources:: properties::importable properties::inputs properties::without
-# Those that repeat something hundreds of times, or make many files.
+# Those that repeat something hundreds of times, make many files, trace, or wait for a clock.
 SLOW_RUST = a_directory_of_a_million_entries a_site_directory_swapped_with_a_link no_hint_executes_a_part \
-	a_trigger_reads_a_bounded_part every_exit_status_is_the_command_s
+	a_trigger_reads_a_bounded_part every_exit_status_is_the_command_s hostile_distributions_take_a_bounded \
+	no_link_leads_root_out directories_swapped_with_links nothing_that_the_program_needs what_prevents_a_seal \
+	links_within_a_tree_are_followed metadata_behind_links waiting_for_a_child_ends
 QUICK_PYTHON = test_documents test_damaged_rows test_entry_point test_imports test_names_elsewhere
 quick: .cache/venv
 	$(CARGO) test --locked --quiet --lib
