@@ -59,7 +59,7 @@ class Caller:
         self._machine = machine
         self._user = None if as_root else USER
         self._environment = {"DPKG_ROOT": str(tree.root)} if as_root else {}
-        self._incremental = ["trigger", "dpkg", "--json"] if as_root else ["refresh", tree.site]
+        self._incremental = ["trigger", "dpkg", "--json"] if as_root else ["refresh", "--json", tree.site]
         self._full = ["refresh", "--full", *(["--system", "--root", tree.root] if as_root else [tree.site])]
         self._verify = ["verify", "--system", "--root", tree.root] if as_root else ["verify", tree.site]
         self._floor = "incremental" if as_root else "thorough"
@@ -73,7 +73,7 @@ class Caller:
         self.is_right(True)
         self.changed = self.tree.change()
         self.is_right(False)
-        report = json.loads(self._run([*self._incremental, "--json"]).output)
+        report = json.loads(self._run(self._incremental).output)
         found = [report[key] for key in ("added", "updated", "removed", "read")]
         if found != [[], [self.changed], [], [self.changed]]:
             raise Failed(f"{self.changed} was changed, and the report is {str(found)[:500]}")
@@ -82,7 +82,7 @@ class Caller:
 
     def settle(self):
         """Make an index that is fresh by the site directory's stamp alone."""
-        report = json.loads(self._run([*self._incremental, "--json"]).output)
+        report = json.loads(self._run(self._incremental).output)
         if not report["settled"]:
             raise Failed(f"{self.index}: not settled")
         self.is_right(True)
