@@ -1,6 +1,7 @@
 //! The stamp of a file, by which a change is recognised.
 
 use super::SECOND;
+use crate::encoding::push_number;
 
 /// mtime, ctime, inode and size of one file or directory.
 ///
@@ -59,19 +60,14 @@ impl Stamp {
     }
 
     /// Appends the stamp as in the index: four numbers with a space between two.
-    ///
-    /// This is faster than `write!`, which counts for thousands of stamps.
     pub(crate) fn spell(&self, text: &mut String) {
-        for (number, separator) in [(self.mtime, " "), (self.ctime, " ")] {
-            if number < 0 {
-                text.push('-');
-            }
-            spell(text, number.unsigned_abs());
-            text.push_str(separator);
-        }
-        spell(text, self.inode);
+        push_number(text, self.mtime);
         text.push(' ');
-        spell(text, self.size);
+        push_number(text, self.ctime);
+        text.push(' ');
+        push_number(text, self.inode);
+        text.push(' ');
+        push_number(text, self.size);
     }
 }
 
@@ -94,20 +90,6 @@ fn unsigned(text: &mut &[u8]) -> Option<u64> {
         *text = rest;
     }
     number
-}
-
-fn spell(text: &mut String, mut number: u64) {
-    let mut digits = [b'0'; 20];
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        digits[start] += (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    text.push_str(std::str::from_utf8(&digits[start..]).unwrap_or_default());
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Rendering an [`Index`] to the bytes of its file.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::{END, Index, MAGIC, SIZE_LINE, SIZE_LINE_DIGITS, Seal, SegmentRange};
-use crate::encoding::{checksum, escape};
+use super::{END, Index, MAGIC, ORDER_LINE, SIZE_LINE, SIZE_LINE_DIGITS, Seal, SegmentRange};
+use crate::encoding::{checksum, escape, push_number};
 use crate::freshness::Stamp;
 use crate::metadata::entry_points::is_plainly_a_reference;
 use crate::metadata::{Distribution, Identity};
@@ -22,7 +22,11 @@ pub fn render(index: &Index<'_>) -> Vec<u8> {
         .collect();
     let order = body.append(|text| {
         for row in &index.distributions {
-            let _ = writeln!(text, "{:07}", row.position);
+            let mut digits = itoa::Buffer::new();
+            let digits = digits.format(row.position);
+            text.extend(std::iter::repeat_n('0', (ORDER_LINE - 1).saturating_sub(digits.len())));
+            text.push_str(digits);
+            text.push('\n');
         }
     });
     let stamps = body.append(|text| {
@@ -109,18 +113,28 @@ struct Record<'a> {
 
 impl Record<'_> {
     fn render(&self, text: &mut String) {
-        let _ = writeln!(text, "{}\t{}\t{}\t{}", self.row, self.position, self.name, self.value);
+        push_number(text, self.row);
+        text.push('\t');
+        push_number(text, self.position);
+        for field in [self.name, self.value] {
+            text.push('\t');
+            text.push_str(field);
+        }
+        text.push('\n');
     }
 }
 
-fn groups<'a>(distributions: &'a [Distribution<'_>]) -> BTreeMap<&'a str, Vec<Record<'a>>> {
-    let mut groups = BTreeMap::<&str, Vec<Record<'_>>>::new();
+/// The records of each group, sorted by its name.
+fn groups<'a>(distributions: &'a [Distribution<'_>]) -> Vec<(&'a str, Vec<Record<'a>>)> {
+    let mut groups = HashMap::<&str, Vec<Record<'_>>>::new();
     for (row, distribution) in distributions.iter().enumerate() {
         for (position, entry) in distribution.entry_points.iter().flatten().enumerate() {
             let record = Record { row, position, name: &entry.name, value: &entry.value };
             groups.entry(&entry.group).or_default().push(record);
         }
     }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_unstable_by_key(|(group, _)| *group);
     groups
 }
 
@@ -150,7 +164,7 @@ fn distribution(text: &mut String, row: &Distribution<'_>) {
 
 /// Whether another row may have the same name: of those, only the one listed first counts.
 fn is_duplicate<'a>(distributions: &'a [Distribution<'_>]) -> impl Fn(&Distribution<'_>) -> bool + 'a {
-    let mut seen = BTreeMap::<&str, usize>::new();
+    let mut seen = HashMap::<&str, usize>::new();
     for key in distributions.iter().filter_map(|row| row.key.as_deref()) {
         *seen.entry(key).or_default() += 1;
     }
