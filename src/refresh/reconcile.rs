@@ -50,6 +50,13 @@ pub fn reconcile<'a>(
         let clock = Clock::of(site.as_fd(), stamp.ctime);
         let mut outcome = Outcome::new(stamp);
         outcome.index.settled = outcome.wait_past(clock, stamp.ctime);
+        if let Some(old) = old.filter(|old| outcome.index.settled && is_up_to_date(old, stamp, request)) {
+            if has_recorded_stamps(site, old).map_err(failed)? && site.still_is(stamp).map_err(failed)? {
+                outcome.index = old.clone();
+                outcome.waited += waited;
+                return Ok(outcome);
+            }
+        }
         let listing = &site.list(request.budget.distributions).map_err(failed)?;
         let reader =
             Reader { site, links: Links::Refuse, listing: Some(listing), retries, too_large: usize::MAX };
@@ -68,6 +75,29 @@ pub fn reconcile<'a>(
             return Ok(pass.outcome);
         }
     }
+}
+
+/// Whether nothing but a changed stamp of a distribution could make a difference: the site directory has the
+/// names of the old index, and nothing in that was uncertain.
+fn is_up_to_date(old: &Index<'_>, site: Stamp, request: &Request) -> bool {
+    old.site == site
+        && old.is_settled()
+        && old.seal.is_none()
+        && old.distributions.len() <= request.budget.distributions
+        && !old.distributions.iter().any(Distribution::is_opaque)
+        && (request.depth, request.seal) == (Depth::Directories, Sealing::No)
+        && request.hints.is_empty()
+}
+
+/// Whether all distributions of the old index are there with the stamps that it recorded.
+fn has_recorded_stamps(site: &SiteDir, old: &Index<'_>) -> io::Result<bool> {
+    for known in &old.distributions {
+        let stat = stat_listed(site.as_fd(), &known.file_name, Links::Refuse)?;
+        if !stat.is_some_and(|stat| Stamp::of(&stat) == known.stamps.itself) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// One pass over the whole directory.

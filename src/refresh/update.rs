@@ -66,17 +66,10 @@ impl Update<'_> {
             if request.seal != Sealing::No {
                 outcome.index.seal = self.seal(&outcome, old.as_ref(), request.seal);
             }
-            let new = render(&outcome.index);
-            if !is_readable(&new) {
-                let why = "an index of it would be larger than readers accept";
-                return Err(Error::site(self.site.path(), why));
-            }
             report.add(&outcome);
             diagnostics.append(&mut outcome.diagnostics.drain(..).collect());
-            let is_written = new == bytes;
-            if !is_written {
-                self.directory.replace(&new, outcome.index.seal.as_ref().map(|seal| seal.time))?;
-            }
+            let carries_all = request.depth != Depth::Everything && old.as_ref() == Some(&outcome.index);
+            let is_written = carries_all || self.write(&outcome.index, &bytes)?;
             let is_unchanged = self
                 .site
                 .still_is(outcome.index.site)
@@ -93,6 +86,20 @@ impl Update<'_> {
             }
             request.hints.clear();
         }
+    }
+
+    /// Writes the index, or returns true where the old one has the same bytes.
+    fn write(&self, index: &Index<'_>, old: &[u8]) -> Result<bool> {
+        let new = render(index);
+        if !is_readable(&new) {
+            let why = "an index of it would be larger than readers accept";
+            return Err(Error::site(self.site.path(), why));
+        }
+        if new == old {
+            return Ok(true);
+        }
+        self.directory.replace(&new, index.seal.as_ref().map(|seal| seal.time))?;
+        Ok(false)
     }
 
     /// Applies the rules of the location to a new index, and adds the directories without distributions.
