@@ -1,9 +1,15 @@
 """Refreshes the indexes of the site directories that a run of pip changed.
 
 `register` is called when pip is imported, in the process that changes things: that of ``pip``, of
-``python -m pip``, and with ``pip --python ENV`` the one that runs in ENV. It notes the stamps of the
-directories into which pip may install. At exit, however pip ended, ``epcache refresh`` is run for those
-whose stamp has changed.
+``python -m pip``, and with ``pip --python ENV`` the one that runs in ENV. It notes the stamps of the site
+directories on `sys.path`, which pip may also change through a ``setup.py``. Where else pip installs
+(``--target``, ``--prefix``, ``--user``, the same in its configuration) is seen when it happens: by the
+interpreter's audit event for each ``.dist-info`` directory that is made or renamed. At exit, however pip
+ended, ``epcache refresh`` is run for the directories that were changed.
+
+A tree below ``--root`` is left alone. It becomes a package or an image, where an index would be one more
+file; ``epcache refresh --root`` makes those that belong there. The same holds for the environments in
+which pip builds: pip removes them at its end.
 
 pip must not notice. Nothing here prints or raises. pip waits for 15 ms at most, which is enough for most
 refreshes. A refresh that takes longer continues in a session of its own, with none of pip's files open.
@@ -23,15 +29,19 @@ from . import _binary
 
 PATIENCE = 0.015  # s
 INDEX = ".epcache/index"
+# How pip names the directories of its isolated builds.
+BUILD = "/pip-build-env-"
 
-# The process that called `register`, the program to run, and the stamps by path.
+# The process that called `register`, the program to run, the stamps by path, and the directories in which
+# pip has changed distributions.
 _process = None
 _program = None
 _stamps = {}
+_changed = set()
 
 
 def register():
-    """Note the stamps of the site directories, and compare them when the interpreter ends."""
+    """Begin to note what pip changes, for a refresh when the interpreter ends."""
     global _process, _program
     if _process is not None:
         return
@@ -42,35 +52,40 @@ def register():
         if _program is not None:
             for path in _directories():
                 _stamps[path] = _stamp(path)
+            if not _has_root(sys.argv[1:], os.environ):
+                sys.addaudithook(_note)
             atexit.register(_at_exit)
 
 
 def _directories():
-    """Where pip may install or uninstall."""
+    """The site directories on sys.path."""
     for path in (path for path in sys.path if isinstance(path, str)):
         # Others, such as the directory of the script, count only if they have an index.
         if path.endswith(("/site-packages", "/dist-packages")) or os.path.exists(os.path.join(path, INDEX)):
             yield os.path.abspath(path)
-    site = sys.modules.get("site")
-    if getattr(site, "ENABLE_USER_SITE", False):
-        # It is on sys.path only once it exists.
-        yield site.getusersitepackages()
-    for path in _targets(sys.argv[1:], os.environ):
-        yield os.path.abspath(os.path.expanduser(path))
 
 
-def _targets(arguments, environment):
-    """The values of --target, in all spellings that optparse accepts."""
-    yield from filter(None, [environment.get("PIP_TARGET")])
-    for argument, following in zip(arguments, [*arguments[1:], ""]):
-        name, equals, value = argument.partition("=")
-        if name.startswith("--ta") and "--target".startswith(name):
-            yield value if equals else following
-        elif argument.startswith("-") and not argument.startswith("--"):
-            # Options without a value may precede it, as in -qUt DIR.
-            letters = argument[1:].lstrip("hIqUv")
-            if letters.startswith("t"):
-                yield letters[1:] or following
+def _has_root(arguments, environment):
+    """Whether pip has the option --root, in all spellings that optparse accepts, or its variable."""
+    names = [argument.partition("=")[0] for argument in arguments]
+    given = any(name.startswith("--ro") and "--root".startswith(name) for name in names)
+    return given or bool(environment.get("PIP_ROOT"))
+
+
+def _note(event, arguments):
+    """The audit hook: note the directories in which pip makes, moves or removes a distribution."""
+    if event == "os.mkdir":
+        # An .egg-info directory may be a part of sources that are unpacked.
+        paths, endings = arguments[:1], ".dist-info"
+    elif event == "os.rename":
+        paths, endings = arguments[:2], (".dist-info", ".egg-info")
+    else:
+        return
+    # An exception would stop pip.
+    with contextlib.suppress(Exception):
+        for path in map(os.fsdecode, paths):
+            if path.rstrip("/").endswith(endings) and BUILD not in path:
+                _changed.add(os.path.dirname(os.path.abspath(path)))
 
 
 def _stamp(path):
@@ -92,7 +107,8 @@ def _at_exit():
         return
     # Not even Ctrl-C may change pip's exit status.
     with contextlib.suppress(BaseException):
-        changed = [path for path, stamp in _stamps.items() if stamp != _stamp(path) and os.path.isdir(path)]
+        changed = {path for path, stamp in _stamps.items() if stamp != _stamp(path)} | _changed
+        changed = sorted(filter(os.path.isdir, changed))
         if changed:
             _refresh(changed, deadline)
 

@@ -1,5 +1,7 @@
 """Other targets of pip: directories, other interpreters, the user directory, isolated builds."""
 
+import pathlib
+import shutil
 import textwrap
 
 import pytest
@@ -20,26 +22,54 @@ def build_wheel(directory, settings=None, metadata=None):
 """
 
 
-@pytest.mark.parametrize(
-    "option", ["--target place", "--target=place", "--targ place", "-t place", "-qUt place"]
-)
-def test_a_target_directory_is_indexed(newest, option):
-    wheel = wheels.make(newest.wheels, "probe", "1.0")
-    newest.install(wheel, *option.split())
-    place = newest.hooked.directory / "place"
-    newest.hooked.assert_fresh(place)
-    assert ["probe", "probe", "probe:run", "1.0"] in newest.hooked.installed("epcache", place)
-    assert not (newest.normal.directory / "place/.epcache").exists()
-    # pip has not touched its own environment.
-    assert newest.hooked.state() in ("fresh", "unsettled")
+# What pip is given, below "place": options, variables, and lines of its configuration file. Then the directory
+# in which it installs, and whether that gets an index.
+SITE = "place/lib/python{version}/site-packages"
+PLACES = [
+    (["--target", "place"], {}, "", "place", True),
+    (["-qUtplace"], {}, "", "place", True),
+    ([], {"PIP_TARGET": "place"}, "", "place", True),
+    ([], {}, "[install]\ntarget = place", "place", True),
+    (["--prefix", "place"], {}, "", SITE, True),
+    ([], {"PIP_PREFIX": "place"}, "", SITE, True),
+    ([], {}, "[global]\nprefix = place", SITE, True),
+    (["--user"], {"PYTHONUSERBASE": "place"}, "", SITE, True),
+    (["--root", "place"], {}, "", "place{site}", False),
+    (["--root=place"], {}, "", "place{site}", False),
+    ([], {"PIP_ROOT": "place"}, "", "place{site}", False),
+    (["--root", "place", "--prefix", "/usr"], {}, "", SITE.replace("/lib", "/usr/lib"), False),
+]
 
 
-def test_a_target_directory_of_the_environments_variables_is_indexed(newest):
-    wheel = wheels.make(newest.wheels, "probe", "1.0")
-    for environment in newest:
-        environment.variables["PIP_TARGET"] = "place"
-    newest.install(wheel)
-    newest.hooked.assert_fresh(newest.hooked.directory / "place")
+def test_the_directory_that_pip_changes_is_indexed_and_no_other(twins):
+    wheel = wheels.make(twins.wheels, "probe", "1.0")
+    hooked = twins.hooked
+    version = hooked.site.parent.name.replace("python", "")
+    own = hooked.site / ".epcache/index"
+    before = own.stat().st_ino
+    for options, settings, lines, place, is_indexed in PLACES:
+        for environment in twins:
+            changed = {name: f"{environment.directory}/{value}" for name, value in settings.items()}
+            environment.variables = variables(environment.directory, **changed)
+            (environment.directory / "pip.conf").write_text(lines)
+            # Only then is there a user's own directory.
+            home = f"home = {pathlib.Path(environment.python).resolve().parent}\n"
+            shared = f"include-system-site-packages = {str('--user' in options).lower()}\n"
+            (environment.directory / "pyvenv.cfg").write_text(home + shared)
+        twins.install(*options, wheel)
+        for environment in twins:
+            environment.variables = variables(environment.directory)
+        case = (options, settings, lines)
+        place = hooked.directory / place.format(version=version, site=hooked.site)
+        assert (place / "probe-1.0.dist-info").is_dir(), case
+        if is_indexed:
+            hooked.assert_fresh(place)
+            assert ["probe", "probe", "probe:run", "1.0"] in hooked.installed("epcache", place), case
+        indexes = {path.parent for path in hooked.directory.rglob(".epcache")}
+        assert indexes == ({hooked.site, place} if is_indexed else {hooked.site}), case
+        assert own.stat().st_ino == before, case
+        for environment in twins:
+            shutil.rmtree(environment.directory / "place")
 
 
 def test_the_environment_that_pip_targets_is_indexed(newest, tmp_path):
@@ -83,8 +113,14 @@ def test_an_isolated_build_is_unaffected(newest):
         backend-path = ["."]
         """)
     )
+    # pip installs the tool by another pip, which runs with the hook as well.
+    calls = newest.hooked.directory / "calls"
+    newest.hooked.program.unlink()
+    newest.hooked.program.write_text(f'#!/bin/sh\necho "$*" >>{calls}\nexec {newest.hooked.tool} "$@"\n')
+    newest.hooked.program.chmod(0o755)
     newest.install("--find-links", newest.wheels, project)
     newest.assert_refreshed()
+    assert calls.read_text() == f"refresh -- {newest.hooked.site}\n"
     assert ["probe", "built", "built:run", "1.0"] in newest.hooked.installed("epcache")
 
 
