@@ -4,7 +4,7 @@
 ``python -m pip``, and with ``pip --python ENV`` the one that runs in ENV. It notes the stamps of the site
 directories on `sys.path`, which pip may also change through a ``setup.py``. Where else pip installs
 (``--target``, ``--prefix``, ``--user``, the same in its configuration) is seen when it happens: by the
-interpreter's audit event for each ``.dist-info`` directory that is made or renamed. At exit, however pip
+interpreter's audit events for files that are written and moved. At exit, however pip
 ended, ``epcache refresh`` is run for the directories that were changed.
 
 A tree below ``--root`` is left alone. It becomes a package or an image, where an index would be one more
@@ -73,19 +73,22 @@ def _has_root(arguments, environment):
 
 
 def _note(event, arguments):
-    """The audit hook: note the directories in which pip makes, moves or removes a distribution."""
-    if event == "os.mkdir":
-        # An .egg-info directory may be a part of sources that are unpacked.
-        paths, endings = arguments[:1], ".dist-info"
-    elif event == "os.rename":
-        paths, endings = arguments[:2], (".dist-info", ".egg-info")
+    """The audit hook: note the directories into which pip writes or moves a distribution."""
+    # PyPy has these events, but neither os.mkdir nor os.rename.
+    if event == "open" and arguments[1] == "w":
+        # Not in an .egg-info: that may be a part of sources that are unpacked.
+        endings = ".dist-info"
+    elif event == "shutil.move":
+        # How --target brings its distributions from where they were installed first.
+        endings = (".dist-info", ".egg-info")
     else:
         return
     # An exception would stop pip.
     with contextlib.suppress(Exception):
-        for path in map(os.fsdecode, paths):
-            if path.rstrip("/").endswith(endings) and BUILD not in path:
-                _changed.add(os.path.dirname(os.path.abspath(path)))
+        path = os.path.dirname(arguments[0]) if event == "open" else arguments[1]
+        path = os.fsdecode(path)
+        if path.endswith(endings) and BUILD not in path:
+            _changed.add(os.path.dirname(os.path.abspath(path)))
 
 
 def _stamp(path):
