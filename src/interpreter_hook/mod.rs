@@ -20,7 +20,7 @@ use rustix::io::Errno;
 
 use crate::encoding::shell_quoted;
 use crate::error::{Error, Result};
-use crate::site::SiteDir;
+use crate::site::{SiteDir, is_of_interpreter};
 use crate::sys::fs::{self, Readers, Unreadable};
 
 const PTH: &str = "epcache.pth";
@@ -168,7 +168,7 @@ fn installation(site: &SiteDir, caller: Uid) -> String {
             "as the owner of that directory, install the package epcache there with pip".to_owned()
         }
         (b"site-packages", Some(prefix))
-            if name(version).starts_with(b"python3") && name(lib).starts_with(b"lib") =>
+            if is_of_interpreter(&name(version)) && name(lib).starts_with(b"lib") =>
         {
             format!("{} -m pip install epcache", shell_quoted(&prefix.join("bin/python")))
         }

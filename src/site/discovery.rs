@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Dir;
 use rustix::io::Errno;
 
-use super::{interpreter, pattern};
+use super::{interpreter, is_of_interpreter, pattern};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::limits::{INDEX_SIZE, INTERPRETERS};
@@ -58,7 +58,7 @@ pub fn in_environment(path: &Path, config: &Config, system: &System) -> Result<V
     if found.is_empty() {
         return Err(Error::site(
             path,
-            "is not a Python environment: there is no lib/python3.*/site-packages in it",
+            "is not a Python environment: there is no lib/python3.*/site-packages or lib/pypy3.*/site-packages in it",
         ));
     }
     Ok(found)
@@ -147,14 +147,18 @@ pub fn of_interpreter(program: &Path, config: &Config, system: &System) -> Resul
     }
 }
 
-/// Keeps the directories of the version that one of `names` has, such as `python3.13`. Several versions may
-/// share a prefix. Debian's `python3` is for all of them.
+/// Keeps the directories of the version that one of `names` has, such as `python3.13`. Several versions, and PyPy,
+/// may share a prefix. Debian's `python3` is for all of them.
 fn retain_version<'n>(found: &mut Vec<Place>, names: impl Iterator<Item = &'n OsStr>) {
     let names: Vec<&OsStr> = names.chain([OsStr::new("python3")]).collect();
     let is_of_version = |place: &Place| {
         place.path.parent().and_then(Path::file_name).is_some_and(|name| names.contains(&name))
     };
-    let versioned = names.iter().any(|name| name.as_bytes().starts_with(b"python3."));
+    let versioned = names.iter().any(|name| {
+        let version =
+            name.as_bytes().strip_prefix(b"python").or_else(|| name.as_bytes().strip_prefix(b"pypy"));
+        version.is_some_and(|version| version.starts_with(b"3."))
+    });
     if versioned && found.iter().any(is_of_version) {
         found.retain(is_of_version);
     }
@@ -231,7 +235,7 @@ fn inside(prefix: &Place, path: PathBuf, system: &System) -> Result<Option<Place
     Ok(Some(place).filter(|place| place.is_directory))
 }
 
-/// The directories of versions of Python, such as `lib/python3.13`, which the owner of the prefix lists.
+/// The directories of interpreters, such as `lib/python3.13`, which the owner of the prefix lists.
 fn pythons(owner: u32, libraries: &[Place], config: &Config, system: &System) -> Result<Vec<PathBuf>> {
     let run_as = match caller::is_root() {
         true => RunAs::User(system.reader(system.user(owner))),
@@ -254,12 +258,12 @@ fn pythons(owner: u32, libraries: &[Place], config: &Config, system: &System) ->
     Ok(libraries.iter().zip(names).flat_map(of_one).collect())
 }
 
-/// The first names in a library directory that begin with `python3`, sorted.
+/// The first names of [directories of interpreters](is_of_interpreter) in a library directory, sorted.
 fn versions(library: &Path, system: &System) -> Vec<String> {
     let opened = system.entry(library, Links::Refuse).map_err(Errno::from).and_then(|entry| entry.open_dir());
     let entries = opened.and_then(Dir::new).into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned));
-    let mut names: Vec<_> = names.filter(|name| name.starts_with("python3")).collect();
+    let mut names: Vec<_> = names.filter(|name| is_of_interpreter(name.as_bytes())).collect();
     names.sort();
     names.truncate(INTERPRETERS);
     names

@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::Dir;
 
-use super::is_egg;
+use super::{is_egg, is_of_interpreter};
 use crate::freshness::Stamp;
 use crate::freshness::clock::Clock;
 use crate::index::EmptyDirectory;
@@ -74,7 +74,7 @@ fn candidates(site: &Path) -> Vec<PathBuf> {
     let (Some(library), Some(prefix)) = (above(1), above(3)) else { return Vec::new() };
     let lib_name = above(2).and_then(Path::file_name).unwrap_or_default();
     let (Some(python), Some(name)) = (library.file_name(), site.file_name()) else { return Vec::new() };
-    if !lib_name.as_bytes().starts_with(b"lib") || !python.as_bytes().starts_with(b"python3") {
+    if !lib_name.as_bytes().starts_with(b"lib") || !is_of_interpreter(python.as_bytes()) {
         return Vec::new();
     }
     if name == "site-packages" {

@@ -167,6 +167,12 @@ impl AsFd for SiteDir {
     }
 }
 
+/// Whether a directory in `lib` with this name is an interpreter's: CPython's `python3.13`, PyPy's `pypy3.11`, and
+/// Debian's `python3`, which all versions share.
+pub(crate) fn is_of_interpreter(name: &[u8]) -> bool {
+    name.starts_with(b"python3") || name.starts_with(b"pypy3")
+}
+
 /// Whether `importlib.metadata` treats a directory of this name as an egg.
 pub(crate) fn is_egg(path: &Path) -> bool {
     let name = path.file_name().map_or(&[][..], OsStr::as_bytes);

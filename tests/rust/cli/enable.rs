@@ -126,6 +126,11 @@ fn enable_without_the_package_writes_nothing_and_hints_how_to_install_it() {
             pip,
         ),
         (
+            "pypy/lib/pypy3.11/site-packages",
+            format!("{}/pypy/bin/python -m pip install epcache", place.path().display()),
+            pip,
+        ),
+        (
             "lib/python3/dist-packages",
             "install the package python3-epcache of this system".to_owned(),
             "install the package python3-epcache of this system",
@@ -153,6 +158,20 @@ fn enable_without_the_package_writes_nothing_and_hints_how_to_install_it() {
             let left: Vec<_> = fs::read_dir(&site).expect("a listing").flatten().collect();
             assert_eq!(left.len(), usize::from(!obstacle.is_empty()), "{left:?}");
         }
+    }
+}
+
+#[test]
+fn an_environment_of_a_version_before_3_9_is_refused() {
+    let place = Place::new();
+    for version in ["python3.6", "pypy3.8"] {
+        let site = place.directory(&format!("{version}/lib/{version}/site-packages"));
+        install_package(&site);
+        let venv = place.path().join(version);
+        let ended = run(place.epcache(["enable", "--accelerate", "--venv"]).arg(&venv));
+        let message = format!("{}: {version} is older than 3.9, which the Python", site.display());
+        assert!(ended.status == Some(3) && ended.err.contains(&message), "{ended:?}");
+        assert!(!site.join("epcache.pth").exists());
     }
 }
 

@@ -310,13 +310,21 @@ fn the_place_of_an_interpreter_tells_its_version() {
     let local = place.directory("tree/usr/local/lib/python3.13/dist-packages");
     script(&tree.root.join("usr/bin/python3.13"), "exit 1");
     symlink("python3.13", tree.root.join("usr/bin/python3")).expect("a link");
+    let pypy = place.directory("tree/usr/local/lib/pypy3.11/dist-packages");
+    script(&tree.root.join("usr/bin/pypy3.11"), "exit 1");
+    symlink("pypy3.11", tree.root.join("usr/bin/pypy3")).expect("a link");
     symlink("usr/bin", tree.root.join("bin")).expect("a link");
-    for program in ["/usr/bin/python3.13", "/bin/python3"] {
+    let cpython = vec![&local, &own, &tree.site];
+    for (program, expected) in [
+        ("/usr/bin/python3.13", cpython.clone()),
+        ("/bin/python3", cpython),
+        ("/usr/bin/pypy3", vec![&pypy, &tree.site]),
+    ] {
         let ended = run(place.epcache(["status", "--python", program, "--root"]).arg(&tree.root));
         let lines: Vec<&str> =
             ended.out.lines().map(|line| line.split(": ").next().expect("a path")).collect();
-        let expected = [&local, &own, &tree.site].map(|path| path.to_str().expect("UTF-8"));
-        assert_eq!(lines, expected, "{ended:?}");
+        let expected = expected.into_iter().map(|path| path.to_str().expect("UTF-8"));
+        assert_eq!(lines, expected.collect::<Vec<_>>(), "{ended:?}");
     }
     assert!(other.exists());
 }

@@ -130,10 +130,11 @@ fn the_prefix_of_the_program_itself_is_found() {
         }
         run(command)
     };
-    // An environment that is not active; the interpreter of an image; Debian's, with packages of root's.
+    // An environment that is not active; the interpreter of an image; PyPy; Debian's, with packages of root's.
     for (prefix, packages) in [
         ("venv", "python3.13/site-packages"),
         ("local", "python3.12/site-packages"),
+        ("pypy", "pypy3.11/site-packages"),
         ("debian", "python3.13/dist-packages"),
     ] {
         let site = place.directory(&format!("{prefix}/lib/{packages}"));

@@ -21,31 +21,27 @@ fn the_standard_library_is_reachable_beside_an_environment_or_elsewhere() {
     if skipped_without_root("work as another user") {
         return;
     }
-    for owner in [UNTRUSTED_UID, 0] {
+    for (owner, python) in [(UNTRUSTED_UID, "python3.13"), (0, "python3.13"), (0, "pypy3.11")] {
         let place = Place::new();
         let base = place.directory("far/away");
         let environment = place.directory("venv");
         for prefix in [&base, &environment] {
-            fs::create_dir_all(prefix.join("lib/python3.13/lib-dynload")).expect("room");
+            fs::create_dir_all(prefix.join("lib").join(python).join("lib-dynload")).expect("room");
         }
-        let site = place.directory("venv/lib/python3.13/site-packages");
+        let site = place.directory(&format!("venv/lib/{python}/site-packages"));
         install(&site, "foo");
         if owner != 0 {
             everything_below(&environment).into_keys().for_each(|path| give_away(&path));
         }
         let refresh = || assert_eq!(run(place.epcache(["refresh", text(&site)])).status, Some(0));
-        let both =
-            |prefix: &Path| ["lib/python3.13", "lib/python3.13/lib-dynload"].map(|end| prefix.join(end));
+        let both = |prefix: &Path| ["", "lib-dynload"].map(|end| prefix.join("lib").join(python).join(end));
+        let both = |prefix: &Path| both(prefix).map(|path| text(&path).trim_end_matches('/').to_owned());
         refresh();
-        assert_eq!(
-            recorded_directories(&site),
-            both(&environment).map(|path| text(&path).to_owned()),
-            "as {owner}"
-        );
+        assert_eq!(recorded_directories(&site), both(&environment), "{python} as {owner}");
         fs::write(environment.join("pyvenv.cfg"), format!("home = {}/bin\n", base.display())).expect("room");
         install(&site, "bar");
         refresh();
-        assert_eq!(recorded_directories(&site), both(&base).map(|path| text(&path).to_owned()), "as {owner}");
+        assert_eq!(recorded_directories(&site), both(&base), "{python} as {owner}");
     }
 }
 
