@@ -6,6 +6,8 @@ import sys
 import warnings
 
 _warned = set()
+# The modules between a question and its warning.
+_BETWEEN = (f"{__package__}.", f"{__package__}_startup.", "importlib.metadata.", "importlib_metadata.")
 
 
 class StaleIndexWarning(UserWarning):
@@ -40,8 +42,8 @@ def _octal(c):
 
 
 def _callers():
-    """How many frames above is the code that called this package."""
+    """How many frames above is the code that asked, through this package or one that it accelerates."""
     level, frame = 1, sys._getframe(1)
-    while frame is not None and frame.f_globals.get("__package__") == __package__:
+    while frame is not None and f"{frame.f_globals.get('__name__')}.".startswith(_BETWEEN):
         level, frame = level + 1, frame.f_back
     return level

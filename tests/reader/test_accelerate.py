@@ -267,6 +267,39 @@ def test_a_stale_index_is_reported_only_on_request(run, site):
         run(code.replace("import epcache", "import os; os.environ['EPCACHE'] = 'warn'; import epcache"))
 
 
+ASKING = {
+    "distribution": "M.distribution('foo')",
+    "metadata": "M.metadata('foo')",
+    "requires": "M.requires('foo')",
+    "files": "M.files('foo')",
+    "version": "M.version('foo')",
+    "entry_points": "M.entry_points()",
+    "distributions": "list(M.distributions())",
+    "packages_distributions": "getattr(M, 'packages_distributions', M.entry_points)()",
+    "discover": "list(M.Distribution.discover(name='foo'))",
+}
+
+
+@pytest.mark.parametrize("function", ASKING)
+def test_a_warning_names_the_line_that_asked(run, site, function):
+    add(site, "new-1.dist-info")
+    run(
+        f"""
+import epcache; epcache.accelerate()
+import importlib.metadata as M, os, warnings
+os.environ['EPCACHE'] = 'warn'
+def ask():
+    {ASKING[function]}
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter('always')
+    ask()
+(caught,) = caught
+assert (caught.category, caught.filename) == (epcache.StaleIndexWarning, '<string>'), caught
+assert caught.lineno == ask.__code__.co_firstlineno + 1, caught
+"""
+    )
+
+
 def test_it_can_be_switched_off_by_an_environment_variable(run):
     code = "import os; os.environ['EPCACHE'] = 'off'\nimport epcache; epcache.accelerate()\n"
     run(code + "import importlib.metadata as M\n" + USE + "assert read != []")
