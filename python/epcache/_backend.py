@@ -55,11 +55,10 @@ class Backend:
         self.unique = release.unique
         self.entry_points_type = getattr(module, "EntryPoints", list)
         self.finder = module.MetadataPathFinder
-        self.original = self.finder.__dict__["find_distributions"]
+        self.original = _search_of(self.finder)
         # In importlib_metadata before 7.0 it was a method of instances, that only used their class.
         self.function = getattr(self.original, "__func__", self.original)
         self.find_distributions = functools.partial(self.function, self.finder)
-        self.replacement = None  # what stands in the place of the original by `accelerate`
         self._search = self.finder.__dict__.get("_search_paths")
         self._indexed = indexed(module.PathDistribution, self)
         self._deferred = None  # what makes messages that have not been read
@@ -74,11 +73,11 @@ class Backend:
         self._convert = module.localize.dist if release.converts else None
 
     def is_untouched(self):
-        """Whether the module's own finder is in place, or `replacement`, with all of its parts."""
+        """Whether the module's own finder is in place, or what stands for it, with all of its parts."""
         finder = self.finder
         return (
             self.module.MetadataPathFinder is finder
-            and finder.__dict__.get("find_distributions") in (self.original, self.replacement)
+            and _search_of(finder) is self.original
             and self.searches_as_always(finder)
         )
 
@@ -233,6 +232,13 @@ class Backend39(Backend):
 
     def _declared_by(self, distribution, entry_points):
         return entry_points  # they do not know their distribution
+
+
+def _search_of(finder):
+    """The method by which a finder finds distributions; the original where another one stands for that."""
+    found = finder.__dict__.get("find_distributions")
+    stand_ins = sys.modules.get("epcache_startup.stand_ins")
+    return found if stand_ins is None else stand_ins.originals.get(found, found)
 
 
 def _is_plainly_named(name):

@@ -85,7 +85,94 @@ def test_nothing_is_imported_until_the_first_query(run):
         """
 before = set(sys.modules)
 import epcache; epcache.accelerate(); epcache.accelerate()
-assert set(sys.modules) - before == {'epcache', 'epcache._import_hook'}, set(sys.modules) - before
+imported = set(sys.modules) - before
+assert imported == {'epcache', 'epcache._import_hook', 'epcache_startup'}, imported
+import importlib.metadata as M
+imported = {name for name in sys.modules if name.partition('.')[0].startswith('epcache')} - imported
+assert imported == {'epcache_startup.stand_ins'}, imported
+"""
+    )
+
+
+# What a program may do between the import of the module and its first question.
+MEANWHILE = {
+    "reloads it": "import importlib; importlib.reload(M)",
+    "keeps the functions": "version, entry_points, distributions = M.version, M.entry_points, M.distributions",
+    "imports it again": "del sys.modules['importlib.metadata']; import importlib.metadata; M = importlib.metadata",
+    "adds an attribute": "M.other = M.Distribution.other = 1",
+    "makes a finder": "class Finder(M.MetadataPathFinder): pass\nassert list(Finder.find_distributions())",
+    "asks in threads": """
+import threading
+answers, start = [], threading.Barrier(6)
+def ask_first(number):
+    start.wait()
+    answers.append((M.version('foo'), len(ask(M)), len(list(M.distributions())) >= 3))
+sys.setswitchinterval(1e-6)
+threads = [threading.Thread(target=ask_first, args=[number]) for number in range(6)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+assert answers == [('1', 3, True)] * 6, answers
+sys.setswitchinterval(0.005)
+""",
+    "asks during the import": """
+import epcache._table as kept
+del sys.modules['epcache._table']
+class Finder:
+    answers = []
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.startswith('epcache.'):
+            cls.answers.append((M.version('foo'), len(ask(M))))
+sys.meta_path.insert(0, Finder)
+assert M.version('foo') == '1' and len(ask(M)) == 3
+assert set(Finder.answers) == {('1', 3)} and len(Finder.answers) > 3, Finder.answers
+sys.meta_path.remove(Finder)
+""",
+}
+
+
+@pytest.mark.parametrize("what", MEANWHILE)
+def test_it_answers_from_the_index_whatever_a_program_does_first(run, what):
+    run(
+        f"""
+import epcache; epcache.accelerate()
+import importlib.metadata as M
+{MEANWHILE[what]}
+del read[:]
+{USE}
+assert read == [], read
+"""
+    )
+
+
+def test_what_is_replaced_before_the_first_question_is_used(run):
+    run(
+        FAKE
+        + """
+def check(part, name, replacement):
+    original = part.__dict__[name]
+    setattr(part, name, replacement)
+    assert M.version('foo') == '1' and list(M.distributions())
+    found = list(ask(M))
+    setattr(part, name, original)
+    return found
+
+seen = []
+kept = M.PathDistribution.read_text
+def read_text(self, name):
+    seen.append(name)
+    return kept(self, name)
+
+check(M.PathDistribution, 'read_text', read_text)
+assert 'entry_points.txt' in seen
+assert 'epcache._backend' not in sys.modules
+if not issubclass(M.EntryPoint, tuple):
+    class Replaced(M.EntryPoint):
+        pass
+    assert {type(one) for one in check(M, 'EntryPoint', Replaced)} <= {M.EntryPoint, Replaced}
+    assert 'epcache._backend' not in sys.modules
+del seen[:], read[:]
+assert len(ask(M)) == 3 and read == seen == []
 """
     )
 

@@ -42,6 +42,15 @@ class Environment:
         assert (done.returncode, done.stderr) == (0, ""), done
         return done.stdout.strip()
 
+    def calls(self, tmp_path, code, **variables):
+        """The system calls of a program that name a path."""
+        trace = tmp_path / "trace"
+        command = [self.python, "-s", "-B", "-c", code]
+        env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **variables}
+        run("strace", "-f", "-o", trace, "-e", "trace=%file", *command, env=env)
+        # An empty path means that the call is about a descriptor.
+        return [line for line in trace.read_text().splitlines() if "AT_EMPTY_PATH" not in line]
+
     def content(self):
         """Every file and link below the site directory, except those of the index."""
         found = {}
@@ -89,7 +98,7 @@ def test_two_site_directories_share_one_finder(environment, epcache, tmp_path):
     )
     finders, answer, loaded = done.stdout.splitlines()
     assert (finders, done.stderr) == ("1", "")
-    assert "('foo', 'm:f')" in answer and "epcache._import_hook" in loaded
+    assert "('foo', 'm:f')" in answer and "epcache._accelerate" in loaded
 
 
 def test_a_start_adds_one_finder_and_loads_one_module(environment, epcache):
@@ -107,7 +116,7 @@ def test_a_program_that_asks_for_metadata_is_accelerated(environment, epcache):
     epcache("enable", environment.site, "--accelerate")
     answer, loaded = environment.starts(ENTRY_POINTS + LOADED).splitlines()
     assert answer == plain
-    assert "epcache._import_hook" in loaded
+    assert "epcache._accelerate" in loaded
 
 
 def test_the_hook_alone_accelerates_nothing(environment, epcache):
@@ -132,11 +141,11 @@ def test_without_the_package_every_program_starts_as_before(environment, epcache
 
 def test_while_an_installer_replaces_the_package_programs_run_as_before(environment, epcache):
     epcache("enable", environment.site, "--accelerate", "--pip-hook")
-    for name in ("_import_hook.py", "_pip_hook.py"):
-        (environment.package / name).unlink()
     (environment.site / "pip/_internal").mkdir(parents=True)
     (environment.site / "pip/_internal/__init__.py").touch()
-    assert environment.starts(ENTRY_POINTS + "import pip._internal") == "[('foo', 'm:f')]"
+    for name in ("epcache/_accelerate.py", "epcache/_pip_hook.py", "epcache_startup/stand_ins.py"):
+        (environment.site / name).unlink()
+        assert environment.starts(ENTRY_POINTS + "import pip._internal") == "[('foo', 'm:f')]"
 
 
 @pytest.mark.parametrize("left", ["the file", "both packages"])
@@ -184,13 +193,26 @@ def test_a_directory_of_that_name_without_a_package_is_ignored(environment, epca
     (tmp_path / "project" / "epcache").mkdir(parents=True)
     front = f"import sys; sys.path.insert(0, {str(tmp_path / 'project')!r})\n"
     answer, loaded = environment.starts(front + ENTRY_POINTS + LOADED).splitlines()
-    assert answer == "[('foo', 'm:f')]" and "epcache._import_hook" in loaded
+    assert answer == "[('foo', 'm:f')]" and "epcache._accelerate" in loaded
 
 
-def test_the_package_may_be_removed_while_a_program_runs(environment, epcache):
+# What has happened when the package is removed, with the modules of it that have been imported by then.
+BEFORE = {
+    "nothing": ("", 0),
+    "the import": ("import importlib.metadata\n", 0),
+    "a version": ("import importlib.metadata; importlib.metadata.version('foo')\n", 1),
+}
+
+
+@pytest.mark.parametrize("before", BEFORE)
+def test_the_package_may_be_removed_while_a_program_runs(environment, epcache, before):
     epcache("enable", environment.site, "--accelerate")
-    removal = f"import shutil; shutil.rmtree({str(environment.package)!r})\n"
-    assert environment.starts(removal + ENTRY_POINTS) == "[('foo', 'm:f')]"
+    epcache("refresh", environment.site)
+    code, imported = BEFORE[before]
+    removal = f"{code}import shutil; shutil.rmtree({str(environment.package)!r})\n"
+    again = "assert importlib.metadata.version('foo') == '1'\n"
+    answer, loaded = environment.starts(removal + ENTRY_POINTS + again + LOADED).splitlines()
+    assert answer == "[('foo', 'm:f')]" and (loaded != "[]") == bool(imported)
 
 
 def test_a_program_without_the_site_directory_on_its_path_is_left_alone(environment, epcache):
@@ -216,17 +238,32 @@ def test_disabling_leaves_every_byte_as_it_was(environment, epcache):
 def test_a_start_makes_a_bounded_number_of_additional_calls(environment, epcache, tmp_path):
     run(environment.python, "-m", "compileall", "-q", environment.startup)
 
-    def calls():
-        trace = tmp_path / "trace"
-        run("strace", "-f", "-o", trace, "-e", "trace=%file", environment.python, "-I", "-B", "-c", "pass")
-        # An empty path means that the call is about a descriptor.
-        return [line for line in trace.read_text().splitlines() if "AT_EMPTY_PATH" not in line]
-
-    before = calls()
+    before = environment.calls(tmp_path, "pass")
     epcache("enable", environment.site, "--accelerate", "--pip-hook")
-    after = calls()
+    after = environment.calls(tmp_path, "pass")
     # The file and the guard, twice in a virtual environment; the package and its byte code, once.
     assert 2 <= len(after) - len(before) <= 18, "\n".join(line for line in after if "epcache" in line)
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="no strace on this machine")
+def test_an_import_without_a_question_makes_a_bounded_number_of_additional_calls(
+    environment, epcache, tmp_path
+):
+    run(environment.python, "-m", "compileall", "-q", environment.startup)
+    importing = "import sys, importlib.metadata"
+
+    def calls(**variables):
+        return [len(environment.calls(tmp_path, code, **variables)) for code in ("pass", importing)]
+
+    plain = calls()
+    epcache("enable", environment.site, "--accelerate")
+    start, imported = calls()
+    # One module beside that of the start.
+    assert 1 <= (imported - start) - (plain[1] - plain[0]) <= 10
+    assert environment.starts(importing + "\n" + LOADED) == "[]"
+    # Nothing but the start, which can't know the variable.
+    start, imported = calls(EPCACHE="off")
+    assert imported - start == plain[1] - plain[0]
 
 
 @pytest.mark.skipif(not OLDER, reason="no Python before 3.9 on this machine")

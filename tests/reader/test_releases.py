@@ -66,6 +66,7 @@ def test_an_unknown_python_is_not_accelerated_and_epcache_functions_work(python,
         import epcache, epcache._releases
         epcache._releases._CPYTHON.clear()
         epcache.accelerate()
+        assert [entry_point.value for entry_point in M.distribution('foo').entry_points] == ['m:f']
         assert (dict(vars(M)), dict(vars(M.MetadataPathFinder))) == before
         (found,) = epcache.entry_points(group='g')
         assert found.value == 'm:f' and found.dist.version == epcache.version('foo') == '1'

@@ -79,7 +79,8 @@ FAULTS = {
 
 def faulty(package, edits, copy):
     """Make a copy of the package with these edits; raises if the text of an edit is not found."""
-    shutil.copytree(package / "epcache", copy / "epcache", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("epcache", "epcache_startup"):
+        shutil.copytree(package / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name, old, new in edits:
         path = copy / "epcache" / name
         text = path.read_text()

@@ -88,7 +88,8 @@ def edited(directory, edits):
 def faulty_reader(edits, copy):
     """Make a copy of the package with these edits; its directory."""
     ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(READER / "epcache", copy / "epcache", ignore=ignored)
+    for name in ("epcache", "epcache_startup"):
+        shutil.copytree(READER / name, copy / name, ignore=ignored)
     edited(copy / "epcache", edits)
     return copy
 
