@@ -4,11 +4,12 @@
 //! `/etc/epcache/config.toml` overrides `/usr/lib/epcache/config.toml` key by key; without either, the
 //! same defaults are compiled in.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 use std::time::Duration;
 
-use crate::encoding::{printable, shell_quoted};
+use crate::encoding::shell_quoted;
 use crate::error::{Error, Result};
+use crate::settings::{self, Mistake, Section};
 use crate::sys::caller;
 use crate::sys::fs::{self, Links, Unreadable};
 use crate::sys::root::System;
@@ -22,7 +23,7 @@ const REQUIRE_SANDBOX: &str = "require-sandbox";
 const TRIGGER_TIMEOUT: &str = "trigger-timeout";
 const KEYS: [&str; 3] = [SITE_DIRECTORIES, REQUIRE_SANDBOX, TRIGGER_TIMEOUT];
 /// The longest that a trigger can be allowed to take, in seconds.
-const MAX_TRIGGER_TIMEOUT: u64 = 3600;
+const MAX_TRIGGER_TIMEOUT: i64 = 3600;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -58,31 +59,24 @@ impl Config {
         for file in FILES {
             let path = system.seen(Path::new(file));
             if let Some(text) = read(system, &path)? {
-                config.merge(&text).map_err(|(line, why)| Error::Configuration { path, line, why })?;
+                let wrong = |Mistake { line, why }| Error::Configuration { path, line, why };
+                config.merge(&text).map_err(wrong)?;
             }
         }
         Ok(config)
     }
 
     /// Sets what `text` sets.
-    ///
-    /// An error says what is wrong, and in which line, counted from 1.
-    pub fn merge(&mut self, text: &str) -> std::result::Result<(), (Option<usize>, String)> {
-        let table: toml::Table = toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| line_of(text, span.start));
-            (line, error.message().to_owned())
-        })?;
-        for (key, value) in table {
-            let line = find_key(text, &key);
-            match key.as_str() {
-                SITE_DIRECTORIES => self.site_directories = patterns(value).map_err(|why| (line, why))?,
-                REQUIRE_SANDBOX => {
-                    let wrong = || format!("{REQUIRE_SANDBOX} must be true or false");
-                    self.require_sandbox = value.as_bool().ok_or_else(|| (line, wrong()))?;
-                }
-                TRIGGER_TIMEOUT => self.trigger_timeout = timeout(&value).map_err(|why| (line, why))?,
-                _ => return Err((line, unknown_key(&key))),
-            }
+    pub fn merge(&mut self, text: &str) -> settings::Result<()> {
+        let mut section = Section::parse(text, &KEYS)?;
+        if let Some(setting) = section.take(SITE_DIRECTORIES) {
+            self.site_directories = setting.texts(pattern)?;
+        }
+        if let Some(setting) = section.take(REQUIRE_SANDBOX) {
+            self.require_sandbox = setting.flag()?;
+        }
+        if let Some(setting) = section.take(TRIGGER_TIMEOUT) {
+            self.trigger_timeout = setting.seconds(MAX_TRIGGER_TIMEOUT)?;
         }
         Ok(())
     }
@@ -117,47 +111,13 @@ fn read(system: &System, path: &Path) -> Result<Option<String>> {
     String::from_utf8(text).map(Some).map_err(|_| refused("not UTF-8"))
 }
 
-fn patterns(value: toml::Value) -> std::result::Result<Vec<String>, String> {
-    let patterns: Vec<String> =
-        value.try_into().map_err(|_| format!("{SITE_DIRECTORIES} must be a list of texts"))?;
-    for pattern in &patterns {
-        let path = PathBuf::from(pattern);
-        if !path.is_absolute() || path.components().any(|part| part == Component::ParentDir) {
-            return Err(format!("{}: must be an absolute path without ..", printable(pattern)));
-        }
-        glob::Pattern::new(pattern).map_err(|error| format!("{}: {error}", printable(pattern)))?;
+fn pattern(text: &str) -> std::result::Result<String, String> {
+    let path = Path::new(text);
+    if !path.is_absolute() || path.components().any(|part| part == Component::ParentDir) {
+        return Err("must be an absolute path without ..".to_owned());
     }
-    Ok(patterns)
-}
-
-fn timeout(value: &toml::Value) -> std::result::Result<Duration, String> {
-    let seconds = value.as_integer().and_then(|seconds| u64::try_from(seconds).ok());
-    match seconds {
-        Some(seconds @ 1..=MAX_TRIGGER_TIMEOUT) => Ok(Duration::from_secs(seconds)),
-        _ => Err(format!("{TRIGGER_TIMEOUT} must be a number of seconds from 1 to {MAX_TRIGGER_TIMEOUT}")),
-    }
-}
-
-fn unknown_key(key: &str) -> String {
-    let nearest = KEYS
-        .iter()
-        .max_by(|one, other| strsim::jaro_winkler(key, one).total_cmp(&strsim::jaro_winkler(key, other)));
-    let nearest = nearest.map_or(String::new(), |nearest| format!("; did you mean {nearest}?"));
-    format!("unknown key {}{nearest}", printable(key))
-}
-
-/// The line in which a top-level key is set, or a table of that name begins.
-fn find_key(text: &str, key: &str) -> Option<usize> {
-    let sets = |line: &str| {
-        let line = line.trim_start().trim_start_matches('[').trim_start().trim_start_matches(['"', '\'']);
-        line.strip_prefix(key)
-            .is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '-' || c == '_'))
-    };
-    text.lines().position(sets).map(|index| index + 1)
-}
-
-fn line_of(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+    glob::Pattern::new(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
 }
 
 #[cfg(test)]
@@ -165,7 +125,8 @@ mod tests {
     use super::*;
 
     fn error_of(text: &str) -> (Option<usize>, String) {
-        Config::default().merge(text).expect_err("must be refused")
+        let Mistake { line, why } = Config::default().merge(text).expect_err("must be refused");
+        (line, why)
     }
 
     #[test]

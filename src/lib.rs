@@ -12,22 +12,26 @@
 //!
 //! Imports point down only, from the last of these layers to the first:
 //!
-//! 1. `encoding`, [`error`], [`freshness`], [`limits`]: text, errors, when an equal stamp proves that nothing
-//!    changed, and how much is read and written;
+//! 1. `encoding`, [`error`], [`freshness`], [`limits`], [`settings`]: text, errors, when an equal stamp proves that
+//!    nothing changed, how much is read and written, and files of settings;
 //! 2. [`sys`]: the door to files, signals and the log;
 //! 3. [`metadata`]: the model of a distribution and its parsers, which open nothing;
 //! 4. [`index`]: the format, as bytes;
-//! 5. [`config`], [`privilege`]: the administrator's settings; giving up privileges and the sandbox;
+//! 5. [`change`], [`config`], [`privilege`]: what changed between two indexes; the administrator's settings; giving
+//!    up privileges and the sandbox;
 //! 6. [`site`]: one open site directory;
 //! 7. [`store`]: index files on disk;
-//! 8. [`package_manager`], [`refresh`], [`interpreter_hook`]: what makes indexes, and their use;
+//! 8. [`package_manager`], [`refresh`], [`interpreter_hook`], [`hook`]: what makes indexes, their use, and what is
+//!    registered to run after a change;
 //! 9. [`command`]: all that a person types.
 
+pub mod change;
 pub mod command;
 pub mod config;
 mod encoding;
 pub mod error;
 pub mod freshness;
+pub mod hook;
 pub mod index;
 pub mod interpreter_hook;
 pub mod limits;
@@ -35,6 +39,7 @@ pub mod metadata;
 pub mod package_manager;
 pub mod privilege;
 pub mod refresh;
+pub mod settings;
 pub mod site;
 pub mod store;
 pub mod sys;

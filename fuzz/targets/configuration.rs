@@ -3,6 +3,7 @@
 #![no_main]
 
 use epcache::config::Config;
+use epcache::settings::Mistake;
 use epcache_fuzz::{text, within};
 use libfuzzer_sys::fuzz_target;
 
@@ -22,7 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
                 .expect("written right");
             assert_eq!(again.site_directories, config.site_directories, "{text:?}");
         }
-        Err((line, why)) => {
+        Err(Mistake { line, why }) => {
             assert!(
                 line.is_none_or(|line| line > 0 && line <= text.split('\n').count()),
                 "{line:?}: {text:?}"

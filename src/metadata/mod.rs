@@ -75,6 +75,14 @@ impl Stamps {
         }
     }
 
+    /// Whether the metadata file is certainly another one than that of `other`, whatever is in it. Of a
+    /// distribution that is a single file, that file.
+    pub(crate) fn are_of_another_file(&self, other: &Self) -> bool {
+        let inode = |stamps: &Self| stamps.metadata.unwrap_or(stamps.itself).inode;
+        let inodes = [inode(self), inode(other)];
+        inodes[0] != inodes[1] && !inodes.contains(&Stamp::RACY.inode)
+    }
+
     /// Whether the stamps are equal. A racy one may stand for any other.
     pub(crate) fn agree_with(&self, other: &Self) -> bool {
         let agree = |one: Option<Stamp>, other: Option<Stamp>| match (one, other) {

@@ -32,6 +32,9 @@ pub enum Trust {
     Owner,
     /// Root alone, who must own what the path leads to as well.
     Root,
+    /// Root and this user, who must own what the path leads to as well. Nobody else may write to any of it, not
+    /// even a group.
+    Only(u32),
 }
 
 /// What a path leads to.
@@ -41,6 +44,8 @@ pub struct Place {
     pub path: PathBuf,
     pub owner: u32,
     pub is_directory: bool,
+    /// Its kind and its permissions.
+    pub mode: u32,
     /// Whether it and everything on the way belongs to root. Nobody else may write to it, and nobody else can
     /// exchange anything on the way.
     pub is_roots: bool,
@@ -93,6 +98,12 @@ impl Step {
     fn is_open_to_others(&self) -> bool {
         self.kind() != FileType::Symlink && is_writable_by_others(&self.stat)
     }
+
+    /// Whether somebody who does not own it decides what it is or, for a directory, can exchange what is in it.
+    fn is_changed_by_others(&self) -> bool {
+        let is_shared = self.kind() == FileType::Directory && self.is_sticky();
+        self.is_open_to_others() && !is_shared
+    }
 }
 
 /// Where a walk has ended, if only trusted users decided that. Otherwise fails with [`Error::Unusable`].
@@ -103,11 +114,20 @@ pub(crate) fn end(walk: &Walk, trust: Trust) -> Result<Place> {
     let caller = caller::uid();
     let is_trusted = |step: &&Step| {
         let owner = step.stat.st_uid;
-        is_root(step) || trust == Trust::Owner && (owner == caller || owner == end.stat.st_uid)
+        is_root(step)
+            || match trust {
+                Trust::Owner => owner == caller || owner == end.stat.st_uid,
+                Trust::Root => false,
+                Trust::Only(user) => owner == user,
+            }
     };
-    let is_safe = |step: &&Step| is_trusted(step) && !step.is_open_to_everybody();
+    let is_open = |step: &Step| match trust {
+        Trust::Only(_) => step.is_changed_by_others(),
+        Trust::Owner | Trust::Root => step.is_open_to_everybody(),
+    };
+    let is_safe = |step: &&Step| is_trusted(step) && !is_open(step);
     let above = &walk.steps[..walk.steps.len() - 1];
-    let way = if trust == Trust::Root { &walk.steps[..] } else { above };
+    let way = if trust == Trust::Owner { above } else { &walk.steps[..] };
     if let Some(step) = way.iter().find(|step| !is_safe(step)) {
         return Err(refused_directory(step, end, is_trusted(&step)));
     }
@@ -119,6 +139,7 @@ pub(crate) fn end(walk: &Walk, trust: Trust) -> Result<Place> {
         path: end.path.clone(),
         owner: end.stat.st_uid,
         is_directory: end.kind() == FileType::Directory,
+        mode: end.stat.st_mode,
         is_roots: above.iter().chain(&walk.left).all(is_kept) && is_root(end) && !end.is_open_to_others(),
         identity: end.identity(),
     })
@@ -126,13 +147,15 @@ pub(crate) fn end(walk: &Walk, trust: Trust) -> Result<Place> {
 
 /// An error for a directory above the end, or the end itself.
 fn refused_directory(step: &Step, end: &Step, is_trusted: bool) -> Error {
-    let (why, hint) = if is_trusted {
-        ("every user may write to it".to_owned(), format!("chmod o-w {}", shell_quoted(&step.path)))
-    } else {
+    let (why, hint) = if !is_trusted {
         (
             format!("belongs to the untrusted uid {}", step.stat.st_uid),
             format!("move {} to a directory of root or of its own owner", shell_quoted(&end.path)),
         )
+    } else if step.stat.st_mode & 0o002 != 0 {
+        ("every user may write to it".to_owned(), format!("chmod o-w {}", shell_quoted(&step.path)))
+    } else {
+        ("its group may write to it".to_owned(), format!("chmod g-w {}", shell_quoted(&step.path)))
     };
     Error::Unusable { path: step.path.clone(), why, hint: Some(hint) }
 }

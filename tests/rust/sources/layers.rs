@@ -6,14 +6,14 @@ use super::sources;
 
 /// The top-level modules of the library, the lowest layer first.
 const LAYERS: &[&[&str]] = &[
-    &["encoding", "error", "freshness", "limits"],
+    &["encoding", "error", "freshness", "limits", "settings"],
     &["sys"],
     &["metadata"],
     &["index"],
-    &["config", "privilege"],
+    &["change", "config", "privilege"],
     &["site"],
     &["store"],
-    &["interpreter_hook", "package_manager", "refresh"],
+    &["hook", "interpreter_hook", "package_manager", "refresh"],
     &["command"],
 ];
 

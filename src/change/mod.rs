@@ -1,0 +1,152 @@
+//! What changed in a site directory from one index to the next, as a hook is given it.
+//!
+//! A change is about a name, as `importlib.metadata` normalizes it. Where several distributions have one name, it
+//! is about the first of them, which is the one that programs find.
+//!
+//! * A distribution is updated if it has another version, other entry points or other importable names, or if its
+//!   metadata file is another file: a package that is rebuilt as the same version replaces it, and may have
+//!   changed any other file.
+//! * Other stamps alone are no change. In a copy of a site directory all of them are new, so files are compared only
+//!   if the site directory is the same one.
+//! * The entry points of an opaque distribution are in no index. A change from one or to one is marked, and its
+//!   groups are unknown.
+//!
+//! `docs/reference/hooks.md` specifies the lines of JSON.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::index::Index;
+use crate::metadata::Distribution;
+use crate::metadata::name::key_of_any;
+
+/// The version of the lines that [`write_lines`] writes.
+pub const SCHEMA: u32 = 1;
+
+/// What happened to a distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Event {
+    Added,
+    Updated,
+    Removed,
+}
+
+/// One distribution that came, changed or went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    pub event: Event,
+    /// The name, normalized as by `importlib.metadata`: in lower case, with `_` for each run of `-`, `_` and `.`. Of
+    /// a distribution that has none, the file name.
+    pub distribution: String,
+    /// `None` where there was none, and where only the metadata file says it.
+    pub old_version: Option<String>,
+    pub version: Option<String>,
+    pub site: PathBuf,
+    /// Entry point groups, sorted: those that are new, those that are gone, and those whose entries are others.
+    pub gained: Vec<String>,
+    pub lost: Vec<String>,
+    pub changed: Vec<String>,
+    /// Whether the groups are unknown.
+    pub opaque: bool,
+}
+
+/// A line of JSON.
+#[derive(Serialize)]
+struct Line<'c> {
+    schema: u32,
+    #[serde(flatten)]
+    change: &'c Change,
+}
+
+/// Writes one line of JSON for each change. Fails for a site directory whose path is not UTF-8.
+pub fn write_lines(changes: &[Change], mut to: impl Write) -> io::Result<()> {
+    for change in changes {
+        serde_json::to_writer(&mut to, &Line { schema: SCHEMA, change })?;
+        to.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+/// The changes of `site` from `old` to `new`, sorted by name. Without an old index, everything has been added.
+pub fn between(site: &Path, old: Option<&Index<'_>>, new: &Index<'_>) -> Vec<Change> {
+    let is_same_directory = old.is_some_and(|old| old.site.inode == new.site.inode);
+    let (before, after) = (old.map(by_name).unwrap_or_default(), by_name(new));
+    let mut changes = Vec::new();
+    for (name, row) in &after {
+        let old = before.get(name).copied();
+        let is_changed = old.is_none_or(|old| {
+            !old.same_content_as(row) || is_same_directory && old.stamps.are_of_another_file(&row.stamps)
+        });
+        if is_changed {
+            changes.push(change(site, name, old, Some(row)));
+        }
+    }
+    let gone = before.iter().filter(|(name, _)| !after.contains_key(*name));
+    changes.extend(gone.map(|(name, row)| change(site, name, Some(row), None)));
+    changes.sort_by(|one, other| one.distribution.cmp(&other.distribution));
+    changes
+}
+
+/// The distribution of each name that programs find.
+fn by_name<'i, 'a>(index: &'i Index<'a>) -> HashMap<String, &'i Distribution<'a>> {
+    let mut found: HashMap<String, &Distribution<'_>> = HashMap::with_capacity(index.distributions.len());
+    for row in &index.distributions {
+        let known = found.entry(name_of(row)).or_insert(row);
+        if row.position < known.position {
+            *known = row;
+        }
+    }
+    found
+}
+
+fn name_of(row: &Distribution<'_>) -> String {
+    let name = || row.identity.as_ref().and_then(|identity| identity.name.as_deref());
+    let known = row.key.as_deref().map(str::to_owned);
+    let of_any = || key_of_any(&row.file_name, name());
+    known.or_else(of_any).unwrap_or_else(|| String::from_utf8_lossy(&row.file_name).into_owned())
+}
+
+fn change(site: &Path, name: &str, old: Option<&Distribution<'_>>, new: Option<&Distribution<'_>>) -> Change {
+    let (before, after) = (groups(old), groups(new));
+    let opaque = before.is_none() || after.is_none();
+    let [before, after] = [before, after].map(|groups| groups.filter(|_| !opaque).unwrap_or_default());
+    let select = |from: &Groups<'_>, is_wanted: &dyn Fn(&str) -> bool| {
+        from.keys().filter(|group| is_wanted(group)).map(|group| (*group).to_owned()).collect()
+    };
+    Change {
+        event: match (old, new) {
+            (None, _) => Event::Added,
+            (_, None) => Event::Removed,
+            _ => Event::Updated,
+        },
+        distribution: name.to_owned(),
+        old_version: version(old),
+        version: version(new),
+        site: site.to_owned(),
+        gained: select(&after, &|group| !before.contains_key(group)),
+        lost: select(&before, &|group| !after.contains_key(group)),
+        changed: select(&after, &|group| before.get(group).is_some_and(|entries| *entries != after[group])),
+        opaque,
+    }
+}
+
+fn version(row: Option<&Distribution<'_>>) -> Option<String> {
+    row?.identity.as_ref()?.version.as_deref().map(str::to_owned)
+}
+
+/// Names and values of each group.
+type Groups<'e> = BTreeMap<&'e str, Vec<(&'e str, &'e str)>>;
+
+/// The groups of a distribution, none where there is no distribution. `None` where they are unknown.
+fn groups<'e>(row: Option<&'e Distribution<'_>>) -> Option<Groups<'e>> {
+    let mut groups = Groups::new();
+    let Some(row) = row else { return Some(groups) };
+    for entry in row.entry_points.as_deref()? {
+        groups.entry(&*entry.group).or_default().push((&*entry.name, &*entry.value));
+    }
+    Some(groups)
+}
