@@ -14,6 +14,7 @@
 //! `docs/reference/hooks.md` specifies the lines of JSON.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,16 @@ pub enum Event {
     Added,
     Updated,
     Removed,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Added => "added",
+            Self::Updated => "updated",
+            Self::Removed => "removed",
+        })
+    }
 }
 
 /// One distribution that came, changed or went.

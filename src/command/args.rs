@@ -33,7 +33,7 @@ pub enum Command {
     Verify(Verify),
     /// Make the interpreters of an environment use the index from their start
     ///
-    /// The Python package must be installed there. Calling it again replaces the earlier choice.
+    /// The Python package must be installed there, except for --hooks alone. Calling it again replaces the earlier choice.
     Enable(Enable),
     /// Undo enable
     Disable(Disable),
@@ -41,6 +41,8 @@ pub enum Command {
     ///
     /// By default it refreshes the environments that VIRTUAL_ENV, CONDA_PREFIX and UV_PROJECT_ENVIRONMENT name, the .venv of the project, the environment in which epcache is installed, and your own site directories. The exit status is the command's, or 128 and the number of the signal that killed it.
     Run(Run),
+    /// Show and check registered hooks: what is to run after distributions have changed
+    Hooks(Hooks),
 }
 
 /// Selects site directories.
@@ -198,6 +200,9 @@ pub struct Setting {
     /// Let pip refresh the index when it ends
     #[arg(long)]
     pub pip_hook: bool,
+    /// Let the hooks count that packages of the environment register (see hooks list)
+    #[arg(long)]
+    pub hooks: bool,
 }
 
 #[derive(Debug, Args)]
@@ -214,4 +219,44 @@ pub struct Run {
     /// The command to run, after --
     #[arg(value_name = "COMMAND", last = true, required = true)]
     pub command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub struct Hooks {
+    #[command(subcommand)]
+    pub command: HooksCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum HooksCommand {
+    /// List what is registered, and say what does not count and why
+    ///
+    /// Without arguments, the hooks of the system and those of the environment nearby. A hook of an environment counts only after `epcache enable --hooks`.
+    List(HooksList),
+    /// Check a registration, and show what it is for
+    ///
+    /// In a directory of registrations, it is judged as `epcache hooks list` does. Anywhere else, only its content is checked.
+    Check(HooksCheck),
+}
+
+#[derive(Debug, Args)]
+pub struct HooksList {
+    /// Site directories
+    #[arg(value_name = "SITE-DIR")]
+    pub site: Vec<PathBuf>,
+    /// A virtual environment
+    #[arg(long, value_name = "DIR")]
+    pub venv: Vec<PathBuf>,
+    /// Work on the system below this directory
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Print a JSON array
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct HooksCheck {
+    /// The file
+    pub file: PathBuf,
 }

@@ -1,14 +1,15 @@
 //! `epcache enable`: make the interpreters of an environment use the index from their start.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::args::{Enable, Environments, Selection};
+use super::args::{self, Enable, Environments, Selection};
 use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::hook::Environment;
 use crate::interpreter_hook::{self, Setting};
 use crate::refresh::Request;
 use crate::site::SiteDir;
@@ -28,14 +29,21 @@ pub(super) struct Done {
 }
 
 pub fn run(arguments: &Enable) -> Result<Status> {
-    let setting = Setting { accelerate: arguments.setting.accelerate, pip_hook: arguments.setting.pip_hook };
+    let args::Setting { accelerate, pip_hook, hooks } = arguments.setting;
+    let setting = Setting { accelerate, pip_hook, hooks };
     let chosen = setting.features();
     let caller = nix::unistd::Uid::from_raw(caller::uid());
     let (mut status, mut all) = (Status::Success, Vec::new());
     for part in parts(&arguments.environments) {
         let found = find(&part, Operation::Enable)?;
-        let work = if part.site.is_empty() { found.with_package() } else { found };
-        let mut done = work.in_each(|site| interpreter_hook::enable(site, setting, caller));
+        let is_choice = part.site.is_empty() && setting.needs_package();
+        let work = if is_choice { found.with_package() } else { found };
+        let mut done = work.in_each(|site| {
+            if setting.hooks {
+                work.check_hooks(site.path())?;
+            }
+            interpreter_hook::enable(site, setting, caller)
+        });
         done.iter_mut().filter(|done| done.error.is_none()).for_each(|done| done.enabled.clone_from(&chosen));
         work.refresh_after(&mut done, |_, _| true);
         status = status.max(work.status);
@@ -95,6 +103,19 @@ impl Work {
             self.targets = with;
         }
         self
+    }
+
+    /// Fails for a site directory that has no hooks of its own.
+    fn check_hooks(&self, site: &Path) -> Result<()> {
+        let is_managed = |target: &Target| target.location.managed && target.site == site;
+        if self.targets.iter().any(is_managed) {
+            return Err(Error::Unusable {
+                path: site.to_owned(),
+                why: "is system-wide, and the hooks of the system need not be enabled".to_owned(),
+                hint: Some("epcache hooks list".to_owned()),
+            });
+        }
+        Environment::of(site, 0).map(drop).ok_or_else(|| Environment::missing(site))
     }
 
     /// Does `job` in every site directory as its owner. It returns whether it has changed anything.

@@ -4,6 +4,7 @@
 pub mod args;
 mod disable;
 mod enable;
+mod hooks;
 mod list;
 pub mod needs;
 mod output;
@@ -28,7 +29,7 @@ use crate::sys::{message, signal};
 enum Status {
     /// Everything was done.
     Success = 0,
-    /// An index is not fresh, or differs from the disk.
+    /// An index is not fresh, or differs from the disk; a registration is not valid.
     Different = 1,
     /// The arguments are wrong.
     Usage = 2,
@@ -56,6 +57,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Enable(arguments) => enable::run(&arguments),
         Command::Disable(arguments) => disable::run(&arguments),
         Command::Run(arguments) => return run::run(&arguments),
+        Command::Hooks(arguments) => hooks::run(&arguments),
     };
     finish(result.unwrap_or_else(|error| {
         message::error(&error);

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::hook::Environment;
 use crate::limits::INDEX_SIZE;
 use crate::privilege::RunAs;
 use crate::privilege::sandbox::{Confinement, Needs, Reach, TIME_LIMIT};
@@ -48,6 +49,10 @@ fn add(needs: &mut Needs, target: &Target, operation: Operation, system: &System
     needs.add(site.clone(), Reach::Read);
     match operation {
         Operation::Inspect | Operation::DryRun => {
+            // `hooks list` reads the registrations.
+            if let Some(environment) = Environment::of(site, 0) {
+                needs.add(environment.directory(), Reach::Read);
+            }
             // The sidecar is below the site directory.
             for location in LOCATIONS.into_iter().filter(|location| !location.is_in_site()) {
                 if let Some((base, below)) = location.directory(site, system) {

@@ -22,6 +22,8 @@ pub enum Unnamed {
     One,
     /// The environment nearby and no others.
     Environment,
+    /// The same, or nothing where there is none.
+    EnvironmentIfAny,
     /// All that are known.
     All,
 }
@@ -104,7 +106,8 @@ pub fn select(
             Err(error) => selected.errors.push(error),
         }
     }
-    if selected.targets.is_empty() && selected.errors.is_empty() {
+    let may_be_none = nothing && unnamed == Unnamed::EnvironmentIfAny;
+    if selected.targets.is_empty() && selected.errors.is_empty() && !may_be_none {
         selected.errors.push(Error::NoSites { looked_for: search.looked_for.join(", ") });
     }
     selected

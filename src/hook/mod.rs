@@ -1,10 +1,16 @@
 //! Hooks: commands that are registered to run after distributions have come, changed or gone.
 //!
-//! [`registration`] is the content of one file, [`registry`] finds all files and says which of them count.
-//! `docs/reference/hooks.md` specifies both.
+//! [`registration`] is the content of one file, which [`parse`] reads. [`registry`] says which files count: those of
+//! the system, or of an [`environment`]; [`layer`] judges those of one directory. `docs/reference/hooks.md`
+//! specifies all of it.
 
+pub mod environment;
+mod layer;
+mod parse;
 pub mod registration;
 pub mod registry;
 
+pub use environment::Environment;
+pub use layer::{check, program};
 pub use registration::Registration;
-pub use registry::{Registered, Registry, registry};
+pub use registry::{Origin, Registered, Registry, State, registry};

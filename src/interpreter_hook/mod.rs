@@ -4,6 +4,9 @@
 //! `epcache_startup` beside it, if that is there, with the features that are enabled. The package waits for
 //! a program to import one of a few modules; everything else is in Python (`python/epcache_startup`).
 //!
+//! The same file says whether the hooks that packages of the environment register count: in a comment, so that
+//! no interpreter does anything about it.
+//!
 //! The line reads the variable `sitedir` of the function in the standard library's `site.py` that executes
 //! it, as the files of setuptools do. It does nothing once the package has been uninstalled. A copy in
 //! front of it on `sys.path` is imported instead: a program there finds that copy's `epcache`, too.
@@ -23,11 +26,13 @@ use crate::error::{Error, Result};
 use crate::site::{SiteDir, is_of_interpreter};
 use crate::sys::fs::{self, Readers, Unreadable};
 
-const PTH: &str = "epcache.pth";
+pub const PTH: &str = "epcache.pth";
 /// The file with all features enabled.
 const TEMPLATE: &str = include_str!("epcache.pth");
 /// Its first line, which identifies a file as ours.
 const MARK: &str = "# made by epcache enable; epcache disable removes it\n";
+/// The line by which hooks count.
+const HOOKS: &str = "# the hooks of this environment count\n";
 /// The package that the line imports.
 const PACKAGE: &str = "epcache_startup/__init__.py";
 /// Prefix of temporary files. None ends in `.pth`: an interpreter that starts now would execute it.
@@ -35,41 +40,74 @@ const TEMPORARY: &str = ".epcache-enable.";
 /// The oldest version of Python that the package is for.
 const OLDEST: (u32, u32) = (3, 9);
 /// More than any version of the file has.
-const MAX_FILE: u64 = 64 << 10;
+pub const MAX_FILE: u64 = 64 << 10;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Setting {
     /// `importlib.metadata` and `importlib_metadata` answer from the index.
     pub accelerate: bool,
     /// pip refreshes the index when it ends.
     pub pip_hook: bool,
+    /// The hooks that packages of the environment register count.
+    pub hooks: bool,
 }
 
 impl Setting {
-    const ALL: Self = Self { accelerate: true, pip_hook: true };
+    /// All that interpreters do.
+    const OF_INTERPRETERS: Self = Self { accelerate: true, pip_hook: true, hooks: false };
 
+    /// What a file enables; nothing, if it is not ours.
+    pub fn of(file: &[u8]) -> Self {
+        let text = std::str::from_utf8(file).ok().filter(|text| text.starts_with(MARK)).unwrap_or_default();
+        let is_argument = |name: &str| text.contains(&quoted(name));
+        Self {
+            accelerate: is_argument(ACCELERATE),
+            pip_hook: is_argument(PIP_HOOK),
+            hooks: text.contains(HOOKS),
+        }
+    }
+
+    /// Their names, which are those of the options too.
     pub fn features(self) -> Vec<&'static str> {
-        let features = [("accelerate", self.accelerate), ("pip-hook", self.pip_hook)];
+        let features = [(ACCELERATE, self.accelerate), (PIP_HOOK, self.pip_hook), ("hooks", self.hooks)];
         features.into_iter().filter_map(|(name, enabled)| enabled.then_some(name)).collect()
     }
 
-    fn pth(self) -> String {
-        TEMPLATE.replace(&Self::ALL.arguments(), &self.arguments())
+    /// Whether interpreters import the package.
+    pub fn needs_package(self) -> bool {
+        self.accelerate || self.pip_hook
     }
 
-    /// The features as the arguments of a call in Python.
-    fn arguments(self) -> String {
-        self.features().iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
+    fn pth(self) -> String {
+        let hooks = if self.hooks { HOOKS } else { "" };
+        let line = TEMPLATE.strip_prefix(MARK).filter(|_| self.needs_package()).unwrap_or_default();
+        let line = line.replace(&Self::OF_INTERPRETERS.arguments(), &self.arguments());
+        format!("{MARK}{hooks}{line}")
     }
+
+    /// What interpreters do, as the arguments of a call in Python.
+    fn arguments(self) -> String {
+        let names = Self { hooks: false, ..self }.features();
+        names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ")
+    }
+}
+
+const ACCELERATE: &str = "accelerate";
+const PIP_HOOK: &str = "pip-hook";
+
+fn quoted(name: &str) -> String {
+    format!("\"{name}\"")
 }
 
 /// Enables exactly the features of `setting`; returns whether anything had to be changed.
 ///
-/// Fails when the Python package is not installed there, is not for that version of Python, or another program
+/// Fails when the Python package is needed and not installed there, is not for that version of Python, or another program
 /// made the file. The hint is for `caller`, the user who runs the command.
 pub fn enable(site: &SiteDir, setting: Setting, caller: Uid) -> Result<bool> {
-    check_version(site.path())?;
-    check_package(site, caller)?;
+    if setting.needs_package() {
+        check_version(site.path())?;
+        check_package(site, caller)?;
+    }
     let wanted = setting.pth();
     match read(site)? {
         File::Foreign => return Err(foreign(site)),
@@ -189,10 +227,21 @@ mod tests {
     use super::{MARK, Setting, TEMPLATE};
 
     #[test]
-    fn the_template_enables_every_feature() {
+    fn the_template_enables_all_that_interpreters_do() {
         assert!(TEMPLATE.starts_with(MARK));
-        assert_eq!(Setting::ALL.pth(), TEMPLATE);
-        let one = Setting { accelerate: false, pip_hook: true };
+        assert_eq!(Setting::OF_INTERPRETERS.pth(), TEMPLATE);
+        let one = Setting { accelerate: false, pip_hook: true, hooks: false };
         assert!(one.pth().ends_with(".enable(\"pip-hook\")\n"), "{}", one.pth());
+    }
+
+    #[test]
+    fn what_a_file_enables_is_read_from_it() {
+        for bits in 1..8 {
+            let [accelerate, pip_hook, hooks] = [1, 2, 4].map(|bit| bits & bit != 0);
+            let setting = Setting { accelerate, pip_hook, hooks };
+            assert_eq!(Setting::of(setting.pth().as_bytes()), setting);
+            let foreign = setting.pth().replace(MARK, "# made by somebody else\n");
+            assert_eq!(Setting::of(foreign.as_bytes()).features(), [""; 0]);
+        }
     }
 }

@@ -53,6 +53,10 @@ pub struct Place {
 }
 
 impl Place {
+    pub fn kind(&self) -> FileType {
+        FileType::from_raw_mode(self.mode)
+    }
+
     /// Fails unless an open descriptor leads to this same directory.
     pub fn check(&self, directory: impl AsFd) -> Result<()> {
         match rustix::fs::fstat(directory) {

@@ -1,0 +1,15 @@
+//! `epcache hooks`: registered hooks.
+
+mod check;
+mod list;
+
+use super::Status;
+use super::args::{Hooks, HooksCommand};
+use crate::error::Result;
+
+pub fn run(arguments: &Hooks) -> Result<Status> {
+    match &arguments.command {
+        HooksCommand::List(arguments) => list::run(arguments),
+        HooksCommand::Check(arguments) => check::run(arguments),
+    }
+}

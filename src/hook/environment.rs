@@ -1,0 +1,77 @@
+//! The environment of a site directory, whose packages can register hooks.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::registry::State;
+use crate::encoding::shell_quoted;
+use crate::error::{Error, Failure, Result};
+use crate::interpreter_hook::{self, Setting};
+use crate::sys::fs::{Links, Unreadable};
+use crate::sys::resolve::Trust;
+use crate::sys::root::System;
+
+/// Below the prefix of an environment.
+pub(super) const OF_ENVIRONMENT: &str = "share/epcache/hooks.d";
+/// The prefix in which a site directory is: that of an environment, or `/usr/local`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Environment {
+    /// Canonical paths, as the running system sees them.
+    pub prefix: PathBuf,
+    pub site: PathBuf,
+    /// The owner of the site directory.
+    pub owner: u32,
+}
+
+impl Environment {
+    /// The environment of the site directory `PREFIX/lib/python3.*/site-packages`, as installers lay it out.
+    pub fn of(site: &Path, owner: u32) -> Option<Self> {
+        let name = |level| site.ancestors().nth(level).and_then(Path::file_name).map(OsStr::as_bytes);
+        let is_python = |name: &[u8]| name.starts_with(b"python") || name.starts_with(b"pypy");
+        let is_usual = matches!(name(0), Some(b"site-packages" | b"dist-packages"))
+            && name(1).is_some_and(is_python)
+            && matches!(name(2), Some(b"lib" | b"lib64"));
+        let prefix = site.ancestors().nth(3).filter(|_| is_usual)?;
+        Some(Self { prefix: prefix.to_owned(), site: site.to_owned(), owner })
+    }
+
+    /// The directory of its registrations.
+    pub fn directory(&self) -> PathBuf {
+        self.prefix.join(OF_ENVIRONMENT)
+    }
+
+    /// What its registrations are, unless something else is said of them.
+    pub(super) fn state(&self, system: &System) -> State {
+        let setting = match self.setting(system) {
+            Ok(setting) if setting.hooks => return State::Active,
+            Ok(setting) => setting,
+            Err(error) => return State::Refused(Failure::from(&error)),
+        };
+        let features = Setting { hooks: true, ..setting }.features();
+        let options: String = features.iter().map(|name| format!(" --{name}")).collect();
+        State::Disabled { hint: format!("epcache enable{options} {}", shell_quoted(&self.site)) }
+    }
+
+    /// What its owner has enabled. Where others could have written that, it is an error.
+    fn setting(&self, system: &System) -> Result<Setting> {
+        let file = self.site.join(interpreter_hook::PTH);
+        let opened = system.entry(&file, Links::Refuse).map_err(|lost| lost.error.into());
+        let opened = match opened.and_then(|entry| entry.open_file()) {
+            Err(Unreadable::Missing) => return Ok(Setting::default()),
+            opened => opened.map_err(|why| Error::io("can't read", &file, why))?,
+        };
+        system.resolve(&system.within(&file), Trust::Only(self.owner))?.check(&opened)?;
+        let bytes = opened.read(interpreter_hook::MAX_FILE);
+        Ok(Setting::of(&bytes.map_err(|why| Error::io("can't read", &file, why))?))
+    }
+
+    /// An error for a site directory that is in none.
+    pub fn missing(site: &Path) -> Error {
+        Error::Unusable {
+            path: site.to_owned(),
+            why: "has no hooks of its own: it is not PREFIX/lib/python3.*/site-packages".to_owned(),
+            hint: Some("name an environment with --venv".to_owned()),
+        }
+    }
+}
