@@ -53,9 +53,14 @@ pub struct Setting<'t> {
 impl<'t> Section<'t> {
     /// The whole of a file, in which there may be these keys.
     pub fn parse(text: &'t str, keys: &[&str]) -> Result<Self> {
-        let entries = toml::from_str(text).map_err(|error| Mistake {
-            line: error.span().map(|span| line_of(text, span.start)),
-            why: error.message().to_owned(),
+        let entries = toml::from_str(text).map_err(|error| {
+            let why = match error.message() {
+                // The library gives a date as a table with a key that has no place.
+                message if message.contains("$__toml_private_datetime") => "no setting is a date or a time",
+                message => message,
+            };
+            let line = error.span().map(|span| line_of(text, span.start));
+            Mistake { line, why: why.to_owned() }
         })?;
         Self { text, prefix: String::new(), entries }.with_keys(keys)
     }
@@ -164,7 +169,7 @@ enum Value {
     Flag(bool),
     List(Vec<Spanned<Value>>),
     Table(Table),
-    /// A date or a number with a fraction, which no setting is.
+    /// A number with a fraction, which no setting is.
     Other,
 }
 
@@ -213,5 +218,52 @@ impl<'de> Visitor<'de> for AnyValue {
             table.insert(key, value);
         }
         Ok(Value::Table(table))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<(Vec<String>, i64)> {
+        let mut section = Section::parse(text, &["list", "table", "date"])?;
+        let letters = |text: &str| match text.bytes().all(|byte| byte.is_ascii_lowercase()) {
+            true => Ok(text.to_owned()),
+            false => Err("has other letters".to_owned()),
+        };
+        let list = section.take("list").map_or(Ok(Vec::new()), |setting| setting.texts(letters))?;
+        let number = match section.take("table") {
+            Some(setting) => {
+                let number = setting.section(&["number", "flag"])?.take("number");
+                number.map_or(Ok(0), |setting| setting.number("a number", 1..=9))?
+            }
+            None => 0,
+        };
+        section.take("date").map_or(Ok(String::new()), |setting| setting.text().map(str::to_owned))?;
+        Ok((list, number))
+    }
+
+    #[test]
+    fn a_mistake_names_its_line_and_what_is_wrong() {
+        for (text, line, why) in [
+            ("list = [\n 'a',\n 'B',\n]", 3, "B: has other letters"),
+            ("list = [\n 'a',\n 3,\n]", 1, "list must be a list of texts"),
+            ("list = 'a'", 1, "list must be a list of texts"),
+            ("\ntable = 3", 2, "table must be a table"),
+            ("[table]\nnumber = 10", 2, "table.number must be a number from 1 to 9"),
+            ("[table]\nnumber = 1.5", 2, "table.number must be a number from 1 to 9"),
+            ("table = { number = '1' }", 1, "table.number must be a number from 1 to 9"),
+            ("[table]\nnumbre = 1", 2, "unknown key table.numbre; did you mean table.number?"),
+            ("[table]\nflag = true\n[tabel]", 3, "unknown key tabel; did you mean table?"),
+            ("list = []\nlits = 1\na = 1", 2, "unknown key lits; did you mean list?"),
+            ("\n\nlist.a = 1", 3, "list must be a list of texts"),
+            ("table.numbr.x = 1", 1, "unknown key table.numbr; did you mean table.number?"),
+            ("date = 1979-05-27", 1, "no setting is a date or a time"),
+            ("\"ta\\u001bble\" = 1", 1, "unknown key ta\\u{1b}ble; did you mean table?"),
+        ] {
+            let mistake = Mistake { line: Some(line), why: why.to_owned() };
+            assert_eq!(parse(text), Err(mistake), "{text}");
+        }
+        assert_eq!(parse("list = ['a']\ntable.number = 9"), Ok((vec!["a".to_owned()], 9)));
     }
 }

@@ -161,3 +161,149 @@ fn groups<'e>(row: Option<&'e Distribution<'_>>) -> Option<Groups<'e>> {
     }
     Some(groups)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+    use crate::freshness::Stamp;
+    use crate::metadata::top_level::Kind;
+    use crate::metadata::{EntryPoint, Identity, Stamps, TopLevel};
+
+    fn stamp(inode: u64) -> Stamp {
+        Stamp { mtime: 1, ctime: 1, inode, size: 1 }
+    }
+
+    /// A distribution in the directory `NAME-VERSION.dist-info`, with its metadata file and its entry points as
+    /// `GROUP NAME`; without them it is opaque.
+    fn row(
+        name: &str,
+        version: &str,
+        metadata: u64,
+        entries: Option<&[(&str, &str)]>,
+    ) -> Distribution<'static> {
+        let entry = |(group, name): &(&str, &str)| EntryPoint {
+            group: Cow::Owned((*group).to_owned()),
+            name: Cow::Owned((*name).to_owned()),
+            value: "m:f".into(),
+        };
+        Distribution {
+            file_name: Cow::Owned(format!("{name}-{version}.dist-info").into_bytes()),
+            position: 0,
+            key: Some(Cow::Owned(name.to_owned())),
+            identity: Some(Identity {
+                name: Some(Cow::Owned(name.to_owned())),
+                version: Some(Cow::Owned(version.to_owned())),
+            }),
+            entry_points: entries.map(|entries| entries.iter().map(entry).collect()),
+            configparser_differs: false,
+            top_level: TopLevel {
+                kind: Kind::None,
+                names: "".into(),
+                python_names: "".into(),
+                missing: "".into(),
+            },
+            stamps: Stamps {
+                itself: stamp(metadata + 1),
+                metadata: Some(stamp(metadata)),
+                entry_points: None,
+                top_level: None,
+                files: None,
+            },
+            settled: true,
+        }
+    }
+
+    /// An index of a site directory with this inode. The first rows come first in its listing.
+    fn index(inode: u64, rows: &[Distribution<'static>]) -> Index<'static> {
+        let mut distributions = rows.to_vec();
+        for (position, row) in distributions.iter_mut().enumerate() {
+            row.position = u32::try_from(position).expect("few");
+        }
+        distributions.sort_by(|one, other| one.file_name.cmp(&other.file_name));
+        Index { site: stamp(inode), settled: true, distributions, without: Vec::new(), seal: None }
+    }
+
+    /// The changes as text, with versions and groups.
+    fn told(old: Option<&Index<'_>>, new: &Index<'_>) -> Vec<String> {
+        let version = |version: Option<String>| version.unwrap_or_else(|| "-".to_owned());
+        let told = |change: Change| {
+            let groups = [("+", change.gained), ("-", change.lost), ("*", change.changed)];
+            let groups: String = groups
+                .into_iter()
+                .flat_map(|(sign, all)| all.into_iter().map(move |it| format!(" {sign}{it}")))
+                .collect();
+            let (old, new) = (version(change.old_version), version(change.version));
+            let opaque = if change.opaque { " opaque" } else { "" };
+            format!("{} {} {old} {new}{groups}{opaque}", change.event, change.distribution)
+        };
+        between(Path::new("/site"), old, new).into_iter().map(told).collect()
+    }
+
+    #[test]
+    fn a_change_has_its_versions_and_its_groups() {
+        let (g, h, gh) = ([("g", "a")], [("h", "a")], [("g", "b"), ("h", "a")]);
+        let one = |row: Distribution<'static>| index(9, &[row]);
+        for (old, new, expected) in [
+            (row("a", "1", 5, Some(&g)), row("a", "2", 6, Some(&g)), &["updated a 1 2"][..]),
+            (row("a", "1", 5, Some(&g)), row("a", "1", 5, Some(&h)), &["updated a 1 1 +h -g"]),
+            (row("a", "1", 5, Some(&g)), row("a", "1", 5, Some(&gh)), &["updated a 1 1 +h *g"]),
+            (row("a", "1", 5, Some(&g)), row("a", "1", 5, Some(&g)), &[]),
+            (row("a", "1", 5, Some(&g)), row("b", "1", 5, Some(&h)), &["removed a 1 - -g", "added b - 1 +h"]),
+            (row("a", "1", 5, Some(&g)), row("a", "2", 5, None), &["updated a 1 2 opaque"]),
+            (row("a", "1", 5, None), row("a", "2", 5, Some(&g)), &["updated a 1 2 opaque"]),
+            (row("a", "1", 5, None), row("a", "1", 5, None), &[]),
+            // A package that was rebuilt as the same version.
+            (row("a", "1", 5, Some(&g)), row("a", "1", 6, Some(&g)), &["updated a 1 1"]),
+            // Racy stamps say nothing.
+            (row("a", "1", 0, Some(&g)), row("a", "1", 6, Some(&g)), &[]),
+            (row("a", "1", 6, Some(&g)), row("a", "1", 0, Some(&g)), &[]),
+        ] {
+            assert_eq!(told(Some(&one(old)), &one(new)), expected);
+        }
+    }
+
+    #[test]
+    fn without_an_old_index_everything_has_been_added() {
+        let new = index(9, &[row("b", "1", 5, Some(&[("g", "x")])), row("a", "2", 6, None)]);
+        assert_eq!(told(None, &new), ["added a - 2 opaque", "added b - 1 +g"]);
+        assert_eq!(told(Some(&new), &index(9, &[])), ["removed a 2 - opaque", "removed b 1 - -g"]);
+    }
+
+    #[test]
+    fn in_a_copy_of_the_directory_other_stamps_are_no_change() {
+        let (old, new) = (row("a", "1", 5, Some(&[])), row("a", "1", 6, Some(&[])));
+        assert_eq!(
+            told(Some(&index(9, std::slice::from_ref(&old))), &index(8, std::slice::from_ref(&new))),
+            [""; 0]
+        );
+        let mut touched = old.clone();
+        touched.stamps.itself = stamp(77);
+        touched.stamps.metadata = Some(Stamp { ctime: 2, mtime: 2, ..stamp(5) });
+        assert_eq!(told(Some(&index(9, &[old])), &index(9, &[touched])), [""; 0]);
+    }
+
+    #[test]
+    fn of_several_distributions_with_one_name_the_first_counts() {
+        let (one, two) = (row("a", "1", 5, Some(&[])), row("a", "2", 6, Some(&[])));
+        let both = index(9, &[one.clone(), two.clone()]);
+        assert_eq!(told(Some(&index(9, std::slice::from_ref(&one))), &both), [""; 0]);
+        assert_eq!(told(Some(&both), &index(9, std::slice::from_ref(&two))), ["updated a 1 2"]);
+        assert_eq!(told(Some(&both), &index(9, &[two, one])), ["updated a 1 2"]);
+    }
+
+    #[test]
+    fn a_line_has_every_field_and_the_version_of_the_schema() {
+        let changes =
+            between(Path::new("/s\u{e9}"), None, &index(9, &[row("a", "1", 5, Some(&[("g", "x")]))]));
+        let mut lines = Vec::new();
+        write_lines(&changes, &mut lines).expect("room");
+        let expected = "{\"schema\":1,\"event\":\"added\",\"distribution\":\"a\",\"old_version\":null,\
+                        \"version\":\"1\",\"site\":\"/s\u{e9}\",\"gained\":[\"g\"],\"lost\":[],\"changed\":[],\
+                        \"opaque\":false}\n";
+        assert_eq!(String::from_utf8(lines).expect("UTF-8"), expected);
+        let read: Change = serde_json::from_str(expected).expect("a change");
+        assert_eq!([read], changes[..]);
+    }
+}

@@ -41,7 +41,7 @@ pub enum Command {
     ///
     /// By default it refreshes the environments that VIRTUAL_ENV, CONDA_PREFIX and UV_PROJECT_ENVIRONMENT name, the .venv of the project, the environment in which epcache is installed, and your own site directories. The exit status is the command's, or 128 and the number of the signal that killed it.
     Run(Run),
-    /// Show and check registered hooks: what is to run after distributions have changed
+    /// Show and check registered hooks: commands to run after distributions have changed
     Hooks(Hooks),
 }
 

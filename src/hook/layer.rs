@@ -1,6 +1,5 @@
 //! One directory of registrations, and the judgement of the files in it.
 
-use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -10,12 +9,13 @@ use rustix::io::Errno;
 
 use super::environment::{Environment, OF_ENVIRONMENT};
 use super::parse::{MAX_SIZE, is_name};
+use super::program::Programs;
 use super::registration::{Action, Registration};
 use super::registry::{Origin, Registered, State};
 use crate::error::{Error, Failure, Result};
 use crate::settings::Mistake;
 use crate::sys::fs::{self, Links, OpenFile, Unreadable};
-use crate::sys::resolve::{self, Place, Trust};
+use crate::sys::resolve::{self, Trust};
 use crate::sys::root::System;
 use crate::sys::walk::Walk;
 
@@ -36,12 +36,10 @@ pub(super) struct Layer<'r> {
     /// As the running system sees it.
     pub directory: PathBuf,
     origin: Origin,
-    environment: Option<&'r Environment>,
     /// What its registrations are if nothing else is said of them.
     state: State,
     system: &'r System,
-    /// Programs that were judged: several hooks may have the same one.
-    programs: HashMap<String, std::result::Result<(), Failure>>,
+    programs: Programs<'r>,
 }
 
 impl<'r> Layer<'r> {
@@ -50,10 +48,9 @@ impl<'r> Layer<'r> {
             Self {
                 directory: system.seen(Path::new(directory)),
                 origin,
-                environment: None,
                 state: State::Active,
                 system,
-                programs: HashMap::new(),
+                programs: Programs::new(None, system),
             }
         })
     }
@@ -62,21 +59,16 @@ impl<'r> Layer<'r> {
         Self {
             directory: environment.directory(),
             origin: Origin::Environment(environment.prefix.clone()),
-            environment: Some(environment),
             state,
             system,
-            programs: HashMap::new(),
+            programs: Programs::new(Some(environment), system),
         }
     }
 }
 
 impl Layer<'_> {
-    fn owner(&self) -> u32 {
-        self.environment.map_or(0, |environment| environment.owner)
-    }
-
     fn trust(&self) -> Trust {
-        Trust::Only(self.owner())
+        self.programs.trust()
     }
 
     /// All registrations in the directory, sorted by name. None where there is no directory.
@@ -136,19 +128,13 @@ impl Layer<'_> {
     }
 
     fn judge_program(&mut self, registration: &Registration) -> std::result::Result<(), Failure> {
-        if self.environment.is_none() && registration.needs_environment() {
+        if !matches!(self.origin, Origin::Environment(_)) && registration.needs_environment() {
             let message = "it has a relative path, which only a hook of an environment may have".to_owned();
             return Err(Failure { message, hint: Some("make its paths absolute".to_owned()) });
         }
         let Action::Command(command) = &registration.action else { return Ok(()) };
-        let Some(path) = command.first() else { return Ok(()) };
-        if let Some(judged) = self.programs.get(path) {
-            return judged.clone();
-        }
-        let judged = program(path, self.environment, self.owner(), self.system);
-        let judged = judged.map(drop).map_err(|error| Failure::from(&error));
-        self.programs.insert(path.clone(), judged.clone());
-        judged
+        let Some(program) = command.first() else { return Ok(()) };
+        self.programs.find(program).map(drop).map_err(|error| Failure::from(&error))
     }
 }
 
@@ -213,8 +199,8 @@ fn names(directory: &Walk) -> std::result::Result<Vec<std::ffi::OsString>, Errno
     Ok(found)
 }
 
-/// What the file at a canonical, seen path registers. In a directory of registrations it is judged as [`registry`]
-/// does, without the decisions about several files. Anywhere else, only its content is.
+/// What the file at a canonical, seen path registers. In a directory of registrations it is judged as
+/// [`super::registry()`] does, without the decisions about several files. Anywhere else, only its content is.
 ///
 /// Root must not call it for a file of another user.
 pub fn check(file: &Path, owner: u32, system: &System) -> Result<Registered> {
@@ -240,22 +226,4 @@ pub fn check(file: &Path, owner: u32, system: &System) -> Result<Registered> {
         Err(error) => (State::Refused(refusal(&error, file)), None),
     };
     Ok(Registered { name, path: file.to_owned(), origin: Origin::Administrator, state, registration })
-}
-
-/// Finds what the program of a hook is, if nobody but root and `owner` decides that. A relative path is one below
-/// the prefix of the environment.
-pub fn program(
-    program: &str,
-    environment: Option<&Environment>,
-    owner: u32,
-    system: &System,
-) -> Result<Place> {
-    let path =
-        environment.map_or_else(|| PathBuf::from(program), |it| system.within(&it.prefix).join(program));
-    let place = system.resolve(&path, Trust::Only(owner))?;
-    let is_program = place.kind() == FileType::RegularFile && place.mode & 0o111 != 0;
-    match is_program {
-        true => Ok(place),
-        false => Err(Error::site(&place.path, "is not an executable file")),
-    }
 }

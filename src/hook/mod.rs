@@ -1,16 +1,17 @@
 //! Hooks: commands that are registered to run after distributions have come, changed or gone.
 //!
-//! [`registration`] is the content of one file, which [`parse`] reads. [`registry`] says which files count: those of
-//! the system, or of an [`environment`]; [`layer`] judges those of one directory. `docs/reference/hooks.md`
-//! specifies all of it.
+//! [`registration`] is the content of one file, which [`parse`] reads. [`mod@registry`] says which files count:
+//! those of the system, or of an [`environment`]. [`layer`] judges those of one directory, and [`program`] what they
+//! run. `docs/reference/hooks.md` specifies all of it.
 
 pub mod environment;
 mod layer;
 mod parse;
+pub(crate) mod program;
 pub mod registration;
 pub mod registry;
 
 pub use environment::Environment;
-pub use layer::{check, program};
+pub use layer::check;
 pub use registration::Registration;
 pub use registry::{Origin, Registered, Registry, State, registry};

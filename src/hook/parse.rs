@@ -209,3 +209,177 @@ impl Write {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: &str = "description = 'x'\ncommand = ['/bin/x']\n";
+
+    #[test]
+    fn the_least_registration_has_the_documented_defaults() {
+        let found = Registration::parse("name", LEAST).expect("valid");
+        let expected = Registration {
+            name: "name".to_owned(),
+            description: "x".to_owned(),
+            on: On {
+                distributions: Vec::new(),
+                groups: Vec::new(),
+                events: [Event::Added, Event::Updated, Event::Removed].into(),
+            },
+            action: Action::Command(vec!["/bin/x".to_owned()]),
+            order: 0,
+            timeout: Duration::from_secs(30),
+            when: When::Transaction,
+            sandbox: Sandbox {
+                read: Vec::new(),
+                write: Vec::new(),
+                network: false,
+                memory: 512 << 20,
+                processes: 64,
+            },
+        };
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let text = "description = 'A cache'
+            python = 'a.b_c:main'
+            order = -1000
+            timeout = 3600
+            when = 'later'
+            [on]
+            distributions = ['Zope.*', 'a-_b', '[a-c]-d']
+            groups = ['console_scripts', 'pytest*']
+            events = ['removed', 'added', 'added']
+            [sandbox]
+            read = ['/a/./b', 'share/x']
+            write = ['cache', './cache', '{site}', '{site}/', '{site}/a/b', '/var/lib/x', '{site}x']
+            network = true
+            memory = 65536
+            processes = 4096";
+        let found = Registration::parse("name", text).expect("valid");
+        let pattern = |text: &str| Pattern::new(text).expect("a pattern");
+        assert_eq!(found.on.distributions, ["zope_*", "a_b", "[a-c]-d"].map(pattern));
+        assert_eq!(found.on.groups, ["console_scripts", "pytest*"].map(pattern));
+        assert_eq!(found.on.events, [Event::Added, Event::Removed].into());
+        assert_eq!(found.action, Action::Python { module: "a.b_c".to_owned(), function: "main".to_owned() });
+        assert_eq!((found.order, found.timeout.as_secs(), found.when), (-1000, 3600, When::Later));
+        let directory = |path: &str| Write::Directory(path.into());
+        let site = |path: &str| Write::Site(path.into());
+        assert_eq!(
+            found.sandbox.write,
+            [
+                Write::Cache,
+                directory("./cache"),
+                site(""),
+                site(""),
+                site("a/b"),
+                directory("/var/lib/x"),
+                directory("{site}x")
+            ]
+        );
+        assert_eq!(found.sandbox.read, ["/a/./b", "share/x"].map(PathBuf::from));
+        let Sandbox { network, memory, processes, .. } = found.sandbox;
+        assert_eq!((network, memory, processes), (true, 64 << 30, 4096));
+    }
+
+    #[test]
+    fn what_is_wrong_is_reported_with_its_line() {
+        let bad_path = "must be a path without .., absolute or below an environment";
+        for (text, line, why) in [
+            ("command = ['/x']", None, "description is missing".to_owned()),
+            ("description = 'x'", None, "command or python is missing".to_owned()),
+            (
+                "description = ''\ncommand = ['/x']",
+                Some(1),
+                "description must be one line of 1 to 200 bytes".to_owned(),
+            ),
+            (
+                "description = \"a\\nb\"\ncommand = ['/x']",
+                Some(1),
+                "description must be one line of 1 to 200 bytes".to_owned(),
+            ),
+            (
+                "description = 'x'\ncommand = []",
+                Some(2),
+                "command must be a list of a program and its arguments".to_owned(),
+            ),
+            ("description = 'x'\ncommand = '/x'", Some(2), "command must be a list of texts".to_owned()),
+            ("description = 'x'\ncommand = ['/a/../x']", Some(2), format!("/a/../x: {bad_path}")),
+            ("description = 'x'\ncommand = ['']", Some(2), format!(": {bad_path}")),
+            ("description = 'x'\ncommand = ['/']", Some(2), format!("/: {bad_path}")),
+            (
+                "description = 'x'\ncommand = ['/x',\n\"a\\u0000\"]",
+                Some(3),
+                "a\\u{0}: must not have a NUL character".to_owned(),
+            ),
+            (
+                "description = 'x'\npython = 'a:b'\ncommand = ['/x']",
+                Some(2),
+                "there is a command already: give one of command and python".to_owned(),
+            ),
+        ] {
+            let mistake = Mistake { line, why };
+            assert_eq!(Registration::parse("name", text), Err(mistake), "{text}");
+        }
+        for text in ["a", "a:", ":b", "a.:b", "a:b.c", "a b:c", "1a:b", "a:b:c", "\u{e9}:b", "os;x:b"] {
+            let error = Registration::parse("name", &format!("description = 'x'\npython = '{text}'"));
+            let why = "python must be module:function, each in ASCII letters, digits and _".to_owned();
+            assert_eq!(error, Err(Mistake { line: Some(2), why }), "{text}");
+        }
+        for (text, why) in [
+            ("order = 1001", "order must be a number from -1000 to 1000"),
+            ("order = '1'", "order must be a number from -1000 to 1000"),
+            ("timeout = 0", "timeout must be a number of seconds from 1 to 3600"),
+            ("timeout = 3601", "timeout must be a number of seconds from 1 to 3600"),
+            ("when = 'now'", "when must be \"transaction\" or \"later\""),
+            ("on = 'a'", "on must be a table"),
+            ("on.events = []", "on.events must be a list of at least one text"),
+            ("on.groups = []", "on.groups must be a list of at least one text"),
+            ("on.distributions = []", "on.distributions must be a list of at least one text"),
+            ("on.events = ['gone']", "gone: must be added, updated or removed"),
+            ("on.event = ['added']", "unknown key on.event; did you mean on.events?"),
+            ("sandbox.memory = 0", "sandbox.memory must be a number of MiB from 1 to 65536"),
+            ("sandbox.memory = 65537", "sandbox.memory must be a number of MiB from 1 to 65536"),
+            ("sandbox.processes = 4097", "sandbox.processes must be a number from 1 to 4096"),
+            ("sandbox.network = 1", "sandbox.network must be true or false"),
+            ("sandbox.read = ['../x']", "../x: must be a path without .., absolute or below an environment"),
+            (
+                "sandbox.write = ['{site}/../x']",
+                "{site}/../x: must be a path without .., absolute or below an environment",
+            ),
+            (
+                "sandbox.write = ['{site}/.']",
+                "{site}/.: must be a path without .., absolute or below an environment",
+            ),
+            ("sandbx.read = []", "unknown key sandbx; did you mean sandbox?"),
+        ] {
+            let error = Registration::parse("name", &format!("{LEAST}{text}\n"));
+            assert_eq!(error, Err(Mistake { line: Some(3), why: why.to_owned() }), "{text}");
+        }
+        let error =
+            Registration::parse("name", &format!("{LEAST}on.groups = ['a[']\n")).expect_err("no pattern");
+        assert!(error.line == Some(3) && error.why.starts_with("a[: "), "{error}");
+    }
+
+    #[test]
+    fn a_hook_has_a_name_that_is_safe_everywhere() {
+        for (name, expected) in [
+            ("a", true),
+            ("0-twisted.plugins_x", true),
+            ("", false),
+            ("-a", false),
+            (".a", false),
+            ("A", false),
+            ("a b", false),
+            ("a/b", false),
+            ("\u{e9}", false),
+            (&"a".repeat(64), true),
+            (&"a".repeat(65), false),
+        ] {
+            assert_eq!(is_name(name), expected, "{name}");
+        }
+    }
+}

@@ -162,3 +162,48 @@ fn in_seconds<S: Serializer>(time: &Duration, serializer: S) -> std::result::Res
 fn in_mebibytes<S: Serializer>(memory: &u64, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     (memory / MEBIBYTE).serialize(serializer)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(event: Event, distribution: &str, groups: [&[&str]; 3], opaque: bool) -> Change {
+        let [gained, lost, changed] = groups.map(|groups| groups.iter().map(|it| (*it).to_owned()).collect());
+        Change {
+            event,
+            distribution: distribution.to_owned(),
+            old_version: None,
+            version: None,
+            site: "/site".into(),
+            gained,
+            lost,
+            changed,
+            opaque,
+        }
+    }
+
+    #[test]
+    fn a_hook_is_for_changes_of_which_name_event_and_group_match() {
+        let (added, removed) = (Event::Added, Event::Removed);
+        let none: [&[&str]; 3] = [&[], &[], &[]];
+        for (on, change, expected) in [
+            ("", change(added, "a", none, false), true),
+            ("distributions = ['a*', 'b']", change(added, "ab", none, false), true),
+            ("distributions = ['a*', 'b']", change(added, "b", none, false), true),
+            ("distributions = ['a*', 'b']", change(added, "ba", none, false), false),
+            ("events = ['added', 'updated']", change(added, "a", none, false), true),
+            ("events = ['added', 'updated']", change(removed, "a", none, false), false),
+            ("groups = ['g*']", change(added, "a", none, false), false),
+            ("groups = ['g*']", change(added, "a", [&["h", "gh"], &[], &[]], false), true),
+            ("groups = ['g*']", change(removed, "a", [&[], &["gh"], &[]], false), true),
+            ("groups = ['g*']", change(added, "a", [&[], &[], &["gh"]], false), true),
+            ("groups = ['g*']", change(added, "a", [&["h"], &["h"], &["h"]], false), false),
+            ("groups = ['g*']", change(added, "a", none, true), true),
+            ("groups = ['g*']\ndistributions = ['b']", change(added, "a", none, true), false),
+        ] {
+            let text = format!("description = 'x'\ncommand = ['/x']\n[on]\n{on}\n");
+            let registration = Registration::parse("name", &text).expect("valid");
+            assert_eq!(registration.matches(&change), expected, "{on}: {change:?}");
+        }
+    }
+}

@@ -115,12 +115,11 @@ pub(crate) fn end(walk: &Walk, trust: Trust) -> Result<Place> {
     let end = walk.end();
     let root = walk.steps[0].stat.st_uid;
     let is_root = |step: &Step| step.stat.st_uid == 0 || step.stat.st_uid == root;
-    let caller = caller::uid();
     let is_trusted = |step: &&Step| {
         let owner = step.stat.st_uid;
         is_root(step)
             || match trust {
-                Trust::Owner => owner == caller || owner == end.stat.st_uid,
+                Trust::Owner => owner == end.stat.st_uid || owner == caller::uid(),
                 Trust::Root => false,
                 Trust::Only(user) => owner == user,
             }

@@ -30,6 +30,19 @@ fn options(text: &str) -> BTreeSet<String> {
     found
 }
 
+/// The commands that do something, with their names: those below a command are named after it.
+fn commands() -> Vec<(String, clap::Command)> {
+    let named = |command: &clap::Command| (command.get_name().to_owned(), command.clone());
+    let of_one = |(name, command): (String, clap::Command)| -> Vec<_> {
+        let below: Vec<_> = command
+            .get_subcommands()
+            .map(|below| (format!("{name} {}", below.get_name()), below.clone()))
+            .collect();
+        if below.is_empty() { vec![(name, command)] } else { below }
+    };
+    Cli::command().get_subcommands().map(named).flat_map(of_one).collect()
+}
+
 /// The names of a command's options, without those that every command has.
 fn options_of(command: &clap::Command) -> BTreeSet<String> {
     command.get_arguments().filter_map(|argument| argument.get_long()).map(str::to_owned).collect()
@@ -42,9 +55,8 @@ fn the_synopsis_has_every_option_of_every_command() {
     // Each line begins with the name of the program or of its link.
     let lines: Vec<&str> = synopsis.split("\n.Nm\n").collect();
     let wherever = ["venv", "python", "user", "system", "all", "root"].map(str::to_owned);
-    let program = Cli::command();
-    for command in program.get_subcommands() {
-        let (name, mut known) = (command.get_name(), options_of(command));
+    for (name, command) in commands() {
+        let mut known = options_of(&command);
         let synopsis_lines: Vec<_> =
             lines.iter().filter(|line| line.starts_with(&format!(".Cm {name}"))).collect();
         assert!(!synopsis_lines.is_empty(), "{name} is not in the synopsis");
@@ -67,11 +79,10 @@ fn the_description_explains_every_command_and_option() {
     let description = section(&page, "DESCRIPTION");
     let explained: BTreeSet<String> =
         description.lines().filter(|line| line.starts_with(".It Fl ")).flat_map(options).collect();
-    let program = Cli::command();
     let mut known = BTreeSet::new();
-    for command in program.get_subcommands() {
-        known.append(&mut options_of(command));
-        let heading = format!(".It Cm {}", command.get_name());
+    for (name, command) in commands() {
+        known.append(&mut options_of(&command));
+        let heading = format!(".It Cm {name}");
         assert!(description.lines().any(|line| line.starts_with(&heading)), "{heading}");
     }
     known.remove("help");

@@ -6,6 +6,7 @@ mod dry_run;
 mod enable;
 mod found;
 mod hints;
+mod hooks;
 mod index_place;
 mod links;
 mod manual;

@@ -17,10 +17,23 @@ use crate::support::tree::{Tree, indexed, install, names};
 fn help_texts_match_the_recorded_ones() {
     let place = Place::new();
     let assert = Assert::new().action_env(DEFAULT_ACTION_ENV);
-    for subcommand in ["", "refresh", "trigger", "list", "status", "verify", "enable", "disable", "run"] {
-        let ended = run(place.epcache([subcommand, "--help"].into_iter().filter(|part| !part.is_empty())));
+    for subcommand in [
+        "",
+        "refresh",
+        "trigger",
+        "list",
+        "status",
+        "verify",
+        "enable",
+        "disable",
+        "run",
+        "hooks",
+        "hooks list",
+        "hooks check",
+    ] {
+        let ended = run(place.epcache(subcommand.split_whitespace().chain(["--help"])));
         assert_eq!(ended.status, Some(0));
-        let name = if subcommand.is_empty() { "epcache" } else { subcommand };
+        let name = if subcommand.is_empty() { "epcache".to_owned() } else { subcommand.replace(' ', "-") };
         let path = format!("{}/tests/rust/cli/help/{name}.txt", env!("CARGO_MANIFEST_DIR"));
         assert.eq(ended.out, Data::read_from(path.as_ref(), None));
     }

@@ -6,6 +6,7 @@ mod importable;
 mod index;
 mod inputs;
 mod race;
+mod registration;
 mod site;
 mod without;
 mod writers;

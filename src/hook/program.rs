@@ -1,0 +1,56 @@
+//! The programs that hooks run.
+
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FileType;
+
+use super::environment::Environment;
+use crate::error::{Error, Result};
+use crate::sys::fs::Links;
+use crate::sys::resolve::{self, Place, Trust};
+use crate::sys::root::System;
+use crate::sys::walk::Walk;
+
+/// Finds programs, and judges who decides what they are.
+pub(crate) struct Programs<'r> {
+    environment: Option<&'r Environment>,
+    system: &'r System,
+    /// The last directory that a program was found in: the next one is often in the same.
+    directory: Option<(PathBuf, Walk)>,
+}
+
+impl<'r> Programs<'r> {
+    /// Those of the hooks of an environment, or of the system's.
+    pub fn new(environment: Option<&'r Environment>, system: &'r System) -> Self {
+        Self { environment, system, directory: None }
+    }
+
+    /// Who must own everything, besides root.
+    pub fn trust(&self) -> Trust {
+        Trust::Only(self.environment.map_or(0, |environment| environment.owner))
+    }
+
+    /// What `program` is, with its descriptor at the end of the walk. A relative path is one below the prefix of the
+    /// environment.
+    ///
+    /// Fails unless nobody but root and the environment's owner decides that, and it is an executable file.
+    pub fn find(&mut self, program: &str) -> Result<(Place, Walk)> {
+        let prefix = self.environment.map(|environment| self.system.within(&environment.prefix));
+        let path = prefix.unwrap_or_default().join(program);
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(Error::site(&path, "is not an executable file"));
+        };
+        let directory = match self.directory.take() {
+            Some((known, walk)) if known == parent => walk,
+            _ => self.system.top()?.to(parent, Links::Follow)?,
+        };
+        let found = directory.clone().to(Path::new(name), Links::Follow);
+        self.directory = Some((parent.to_owned(), directory));
+        let walk = found?;
+        let place = resolve::end(&walk, self.trust())?;
+        match place.kind() == FileType::RegularFile && place.mode & 0o111 != 0 {
+            true => Ok((place, walk)),
+            false => Err(Error::site(&place.path, "is not an executable file")),
+        }
+    }
+}
