@@ -42,6 +42,16 @@ CONFIGURATIONS = [
     "site-directories = [\r\n  '''/multi\r\nline''', \"\"\"/one\\\r\n  line\"\"\"]\r\n",
 ]
 
+REGISTRATIONS = [
+    "description = 'x'\ncommand = ['/usr/lib/x', '-a', 'b c']\n",
+    "description = 'A cache'\npython = 'a.b:c'\norder = -5\ntimeout = 60\nwhen = 'later'\n"
+    "[on]\ndistributions = ['Zope.*', '[a-c]-d']\ngroups = ['g', 'h?']\nevents = ['added', 'removed']\n"
+    "[sandbox]\nread = ['/a', 'b']\nwrite = ['cache', '{site}/a', '/v']\nnetwork = true\n"
+    "memory = 64\nprocesses = 4\n",
+    "description = 'x'\ncommand = ['bin/x']\nsandbox = { write = ['{site}'] }\non.groups = [\n'a',\n'b[',\n]\n",
+    "description = 'x'\ncomand = ['/x', 1979-05-27, 1.5]\n[on]\nevent = []\n",
+]
+
 
 def main():
     _, epcache = sys.argv
@@ -62,6 +72,8 @@ def main():
             keep("index", (site / ".epcache" / "index").read_bytes())
     for text in CONFIGURATIONS:
         keep("configuration", text.encode())
+    for text in REGISTRATIONS:
+        keep("registration", text.encode())
     for length in (16, 256, 2048):
         # Only the structure of the index matters, so any bytes will do.
         keep("index_round_trip", hashlib.shake_256(b"%d" % length).digest(length))

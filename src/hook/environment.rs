@@ -8,6 +8,7 @@ use super::registry::State;
 use crate::encoding::shell_quoted;
 use crate::error::{Error, Failure, Result};
 use crate::interpreter_hook::{self, Setting};
+use crate::site::is_of_interpreter;
 use crate::sys::fs::{Links, Unreadable};
 use crate::sys::resolve::Trust;
 use crate::sys::root::System;
@@ -28,9 +29,8 @@ impl Environment {
     /// The environment of the site directory `PREFIX/lib/python3.*/site-packages`, as installers lay it out.
     pub fn of(site: &Path, owner: u32) -> Option<Self> {
         let name = |level| site.ancestors().nth(level).and_then(Path::file_name).map(OsStr::as_bytes);
-        let is_python = |name: &[u8]| name.starts_with(b"python") || name.starts_with(b"pypy");
         let is_usual = matches!(name(0), Some(b"site-packages" | b"dist-packages"))
-            && name(1).is_some_and(is_python)
+            && name(1).is_some_and(is_of_interpreter)
             && matches!(name(2), Some(b"lib" | b"lib64"));
         let prefix = site.ancestors().nth(3).filter(|_| is_usual)?;
         Some(Self { prefix: prefix.to_owned(), site: site.to_owned(), owner })
@@ -70,8 +70,31 @@ impl Environment {
     pub fn missing(site: &Path) -> Error {
         Error::Unusable {
             path: site.to_owned(),
-            why: "has no hooks of its own: it is not PREFIX/lib/python3.*/site-packages".to_owned(),
+            why: "has no hooks of its own: it is not PREFIX/lib/python3.*/site-packages or PREFIX/lib/pypy3.*/site-packages".to_owned(),
             hint: Some("name an environment with --venv".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prefix_is_above_the_directory_of_the_interpreter() {
+        for (site, prefix) in [
+            ("/opt/venv/lib/python3.13/site-packages", Some("/opt/venv")),
+            ("/opt/venv/lib64/python3.9/site-packages", Some("/opt/venv")),
+            ("/opt/venv/lib/pypy3.11/site-packages", Some("/opt/venv")),
+            ("/usr/local/lib/python3.13/dist-packages", Some("/usr/local")),
+            ("/opt/venv/lib/python3.13/site-packages/x", None),
+            ("/opt/venv/lib/python/site-packages", None),
+            ("/opt/venv/libexec/python3.13/site-packages", None),
+            ("/opt/target", None),
+            ("/", None),
+        ] {
+            let found = Environment::of(Path::new(site), 7).map(|found| found.prefix);
+            assert_eq!(found.as_deref(), prefix.map(Path::new), "{site}");
         }
     }
 }
