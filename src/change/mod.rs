@@ -1,6 +1,6 @@
 //! What changed in a site directory from one index to the next, as a hook is given it.
 //!
-//! A change is about a name, as `importlib.metadata` normalizes it. Where several distributions have one name, it
+//! A change is about a normalized name. Where several distributions have one name, it
 //! is about the first of them, which is the one that programs find.
 //!
 //! * A distribution is updated if it has another version, other entry points or other importable names, or if its
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::index::Index;
 use crate::metadata::Distribution;
-use crate::metadata::name::key_of_any;
+use crate::metadata::name::{key_of_any, standard};
 
 /// The version of the lines that [`write_lines`] writes.
 pub const SCHEMA: u32 = 1;
@@ -50,7 +50,7 @@ impl fmt::Display for Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     pub event: Event,
-    /// The name, normalized as by `importlib.metadata`: in lower case, with `_` for each run of `-`, `_` and `.`. Of
+    /// The normalized name (PEP 503): in lower case, with `-` for each run of `-`, `_` and `.`. Of
     /// a distribution that has none, the file name.
     pub distribution: String,
     /// `None` where there was none, and where only the metadata file says it.
@@ -118,7 +118,10 @@ fn name_of(row: &Distribution<'_>) -> String {
     let name = || row.identity.as_ref().and_then(|identity| identity.name.as_deref());
     let known = row.key.as_deref().map(str::to_owned);
     let of_any = || key_of_any(&row.file_name, name());
-    known.or_else(of_any).unwrap_or_else(|| String::from_utf8_lossy(&row.file_name).into_owned())
+    known
+        .or_else(of_any)
+        .map(|key| standard(&key))
+        .unwrap_or_else(|| String::from_utf8_lossy(&row.file_name).into_owned())
 }
 
 fn change(site: &Path, name: &str, old: Option<&Distribution<'_>>, new: Option<&Distribution<'_>>) -> Change {

@@ -11,7 +11,7 @@ use glob::Pattern;
 use super::registration::{Action, CACHE, MEBIBYTE, On, Registration, SITE, Sandbox, When, Write};
 use crate::change::Event;
 use crate::encoding::printable;
-use crate::metadata::name::normalize;
+use crate::metadata::name::standard;
 use crate::settings::{Mistake, Result, Section, Setting};
 
 /// Bytes of the largest file that is read.
@@ -140,7 +140,7 @@ fn patterns<T>(
 /// A pattern of names, in any spelling of the name. With a set of characters it has to be spelled as normalized,
 /// since `-` has a meaning there.
 fn name_pattern(text: &str) -> std::result::Result<Pattern, String> {
-    let text = if text.contains('[') { text.to_owned() } else { normalize(text) };
+    let text = if text.contains('[') { text.to_owned() } else { standard(text) };
     pattern(&text)
 }
 
@@ -261,7 +261,7 @@ mod tests {
             processes = 4096";
         let found = Registration::parse("name", text).expect("valid");
         let pattern = |text: &str| Pattern::new(text).expect("a pattern");
-        assert_eq!(found.on.distributions, ["zope_*", "a_b", "[a-c]-d"].map(pattern));
+        assert_eq!(found.on.distributions, ["zope-*", "a-b", "[a-c]-d"].map(pattern));
         assert_eq!(found.on.groups, ["console_scripts", "pytest*"].map(pattern));
         assert_eq!(found.on.events, [Event::Added, Event::Removed].into());
         assert_eq!(found.action, Action::Python { module: "a.b_c".to_owned(), function: "main".to_owned() });

@@ -25,6 +25,11 @@ pub(crate) fn is_pip_leftover(file_name: &[u8]) -> bool {
     file_name.starts_with(b"~")
 }
 
+/// The normalized form of a name by PEP 503, by which people know it.
+pub(crate) fn standard(name: &str) -> String {
+    normalize(name).replace('_', "-")
+}
+
 /// `importlib.metadata`'s normalized form of an ASCII name: PEP 503's, with `_` in place of `-`.
 pub fn normalize(name: &str) -> String {
     let mut normalized = String::with_capacity(name.len());
