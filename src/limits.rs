@@ -13,10 +13,12 @@ pub const TOP_LEVEL_SIZE: u64 = 1 << 20;
 /// Bytes of the largest list of files that is read: real ones reach some MiB.
 pub const FILES_SIZE: u64 = 16 << 20;
 
-/// Bytes of the longest `Name` or `Version` that an index repeats.
+/// Bytes of the longest header of a metadata file that an index repeats.
 pub const FIELD_LENGTH: usize = 1024;
 /// Bytes of the importable names of one distribution.
 pub const NAMES_LENGTH: usize = 64 << 10;
+/// Bytes of the requirements of one distribution: real ones reach some 20 KiB.
+pub const REQUIREMENTS_LENGTH: usize = 64 << 10;
 /// Entry points of one distribution: real ones have some hundred.
 pub const ENTRY_POINTS: usize = 10_000;
 /// Bytes of the entry points of one distribution: of each its group, name and value.
@@ -29,7 +31,8 @@ pub const DISTRIBUTIONS: usize = 100_000;
 pub const DIRECTORY_NAMES: usize = 12 << 20;
 /// Bytes of all entry points in one site directory. Each counts [`ENTRY_POINT_COST`] bytes more than its text.
 pub const ALL_ENTRY_POINTS: usize = 32 << 20;
-/// Bytes of all importable names in one site directory, with the names and versions of the distributions.
+/// Bytes of all importable names in one site directory, with the names, versions and requirements of the
+/// distributions.
 pub const ALL_NAMES: usize = 32 << 20;
 /// Bytes of the lines of all groups in a header.
 pub const ALL_GROUPS: usize = 3 << 20;

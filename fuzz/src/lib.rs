@@ -50,6 +50,7 @@ pub fn unknown_distribution() -> Distribution<'static> {
         position: 0,
         key: Some("foo".into()),
         identity: Some(Identity::default()),
+        requirements: Some("".into()),
         entry_points: Some(Vec::new()),
         configparser_differs: false,
         top_level: TopLevel::NONE,

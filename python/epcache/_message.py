@@ -1,7 +1,7 @@
 """The metadata of a distribution, as a message that reads its file when that is first needed.
 
-Most programs ask each distribution for its metadata, and that for the name and the version alone. The index
-has these. So the message is of a class of its own, which answers from the index what that has. At the first
+Most programs ask each distribution for its metadata, and that for the name and the version alone; pip asks for
+the requirements, too. The index has these. So the message is of a class of its own, which answers from the index what that has. At the first
 question for anything else it takes over the content of the message that `importlib.metadata` makes, and
 becomes of that message's class itself.
 """
@@ -46,27 +46,35 @@ def deferred(base):
             return found
 
         def get(self, name, failobj=None):
-            found = _first(self, name)
-            if found is None:
+            values = _values(self, name)
+            if values is None:
                 read(self)
-                found = base.get(self, name, failobj)
-            return found
+                return base.get(self, name, failobj)
+            return values[0] if values else failobj
+
+        def get_all(self, name, failobj=None):
+            values = _values(self, name, every=True)
+            if values is None:
+                read(self)
+                return base.get_all(self, name, failobj)
+            return values or failobj
 
         def __contains__(self, name):
-            if _first(self, name) is not None:
-                return True
-            read(self)
-            return base.__contains__(self, name)
+            values = _values(self, name)
+            if values is None:
+                read(self)
+                return base.__contains__(self, name)
+            return bool(values)
 
         def __bool__(self):
             # One with a name has headers. Any other is as long as they are.
-            if _first(self, "name") is not None:
+            if _values(self, "name") is not None:
                 return True
             read(self)
             return len(self) > 0
 
         def __getattribute__(self, name):
-            if name == "get":
+            if name in ("get", "get_all"):
                 return object.__getattribute__(self, name)
             if name == "__class__":
                 return base
@@ -92,16 +100,19 @@ def deferred(base):
     return message_of
 
 
-def _first(message, name):
-    """The first value of a header; None where the file has to be read."""
+def _values(message, name, every=False):
+    """The values of a header, at least the first or `every` one; None where the file has to be read."""
     source = object.__getattribute__(message, "__dict__").get(_SOURCE)
     if source is None or type(name) is not str:
         return None
     distribution, row = source
+    table = distribution._view.table
     name = name.lower()
-    if name not in ("name", "version"):
-        return None
     try:
-        return getattr(distribution._view.table, name)(row)
+        if name not in ("name", "version"):
+            return (table.requirements(row) or {}).get(name)
+        # The index has the first value alone.
+        value = None if every else getattr(table, name)(row)
     except Unusable:
         return None
+    return None if value is None else [value]

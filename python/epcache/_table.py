@@ -1,4 +1,4 @@
-"""The distributions of an index: their directories, names, versions, stamps, top-level names.
+"""The distributions of an index: their directories, names, versions, requirements, stamps, top-level names.
 
 Read when more is wanted than the entry points of one group.
 """
@@ -9,6 +9,9 @@ from . import checked, unescape, unescaped
 METADATA = 1
 ENTRY_POINTS = 2
 TOP_LEVEL = 3
+
+# The headers that the segment `requirements` repeats, by their letters there.
+_REQUIREMENTS = {"d": "requires-dist", "e": "provides-extra", "p": "requires-python"}
 
 
 class Table:
@@ -23,7 +26,7 @@ class Table:
         self.unusable = index.unusable
         self._rows = self._lines("distributions")
         self._names = self._stamps = None
-        self._top_level = self._missing = None
+        self._top_level = self._missing = self._requirements = None
         self._by_row = None
 
     @checked
@@ -84,6 +87,20 @@ class Table:
             if normalized(name) != stem(unescaped(directory)):
                 return None
         return name
+
+    @checked
+    def requirements(self, row):
+        """The values of each header that the index repeats with all its values, by its name in lower case;
+        None if the metadata has to be read."""
+        if self._requirements is None:
+            self._requirements = self._lines("requirements")
+        line = self._requirements[row]
+        if line == b"-":
+            return None
+        found = {name: [] for name in _REQUIREMENTS.values()}
+        for field in line.decode().split("\t") if line else ():
+            found[_REQUIREMENTS[field[:1]]].append(field[1:])
+        return found
 
     @checked
     def flags(self, row):

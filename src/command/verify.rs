@@ -82,6 +82,8 @@ fn differences(index: &Index<'_>, disk: &Index<'_>, ignore_stamps: bool) -> Vec<
 fn compare(row: &Distribution<'_>, found: &Distribution<'_>, ignore_stamps: bool) -> Option<&'static str> {
     if row.identity != found.identity || row.key != found.key {
         Some("name or version differs")
+    } else if row.requirements != found.requirements {
+        Some("requirements differ")
     } else if row.entry_points != found.entry_points {
         Some("entry points differ")
     } else if row.configparser_differs != found.configparser_differs {

@@ -79,6 +79,7 @@ pub(super) struct Header<'a> {
     pub stamps: SegmentRange,
     pub top_level: SegmentRange,
     pub missing: SegmentRange,
+    pub requirements: SegmentRange,
     /// Those of a newer program.
     pub unknown: Vec<SegmentRange>,
     pub groups: Vec<(&'a str, SegmentRange)>,
@@ -146,6 +147,7 @@ impl<'a> Header<'a> {
             stamps: segment("stamps")?,
             top_level: segment("top-level")?,
             missing: segment("missing")?,
+            requirements: segment("requirements")?,
             unknown: segments.into_values().collect(),
             groups,
         })
@@ -153,7 +155,7 @@ impl<'a> Header<'a> {
 
     /// The length of all segments and groups together.
     pub fn total_length(&self) -> Option<usize> {
-        let segments = [self.table, self.order, self.stamps, self.top_level, self.missing];
+        let segments = [self.table, self.order, self.stamps, self.top_level, self.missing, self.requirements];
         let groups = self.groups.iter().map(|(_, range)| *range);
         let mut all = segments.into_iter().chain(self.unknown.iter().copied()).chain(groups);
         all.try_fold(0_usize, |total, range| total.checked_add(range.length))

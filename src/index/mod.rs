@@ -29,6 +29,9 @@ const SIZE_LINE: usize = SIZE_LINE_DIGITS[0] + 1 + SIZE_LINE_DIGITS[1] + 1 + SIZ
 /// The length of a line of the segment `order`: seven digits and the end of the line.
 const ORDER_LINE: usize = 8;
 
+/// The line of a distribution whose requirements are opaque.
+const OPAQUE: &str = "-";
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index<'a> {
     /// The stamp of the site directory from before it was listed.

@@ -6,10 +6,11 @@
 use std::borrow::Cow;
 
 use super::header::{Header, IndexFile, lines, number};
-use super::{Index, Invalid, ORDER_LINE, Result};
+use super::{Index, Invalid, OPAQUE, ORDER_LINE, Result};
 use crate::encoding::unescape;
 use crate::freshness::Stamp;
 use crate::limits::{ALL_ENTRY_POINTS, DISTRIBUTIONS, ENTRY_POINT_COST};
+use crate::metadata::headers::are_requirements;
 use crate::metadata::name::is_distribution;
 use crate::metadata::top_level::{Kind, TopLevel};
 use crate::metadata::{Distribution, EntryPoint, Identity, Stamps};
@@ -40,6 +41,7 @@ fn table<'a>(file: &IndexFile<'a>, header: &Header<'_>) -> Result<Vec<Distributi
     const WRONG: Invalid = Invalid::Corrupt("table of distributions");
     let mut stamp_lines = lines(file.segment(header.stamps)?);
     let mut top_level_lines = lines(file.segment(header.top_level)?);
+    let mut requirements_lines = lines(file.segment(header.requirements)?);
     let mut distributions: Vec<Distribution<'a>> = Vec::new();
     for line in lines(file.segment(header.table)?) {
         let mut fields = line.split('\t');
@@ -61,11 +63,17 @@ fn table<'a>(file: &IndexFile<'a>, header: &Header<'_>) -> Result<Vec<Distributi
             return Err(Invalid::Corrupt("number of distributions"));
         }
         let top_level = top_level_lines.next().and_then(|line| top_level(line, &mut stamps));
+        let requirements = requirements_lines
+            .next()
+            .map(|line| (line != OPAQUE).then_some(Cow::Borrowed(line)))
+            .filter(|line| line.as_deref().is_none_or(are_requirements))
+            .ok_or(Invalid::Corrupt("requirements"))?;
         distributions.push(Distribution {
             file_name,
             position: 0,
             key: (!key.is_empty()).then_some(Cow::Borrowed(key)),
             identity: (!flags.contains('m')).then_some(identity),
+            requirements,
             entry_points: (!flags.contains('e')).then(Vec::new),
             configparser_differs: flags.contains('c') && !flags.contains('e'),
             top_level: top_level.ok_or(Invalid::Corrupt("top-level"))?,
@@ -73,7 +81,7 @@ fn table<'a>(file: &IndexFile<'a>, header: &Header<'_>) -> Result<Vec<Distributi
             settled: true,
         });
     }
-    let mut more = stamp_lines.chain(top_level_lines);
+    let mut more = stamp_lines.chain(top_level_lines).chain(requirements_lines);
     if distributions.len() != header.count || more.next().is_some() {
         return Err(WRONG);
     }

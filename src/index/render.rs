@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::{END, Index, MAGIC, ORDER_LINE, SIZE_LINE, SIZE_LINE_DIGITS, Seal, SegmentRange};
+use super::{END, Index, MAGIC, OPAQUE, ORDER_LINE, SIZE_LINE, SIZE_LINE_DIGITS, Seal, SegmentRange};
 use crate::encoding::{checksum, escape, push_number};
 use crate::freshness::Stamp;
 use crate::metadata::entry_points::is_plainly_a_reference;
@@ -58,6 +58,12 @@ pub fn render(index: &Index<'_>) -> Vec<u8> {
             }
         }
     });
+    let requirements = body.append(|text| {
+        for row in &index.distributions {
+            text.push_str(row.requirements.as_deref().unwrap_or(OPAQUE));
+            text.push('\n');
+        }
+    });
 
     let mut header = String::new();
     let Stamp { mtime, ctime, inode, size } = index.site;
@@ -83,6 +89,7 @@ pub fn render(index: &Index<'_>) -> Vec<u8> {
         ("stamps", stamps),
         ("top-level", top_level),
         ("missing", missing),
+        ("requirements", requirements),
     ] {
         let _ = writeln!(header, "segment\t{name}\t{}\t{}\t{}", range.offset, range.length, range.checksum);
     }

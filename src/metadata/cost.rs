@@ -8,7 +8,7 @@ pub struct Cost {
     pub entry_points: usize,
     /// As if no other distribution had the same groups.
     pub groups: usize,
-    /// Importable names, name and version.
+    /// Importable names, name, version and requirements.
     pub names: usize,
 }
 
@@ -18,6 +18,7 @@ impl Cost {
         for text in row.identity.iter().flat_map(|identity| [&identity.name, &identity.version]).flatten() {
             cost.names += text.len();
         }
+        cost.names += row.requirements.as_deref().map_or(0, str::len);
         let TopLevel { names, python_names, missing, .. } = &row.top_level;
         cost.names += names.len() + python_names.len() + missing.len();
         cost

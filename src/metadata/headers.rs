@@ -1,9 +1,9 @@
-//! Parser of the `Name` and `Version` headers of METADATA and PKG-INFO, equal to Python's `email` parser.
+//! Parser of the headers of METADATA and PKG-INFO that an index repeats, equal to Python's `email` parser.
 //!
-//! An index repeats only these two. Where versions of CPython differ (folded values), the result is
-//! [`Header::Opaque`], and the reader uses its own CPython.
+//! Programs ask for name and version, and pip for the requirements as well. Where versions of CPython differ
+//! (folded values), the result is [`Header::Opaque`], and the reader uses its own CPython.
 
-use crate::limits::FIELD_LENGTH;
+use crate::limits::{FIELD_LENGTH, REQUIREMENTS_LENGTH};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Header {
@@ -18,6 +18,18 @@ pub enum Header {
 pub struct Headers {
     pub name: Header,
     pub version: Header,
+    /// The headers that [`REQUIREMENTS`] names, in the order of the file and separated by tabs: the letter of each
+    /// and its value. `None` where one of them is [`Header::Opaque`].
+    pub requirements: Option<String>,
+}
+
+/// The headers that an index repeats as often as they occur, each with the letter that it has there.
+const REQUIREMENTS: [(&str, char); 3] =
+    [("requires-dist", 'd'), ("provides-extra", 'e'), ("requires-python", 'p')];
+
+/// Whether a line of an index can be that of [`Headers::requirements`].
+pub fn are_requirements(line: &str) -> bool {
+    line.is_empty() || line.split('\t').all(|field| field.starts_with(REQUIREMENTS.map(|(_, letter)| letter)))
 }
 
 /// Parses the headers of `text`, which end with the first line that is not a header.
@@ -31,10 +43,10 @@ pub fn parse(text: &str) -> Headers {
     headers
 }
 
-/// Parses a text whose lines end with `\n`, until both headers are found. Also returns how many bytes it
-/// parsed.
+/// Parses a text whose lines end with `\n`. Also returns how many bytes it parsed.
 fn scan(text: &str) -> (Headers, usize) {
-    let mut headers = Headers { name: Header::Absent, version: Header::Absent };
+    let mut headers =
+        Headers { name: Header::Absent, version: Header::Absent, requirements: Some(String::new()) };
     let mut seen = 0;
     let mut lines = text
         .split_inclusive('\n')
@@ -47,26 +59,32 @@ fn scan(text: &str) -> (Headers, usize) {
             continue;
         }
         let Some((key, value)) = line.split_once(':') else { continue };
-        let header = if key.eq_ignore_ascii_case("name") {
-            &mut headers.name
-        } else if key.eq_ignore_ascii_case("version") {
-            &mut headers.version
-        } else {
-            continue;
-        };
-        if *header == Header::Absent {
-            let value = value.trim_start_matches([' ', '\t']);
-            let is_folded = lines.peek().is_some_and(|next| is_continuation(next));
-            *header = if is_folded || value.len() > FIELD_LENGTH || value.contains(['\t', '\0']) {
-                Header::Opaque
-            } else {
-                Header::Value(value.to_owned())
-            };
-            if headers.name != Header::Absent && headers.version != Header::Absent {
-                break;
+        let value = value.trim_start_matches([' ', '\t']);
+        let is_folded = lines.peek().is_some_and(|next| is_continuation(next));
+        let is_plain = !is_folded && value.len() <= FIELD_LENGTH && !value.contains(['\t', '\0']);
+        let take = |header: &mut Header| {
+            if *header == Header::Absent {
+                *header = if is_plain { Header::Value(value.to_owned()) } else { Header::Opaque };
             }
+        };
+        if key.eq_ignore_ascii_case("name") {
+            take(&mut headers.name);
+        } else if key.eq_ignore_ascii_case("version") {
+            take(&mut headers.version);
+        } else if let Some((_, letter)) = REQUIREMENTS.iter().find(|(name, _)| key.eq_ignore_ascii_case(name))
+        {
+            let before = headers.requirements.take().filter(|_| is_plain);
+            headers.requirements = before.map(|mut text| {
+                if !text.is_empty() {
+                    text.push('\t');
+                }
+                text.push(*letter);
+                text.push_str(value);
+                text
+            });
         }
     }
+    headers.requirements = headers.requirements.filter(|text| text.len() <= REQUIREMENTS_LENGTH);
     (headers, seen)
 }
 
@@ -97,7 +115,11 @@ mod tests {
         {
             assert_eq!(
                 parse(text),
-                Headers { name: foo.clone(), version: Header::Value("1".to_owned()) },
+                Headers {
+                    name: foo.clone(),
+                    version: Header::Value("1".to_owned()),
+                    requirements: Some(String::new())
+                },
                 "{text:?}"
             );
         }
@@ -122,6 +144,20 @@ mod tests {
     #[test]
     fn headers_in_the_description_do_not_count() {
         let text = "Metadata-Version: 2.1\nVersion: 1\n\nName: foo\n";
-        assert_eq!(parse(text), Headers { name: Header::Absent, version: Header::Value("1".to_owned()) });
+        assert_eq!(name_of(text), Header::Absent);
+    }
+
+    #[test]
+    fn requirements_keep_their_order_and_are_opaque_together() {
+        let requirements = |text: &str| parse(text).requirements;
+        let text = "Name: a\nRequires-Python: >=3.9\nREQUIRES-DIST:b ; extra == 'x'\nProvides-Extra: x\nRequires-Dist: c \n\n\
+                    Requires-Dist: d\n";
+        assert_eq!(requirements(text).as_deref(), Some("p>=3.9\tdb ; extra == 'x'\tex\tdc "));
+        assert_eq!(requirements("Requires-Dist: b\nRequires-Dist: c\n d\n"), None);
+        assert_eq!(requirements("Requires-Dist: b\nName: a\tb\n").as_deref(), Some("db"));
+        assert_eq!(requirements("Requires-Dist: b\tc\nRequires-Dist: d\n"), None);
+        let many = "Requires-Dist: b\n".repeat(REQUIREMENTS_LENGTH / 3);
+        assert_eq!(requirements(&many).map(|text| text.len()), Some(REQUIREMENTS_LENGTH / 3 * 3 - 1));
+        assert_eq!(requirements(&(many + "Requires-Dist: bb\n")), None);
     }
 }

@@ -31,6 +31,8 @@ pub struct Distribution<'a> {
     pub key: Option<Cow<'a, str>>,
     /// `None`: opaque, a reader reads the file.
     pub identity: Option<Identity<'a>>,
+    /// The requirements ([`headers::Headers::requirements`]); `None`: opaque.
+    pub requirements: Option<Cow<'a, str>>,
     /// In the order of the file; `None`: opaque.
     pub entry_points: Option<Vec<EntryPoint<'a>>>,
     /// CPython 3.9 may parse the entry points differently ([`entry_points::is_read_alike_by_configparser`]).
@@ -117,6 +119,7 @@ impl Distribution<'_> {
         self.file_name == other.file_name
             && self.key == other.key
             && self.identity == other.identity
+            && self.requirements == other.requirements
             && self.entry_points == other.entry_points
             && self.configparser_differs == other.configparser_differs
             && self.top_level == other.top_level

@@ -134,6 +134,7 @@ impl Selection {
 fn hide(row: &mut Distribution<'_>) {
     row.key = name::key(&row.file_name, None).map(Into::into);
     row.identity = None;
+    row.requirements = None;
     row.entry_points = None;
     row.configparser_differs = false;
     row.top_level = TopLevel::OPAQUE;

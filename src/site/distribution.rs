@@ -103,6 +103,7 @@ impl<'p> Parts<'p> {
             position: 0,
             key: None,
             identity: Some(Identity::default()),
+            requirements: Some(Cow::Borrowed("")),
             entry_points: Some(Vec::new()),
             configparser_differs: false,
             top_level: if reader.listing.is_some() { TopLevel::NONE } else { TopLevel::OPAQUE },
@@ -271,7 +272,10 @@ impl<'p> Parts<'p> {
         };
         let headers = headers::parse(&text);
         match (field(headers.name), field(headers.version)) {
-            (Ok(name), Ok(version)) => self.found.identity = Some(Identity { name, version }),
+            (Ok(name), Ok(version)) => {
+                self.found.identity = Some(Identity { name, version });
+                self.found.requirements = headers.requirements.map(Cow::Owned);
+            }
             _ => self.hide_identity(name, "a folded, unprintable or very long Name or Version"),
         }
     }
@@ -306,6 +310,7 @@ impl<'p> Parts<'p> {
 
     fn hide_all(&mut self, why: &str) {
         self.found.identity = None;
+        self.found.requirements = None;
         self.found.entry_points = None;
         self.found.top_level = TopLevel::OPAQUE;
         self.diagnostics.push(why.to_owned());
@@ -313,6 +318,7 @@ impl<'p> Parts<'p> {
 
     fn hide_identity(&mut self, name: Option<&str>, why: &str) {
         self.found.identity = None;
+        self.found.requirements = None;
         self.diagnostics.push(match name {
             Some(name) => format!("{name}: {why}"),
             None => why.to_owned(),

@@ -22,6 +22,10 @@ TEXTS = {
     "trailing": "Name: {name}  \nVersion: 1\x85\x0b\n",
     "beyond_ascii": "Name: {name}\nVersion: 1\nSummary: é\nAuthor: =?utf-8?q?x?=\n",
     "multipart": "Name: {name}\nVersion: 1\nContent-Type: multipart/mixed; boundary=x\n\n--x\nA: b\n\n--x--\n",
+    "required": BODY
+    + "Requires-Dist: a; extra == 'x'\nrequires-dist: b >=1\nProvides-Extra: x\nRequires-Python: >=3.8\n",
+    "unrequired": BODY + "\nRequires-Dist: c\n",
+    "folded_requirement": BODY + "Requires-Dist: a\nRequires-Dist: b;\n extra == 'x'\n",
     "empty": "",
 }
 
@@ -179,7 +183,7 @@ def test_every_question_has_the_answer_of_a_message_that_was_read(ask):
     ask(
         PROBES
         + """
-assert len(NAMES) == 15
+assert len(NAMES) == 18
 for name in NAMES:
     for number, probe in enumerate(PROBES):
         ours, theirs = metadata(name), plain(name)
@@ -286,5 +290,25 @@ for dist in M.distributions():
     if dist._path.name.startswith('plain-'):
         dist._view.index.untrusted = True
         assert dist.metadata['Name'] == 'plain' and type(dist.metadata) is Message and len(read) == 2, read
+"""
+    )
+
+
+def test_what_pip_asks_for_is_answered_without_reading(ask):
+    ask(
+        """
+for name in 'required', 'unrequired', 'folded_requirement':
+    found, expected = metadata(name), plain(name)
+    del read[:]
+    for header in 'Requires-Dist', 'provides-extra', 'Requires-Python':
+        assert found.get_all(header) == expected.get_all(header), (name, header)
+        assert found.get_all(header, 'x') == expected.get_all(header, 'x'), (name, header)
+        assert found.get(header, 1) == expected.get(header, 1), (name, header)
+        assert (header in found) == (header in expected), (name, header)
+    assert len(read) == (name == 'folded_requirement'), read
+assert M.requires('required') == ["a; extra == 'x'", 'b >=1'], M.requires('required')
+assert M.metadata('required').get_all('Requires-Dist') is not M.metadata('required').get_all('Requires-Dist')
+# The index has one Name, and the file may have more.
+assert metadata('repeated').get_all('Name') == ['repeated', 'other']
 """
     )

@@ -22,6 +22,7 @@ class Distribution:
     entry_points: list  # of [group, name, value], in the order of the file
     stamps: list
     top_level: TopLevel | None = None
+    requirements: list | None = None  # of (header, value), in the order of the file; None: opaque
 
 
 @dataclass
@@ -98,11 +99,12 @@ def parse(data):
         row.directory.encode("utf-8", "surrogateescape") for row in rows
     )
     assert list(without) == sorted(without)
-    lengths = {name: len(segments[name]) for name in ("distributions", "order", "stamps", "top-level")}
+    lengths = {name: len(segments[name]) for name in ("distributions", "order", "stamps", "top-level", "requirements")}
     assert set(lengths.values()) == {int(fields["count"][0])}, lengths
     missing = dict(line.split("\t") for line in segments["missing"])
     for number, row in enumerate(rows):
         row.stamps = [_stamp(stamp) for stamp in segments["stamps"][number].split("\t")]
+        row.requirements = _requirements(segments["requirements"][number])
         row.top_level = _top_level(segments["top-level"][number], missing.pop(str(number), ""))
     assert not missing, missing
     placed = {number: {} for number in range(len(rows))}
@@ -163,6 +165,13 @@ def _top_level(line, missing):
         for field in (names, python_names, missing)
     ]
     return TopLevel(kind, *lists, stamps=[_stamp(stamp) for stamp in stamps])
+
+
+def _requirements(line):
+    if line == "-":
+        return None
+    headers = {"d": "Requires-Dist", "e": "Provides-Extra", "p": "Requires-Python"}
+    return [(headers[field[0]], field[1:]) for field in line.split("\t")] if line else []
 
 
 def _row(line):

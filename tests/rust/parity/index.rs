@@ -192,6 +192,7 @@ fn row(row: &Distribution<'_>) -> Value {
         "key": row.key.as_deref().unwrap_or_default(),
         "name": identity.name,
         "version": identity.version,
+        "requirements": row.requirements.as_deref().map(by_header),
         "stamps": stamps,
         "kind": kind,
         "names": all(&row.top_level.names),
@@ -199,6 +200,14 @@ fn row(row: &Distribution<'_>) -> Value {
         "missing": all(&row.top_level.missing),
         "entry_points": entries,
     })
+}
+
+/// As in the specification.
+fn by_header(requirements: &str) -> Value {
+    let values = |letter: &str| -> Vec<String> {
+        requirements.split('\t').filter_map(|field| Some(field.strip_prefix(letter)?.to_owned())).collect()
+    };
+    json!({"requires-dist": values("d"), "provides-extra": values("e"), "requires-python": values("p")})
 }
 
 fn stamp(stamp: Stamp) -> Value {

@@ -1,4 +1,4 @@
-//! `Name` and `Version` in METADATA and PKG-INFO.
+//! The headers of METADATA and PKG-INFO that an index repeats.
 
 use epcache::metadata::headers::{Header, parse};
 
@@ -6,8 +6,8 @@ use super::corpus::corpus;
 use super::oracle::{Answer, VERSIONS_FROM_3_9, ask};
 use super::random::Random;
 
-/// Name and version, as CPython returns them.
-type Identity = (Option<String>, Option<String>);
+/// Name, version and the values of each header of the requirements, as CPython returns them.
+type Identity = (Option<String>, Option<String>, [Vec<String>; 3]);
 
 /// A header's value, `None` where it is absent, `Err` where it is opaque.
 type Expected = Result<Option<&'static str>, ()>;
@@ -147,6 +147,14 @@ fn ordinary(random: &mut Random) -> String {
     text.replace('\n', newline)
 }
 
+/// The values of each header in a row's requirements.
+fn by_name(requirements: &str) -> [Vec<String>; 3] {
+    ["d", "e", "p"].map(|letter| {
+        let values = requirements.split('\t').filter_map(|field| field.strip_prefix(letter));
+        values.map(str::to_owned).collect()
+    })
+}
+
 /// Compares our answer for each text with that of every version; returns how many were opaque.
 fn compare(texts: &[Vec<u8>]) -> usize {
     let ours: Vec<_> =
@@ -154,7 +162,16 @@ fn compare(texts: &[Vec<u8>]) -> usize {
     for (version, answers) in ask::<Identity>(&VERSIONS_FROM_3_9, "metadata", texts) {
         for ((text, ours), theirs) in texts.iter().zip(&ours).zip(answers) {
             let text = String::from_utf8_lossy(text);
-            let Answer::Gives((name, version_)) = theirs else { panic!("{version}: {text:?}: {theirs:?}") };
+            let Answer::Gives((name, version_, requirements)) = theirs else {
+                panic!("{version}: {text:?}: {theirs:?}")
+            };
+            match &ours.requirements {
+                Some(ours) => assert_eq!(by_name(ours), requirements, "{version}: {text:?}"),
+                None => assert!(
+                    requirements.iter().flatten().any(|value| value.contains(['\n', '\t', '\0'])),
+                    "{version}: opaque without need: {text:?}: {requirements:?}"
+                ),
+            }
             for (ours, theirs) in [(&ours.name, name), (&ours.version, version_)] {
                 match expected(ours) {
                     Ok(ours) => assert_eq!(ours, theirs.as_deref(), "{version}: {text:?}"),
@@ -172,7 +189,10 @@ fn compare(texts: &[Vec<u8>]) -> usize {
         .count()
 }
 
-const NASTY: [&str; 34] = [
+const NASTY: [&str; 37] = [
+    "Requires-Dist: bar\n",
+    "provides-extra:",
+    "Requires-Python: >=3\n",
     "Name",
     "name",
     "Version",

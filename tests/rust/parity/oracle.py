@@ -6,7 +6,7 @@ CASES holds records: a length (4 bytes, little-endian) and that many bytes. For 
 JSON is printed. The tasks:
 
 entry-points   the record is the content of an entry_points.txt: [[group, name, value], ...]
-metadata       of a METADATA: [Name, Version]
+metadata       of a METADATA: [Name, Version, [all Requires-Dist, all Provides-Extra, all Requires-Python]]
 files          of an entry_points.txt, read from a real file in a real directory
 sites          the record is the path of a site directory: what is found there, and what
                epcache.entry_points() finds there
@@ -35,6 +35,9 @@ sys.path += [os.path.join(TESTS, "..", "python"), TESTS]
 import epcache
 
 warnings.simplefilter("ignore")
+
+
+REQUIREMENTS = ("Requires-Dist", "Provides-Extra", "Requires-Python")
 
 
 class InMemory(importlib.metadata.Distribution):
@@ -71,7 +74,8 @@ def entry_points(data):
 
 def metadata(data):
     dist = InMemory("METADATA", data)
-    return [dist.metadata["Name"], dist.version]
+    requirements = [dist.metadata.get_all(name) or [] for name in REQUIREMENTS]
+    return [dist.metadata["Name"], dist.version, requirements]
 
 
 def files(data):
@@ -210,6 +214,7 @@ def row_of(table, row, file_name):
         "key": table.key(row),
         "name": table.name(row),
         "version": table.version(row),
+        "requirements": table.requirements(row),
         "stamps": list(stamps),
         "kind": kind,
         "names": names,

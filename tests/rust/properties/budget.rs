@@ -206,7 +206,8 @@ fn cost(row: &Distribution<'_>) -> [usize; 3] {
     groups.dedup();
     let identity = row.identity.iter().flat_map(|identity| [&identity.name, &identity.version]).flatten();
     let TopLevel { names, python_names, missing, .. } = &row.top_level;
-    let names = identity.chain([names, python_names, missing]).map(|text| text.len()).sum();
+    let names =
+        identity.chain(&row.requirements).chain([names, python_names, missing]).map(|text| text.len()).sum();
     [entry_points, groups.iter().map(|group| group.len() + GROUP).sum(), names]
 }
 

@@ -93,6 +93,7 @@ fn an_index_of_the_largest_content_is_within_the_limits() {
         position: 9_999_999,
         key: None,
         identity: None,
+        requirements: None,
         entry_points: None,
         configparser_differs: false,
         top_level: top_level.clone(),
@@ -209,6 +210,7 @@ fn small_index() -> Index<'static> {
             position,
             key: Some("foo".into()),
             identity: Some(Identity { name: Some("foo".into()), version: None }),
+            requirements: Some("dbar >=1\tex".into()),
             configparser_differs: entry_points.is_some(),
             entry_points,
             top_level: TopLevel {

@@ -82,11 +82,17 @@ fn any_distribution(u: &mut Unstructured<'_>) -> Result<Distribution<'static>> {
         missing: Cow::Owned(text(u)?.replace('%', "%25")),
     };
     let entry_points = u.ratio(3, 4)?.then_some(entry_points);
+    let requirements = match u.int_in_range(0..=2)? {
+        0 => None,
+        1 => Some(Cow::Borrowed("")),
+        _ => Some(Cow::Owned(format!("d{}\te{}\tp{}", text(u)?, text(u)?, text(u)?))),
+    };
     Ok(Distribution {
         file_name: Cow::Owned(file_name),
         position: 0,
         key: optional_text(u)?.filter(|key| !key.is_empty()),
         identity: u.arbitrary::<bool>()?.then_some(identity),
+        requirements,
         configparser_differs: entry_points.is_some() && u.arbitrary()?,
         entry_points,
         top_level,
