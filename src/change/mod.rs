@@ -199,6 +199,7 @@ mod tests {
                 name: Some(Cow::Owned(name.to_owned())),
                 version: Some(Cow::Owned(version.to_owned())),
             }),
+            requirements: Some("".into()),
             entry_points: entries.map(|entries| entries.iter().map(entry).collect()),
             configparser_differs: false,
             top_level: TopLevel {

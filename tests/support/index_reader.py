@@ -99,7 +99,10 @@ def parse(data):
         row.directory.encode("utf-8", "surrogateescape") for row in rows
     )
     assert list(without) == sorted(without)
-    lengths = {name: len(segments[name]) for name in ("distributions", "order", "stamps", "top-level", "requirements")}
+    lengths = {
+        name: len(segments[name])
+        for name in ("distributions", "order", "stamps", "top-level", "requirements")
+    }
     assert set(lengths.values()) == {int(fields["count"][0])}, lengths
     missing = dict(line.split("\t") for line in segments["missing"])
     for number, row in enumerate(rows):
