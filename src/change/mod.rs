@@ -1,7 +1,7 @@
 //! What changed in a site directory from one index to the next, as a hook is given it.
 //!
-//! A change is about a normalized name. Where several distributions have one name, it
-//! is about the first of them, which is the one that programs find.
+//! A change is about a normalized name. Where several distributions have one name, it is about the first of them,
+//! which is the one that programs find.
 //!
 //! * A distribution is updated if it has another version, other entry points or other importable names, or if its
 //!   metadata file is another file: a package that is rebuilt as the same version replaces it, and may have
@@ -13,6 +13,7 @@
 //!
 //! `docs/reference/hooks.md` specifies the lines of JSON.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io::{self, Write};
@@ -50,8 +51,8 @@ impl fmt::Display for Event {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     pub event: Event,
-    /// The normalized name (PEP 503): in lower case, with `-` for each run of `-`, `_` and `.`. Of
-    /// a distribution that has none, the file name.
+    /// The normalized name (PEP 503): in lower case, with `-` for each run of `-`, `_` and `.`. Of a distribution that
+    /// has none, the file name.
     pub distribution: String,
     /// `None` where there was none, and where only the metadata file says it.
     pub old_version: Option<String>,
@@ -93,20 +94,20 @@ pub fn between(site: &Path, old: Option<&Index<'_>>, new: &Index<'_>) -> Vec<Cha
             !old.same_content_as(row) || is_same_directory && old.stamps.are_of_another_file(&row.stamps)
         });
         if is_changed {
-            changes.push(change(site, name, old, Some(row)));
+            changes.push(change(site, old, Some(row)));
         }
     }
     let gone = before.iter().filter(|(name, _)| !after.contains_key(*name));
-    changes.extend(gone.map(|(name, row)| change(site, name, Some(row), None)));
+    changes.extend(gone.map(|(_, row)| change(site, Some(row), None)));
     changes.sort_by(|one, other| one.distribution.cmp(&other.distribution));
     changes
 }
 
-/// The distribution of each name that programs find.
-fn by_name<'i, 'a>(index: &'i Index<'a>) -> HashMap<String, &'i Distribution<'a>> {
-    let mut found: HashMap<String, &Distribution<'_>> = HashMap::with_capacity(index.distributions.len());
+/// The distribution of each name that programs find, by the name in `importlib.metadata`'s form.
+fn by_name<'i, 'a>(index: &'i Index<'a>) -> HashMap<Cow<'i, str>, &'i Distribution<'a>> {
+    let mut found: HashMap<_, &Distribution<'_>> = HashMap::with_capacity(index.distributions.len());
     for row in &index.distributions {
-        let known = found.entry(name_of(row)).or_insert(row);
+        let known = found.entry(name_of(row).unwrap_or_else(|| file_name_of(row))).or_insert(row);
         if row.position < known.position {
             *known = row;
         }
@@ -114,17 +115,21 @@ fn by_name<'i, 'a>(index: &'i Index<'a>) -> HashMap<String, &'i Distribution<'a>
     found
 }
 
-fn name_of(row: &Distribution<'_>) -> String {
-    let name = || row.identity.as_ref().and_then(|identity| identity.name.as_deref());
-    let known = row.key.as_deref().map(str::to_owned);
-    let of_any = || key_of_any(&row.file_name, name());
-    known
-        .or_else(of_any)
-        .map(|key| standard(&key))
-        .unwrap_or_else(|| String::from_utf8_lossy(&row.file_name).into_owned())
+fn name_of<'i>(row: &'i Distribution<'_>) -> Option<Cow<'i, str>> {
+    if let Some(key) = row.key.as_deref() {
+        return Some(key.into());
+    }
+    let name = row.identity.as_ref().and_then(|identity| identity.name.as_deref());
+    key_of_any(&row.file_name, name).map(Cow::Owned)
 }
 
-fn change(site: &Path, name: &str, old: Option<&Distribution<'_>>, new: Option<&Distribution<'_>>) -> Change {
+fn file_name_of<'i>(row: &'i Distribution<'_>) -> Cow<'i, str> {
+    String::from_utf8_lossy(&row.file_name)
+}
+
+/// A change of a distribution, which is there before or afterwards.
+fn change(site: &Path, old: Option<&Distribution<'_>>, new: Option<&Distribution<'_>>) -> Change {
+    let name = |row| name_of(row).map_or_else(|| file_name_of(row).into_owned(), |name| standard(&name));
     let (before, after) = (groups(old), groups(new));
     let opaque = before.is_none() || after.is_none();
     let [before, after] = [before, after].map(|groups| groups.filter(|_| !opaque).unwrap_or_default());
@@ -137,7 +142,7 @@ fn change(site: &Path, name: &str, old: Option<&Distribution<'_>>, new: Option<&
             (_, None) => Event::Removed,
             _ => Event::Updated,
         },
-        distribution: name.to_owned(),
+        distribution: new.or(old).map(name).unwrap_or_default(),
         old_version: version(old),
         version: version(new),
         site: site.to_owned(),
@@ -167,8 +172,6 @@ fn groups<'e>(row: Option<&'e Distribution<'_>>) -> Option<Groups<'e>> {
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-
     use super::*;
     use crate::freshness::Stamp;
     use crate::metadata::top_level::Kind;

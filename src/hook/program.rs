@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FileType;
 
 use super::environment::Environment;
+use crate::encoding::shell_quoted;
 use crate::error::{Error, Result};
 use crate::sys::fs::Links;
 use crate::sys::resolve::{self, Place, Trust};
@@ -50,7 +51,16 @@ impl<'r> Programs<'r> {
         let place = resolve::end(&walk, self.trust())?;
         match place.kind() == FileType::RegularFile && place.mode & 0o111 != 0 {
             true => Ok((place, walk)),
-            false => Err(Error::site(&place.path, "is not an executable file")),
+            false => Err(not_executable(&place)),
         }
+    }
+}
+
+fn not_executable(place: &Place) -> Error {
+    let is_file = place.kind() == FileType::RegularFile;
+    Error::Unusable {
+        path: place.path.clone(),
+        why: "is not an executable file".to_owned(),
+        hint: is_file.then(|| format!("chmod a+x {}", shell_quoted(&place.path))),
     }
 }

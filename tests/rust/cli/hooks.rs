@@ -245,7 +245,7 @@ const UNTRUSTED: &[Case] = &[
     (
         "a program that is not executable",
         |tree, _| mode(&tree.root.join("usr/lib/hook"), 0o644),
-        "usr/lib/hook: is not an executable file",
+        "usr/lib/hook: is not an executable file; hint: chmod a+x ",
     ),
     (
         "a directory for a program",

@@ -1,6 +1,7 @@
 //! Properties that hold for any input, and a model of a site directory under change.
 
 mod budget;
+mod change;
 mod history;
 mod importable;
 mod index;
