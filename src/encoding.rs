@@ -1,9 +1,11 @@
-//! Escapes in the index, escapes for terminals, logs and shells, and the checksum of the index.
+//! Escapes in the index, escapes for terminals, logs and shells, the checksum of the index, and hashes.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+
+use sha2::{Digest, Sha256};
 
 /// The checksum of `bytes`: their little-endian number modulo the largest prime below 2^30.
 ///
@@ -37,6 +39,19 @@ pub fn checksum(bytes: &[u8]) -> u64 {
 /// numbers of an index.
 pub(crate) fn push_number(text: &mut String, number: impl itoa::Integer) {
     text.push_str(itoa::Buffer::new().format(number));
+}
+
+/// The SHA-256 of `bytes` as a `RECORD` spells it: base64 with the letters for URLs, and without padding.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::with_capacity(43);
+    for group in Sha256::digest(bytes).chunks(3) {
+        let bits =
+            group.iter().fold(0, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - group.len()));
+        let digits = [18, 12, 6, 0].map(|shift| char::from(DIGITS[bits >> shift & 63]));
+        text.extend(&digits[..=group.len()]);
+    }
+    text
 }
 
 /// Appends a file name to `text`, with `%XX` for every byte that a line of UTF-8 text can't hold.
@@ -151,7 +166,7 @@ mod tests {
     use std::path::Path;
     use std::process::Command;
 
-    use super::{checksum, printable, shell_quoted};
+    use super::{checksum, printable, sha256, shell_quoted};
 
     #[test]
     fn a_quoted_path_is_one_word_for_every_shell() {
@@ -187,6 +202,14 @@ mod tests {
                 assert!(!place.path().join("x").exists(), "{script}");
             }
         }
+    }
+
+    #[test]
+    fn hashes_are_spelled_as_in_a_record() {
+        // base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"="), computed by Python
+        assert_eq!(sha256(b""), "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU");
+        assert_eq!(sha256(b"pip\n"), "zuuue4knoyJ-UwPPXg8fezS7VCrXJQrAP7zeNuwvFQg");
+        assert_eq!(sha256(&[0xff; 65]), "hVyaKP_yu71xMnFlVUoAxv3UTV1YwfErj9_ym11n8AE");
     }
 
     #[test]

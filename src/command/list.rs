@@ -112,7 +112,14 @@ fn list(site: &SiteDir, distribution: &Distribution<'_>, arguments: &List) -> Li
     let opaque = distribution.is_opaque();
     // An index does not repeat an opaque distribution, but it can be listed where it can be read.
     let links = if caller::is_root() { Links::Refuse } else { Links::Follow };
-    let reader = Reader { site, links, listing: None, retries: &Retries::default(), too_large: usize::MAX };
+    let reader = Reader {
+        site,
+        links,
+        listing: None,
+        retries: &Retries::default(),
+        too_large: usize::MAX,
+        proves: false,
+    };
     let reading = opaque.then(|| reader.read(&distribution.file_name, None).ok()).flatten().flatten();
     let distribution = reading.as_ref().map_or(distribution, |reading| {
         for diagnostic in &reading.diagnostics {

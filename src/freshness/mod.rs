@@ -6,6 +6,7 @@
 //!   moved on. The term is git's ("racy git problem"). [`clock`] waits until a stamp is not racy.
 //! * *Settled*: a distribution is settled if its installer has finished. An index is settled if no stamp in it
 //!   is racy and all distributions are settled. A reader then needs one `stat` of the site directory.
+//! * *Final*: a distribution whose own `RECORD` shows by hashes that its metadata is what the installer writes.
 //! * *Sealed*: a sealed index also records what survives a copy of the tree, such as an image.
 //! * *Fresh*: a fresh index describes what is on disk now, proven by stamps or by the seal.
 //! * *Stale*: the opposite; readers check each distribution by itself.
@@ -21,8 +22,8 @@
 //!
 //! *An installer is at work.* `X.dist-info` is created first and filled later, and only the creation
 //! changes the site directory's stamp. So a distribution that is younger than [`clock::SETTLE_AFTER`] is
-//! recorded as unsettled, and a reader checks its own stamps as well. A package manager's trigger runs when
-//! everything is in place, so it need not wait.
+//! recorded as unsettled, and a reader checks its own stamps as well. One that is final is settled at once. A
+//! package manager's trigger runs when everything is in place, so it need not wait.
 //!
 //! In a copy of the tree all stamps differ. `refresh::seal` has the proof for that.
 

@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
+use super::record::RECORD;
 use super::top_level::{Kind, TopLevel, spelled, spelled_with_slashes};
 use super::white_space::lines;
 use crate::limits::NAMES_LENGTH;
@@ -51,7 +52,7 @@ impl FileList {
 
     pub(crate) fn file_name(self) -> &'static str {
         match self {
-            Self::Record => "RECORD",
+            Self::Record => RECORD,
             Self::InstalledFiles => "installed-files.txt",
             Self::Sources => "SOURCES.txt",
         }
@@ -74,7 +75,7 @@ pub fn infer(
     let mut found = Found { with_python_names: list != FileList::InstalledFiles, ..Found::default() };
     for line in lines(text) {
         let path = match list {
-            FileList::Record => path_in_record(line),
+            FileList::Record => record_fields(line).map(|(path, _)| path),
             // A quote has a meaning for the csv module.
             FileList::InstalledFiles | FileList::Sources => (!line.contains('"')).then_some(line),
         };
@@ -105,9 +106,9 @@ const MAX_FIELD: usize = 131_072;
 /// The most digits of a size. Python's `int` raises for too many (4300 by default); real sizes have ten.
 const MAX_SIZE_DIGITS: usize = 18;
 
-/// The path in a simple line of comma-separated values: path, hash and size. CPython requires the size to be
-/// a number.
-fn path_in_record(line: &str) -> Option<&str> {
+/// Path and hash in a simple line of comma-separated values: path, hash and size. CPython requires the size to
+/// be a number.
+pub(super) fn record_fields(line: &str) -> Option<(&str, &str)> {
     if line.len() > MAX_FIELD {
         return None;
     }
@@ -120,7 +121,7 @@ fn path_in_record(line: &str) -> Option<&str> {
     };
     let (hash, size) = rest.and_then(|rest| rest.split_once(',')).unwrap_or((rest.unwrap_or_default(), ""));
     let is_number = size.len() <= MAX_SIZE_DIGITS && size.bytes().all(|byte| byte.is_ascii_digit());
-    (is_number && !path.contains('"') && !hash.contains('"')).then_some(path)
+    (is_number && !path.contains('"') && !hash.contains('"')).then_some((path, hash))
 }
 
 /// What was found in a list of files so far. Texts borrow from the list.

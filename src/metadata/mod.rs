@@ -9,6 +9,7 @@ pub mod entry_points;
 pub mod file_list;
 pub mod headers;
 pub mod name;
+pub(crate) mod record;
 pub mod top_level;
 mod white_space;
 

@@ -30,7 +30,7 @@ use crate::index::Index;
 use crate::metadata::top_level::Kind;
 use crate::metadata::{Distribution, name};
 use crate::site::distribution::Reader;
-use crate::site::install_state::{is_complete, is_packaged};
+use crate::site::install_state::{has_record, is_complete, is_packaged};
 use crate::site::retries::Retries;
 use crate::site::stamps::{stamps_now, stat_listed};
 use crate::site::{Listing, SiteDir};
@@ -58,8 +58,15 @@ pub fn reconcile<'a>(
             }
         }
         let listing = &site.list(request.budget.distributions).map_err(failed)?;
-        let reader =
-            Reader { site, links: Links::Refuse, listing: Some(listing), retries, too_large: usize::MAX };
+        let reader = Reader {
+            site,
+            links: Links::Refuse,
+            listing: Some(listing),
+            retries,
+            too_large: usize::MAX,
+            // Where nothing is being installed, there is nothing to find out.
+            proves: !request.finished && request.seal == Sealing::No,
+        };
         let trusted = old.is_some_and(|old| old.settled);
         let same_listing = old.is_some_and(|old| old.settled && old.site == stamp);
         let selection = Selection::new(request.budget);
@@ -306,6 +313,7 @@ impl<'a> Pass<'_, 'a> {
             // Its stamps may be racy.
             || !self.trusted && !known.settled
             || self.may_name_more(known)
+            || self.may_be_final(known)
             || !self.same_listing && !known.top_level.agrees_with(|name| self.listing.kind(name).is_some())
         {
             return Ok(false);
@@ -329,6 +337,13 @@ impl<'a> Pass<'_, 'a> {
         from_files && !known.settled && self.is_installed(known)
     }
 
+    /// Whether a distribution that was not settled may be final by now, although no recorded stamp shows it:
+    /// `RECORD` has changed, which was not needed for its names.
+    fn may_be_final(&self, known: &Distribution<'_>) -> bool {
+        let is_possible = self.reader.proves && !known.settled && known.stamps.files.is_none();
+        is_possible && !self.is_installed(known) && has_record(self.reader.site, &known.file_name)
+    }
+
     /// Reads a distribution, given its `lstat`. If the clock has not passed one of its stamps, waits for that
     /// and reads it once more.
     fn read(&mut self, file_name: &[u8], stat: Stat) -> io::Result<Option<Distribution<'static>>> {
@@ -348,7 +363,8 @@ impl<'a> Pass<'_, 'a> {
             }
             stamps.mark_racy(|ctime| !self.clock.has_passed(ctime, before));
             self.outcome.index.settled &= passed;
-            reading.distribution.settled &= passed && self.is_installed(&reading.distribution);
+            let is_done = reading.is_final || self.is_installed(&reading.distribution);
+            reading.distribution.settled &= passed && is_done;
             if reading.is_too_large {
                 self.selection.leave_out(&mut reading.distribution);
             }

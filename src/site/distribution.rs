@@ -11,16 +11,20 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
+use super::install_state::{self, Texts};
 use super::presence::Within;
 use super::retries::Retries;
 use super::stamps::{ENTRY_POINTS, METADATA, TOP_LEVEL, path, stamp, stamps, stat_listed};
 use super::text::{Content, Text, is_transient, lstat, read_text, read_text_beneath, reason, text_of};
 use super::{Listing, SiteDir};
 use crate::freshness::Stamp;
+use crate::freshness::clock::{UNFINISHED_AFTER, is_older_than};
 use crate::limits::{ENTRY_POINTS_SIZE, FILES_SIZE, METADATA_SIZE, TOP_LEVEL_SIZE};
 use crate::metadata::cost::Cost;
 use crate::metadata::file_list::{FileList, infer};
 use crate::metadata::headers::{self, Header};
+use crate::metadata::record::RECORD;
+use crate::metadata::top_level::Kind;
 use crate::metadata::{Distribution, EntryPoint, Identity, Stamps, TopLevel, entry_points, name, top_level};
 use crate::sys::fs::{Links, Unreadable, open_dir, open_file_beneath};
 
@@ -29,6 +33,8 @@ pub struct Reading {
     pub distribution: Distribution<'static>,
     /// The index does not hold it, so its entry points were not kept.
     pub is_too_large: bool,
+    /// Its own `RECORD` shows that its metadata is final. Found out only while it is young.
+    pub is_final: bool,
     /// Why parts of it are opaque: file name and reason, for a message.
     pub diagnostics: Vec<String>,
 }
@@ -42,6 +48,8 @@ pub struct Reader<'r> {
     pub retries: &'r Retries,
     /// The least cost of a distribution that the index certainly does not hold.
     pub too_large: usize,
+    /// Look for a proof that a young distribution is final.
+    pub proves: bool,
 }
 
 impl Reader<'_> {
@@ -60,12 +68,14 @@ impl Reader<'_> {
             let Some(before) = before else { return Ok(None) };
             let mut parts = Parts::new(*self, file_name, Stamp::of(&before));
             parts.read(&before)?;
+            let is_final = self.proves && parts.is_final()?;
             let Some(after) = stat()? else { return Ok(None) };
             let changed = parts.changed || Stamp::of(&before) != Stamp::of(&after);
             // Once, whatever is left of the budget: there can be many that we may not read.
             let denied_at_first = parts.denied && !denied_before;
             if !(changed && self.retries.take() || denied_at_first) {
-                return Ok(Some(parts.into_reading(!changed)));
+                let reading = parts.into_reading(!changed);
+                return Ok(Some(Reading { is_final, ..reading }));
             }
             denied_before |= parts.denied;
         }
@@ -89,6 +99,7 @@ struct Parts<'p> {
     site: BorrowedFd<'p>,
     file_name: &'p [u8],
     found: Distribution<'static>,
+    texts: Texts,
     diagnostics: Vec<String>,
     changed: bool,
     denied: bool,
@@ -116,6 +127,7 @@ impl<'p> Parts<'p> {
             site,
             file_name,
             found,
+            texts: Texts::default(),
             diagnostics: Vec::new(),
             changed: false,
             denied: false,
@@ -220,7 +232,11 @@ impl<'p> Parts<'p> {
         let names = match declared.content {
             Content::Absent => None,
             Content::Hidden(_) => Some(TopLevel::OPAQUE),
-            Content::Text(text) => top_level::declared(&text),
+            Content::Text(text) => {
+                let names = top_level::declared(&text);
+                self.texts.top_level = Some(text);
+                names
+            }
         };
         self.found.top_level = match names {
             Some(names) => names,
@@ -253,7 +269,11 @@ impl<'p> Parts<'p> {
                     }
                 }
             }
-            return infer(list, &text, own, &Within { site: self.site, listing });
+            let names = infer(list, &text, own, &Within { site: self.site, listing });
+            if list == FileList::Record {
+                self.texts.record = Some(text);
+            }
+            return names;
         }
         Ok(TopLevel::NONE)
     }
@@ -278,6 +298,9 @@ impl<'p> Parts<'p> {
             }
             _ => self.hide_identity(name, "a folded, unprintable or very long Name or Version"),
         }
+        if name == Some(METADATA) {
+            self.texts.metadata = Some(text);
+        }
     }
 
     fn take_entry_points(&mut self, text: Text) {
@@ -301,6 +324,24 @@ impl<'p> Parts<'p> {
             }
             Err(diagnostic) => self.hide_entry_points(&diagnostic.to_string()),
         }
+        self.texts.entry_points = Some(text);
+    }
+
+    /// Whether the distribution is young, and final by its own `RECORD`.
+    fn is_final(&mut self) -> io::Result<bool> {
+        let is_young = !is_older_than(self.found.stamps.newest_ctime(), UNFINISHED_AFTER);
+        if !is_young || self.texts.metadata.is_none() {
+            return Ok(false);
+        }
+        let Ok(directory) = open_dir(self.site, self.file_name, Links::Refuse) else { return Ok(false) };
+        if self.found.top_level.kind == Kind::Declared {
+            let record = read_text(directory.as_fd(), RECORD.as_bytes(), FILES_SIZE, Links::Refuse)?;
+            self.note_attempt(&record);
+            if let Content::Text(text) = record.content {
+                self.texts.record = Some(text);
+            }
+        }
+        Ok(install_state::is_final(directory.as_fd(), &self.found, &self.texts))
     }
 
     fn note_attempt(&mut self, text: &Text) {
@@ -341,6 +382,7 @@ impl<'p> Parts<'p> {
             found.configparser_differs = false;
             self.is_too_large = false;
         }
-        Reading { distribution: found, is_too_large: self.is_too_large, diagnostics: self.diagnostics }
+        let Self { is_too_large, diagnostics, .. } = self;
+        Reading { distribution: found, is_too_large, is_final: false, diagnostics }
     }
 }

@@ -1,8 +1,8 @@
 """Random distributions, as data: the files that an installer would write.
 
 A distribution is a dictionary: ``directory`` (its name in the site directory), ``files`` (those of
-its metadata; for a distribution that is a single file the one called ``""``) and ``modules`` (those
-beside it). Bytes that are not UTF-8 are spelled as `os.fsdecode` does.
+its metadata; for a distribution that is a single file the one called ``""``), ``modules`` (those beside
+it), and perhaps ``hashed`` (see `records`). Bytes that are not UTF-8 are spelled as `os.fsdecode` does.
 
 The pools are small, so that names coincide: duplicates, shadowed distributions and groups with several
 distributions are common. Most of the content is what packages look like; the rest is malformed.
@@ -144,7 +144,10 @@ def a_distribution(rng, odd):
         modules = {"ns/" + unique + ".py": "x = 1\n"}
         for file in FILE_LISTS & files.keys():
             files[file] = re.sub(r"ns/\w+\.py", f"ns/{unique}.py", files[file])
-    return {"directory": directory, "files": files, "modules": modules}
+    found = {"directory": directory, "files": files, "modules": modules}
+    if "RECORD" in files and rng.random() < 0.5:
+        found["hashed"] = True
+    return found
 
 
 FILE_LISTS = {"RECORD", "SOURCES.txt", "installed-files.txt"}

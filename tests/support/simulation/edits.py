@@ -9,6 +9,8 @@ import hashlib
 import os
 import shutil
 
+from . import records
+
 
 def encoded(text):
     return text.encode("utf-8", "surrogateescape")
@@ -21,6 +23,29 @@ def put(path, text):
         shutil.rmtree(path)
     with open(path, "wb") as file:
         file.write(encoded(text))
+
+
+def put_in_pieces(path, pieces):
+    """Write a file as programs do whose buffer is full several times."""
+    with open(path, "wb") as file:
+        for piece in pieces:
+            file.write(piece)
+
+
+def blocks(text, size):
+    """Pieces of this size: those of programs that copy bytes."""
+    data = encoded(text)
+    return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+def whole_lines(text, size):
+    """Pieces of at most this size that end with a line: those of a text file of Python's."""
+    pieces = [b""]
+    for line in encoded(text).splitlines(keepends=True):
+        if len(pieces[-1]) + len(line) > size:
+            pieces.append(b"")
+        pieces[-1] += line
+    return pieces
 
 
 def put_by_rename(path, text, suffix=".tmp"):
@@ -63,13 +88,15 @@ def pip_install(site, distribution, **_):
     os.makedirs(base)
     yield
     for name in in_a_wheel(files):
-        put(os.path.join(base, name), files[name])
+        text = records.of_wheel(distribution) if name == "RECORD" else files[name]
+        put(os.path.join(base, name), text)
         yield
     put_by_rename(os.path.join(base, "INSTALLER"), "pip\n", "smakhj5o.tmp")
     put(os.path.join(base, "REQUESTED"), "")
     if "RECORD" in files:
         yield
-        put_by_rename(os.path.join(base, "RECORD"), files["RECORD"], "x.tmp")
+        record = records.of_installation(distribution, "INSTALLER", "REQUESTED")
+        put_by_rename(os.path.join(base, "RECORD"), record, "x.tmp")
     yield
 
 
@@ -87,10 +114,12 @@ def installer_install(site, distribution, **_):
     # It refuses to overwrite files, so existing ones are removed before.
     remove(base)
     for name in in_a_wheel(files):
+        text = files[name]
         if name == "RECORD":
             put(os.path.join(base, "INSTALLER"), "installer\n")
+            text = records.of_installation(distribution, "INSTALLER")
             yield
-        put(os.path.join(base, name), files[name])
+        put(os.path.join(base, name), text)
         yield
 
 
@@ -171,7 +200,7 @@ def uv_install(site, distribution, cache, **_):
     os.makedirs(base)
     yield
     if "RECORD" in files:
-        put(os.path.join(base, "RECORD"), files["RECORD"])
+        put(os.path.join(base, "RECORD"), records.of_wheel(distribution))
         yield
     for path, text in modules_of(site, distribution):
         link(path, text)
@@ -181,7 +210,8 @@ def uv_install(site, distribution, cache, **_):
             yield
     put_by_rename(os.path.join(base, "INSTALLER"), "uv", ".tmpAbCd")
     if "RECORD" in files:
-        put(os.path.join(base, "RECORD"), files["RECORD"])
+        record = records.of_installation(distribution, "INSTALLER")
+        put_in_pieces(os.path.join(base, "RECORD"), blocks(record, 8192))
     yield
 
 

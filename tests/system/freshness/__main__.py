@@ -22,7 +22,7 @@ import traceback
 
 from support.checkout import CHECKOUT, release_program
 
-from . import filesystems, player, readers, rivals, settling, shortest, stepping, table
+from . import filesystems, interrupted, player, readers, rivals, settling, shortest, stepping, table
 from .author import a_history
 
 AT_ONCE = 40  # histories, so that others continue while one waits
@@ -52,6 +52,9 @@ def arguments():
     parser.add_argument("--seed", type=int, default=0, help="the first seed; they count up from there")
     parser.add_argument("--on", action="append", choices=list(SHARES), help="on these file systems alone")
     parser.add_argument("--only", type=int, help="the history of this seed alone")
+    parser.add_argument(
+        "--interrupted", action="store_true", help="one installation each, indexed before every of its calls"
+    )
     parser.add_argument("--replay", type=pathlib.Path, nargs="+", help="histories from files")
     parser.add_argument("--keep", type=pathlib.Path, help="write histories that failed into this directory")
     parser.add_argument("--shrink", type=float, default=60, help="seconds to shorten each; 0 for not at all")
@@ -157,6 +160,8 @@ def histories_of(given, name):
     if given.replay:
         found = (json.loads(path.read_text()) for path in given.replay)
         return [history for history in found if history["filesystem"] == name]
+    if given.interrupted:
+        return interrupted.histories(name, given.seed)
     if given.only is not None:
         return [a_history(given.only, name)]
     return (a_history(seed, name) for seed in itertools.count(given.seed))
@@ -179,7 +184,7 @@ def main():
         except filesystems.Unavailable as why:
             print(f"{filesystems.TITLES[name]}: not on this machine: {why}", flush=True)
             continue
-        if given.only is None and not given.replay:
+        if given.only is None and not given.replay and not given.interrupted:
             measured[name] = settling.measured(mounted[name], given.epcache)
     whole = sum(SHARES[name] for name in mounted)
     results = multiprocessing.get_context("fork").SimpleQueue()

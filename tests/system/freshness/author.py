@@ -100,7 +100,12 @@ class _Author:
             else:
                 continue
             files[name] = text
-        return {"directory": found["directory"], "files": files, "modules": {module: "x = 1\n"}}
+        new = {"directory": found["directory"], "files": files, "modules": {module: "x = 1\n"}}
+        if found.get("hashed"):
+            new["hashed"] = True
+            if self.rng.random() < 0.3:
+                new["padding"] = 600
+        return new
 
     # --- what happens ---
 
@@ -118,6 +123,8 @@ class _Author:
             return [["below", self.operation(elsewhere=True)], *self.reads()]
         if special < 0.3 and self.filesystem == "fuse-nfs":
             return self.stale_reads()
+        if special > 0.7 and self.kept == "own" and self.installers:
+            return self.indexed_meanwhile()
         count = 1 if self.kept == "system" and self.installers else rng.choice([1, 1, 2, 3])
         active = [self.operation() for _ in range(count)]
         steps = self.interleaved(active)
@@ -126,6 +133,15 @@ class _Author:
         elif rng.random() < 0.4:
             steps.append(self.tool(active=[]))
         return steps + self.reads()
+
+    def indexed_meanwhile(self):
+        """An operation in the middle of which indexes are made, and the answers from the last one."""
+        rng = self.rng
+        number = self.operation()
+        steps = []
+        for _ in range(rng.choice([1, 1, 2])):
+            steps += [["go", number, rng.randint(1, 30)], ["tool", "refresh", None, []]]
+        return [*steps, ["go", number, None], *self.reads(), *self.reads()]
 
     def interleaved(self, active):
         rng = self.rng
@@ -185,10 +201,10 @@ class _Author:
         if not present or rng.random() < 0.35:
             new = self.a_distribution(fresh=True)
             present.append(new)
-            return {
-                "how": rng.choice(["pip_install", "uv_install", "installer_install", "unpack", "copied_cp"]),
-                "distribution": new,
-            }
+            if rng.random() < 0.4:
+                return self.assembled(new)
+            how = rng.choice(["pip_install", "uv_install", "installer_install", "unpack", "copied_cp"])
+            return {"how": how, "distribution": new}
         old = rng.choice(present)
         if rng.random() < 0.35:
             present.remove(old)
@@ -196,6 +212,19 @@ class _Author:
         new = self.a_distribution(like=old) if rng.random() < 0.6 else self.a_distribution(fresh=True)
         present[present.index(old)] = new
         return {"how": rng.choice(["pip_upgrade", "uv_upgrade"]), "distribution": old, "new": new}
+
+    def assembled(self, distribution):
+        """An installation in any order."""
+        rng = self.rng
+        order = [*sorted(distribution["files"]), "INSTALLER", "modules"]
+        rng.shuffle(order)
+        return {
+            "how": "assembled",
+            "distribution": distribution,
+            "order": order,
+            "record": rng.choice(["first", "late", "anywhere", "twice", "wrong", "without hashes"]),
+            "by": rng.choice(["writing", "copying", "linking"]),
+        }
 
     def anything(self):
         rng = self.rng

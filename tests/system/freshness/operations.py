@@ -4,10 +4,11 @@ Generators as there, or functions. Starting another program is one step: it can'
 """
 
 import os
+import re
 import shutil
 import subprocess
 
-from support.simulation import edits, meddling
+from support.simulation import edits, meddling, records
 from support.simulation.edits import PACKAGED, encoded, packaged
 
 QUIET = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -95,6 +96,53 @@ def copied(site, distribution, by, when=None, **_):
     edits.remove(source)
 
 
+def assembled(site, distribution, order, record, by, **_):
+    """Installers of any kind: the files in any order, RECORD at any time, perhaps twice or with wrong hashes."""
+    base = os.path.join(site, distribution["directory"])
+    if "" in distribution["files"]:
+        yield from edits.pip_install(site, distribution)
+        return
+    texts = {**distribution["files"], "INSTALLER": "assembled\n"}
+    right = {"RECORD": records.of_installation(distribution, "INSTALLER")} if "RECORD" in texts else {}
+    texts.update(right)
+    again = {}
+    if right and record == "twice":
+        texts["RECORD"], again = records.of_wheel(distribution), right
+    elif right and record == "wrong":
+        wrong = records.of_installation(distribution, "INSTALLER", text_of=lambda text: text + "x")
+        texts["RECORD"], again = wrong, right
+    elif right and record == "without hashes":
+        texts["RECORD"] = re.sub(r"sha256=[\w-]+", "", right["RECORD"])
+    order = [name for name in order if name in texts or name == "modules"]
+    if right and record in ("first", "late"):
+        order.sort(key=lambda name: (name == "RECORD") == (record == "late"))
+    edits.remove(base)
+    os.makedirs(base)
+    yield
+    for name, text in [*((name, texts.get(name)) for name in order), *again.items()]:
+        if text is None:
+            for path, content in edits.modules_of(site, distribution):
+                edits.put(path, content)
+        else:
+            placed(os.path.join(base, name), text, by)
+        yield
+
+
+def placed(path, text, by):
+    """A file of a distribution: written, copied in blocks with its times, or a link to another one."""
+    if by == "copying":
+        edits.put_in_pieces(path, edits.blocks(text, 512))
+        packaged(path, PACKAGED)
+    elif by == "linking":
+        source = os.path.join(f"{os.path.dirname(os.path.dirname(path))}.links", os.path.basename(path))
+        edits.put(source, text)
+        edits.remove(path)
+        os.link(source, path)
+        os.unlink(source)
+    else:
+        edits.put_in_pieces(path, edits.whole_lines(text, 8000))
+
+
 def checked_out(site, path, text, **_):
     """`git checkout` of another version of one file."""
     repository = f"{site}.git"
@@ -173,7 +221,7 @@ def set_back(site, path, **_):
 
 OWN = {
     function.__name__: function
-    for function in (rpm_install, rpm_remove, copied, checked_out, layered, linked, set_back)
+    for function in (rpm_install, rpm_remove, copied, assembled, checked_out, layered, linked, set_back)
 }
 
 

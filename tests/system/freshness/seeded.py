@@ -73,6 +73,24 @@ OF_THE_TOOL = {
             )
         ],
     ),
+    "the hashes of a RECORD are not compared": (
+        ["--interrupted", "--on", "tmpfs"],
+        [
+            (
+                "src/metadata/record.rs",
+                'strip_prefix("sha256=")) == Some(&sha256(text.as_bytes()))',
+                'strip_prefix("sha256=")) != Some(&sha256(text.as_bytes())[1..])',
+            )
+        ],
+    ),
+    "the beginning of a RECORD is taken for all of it": (
+        ["--interrupted", "--on", "tmpfs"],
+        [("src/metadata/record.rs", "|| text.len() % BLOCK == 0", "")],
+    ),
+    "the RECORD of a wheel is taken for that of the installation": (
+        ["--interrupted", "--on", "tmpfs"],
+        [("src/site/install_state.rs", "Kind::None => record.lists(INSTALLER)", "Kind::None => true")],
+    ),
 }
 
 

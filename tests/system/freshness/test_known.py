@@ -18,3 +18,12 @@ def test_a_known_history_is_answered_correctly(path, epcache):
     )
     assert run.returncode == 0, run.stdout + run.stderr
     assert "\n0 reads" not in run.stdout or "not on this machine" in run.stdout, run.stdout
+
+
+def test_an_index_made_in_the_middle_of_an_installation_gives_no_wrong_answer(epcache):
+    command = [*module("system.freshness"), "--interrupted", "--on", "tmpfs", "--epcache", epcache]
+    run = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=module_variables(), timeout=300
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "'histories': 1692" in run.stdout, run.stdout
