@@ -19,7 +19,7 @@ SUITE = PYTHONPATH=tests .cache/venv/bin/python -m
 REMAP = --remap-path-prefix=$(CURDIR)=/usr/src/epcache \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/usr/src/cargo
 
-.PHONY: build test quick test-upstream test-upstream-full test-histories test-freshness test-hook test-hook-full test-programs soak test-packages test-images test-faults test-faults-full test-reproducible fuzz deny demo lint bench vendor rpm wheel sdist install clean
+.PHONY: build test quick test-upstream test-upstream-full test-histories test-freshness test-hook test-hook-full test-programs soak test-packages test-images test-faults test-faults-full test-reproducible fuzz deny demo lint check-oldest bench vendor rpm wheel sdist install clean
 
 build:
 	RUSTFLAGS="$(REMAP) $$RUSTFLAGS" $(CARGO) build --release --locked
@@ -130,6 +130,18 @@ lint: .cache/venv
 	.cache/venv/bin/ruff check --quiet
 	.cache/venv/bin/ruff format --check --quiet
 	.cache/venv/bin/mypy
+
+# With the oldest versions that Cargo.toml allows, which are those of Debian trixie, and without landlock.
+# Each of several incompatible ranges is tried by itself. A network is needed once.
+OLDEST = .cache/oldest
+check-oldest:
+	rm -rf $(OLDEST)/src && mkdir -p $(OLDEST) && cp -a src $(OLDEST)
+	sed -e '/^landlock = {/d' -e 's/"dep:landlock"//; s/default = .*/default = ["seccomp"]/' \
+		-e 's/^\(toml\) = ">=\([0-9.]*\),.*/\1 = "=\2"/' -e '/^# The tests/,/^$$/d' -e '/^\[dev-dep/,$$d' \
+		Cargo.toml >$(OLDEST)/Cargo.toml
+	cd $(OLDEST) && RUSTC_BOOTSTRAP=1 $(CARGO) update --quiet -Zminimal-versions
+	cd $(OLDEST) && $(CARGO) check --quiet --locked --target-dir target
+	cd $(OLDEST) && $(CARGO) check --quiet --locked --target-dir target --no-default-features
 
 bench:
 	benches/run
