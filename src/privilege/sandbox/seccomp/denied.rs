@@ -20,10 +20,11 @@ const REMOVEXATTRAT: c_long = 466;
 const OPEN_TREE_ATTR: c_long = 467;
 /// The first call that is newer than Linux 6.16.
 const NEWER: c_long = 468;
-#[cfg(target_arch = "riscv64")]
+// The libc crate lacks it for riscv64, and for aarch64 with musl.
+#[cfg(target_arch = "x86_64")]
+const KEXEC_FILE_LOAD: c_long = 320;
+#[cfg(not(target_arch = "x86_64"))]
 const KEXEC_FILE_LOAD: c_long = 294;
-#[cfg(not(target_arch = "riscv64"))]
-const KEXEC_FILE_LOAD: c_long = libc::SYS_kexec_file_load;
 
 /// Calls about other processes, mounts, namespaces and the kernel itself, which nothing here needs. The
 /// kernel refuses most of them to a process without capabilities, but its checks have had many flaws.
