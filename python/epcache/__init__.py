@@ -48,7 +48,6 @@ if TYPE_CHECKING:
         requires,
     )
     from ._import_hook import accelerate, decelerate
-    from ._light import version
     from ._warning import StaleIndexWarning
     from .watcher import Watcher
 
@@ -66,12 +65,26 @@ def entry_points(**params: "Any") -> "EntryPoints":
     group, name = asked_for(params)
     if group is not None:
         del params["group"]
-    found = _plain_answer(group, name)
+    found = _plain_entry_points(group, name)
     if found is None:
         from ._light import entry_points_of
 
         found = entry_points_of(group, name)
     return EntryPoints(found).select(**params)
+
+
+def version(distribution_name: str) -> str:
+    """Return the version of a distribution, as its metadata has it.
+
+    Raises `PackageNotFoundError` if it is not installed.
+    """
+    if type(distribution_name) is str and distribution_name:
+        found = plain_version(distribution_name)
+        if type(found) is str:
+            return found
+    from ._light import version_of
+
+    return version_of(distribution_name)
 
 
 def asked_for(params):
@@ -96,7 +109,6 @@ _LAZY = {
     "files": "_api",
     "packages_distributions": "_api",
     "requires": "_api",
-    "version": "_light",
 }
 
 
@@ -288,6 +300,31 @@ class EntryPoints(tuple[EntryPoint, ...]):
         return EntryPoints, (tuple(self),)
 
 
+# --- names --------------------------------------------------------------------------------------
+
+SUFFIXES = (".dist-info", ".egg-info")  # of the names of distributions, in any case
+
+
+def normalized(name):
+    """A distribution's name in the form in which names are compared: PEP 503, with underscores."""
+    name = name.lower().replace("-", "_")
+    if "." in name or "__" in name:
+        name = name.replace(".", "_")
+        while "__" in name:
+            name = name.replace("__", "_")
+    return name
+
+
+def stem(file_name):
+    """The normalized name in a directory's name: `importlib.metadata` searches and groups by it."""
+    return normalized(file_name.lower().rpartition(".")[0].partition("-")[0])
+
+
+def stem39(file_name):
+    """The same for CPython 3.9, which compares it with a name that has underscores for hyphens."""
+    return file_name.lower().rpartition(".")[0].partition("-")[0]
+
+
 # --- the index file (docs/reference/index-format.md) ------------------------------------------------------
 #
 # An index in its place is never written to, only replaced by another file. So everything that is read
@@ -315,7 +352,6 @@ _COMPRESSED_AT_MOST = 64
 # Links are not followed, and a FIFO does not block.
 _FLAGS = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOFOLLOW | posix.O_NOCTTY
 
-SUFFIXES = (".dist-info", ".egg-info")  # of the names of distributions, in any case
 SYSTEM_CACHE = "/var/cache/epcache"
 SYSTEM_USER = "epcache"
 
@@ -373,7 +409,7 @@ class Index:
         self._fd = posix.open(path, _FLAGS)
         self.file = posix.fstat(self._fd)
         self.identity = identity_of(self.file)
-        self._whole = self._order = None
+        self._whole = self._order = self._rows = None
 
     def unusable(self, why="is damaged"):
         return Unusable(why, self.path, self.site_directory)
@@ -483,10 +519,12 @@ class Index:
         return True
 
     def _read(self, offset, size):
-        if self._whole is not None:
+        if self._fd >= 0 and self._whole is None:
+            data = posix.pread(self._fd, size, offset)
+        elif self.take_whole():
             data = self._whole[offset : offset + size]
         else:
-            data = posix.pread(self._fd, size, offset)
+            raise self.unusable("has been replaced")
         if len(data) != size:
             raise self.unusable()
         return data
@@ -573,6 +611,47 @@ class Index:
         if rows and max(rows) >= self.count:
             raise self.unusable()
         found += zip(rows, map(int, fields[1::5]), [group] * len(rows), fields[2::5], fields[3::5])
+
+    @checked
+    def row_named(self, name, of39=False):
+        """The fields of the distribution of that name; None if there is none. No two may have one name.
+
+        The rule is that of CPython 3.9, or else that of later versions.
+        """
+        if self._rows is None:
+            self._rows = b"\n" + self.segment(b"distributions")
+            if self._rows.count(b"\n") != self.count + 1 or self._rows[-1:] != b"\n":
+                raise self.unusable()
+            self._lower = self._rows.lower()
+            for suffix in (b".dist-info\t", b".egg-info\t"):
+                # Then two may have one name, although the index does not say so.
+                if self._rows.count(suffix) != self._lower.count(suffix):
+                    raise NotPlain
+        key = normalized(name)
+        wanted = name.lower().replace("-", "_") if of39 else key
+        if of39 and wanted.endswith((".dist", ".egg")):
+            raise NotPlain  # 3.9 finds `foo.dist` in `foo.dist-info`, too
+        if wanted.isascii() and wanted.isprintable() and "%" not in wanted:
+            # Nearly all directories begin with the normalized name.
+            start = self._lower.find(b"\n%s-" % wanted.encode())
+            if start >= 0:
+                return self._rows[start + 1 : self._rows.index(b"\n", start + 1)].split(b"\t")
+            # The others are only looked at where one has the key.
+            if not self.untrusted and b"\t%s\t" % key.encode() not in self._rows:
+                return None
+        stem_of = stem39 if of39 else stem
+        for row in self._rows[1:-1].split(b"\n") if self.count else ():
+            if stem_of(unescaped(row.partition(b"\t")[0])) == wanted:
+                return row.split(b"\t")
+        return None
+
+    @checked
+    def version_in(self, row):
+        """The version in the fields of a row; None if the metadata has to be read."""
+        directory, flags, _, _, version = row
+        if self.untrusted and [version] != directory.rpartition(b".")[0].split(b"-")[1:2]:
+            return None
+        return None if b"m" in flags or b"v" in flags else version.decode()
 
     @checked
     def positions(self):
@@ -966,57 +1045,78 @@ def remember_without_distributions(entry, info):
 _known = None
 
 
-def _plain_answer(group, name):
-    """The entry points of a group, of all groups if it is None; None if this is not the plain case.
-
-    With a name, those of other names may be left out.
-    """
+def _in_plain_case(answer):
+    """What `answer` makes of the scan of `sys.path` as it is now; None if this is not the plain case."""
     global _known
     if environment("EPCACHE") not in (None, "", "warn"):
         return None
     known = _known
-    if known is not None and known.cacheable and known.holds():
-        found = known.answers.get(group)
-        if found is not None:
-            return found
-        if not _take_whole(known.indexes):
-            known = None
-    else:
+    if known is None or not known.cacheable or not known.holds():
         known = _scan_again(known)
-        found = None if known is None else known.answers.get(group)
-    complete = True
     try:
-        if known is None:
-            return None
-        if found is None:
-            found = []
-            of = EntryPoint._of
-            for index in known.indexes:
-                records = index.records(group)
-                if index.untrusted:
-                    from ._confirm import confirmed
-
-                    records = confirmed(index, group, name, records)
-                    complete = name is None
-                found += [
-                    of(name, value, its_group, index, row) for row, _, its_group, name, value in records
-                ]
-    except (Unusable, NotPlain, MemoryError):
+        return None if known is None else answer(known)
+    except (Unusable, NotPlain, MemoryError, ImportError):
         return None
     finally:
         for index in known.indexes if known is not None else ():
             index.close()
         _known = known  # other threads may use it from now on
-    if complete:
-        known.answers[group] = found
-    return found
 
 
-def _take_whole(indexes):
-    try:
-        return all(index.take_whole() for index in indexes)
-    except Unusable:
+def _plain_entry_points(group, name):
+    """The entry points of a group, of all groups if it is None; None if this is not the plain case.
+
+    With a name, those of other names may be left out.
+    """
+
+    def answer(scan):
+        if group in scan.answers:
+            return scan.answers[group]
+        found = []
+        complete = True
+        of = EntryPoint._of
+        for index in scan.indexes:
+            records = index.records(group)
+            if index.untrusted:
+                from ._confirm import confirmed
+
+                records = confirmed(index, group, name, records)
+                complete = name is None
+            found += [of(name, value, its_group, index, row) for row, _, its_group, name, value in records]
+        if complete:
+            scan.answers[group] = found
+        return found
+
+    return _in_plain_case(answer)
+
+
+# The newest version of Python whose `importlib.metadata` is known.
+NEWEST_PYTHON = (3, 15)
+
+
+def plain_version(name, native=False):
+    """The version of a distribution; False if there is none of that name.
+
+    None if the metadata has to be read, or this is not the plain case. With `native` by the rules of this
+    interpreter's `importlib.metadata`, otherwise by those of 3.12.
+    """
+
+    def answer(scan):
+        of39 = False
+        if native:
+            for finder in scan.finders:
+                if hasattr(finder, "find_distributions") and module_of_finder(finder) != "importlib.metadata":
+                    return None
+            if sys.version_info[:2] > NEWEST_PYTHON:
+                return None
+            of39 = sys.version_info < (3, 10)
+        for index in scan.indexes:
+            row = index.row_named(name, of39)
+            if row is not None:
+                return index.version_in(row)
         return False
+
+    return _in_plain_case(answer)
 
 
 def _scan_again(known):

@@ -17,11 +17,8 @@ def entry_points_of(group, name):
     return _discovery.entry_points(LIGHT, group, name)
 
 
-def version(distribution_name: str) -> str:
-    """Return the version of a distribution, as its metadata has it.
-
-    Raises `PackageNotFoundError` if it is not installed.
-    """
+def version_of(distribution_name):
+    """The version of a distribution, as its metadata has it."""
     if not distribution_name:
         raise ValueError("A distribution name is required.")
     if not isinstance(distribution_name, str):

@@ -1,6 +1,6 @@
 """Names of distributions and of their files, and how `importlib.metadata` compares them."""
 
-from . import SUFFIXES, SYSTEM_CACHE
+from . import SUFFIXES, SYSTEM_CACHE, normalized, stem
 
 __all__ = [
     "FILE_LISTS",
@@ -21,21 +21,6 @@ FILE_LISTS = ("RECORD", "installed-files.txt", "SOURCES.txt")
 def is_distribution(name):
     """Whether a name in a site directory is that of a distribution. Case does not matter."""
     return name.lower().endswith(SUFFIXES)
-
-
-def normalized(name):
-    """A distribution's name in the form in which names are compared: PEP 503, with underscores."""
-    name = name.lower().replace("-", "_")
-    if "." in name or "__" in name:
-        name = name.replace(".", "_")
-        while "__" in name:
-            name = name.replace("__", "_")
-    return name
-
-
-def stem(file_name):
-    """The normalized name in a directory's name: `importlib.metadata` searches and groups by it."""
-    return normalized(file_name.lower().rpartition(".")[0].partition("-")[0])
 
 
 def stems(file_names):

@@ -69,10 +69,7 @@ class Table:
     @checked
     def version(self, row):
         """The version; None if the metadata has to be read."""
-        directory, flags, _, _, version = self._fields(row)
-        if self.index.untrusted and [version] != directory.rpartition(b".")[0].split(b"-")[1:2]:
-            return None
-        return None if b"m" in flags or b"v" in flags else version.decode()
+        return self.index.version_in(self._fields(row))
 
     @checked
     def name(self, row):

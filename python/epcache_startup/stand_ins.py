@@ -206,12 +206,18 @@ class StandIns:
 
     def _make_version(self, original):
         def version(distribution_name):
+            found = None
             if type(distribution_name) is str and distribution_name and self._is_untouched():
-                answers = self.answers()
-                found = None if answers is None else answers.version(distribution_name)
-                if found is not None:
-                    return found
-            return original(distribution_name)
+                package = self.package() if self.module.__name__ == "importlib.metadata" else None
+                if package is not None:
+                    # Without importing more.
+                    found = package.plain_version(distribution_name, native=True)
+                if found is None:
+                    answers = self.answers()
+                    found = None if answers is None else answers.version(distribution_name)
+                if found is False:
+                    raise self.module.PackageNotFoundError(distribution_name)
+            return original(distribution_name) if found is None else found
 
         return version
 

@@ -354,6 +354,83 @@ def test_a_stale_index_is_reported_only_on_request(run, site):
         run(code.replace("import epcache", "import os; os.environ['EPCACHE'] = 'warn'; import epcache"))
 
 
+# Directories, and names to ask for.
+DIRECTORIES = [
+    *("under_score-1.dist-info", "dotted.name-2.dist-info", "Upper.Case-3.dist-info", "a__b-4.dist-info"),
+    *("bare.dist-info", "bare2.egg-info", "egg-5.egg-info", "per%cent-6.dist-info", "~ilde-7.dist-info"),
+    *("hy-phen-8.dist-info", "late-9-py3.egg-info", "e-10.dist-info", "named-11.dist-info"),
+]
+NAMES = [
+    *(
+        "under_score",
+        "under-score",
+        "under.score",
+        "UNDER__score",
+        "dotted.name",
+        "dotted-name",
+        "dotted_name",
+    ),
+    *("upper.case", "upper_case", "a__b", "a_b", "a-b", "a.b", "bare", "bare2", "bare.dist", "egg", "egg-5"),
+    *("per%cent", "per%25cent", "~ilde", "ilde", "hy", "hy-phen", "hy_phen", "late", "e", "m", "1", "11"),
+    *(
+        "named",
+        "other-name",
+        "under_score-1",
+        "under_score-1.dist-info",
+        "a\\tb",
+        "a\\n",
+        "é",
+        "ſ",
+        "\\udc80",
+        ".",
+    ),
+    *("-", "none", " under_score", "underscore", "_", "twin", "odd"),
+]
+# What makes an index more than a plain one.
+MORE = {
+    "plain": [],
+    "twice": ["twin-1.dist-info", "Twin-2.dist-info"],
+    "another suffix": ["odd-1.DIST-INFO", "odd_-2.dist-info"],
+    "no name": [".dist-info", "-3.dist-info"],
+    "not ASCII": ["é-1.dist-info"],
+}
+
+
+@pytest.mark.parametrize("more", MORE)
+def test_versions_are_found_by_the_rule_of_the_release(run, tmp_path, more):
+    other = tmp_path / "other"
+    for directory in DIRECTORIES + MORE[more]:
+        add(other, directory)
+    (other / "named-11.dist-info" / "METADATA").write_text("Name: Other.Name\nVersion: 11\n")
+    (other / "hy-phen-8.dist-info" / "METADATA").write_text("Name: hy\n")
+    (other / ".epcache").mkdir()
+    index_writer.write(str(other))
+    run(
+        f"""
+sys.path[0] = {str(other)!r}
+import importlib.metadata as M
+def versions(version):
+    found = []
+    for name in {NAMES!r}:
+        name = name.encode().decode('unicode_escape') if chr(92) in name else name
+        try:
+            found.append((name, version(name)))
+        except M.PackageNotFoundError as error:
+            found.append((name, type(error), error.args))
+    return found
+plain = versions(M.version)
+import epcache; epcache.accelerate()
+accelerated = versions(M.version)
+assert accelerated == plain, [pair for pair in zip(accelerated, plain) if pair[0] != pair[1]]
+assert ('epcache._backend' in sys.modules) or {more!r} == 'plain', 'nothing was special'
+own = [found[:2] for found in versions(epcache.version)]
+assert sys.version_info < (3, 10) or own == [found[:2] for found in plain], list(zip(own, plain))
+""",
+        "-W",
+        "ignore",
+    )
+
+
 ASKING = {
     "distribution": "M.distribution('foo')",
     "metadata": "M.metadata('foo')",

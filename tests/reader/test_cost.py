@@ -95,6 +95,16 @@ def test_another_group_costs_reading_the_file_once(site, calls):
     assert calls == AGAIN
 
 
+def test_a_version_costs_reading_the_table(site, calls):
+    assert epcache.version("p7") == "1"
+    assert calls == [*LOOK, *READ, *PROGRAM, "pread", "close"]
+    calls.clear()
+    assert epcache.version("P7") == "1"
+    assert calls == AGAIN
+    with pytest.raises(epcache.PackageNotFoundError):
+        epcache.version("none")
+
+
 def test_directories_recorded_as_empty_are_not_listed(site, calls, tmp_path, monkeypatch):
     library = tmp_path / "library"
     library.mkdir()

@@ -54,6 +54,42 @@ def test_a_fresh_index_needs_no_additional_imports(python, site, flags):
     assert "epcache._parse" not in used
 
 
+ASKING = """
+import importlib.metadata as M
+before = set(sys.modules)
+{question}
+print('[' + ', '.join('"%s"' % name for name in sorted(set(sys.modules) - before)) + ']')
+"""
+MISSING = """
+try:
+    M.version('none')
+except M.PackageNotFoundError as error:
+    assert str(error) == 'No package metadata was found for none' or sys.version_info < (3, 11), str(error)
+else:
+    raise SystemExit(1)
+"""
+
+
+@pytest.mark.parametrize(
+    "question, imported",
+    [("assert M.version('foo') == '1'", ["epcache"]), (MISSING, ["epcache"]), ("M.entry_points()", None)],
+    ids=["version", "missing", "entry_points"],
+)
+def test_a_version_needs_no_more_than_the_hot_path(python, tmp_path, question, imported):
+    site = tmp_path / "site"
+    add(site, "foo-1.dist-info", "[g]\na = m:f\n")
+    (site / ".epcache").mkdir()
+    index_writer.write(str(site))
+    paths = f"import sys; sys.path[:0] = [{str(site)!r}, {str(READER)!r}]\n"
+    accelerated = f"{paths}import epcache_startup; epcache_startup.enable('accelerate')\n"
+    code = accelerated + ASKING.format(question=question)
+    found = loaded(python, ["-S", "-E"], code)
+    assert found == set(imported) if imported else len(found) > 5
+    own = f"{paths}import epcache\nassert epcache.version('foo') == '1'\n{SHOW}"
+    bare = loaded(python, ["-S", "-E"], SHOW)
+    assert loaded(python, ["-S", "-E"], own) - bare == {"epcache"}
+
+
 def test_a_stale_index_needs_no_imports_beyond_the_warning(python, site):
     add(site, "new-1.dist-info", "[g]\nn = m:n\n")
     add_paths = f"import sys; sys.path[:0] = [{str(site)!r}, {str(READER)!r}]\nimport warnings, epcache\n"

@@ -3,6 +3,7 @@
 import subprocess
 import types
 
+import epcache
 import pytest
 from epcache import _releases
 from epcache._releases import ALL, MODULES, PYTHON
@@ -54,6 +55,10 @@ def test_without_exactly_one_version_beside_it_a_release_is_unknown(tmp_path):
 
 def test_without_a_distribution_beside_it_a_release_is_unknown(tmp_path):
     assert release_beside(tmp_path) is None
+
+
+def test_the_newest_python_is_one_number():
+    assert max(_releases._CPYTHON) == epcache.NEWEST_PYTHON
 
 
 def test_an_unknown_python_is_not_accelerated_and_epcache_functions_work(python, tmp_path):

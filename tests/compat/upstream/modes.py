@@ -81,6 +81,7 @@ class Watch:
         self._indexes = indexes
         self._believed = set()
         self.canary = {}
+        from epcache import Index
         from epcache._view import View
 
         row = View.row
@@ -97,6 +98,13 @@ class Watch:
             self._believed.add(entry)
             return indexed(kind, entry, index)
 
+        row_named = Index.row_named
+
+        def row_of_name(index, *arguments):
+            self._believed.add(index.site_directory)
+            return row_named(index, *arguments)
+
+        Index.row_named = row_of_name
         View.row = row_of
         View.indexed = classmethod(indexed_view)
 
