@@ -65,11 +65,12 @@ def entry_points(**params: "Any") -> "EntryPoints":
     group, name = asked_for(params)
     if group is not None:
         del params["group"]
-    found = _plain_entry_points(group, name)
+    begun = []
+    found = _plain_entry_points(group, name, begun)
     if found is None:
         from ._light import entry_points_of
 
-        found = entry_points_of(group, name)
+        found = entry_points_of(group, name, begun)
     return EntryPoints(found).select(**params)
 
 
@@ -78,13 +79,14 @@ def version(distribution_name: str) -> str:
 
     Raises `PackageNotFoundError` if it is not installed.
     """
+    begun = []
     if type(distribution_name) is str and distribution_name:
-        found = plain_version(distribution_name)
-        if type(found) is str:
-            return found
+        found = plain_version(distribution_name, begun)
+        if found:
+            return found[0]
     from ._light import version_of
 
-    return version_of(distribution_name)
+    return version_of(distribution_name, begun)
 
 
 def asked_for(params):
@@ -792,15 +794,37 @@ def environment(name):
     return None if value is None else value.decode("utf-8", "surrogateescape")
 
 
-def places(site):
-    """The paths at which the index of a site directory may be, the first to be tried first."""
-    yield site + "/.epcache/index"
+def places(site, listing=None, missing=None):
+    """The paths at which the index of a site directory may be, the first to be tried first.
+
+    `listing` is that of the directory, where it is known. `missing` remembers by cache which directories it has not,
+    once nothing was found there for a second directory: None, or a set.
+    """
+    if listing is None or ".epcache" in listing:
+        yield site + "/.epcache/index"
     # A `..` would lead out of the cache, so such a path has to be resolved first.
-    if site.startswith("/") and "/../" not in site + "/":
-        yield SYSTEM_CACHE + site + "/index"
-        cache = user_cache()
-        if cache:
+    if not site.startswith("/") or "/../" in site + "/":
+        return
+    missing = {} if missing is None else missing
+    for cache in (SYSTEM_CACHE, user_cache()):
+        if cache and not (cache + site).startswith(tuple(missing.get(cache) or ())):
             yield cache + site + "/index"
+            if cache not in missing:
+                missing[cache] = None
+            else:
+                missing[cache] = (missing[cache] or set()) | _without_parent(cache, site)
+
+
+def _without_parent(cache, site):
+    """The first of the directories that lead to that of a site directory in a cache, if it is not there."""
+    path = cache
+    for part in site.split("/")[1:]:
+        try:
+            posix.stat(path)
+        except OSError:
+            return {path + "/"}
+        path += "/" + part
+    return set()
 
 
 def user_cache():
@@ -832,11 +856,14 @@ SETTLE_AFTER = 3_000_000_000
 # ns. A ctime before this proves nothing: such file systems keep no times.
 EPOCH_ENDS = 2_000_000_000
 
-# Bytes. To list a directory of this size costs less than to look for an index in vain.
+# Bytes, and links, which are the subdirectories on most file systems. To list such a directory costs less than to look
+# for an index in vain.
 _SMALL = 4096
-# So many directories are remembered to hold no distributions.
+_FEW = 64
+# Of so many directories the listing is remembered.
 _MOST = 500
-without_distributions = {}
+# By path the stamp, and the names of the distributions, of directories that have none or no index.
+listings = {}
 
 
 class NotPlain(Exception):
@@ -858,35 +885,28 @@ class Scan:
         self.indexes = []
         self.answers = {}  # by group
         self._directories = []  # triples of number, entry and `stat`
+        self._others = []  # pairs of number and entry
+        self.is_begun = False  # whether each entry has been looked at
         self._without = {}
+        self._missing = {}  # see `places`
 
-    def walk(self):
-        """What holds the distributions of each entry, in their order; None for those without any."""
-        found = [None] * len(self.entries)
-        self.stamps = [None] * len(self.entries)
+    def walk(self, begun=None):
+        """What holds the distributions of each entry, in their order; None for those without any.
+
+        `begun` is a scan of this moment that did not get to its end.
+        """
         first = -1
         try:
-            for number, entry in enumerate(self.entries):
-                if not isinstance(entry, str) or entry.rpartition("/")[2].lower().endswith(".egg"):
-                    found[number] = self.other(entry)
-                    continue
-                try:
-                    if number == 0:
-                        # A program's own directory: most likely small, and then it will be listed.
-                        first = _open_to_list(entry)
-                    info = posix.fstat(first) if first >= 0 and number == 0 else posix.stat(entry or ".")
-                except OSError:
-                    continue
-                except ValueError:
-                    found[number] = self.other(entry)
-                    continue
-                self.stamps[number] = stamp_of(info)
-                if info.st_mode & 0o170000 == 0o040000:
-                    self._directories.append((number, entry, info))
-                else:
-                    self.cacheable = False
-                    if info.st_mode & 0o170000 == 0o100000:
-                        found[number] = self.other(entry)
+            if begun is None:
+                first = self._look()
+            else:
+                self.entries, self.stamps, self.cacheable = begun.entries, begun.stamps, begun.cacheable
+                self._directories, self._others = begun._directories, begun._others
+                self._missing = begun._missing
+            self.is_begun = True
+            found = [None] * len(self.entries)
+            for number, entry in self._others:
+                found[number] = self.other(entry)
             # From the end: there are the site directories, whose index may know those in front of them.
             for number, entry, info in reversed(self._directories):
                 found[number] = self.directory(entry, info, first if number == 0 else -1)
@@ -895,39 +915,70 @@ class Scan:
                 posix.close(first)
         return found
 
+    def _look(self):
+        """Look at each entry. Returns the descriptor of the first one; negative where that is not open."""
+        first = -1
+        self.stamps = [None] * len(self.entries)
+        for number, entry in enumerate(self.entries):
+            if not isinstance(entry, str) or entry.rpartition("/")[2].lower().endswith(".egg"):
+                self._others.append((number, entry))
+                continue
+            try:
+                if number == 0:
+                    # A program's own directory: most likely small, and then it will be listed.
+                    first = _open_to_list(entry)
+                info = posix.fstat(first) if first >= 0 and number == 0 else posix.stat(entry or ".")
+            except OSError:
+                continue
+            except ValueError:
+                self._others.append((number, entry))
+                continue
+            self.stamps[number] = stamp_of(info)
+            if info.st_mode & 0o170000 == 0o040000:
+                self._directories.append((number, entry, info))
+            else:
+                self.cacheable = False
+                if info.st_mode & 0o170000 == 0o100000:
+                    self._others.append((number, entry))
+        return first
+
     def directory(self, entry, info, descriptor):
         """What holds the distributions of a directory; `descriptor` is negative where it is not open."""
-        if stamp_of(info) in (without_distributions.get(entry), self._without.get(entry)):
+        stamp = stamp_of(info)
+        if self._without.get(entry) == stamp:
             return None
+        remembered, names = listings.get(entry, (None, None))
+        if remembered == stamp:
+            return self.listed(entry, names) if names else None
         names = None
-        if descriptor >= 0 and info.st_size <= _SMALL:
-            names = posix.listdir(descriptor)
-            if self._is_without_distributions(entry, info, names):
+        if info.st_size <= _SMALL and info.st_nlink <= _FEW:
+            names = posix.listdir(descriptor if descriptor >= 0 else entry or ".")
+            if self._has_none(entry, info, names):
                 return None
-        found = self.indexed(entry, info) if entry else None
+        found = self.indexed(entry, info, names) if entry else None
         if found is None:
             if names is None:
                 names = posix.listdir(entry or ".")
-                if self._is_without_distributions(entry, info, names):
+                if self._has_none(entry, info, names):
                     return None
             found = self.unindexed(entry, info, names)
         return found
 
-    def _is_without_distributions(self, entry, info, names):
+    def _has_none(self, entry, info, names):
         if count_distributions(names):
             return False
-        self.cacheable = remember_without_distributions(entry, info) and self.cacheable
+        self.cacheable = remember_listing(entry, info, ()) and self.cacheable
         return True
 
     def other(self, entry):
         """What stands for an entry that only `importlib.metadata` can read, such as a zip file."""
         raise NotPlain
 
-    def indexed(self, entry, info):
+    def indexed(self, entry, info, listing):
         """What the index of a directory gives; None where there is none."""
         if self.indexes:
             return None
-        for place in places(entry):
+        for place in places(entry, listing, self._missing):
             index = open_index(place, entry, info.st_uid)
             if index is not None:
                 self.indexes.append(index)
@@ -973,6 +1024,10 @@ class Scan:
 
     def unindexed(self, entry, info, names):
         """What the listing of a directory gives, which has distributions and no usable index."""
+        raise NotPlain
+
+    def listed(self, entry, names):
+        """The same for a listing that is remembered."""
         raise NotPlain
 
     def holds(self):
@@ -1026,17 +1081,17 @@ def is_repeatable(mtime, ctime):
     return ctime < EPOCH_ENDS or time.time_ns() - max(mtime, ctime) <= SETTLE_AFTER
 
 
-def remember_without_distributions(entry, info):
-    """Note that a directory holds none, for later calls in this process.
+def remember_listing(entry, info, names):
+    """Note the distributions of a directory that has none or no index, for later calls in this process.
 
     False if its stamp may be that of a later change, too.
     """
     if is_repeatable(info.st_mtime_ns, info.st_ctime_ns):
         return False
     if entry:
-        if len(without_distributions) >= _MOST:
-            without_distributions.clear()
-        without_distributions[entry] = stamp_of(info)
+        if len(listings) >= _MOST:
+            listings.clear()
+        listings[entry] = stamp_of(info), names
     return True
 
 
@@ -1045,14 +1100,17 @@ def remember_without_distributions(entry, info):
 _known = None
 
 
-def _in_plain_case(answer):
-    """What `answer` makes of the scan of `sys.path` as it is now; None if this is not the plain case."""
+def _in_plain_case(answer, begun):
+    """What `answer` makes of the scan of `sys.path` as it is now; None if this is not the plain case.
+
+    Then `begun` gets the scan that showed it, which need not be begun again.
+    """
     global _known
     if environment("EPCACHE") not in (None, "", "warn"):
         return None
     known = _known
     if known is None or not known.cacheable or not known.holds():
-        known = _scan_again(known)
+        known = _scan_again(known, begun)
     try:
         return None if known is None else answer(known)
     except (Unusable, NotPlain, MemoryError, ImportError):
@@ -1063,10 +1121,10 @@ def _in_plain_case(answer):
         _known = known  # other threads may use it from now on
 
 
-def _plain_entry_points(group, name):
+def _plain_entry_points(group, name, begun):
     """The entry points of a group, of all groups if it is None; None if this is not the plain case.
 
-    With a name, those of other names may be left out.
+    With a name, those of other names may be left out. For `begun` see `_in_plain_case`.
     """
 
     def answer(scan):
@@ -1087,18 +1145,18 @@ def _plain_entry_points(group, name):
             scan.answers[group] = found
         return found
 
-    return _in_plain_case(answer)
+    return _in_plain_case(answer, begun)
 
 
 # The newest version of Python whose `importlib.metadata` is known.
 NEWEST_PYTHON = (3, 15)
 
 
-def plain_version(name, native=False):
-    """The version of a distribution; False if there is none of that name.
+def plain_version(name, begun, native=False):
+    """A tuple with the version of a distribution, empty if there is none of that name.
 
-    None if the metadata has to be read, or this is not the plain case. With `native` by the rules of this
-    interpreter's `importlib.metadata`, otherwise by those of 3.12.
+    None if the metadata has to be read, or this is not the plain case; for `begun` see `_in_plain_case`. With `native`
+    by the rules of this interpreter's `importlib.metadata`, otherwise by those of 3.12.
     """
 
     def answer(scan):
@@ -1113,15 +1171,16 @@ def plain_version(name, native=False):
         for index in scan.indexes:
             row = index.row_named(name, of39)
             if row is not None:
-                return index.version_in(row)
-        return False
+                found = index.version_in(row)
+                return None if found is None else (found,)
+        return ()
 
-    return _in_plain_case(answer)
+    return _in_plain_case(answer, begun)
 
 
-def _scan_again(known):
+def _scan_again(known, begun):
     """What is on `sys.path`, with the answers known so far if they are still from these files."""
-    found = _plain_scan()
+    found = _plain_scan(begun)
     if found is not None and known is not None:
         if [(index.path, index.identity) for index in known.indexes] == [
             (index.path, index.identity) for index in found.indexes
@@ -1130,7 +1189,7 @@ def _scan_again(known):
     return found
 
 
-def _plain_scan():
+def _plain_scan(begun):
     """What is on `sys.path`; None if this is not the plain case."""
     scan = Scan(sys.path)
     finders = [finder for finder in scan.finders if hasattr(finder, "find_distributions")]
@@ -1140,8 +1199,10 @@ def _plain_scan():
         return None
     try:
         scan.walk()
-    except (OSError, ValueError, Unusable, NotPlain, MemoryError):
+    except (OSError, ValueError, Unusable, NotPlain, MemoryError, ImportError):
         for index in scan.indexes:
             index.close()
+        if scan.is_begun:
+            begun.append(scan)
         return None
     return scan

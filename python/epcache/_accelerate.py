@@ -44,8 +44,8 @@ class Answers:
             return by_groups.load(found).select(**params)
         return self._module.EntryPoints(found).select(**params)
 
-    def version(self, name):
-        return _discovery.version(self.backend, name)
+    def version(self, name, begun):
+        return _discovery.version(self.backend, name, begun)
 
     def packages_distributions(self):
         try:

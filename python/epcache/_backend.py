@@ -94,7 +94,7 @@ class Backend:
 
     def takes(self, view):
         """Whether a `View` can be answered from; otherwise the path entry is searched anew."""
-        return view.index is not None
+        return True
 
     def warn(self, warnings):
         """Report what is wrong with indexes, if that is wanted: the program may not know this package."""
@@ -147,7 +147,9 @@ class Backend:
         return [entry_point for entry_point in found if group in (None, entry_point.group)]
 
     def distribution(self, view, item):
-        """The object for a distribution; the same for as long as the view is kept."""
+        """The object for a distribution; the same for as long as a view with an index is kept."""
+        if view.index is None:
+            return self.module.PathDistribution(pathlib.Path(view.entry, view.names[item]))
         kept = view.cache.get(self)
         if kept is None:
             kept = view.cache[self] = {}
@@ -167,7 +169,7 @@ class Backend:
 
     def all(self, view):
         """Those of all distributions, in their order."""
-        if view.cache.get(self):
+        if view.index is None or view.cache.get(self):
             return [self.distribution(view, item) for item in self.order(view)]
         view.index.view = view
         found = []
@@ -212,7 +214,7 @@ class Backend39(Backend):
     def takes(self, view):
         # The order is that of the listing, which an index with names of other kinds does not keep.
         if view.index is None:
-            return False
+            return True
         taken = view.cache.get("plainly named")
         if taken is None:
             taken = view.cache["plainly named"] = all(map(_is_plainly_named, view.names))

@@ -16,14 +16,16 @@ from ._view import View
 _known = {}
 
 
-def answered(backend, answer):
+def answered(backend, answer, begun=()):
     """The scan of `sys.path` as it is now, and what `answer(scan)` makes of it.
 
-    An index file that turns out to be damaged is left out, and the answer is begun again.
+    An index file that turns out to be damaged is left out, and the answer is begun again. `begun` may have a scan of
+    this moment, which is continued.
     """
     unusable = set()
+    begun = list(begun)
     while True:
-        scan = FullScan(sys.path, unusable)
+        scan = FullScan(sys.path, unusable, begun.pop() if begun else None)
         try:
             return scan, answer(scan)
         except Unusable as damaged:
@@ -63,10 +65,10 @@ def of_path(backend, scan, name=None):
             yield None, backend.of_path_entry(entry if source is OTHER else source.entry, name)
 
 
-def entry_points(backend, group, name=None):
+def entry_points(backend, group, name=None, begun=()):
     """The entry points of a group, of all groups if it is None, as a list that is not to be changed.
 
-    With a name, those of other names may be left out.
+    With a name, those of other names may be left out. For `begun` see `answered`.
     Answers from indexes alone are remembered for as long as nothing on the path changes.
     """
     key = backend, modes()
@@ -82,7 +84,7 @@ def entry_points(backend, group, name=None):
             return scan.answers[group], True
         return _collect(backend, group, name, scan)
 
-    scan, (found, from_indexes) = answered(backend, answer)
+    scan, (found, from_indexes) = answered(backend, answer, begun)
     if from_indexes and scan.plain:
         scan.answers[group] = found
         _known[key] = scan
@@ -192,16 +194,24 @@ def find(backend, context):
                 yield backend.distribution(view, item)
 
 
-def version(backend, name):
-    """The version of the first distribution of that name; None if no index has it."""
-    return answered(backend, lambda scan: _version(backend, name, scan))[1]
+def version(backend, name, begun=()):
+    """A tuple with the version of the first distribution of that name, empty if there is none; None if only the
+    module's own function can say. For `begun` see `answered`."""
+    return answered(backend, lambda scan: _version(backend, name, scan), begun)[1]
 
 
 def _version(backend, name, scan):
-    for view, other in sources(backend, scan):
+    for view, other in sources(backend, scan, name):
         if view is None:
             return None
         for item in other.named(view, name):
             row = view.row(item, METADATA)
-            return None if row is None else view.table.version(row)
-    return None
+            found = None if row is None else view.table.version(row)
+            if found is None:
+                try:
+                    found = other.distribution(view, item).version
+                except Exception:
+                    # The module's own function may prefer another distribution. Otherwise it raises the same.
+                    return None
+            return None if found is None else (found,)
+    return ()

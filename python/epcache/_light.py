@@ -9,21 +9,21 @@ from ._names import has_stem, normalized, stem
 from ._table import ENTRY_POINTS, METADATA
 
 
-def entry_points_of(group, name):
+def entry_points_of(group, name, begun):
     """The entry points of a group, of all groups if it is None, as a list that is not to be changed.
 
-    With a name, those of other names may be left out.
+    With a name, those of other names may be left out. `begun` has what there is of a scan.
     """
-    return _discovery.entry_points(LIGHT, group, name)
+    return _discovery.entry_points(LIGHT, group, name, begun)
 
 
-def version_of(distribution_name):
-    """The version of a distribution, as its metadata has it."""
+def version_of(distribution_name, begun):
+    """The version of a distribution, as its metadata has it. `begun` has what there is of a scan."""
     if not distribution_name:
         raise ValueError("A distribution name is required.")
     if not isinstance(distribution_name, str):
         raise TypeError(f"a distribution name is a string, not {distribution_name!r}")
-    found = _discovery.answered(LIGHT, lambda scan: list(_versions(scan, distribution_name)))[1]
+    found = _discovery.answered(LIGHT, lambda scan: list(_versions(scan, distribution_name)), begun)[1]
     if not found:
         from importlib.metadata import PackageNotFoundError
 

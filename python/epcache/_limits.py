@@ -12,6 +12,7 @@ __all__ = [
     "WITHOUT_LINES",
     "NS",
     "READ_ATTEMPTS",
+    "RESOLVED",
     "SETTLE_AFTER",
     "UNFINISHED_AFTER",
     "VIEWS",
@@ -25,6 +26,10 @@ UNFINISHED_AFTER = 60 * NS
 
 # So many times a file is read again that is replaced while it is read.
 READ_ATTEMPTS = 3
+
+# Of so many directories without an index the real path is looked up in the caches. To resolve a path takes a call for
+# each of its parts.
+RESOLVED = 8
 
 # So many site directories are remembered in a process; few programs have more than three.
 VIEWS = 64

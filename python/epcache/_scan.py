@@ -14,10 +14,12 @@ from . import (
     is_repeatable,
     open_index,
     places,
+    remember_listing,
     stamp_of,
     user_cache,
 )
-from ._limits import READ_ATTEMPTS, VIEWS
+from ._limits import READ_ATTEMPTS, RESOLVED, VIEWS
+from ._names import is_distribution
 from ._table import Table
 from ._view import View
 
@@ -37,7 +39,7 @@ class FullScan(Scan):
     `sources` has pairs of an entry and what it holds. `warnings` are pairs of an entry and a text.
     """
 
-    def __init__(self, entries, unusable=()):
+    def __init__(self, entries, unusable=(), begun=None):
         super().__init__(entries)
         given = modes()
         self.strict = "strict" in given
@@ -45,8 +47,10 @@ class FullScan(Scan):
         self._use_indexes = "off" not in given
         self._unusable = set(unusable)
         self._seen = {}
-        found = zip(self.entries, self.walk())
-        self.sources = [(entry, source) for entry, source in found if source is not None]
+        self._distrusted = set()  # entries with an index that can't be used
+        self._resolved = 0
+        found = self.walk(begun)
+        self.sources = [(entry, source) for entry, source in zip(self.entries, found) if source is not None]
         # Whether everything comes from indexes that have the site proof.
         self.plain = all(isinstance(source, View) and source.cacheable for _, source in self.sources)
 
@@ -77,21 +81,29 @@ class FullScan(Scan):
             self.cacheable = self.cacheable and found.cacheable
         return found
 
-    def indexed(self, entry, info):
-        return self._indexed(entry, info, places(entry)) if self._use_indexes else None
+    def indexed(self, entry, info, listing):
+        if not self._use_indexes:
+            return None
+        return self._indexed(entry, info, places(entry, listing, self._missing))
 
     def unindexed(self, entry, info, names):
-        if self._use_indexes and entry:
+        if self._use_indexes and entry and self._resolved < RESOLVED:
             # Only now that something is to be gained, since it takes a while.
             from os.path import realpath
 
+            self._resolved += 1
             real = realpath(entry)
             if real != entry:
-                candidates = places(real)
-                next(candidates)  # the one inside is the same file
-                found = self._indexed(entry, info, candidates)
+                # The one inside is the same file.
+                found = self._indexed(entry, info, places(real, (), self._missing))
                 if found is not None:
                     return found
+        names = [name for name in names if is_distribution(name)]
+        if self._use_indexes and entry not in self._distrusted:
+            remember_listing(entry, info, names)
+        return self.listed(entry, names)
+
+    def listed(self, entry, names):
         self.cacheable = False
         return View.listed(entry, names)
 
@@ -105,6 +117,7 @@ class FullScan(Scan):
         stale = None
         for place in candidates:
             if place in self._unusable:
+                self._distrusted.add(entry)
                 continue
             try:
                 index, why = self._open(place, entry, info)
@@ -148,6 +161,7 @@ class FullScan(Scan):
         return view
 
     def _warn_of_unusable(self, entry, place, why):
+        self._distrusted.add(entry)
         self.warnings.append((entry, f"the index {place} {why}; the directory is read instead"))
 
     def _open(self, place, entry, info):

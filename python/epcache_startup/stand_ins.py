@@ -206,18 +206,20 @@ class StandIns:
 
     def _make_version(self, original):
         def version(distribution_name):
-            found = None
+            found, begun = None, []
             if type(distribution_name) is str and distribution_name and self._is_untouched():
                 package = self.package() if self.module.__name__ == "importlib.metadata" else None
                 if package is not None:
                     # Without importing more.
-                    found = package.plain_version(distribution_name, native=True)
+                    found = package.plain_version(distribution_name, begun, native=True)
                 if found is None:
                     answers = self.answers()
-                    found = None if answers is None else answers.version(distribution_name)
-                if found is False:
-                    raise self.module.PackageNotFoundError(distribution_name)
-            return original(distribution_name) if found is None else found
+                    found = None if answers is None else answers.version(distribution_name, begun)
+            if found is None:
+                return original(distribution_name)
+            for its_version in found:
+                return its_version
+            raise self.module.PackageNotFoundError(distribution_name)
 
         return version
 

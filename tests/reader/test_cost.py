@@ -3,15 +3,19 @@
 import os
 import posix
 import pwd
+import shutil
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import epcache
 import pytest
 from epcache import _confirm, _scan, _view
+from epcache._limits import RESOLVED
 from support import index_writer
 from support.environments import add
+from support.interpreters import INTERPRETERS, READER, run
 
 
 class Recorder:
@@ -135,6 +139,68 @@ def test_an_answer_is_forgotten_when_the_index_is_replaced(site, calls):
     assert calls[: len(AGAIN)] == AGAIN and calls.count("pread") == 4
 
 
+@pytest.fixture
+def long_path(tmp_path, monkeypatch):
+    """Forty path entries with a distribution each, and no index."""
+    monkeypatch.setattr(epcache, "SETTLE_AFTER", -(10**18))
+    epcache.listings.clear()
+    entries = [tmp_path / "path" / f"entry{number}" for number in range(40)]
+    for number, entry in enumerate(entries):
+        add(entry, f"p{number}-1.dist-info", f"[g]\np{number} = m:f\n")
+        (entry / f"p{number}").mkdir()
+    return [str(entry) for entry in entries]
+
+
+def test_path_entries_without_an_index_cost_a_look_and_a_listing_once(long_path, calls, monkeypatch):
+    monkeypatch.setattr(sys, "path", long_path)
+    assert epcache.version("p3") == "1"
+    # One is listed once more when the plain case is given up. Few look for an index elsewhere.
+    assert calls.count("listdir") == 41
+    assert calls.count("stat") + calls.count("open") <= 40 + 20 and calls.count("lstat") == 0
+    for _ in range(2):
+        calls.clear()
+        assert epcache.version("p3") == "1"
+        with pytest.raises(epcache.PackageNotFoundError):
+            epcache.version("none")
+        assert sorted(calls) == sorted([*["open", "fstat", "close"] * 2, *["stat"] * 78])
+    add(Path(long_path[5]), "new-2.dist-info")
+    assert epcache.version("new") == "2"
+
+
+QUESTIONS = {
+    "version": "M.version('p39')",
+    "missing": "try: M.version('none')\n    except M.PackageNotFoundError: pass",
+    "entry_points": "M.entry_points()",
+    "distributions": "[dist.entry_points for dist in M.distributions()]",
+    "distribution": "M.distribution('p39').metadata",
+}
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="no strace on this machine")
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_path_entries_without_an_index_make_no_additional_calls(python, long_path, tmp_path, question):
+    def calls(times, accelerate):
+        code = "import sys\n"
+        if accelerate:
+            code += f"sys.path.insert(0, {str(READER)!r})\n"
+            code += (
+                "import epcache; epcache.SETTLE_AFTER = -(10**18); epcache.accelerate(); del sys.path[0]\n"
+            )
+        code += "import importlib.metadata as M\n"
+        # Everything is imported before.
+        code += f"if {accelerate}:\n    import epcache._accelerate, epcache._packages, epcache._warning\n"
+        code += f"sys.path += {long_path!r}\nfor _ in range({times}):\n    {QUESTIONS[question]}\n"
+        trace = tmp_path / "trace"
+        run("strace", "-f", "-o", trace, "-e", "trace=%file", python, "-S", "-E", "-B", "-c", code)
+        return [line for line in trace.read_text().splitlines() if f"{tmp_path}/path/" in line]
+
+    for times in (1, 3):
+        ours, plain = calls(times, True), calls(times, False)
+        # The first time, 3.9 lists each entry without a look at it. A few entries are looked for elsewhere.
+        more = 40 if python == INTERPRETERS["3.9"] else 0
+        assert 40 * (times + 1) <= len(ours) <= len(plain) + more + RESOLVED + 6, "\n".join(ours)
+
+
 def test_answers_from_two_site_directories_are_remembered_too(site, calls, tmp_path, monkeypatch):
     second = tmp_path / "second"
     add(second, "p3-2.dist-info", "[group3]\nhidden = m:f\n")
@@ -211,7 +277,7 @@ def test_an_index_of_the_cache_user_costs_a_listing_and_the_files_that_are_named
     assert sorted(calls) == sorted([*look, "close"])
     calls.clear()
     monkeypatch.setattr(epcache, "_known", None)
-    epcache.without_distributions.clear()
+    epcache.listings.clear()
     assert len(epcache.entry_points(group="group3")) == 9
     files = ["open", "read", "close"] * 9
     assert sorted(calls) == sorted([*look, "close", "pread", *files])

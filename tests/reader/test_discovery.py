@@ -399,7 +399,7 @@ def test_directories_without_distributions_are_remembered_until_they_change(tmp_
     monkeypatch.setattr(sys, "path", [str(empty)])
     monkeypatch.setattr(epcache, "SETTLE_AFTER", 0)
     assert epcache.entry_points() == ()
-    assert str(empty) in epcache.without_distributions
+    assert str(empty) in epcache.listings
     stamps = os.stat(empty)
     add(empty, "foo-1.dist-info", "[g]\na = m:f\n")
     os.utime(empty, ns=(stamps.st_atime_ns, stamps.st_mtime_ns))
@@ -413,7 +413,7 @@ def test_a_recently_changed_directory_without_distributions_is_not_remembered(tm
 
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     assert epcache.entry_points() == ()
-    assert str(tmp_path) not in epcache.without_distributions
+    assert str(tmp_path) not in epcache.listings
 
 
 def test_the_distribution_is_found_again_after_the_index_was_replaced(tmp_path, monkeypatch):
