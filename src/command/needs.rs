@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::hook::Environment;
 use crate::limits::INDEX_SIZE;
 use crate::privilege::RunAs;
-use crate::privilege::sandbox::{Confinement, Needs, Reach, TIME_LIMIT};
+use crate::privilege::sandbox::{Confinement, Limits, Needs, Reach, TIME_LIMIT};
 use crate::site::empty_directories::PYVENV_CFG;
 use crate::site::is_egg;
 use crate::store::location::{LOCATIONS, SYSTEM_CACHE};
@@ -41,7 +41,7 @@ pub fn add_cache_directory(needs: &mut Needs, system: &System) {
 
 /// A confinement to these needs, for a process that writes indexes at most.
 pub fn confinement(needs: Needs, required: bool) -> Confinement {
-    Confinement { needs, required, largest_file: INDEX_SIZE, time_limit: TIME_LIMIT }
+    Confinement { needs, required, limits: Limits::of_job(INDEX_SIZE), time_limit: TIME_LIMIT }
 }
 
 fn add(needs: &mut Needs, target: &Target, operation: Operation, system: &System) {
@@ -61,6 +61,9 @@ fn add(needs: &mut Needs, target: &Target, operation: Operation, system: &System
             }
         }
         Operation::Refresh => {
+            if let Some(environment) = Environment::of(site, 0).filter(|_| target.location.is_in_site()) {
+                needs.add(environment.directory(), Reach::Read);
+            }
             if let Some((base, below)) = target.location.directory(site, system) {
                 if target.location.is_in_site() && !is_egg(site) {
                     needs.made.push(base.join(&below));

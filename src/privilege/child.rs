@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +16,7 @@ use nix::unistd::{ForkResult, Pid, fork};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::sandbox::{self, Confined, Confinement, Part, State};
+use super::sandbox::{self, Confined, Confinement, Part, Program, State};
 use super::{RunAs, drop};
 use crate::error::{Error, Failure, Result};
 use crate::sys::account::Taken;
@@ -28,16 +29,23 @@ const MAX_ANSWER: u64 = 64 << 20;
 /// all together take less than the longest answer.
 const MAX_VALUES: usize = 2_000_000;
 /// How often a child is looked at on kernels before 5.3, which do not report its end by a descriptor.
-const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+pub(super) const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 /// How long a killed child may take to end. A file system that does not answer can keep it for ever.
-const KILL_LIMIT: Duration = Duration::from_secs(1);
+pub(super) const KILL_LIMIT: Duration = Duration::from_secs(1);
 
 #[derive(Serialize, Deserialize)]
-struct Answer<T> {
+pub(super) struct Answer<T> {
     /// How the child was confined, if it came so far.
     confined: Option<Confined>,
     /// The result of the job, or why it was not done.
-    outcome: std::result::Result<T, Failure>,
+    pub outcome: std::result::Result<T, Failure>,
+}
+
+impl<T> Answer<T> {
+    /// The result of a job that was not confined, or why it was not done.
+    pub fn of(result: Result<T>) -> Self {
+        Self { confined: None, outcome: result.map_err(|error| Failure::from(&error)) }
+    }
 }
 
 /// Does `job` as `run_as` and returns its result.
@@ -57,7 +65,7 @@ pub fn run<T: Serialize + DeserializeOwned>(
     confinement: &Confinement,
     job: impl FnOnce() -> T,
 ) -> Result<T> {
-    if run_as == RunAs::Caller && confinement.needs.program {
+    if run_as == RunAs::Caller && confinement.needs.program == Some(Program::Interpreter) {
         return Ok(job());
     }
     run_as.check()?;
@@ -118,6 +126,43 @@ fn fork_and_run<T: Serialize + DeserializeOwned>(
     confinement: &Confinement,
     job: impl FnOnce() -> T,
 ) -> Result<Answer<T>> {
+    let kept = [confinement.needs.system.descriptor()];
+    let work = |_: &UnixStream| match prepare() {
+        Ok(confined) => Answer {
+            confined: Some(confined),
+            outcome: catch_unwind(AssertUnwindSafe(job))
+                .map_err(|_| Failure { message: "failed: internal error".to_owned(), hint: None }),
+        },
+        Err(error) => Answer { confined: None, outcome: Err(Failure::from(&error)) },
+    };
+    start(&kept, work)?.answer(confinement.time_limit)
+}
+
+/// A child that is at work.
+pub(super) struct Started<T> {
+    child: Pid,
+    socket: UnixStream,
+    answer: PhantomData<T>,
+}
+
+impl<T: DeserializeOwned> Started<T> {
+    /// Waits for the answer. A child that does not end in time is killed.
+    pub fn answer(self, time_limit: Duration) -> Result<Answer<T>> {
+        let (answer, ended) = receive(self.child, self.socket, time_limit)?;
+        if has_more_values(&answer, MAX_VALUES) {
+            return Err(Error::child(format!("sent an answer of more than {MAX_VALUES} values")));
+        }
+        serde_json::from_slice(&answer)
+            .map_err(|_| Error::child(format!("ended without an answer ({ended})")))
+    }
+}
+
+/// Forks a child that does `work` and sends its answer. Of the descriptors of this process, it has the standard
+/// three and `kept`. The socket that `work` gets is closed at its other end when this process ends.
+pub(super) fn start<T: Serialize>(
+    kept: &[Option<BorrowedFd<'_>>],
+    work: impl FnOnce(&UnixStream) -> Answer<T>,
+) -> Result<Started<T>> {
     let failed = |error: io::Error| Error::child(format!("can't be started: {error}"));
     check_single_thread().map_err(failed)?;
     signal::restore_sigchld();
@@ -126,28 +171,13 @@ fn fork_and_run<T: Serialize + DeserializeOwned>(
     match unsafe { fork() }.map_err(|error| failed(error.into()))? {
         ForkResult::Parent { child } => {
             std::mem::drop(theirs);
-            let (answer, ended) = receive(child, ours, confinement.time_limit)?;
-            if has_more_values(&answer, MAX_VALUES) {
-                return Err(Error::child(format!("sent an answer of more than {MAX_VALUES} values")));
-            }
-            serde_json::from_slice(&answer)
-                .map_err(|_| Error::child(format!("ended without an answer ({ended})")))
+            Ok(Started { child, socket: ours, answer: PhantomData })
         }
         ForkResult::Child => {
             std::mem::drop(ours);
-            signal::close_descriptors_except(&[
-                Some(theirs.as_fd()),
-                message::journal_descriptor(),
-                confinement.needs.system.descriptor(),
-            ]);
-            let answer = match prepare() {
-                Ok(confined) => Answer {
-                    confined: Some(confined),
-                    outcome: catch_unwind(AssertUnwindSafe(job))
-                        .map_err(|_| Failure { message: "failed: internal error".to_owned(), hint: None }),
-                },
-                Err(error) => Answer { confined: None, outcome: Err(Failure::from(&error)) },
-            };
+            let own = [Some(theirs.as_fd()), message::journal_descriptor()];
+            signal::close_descriptors_except(&[&own, kept].concat());
+            let answer = work(&theirs);
             let written = serde_json::to_vec(&answer).map(|answer| theirs.write_all(&answer));
             // SAFETY: _exit only ends the process. Buffers that were filled before the fork are not
             // flushed a second time.
@@ -158,7 +188,7 @@ fn fork_and_run<T: Serialize + DeserializeOwned>(
 
 /// Fails if this process has several threads. A fork would then be unsafe, and capabilities and
 /// confinement belong to a thread. Nothing here starts one; this guards against a change.
-fn check_single_thread() -> io::Result<()> {
+pub(super) fn check_single_thread() -> io::Result<()> {
     match caller::threads() {
         Ok(0 | 1) => Ok(()),
         Ok(threads) => Err(io::Error::other(format!("this process has {threads} threads"))),
@@ -276,7 +306,7 @@ fn reap(child: Pid) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::privilege::sandbox::Needs;
+    use crate::privilege::sandbox::{Limits, Needs};
     use crate::sys::account::User;
 
     #[test]
@@ -298,7 +328,7 @@ mod tests {
         let confinement = Confinement {
             needs: Needs::default(),
             required: false,
-            largest_file: 1,
+            limits: Limits::of_job(1),
             time_limit: Duration::from_secs(20),
         };
         let (stop, stopped) = std::sync::mpsc::channel::<()>();

@@ -15,14 +15,20 @@ use crate::error::Result;
 use crate::sys::account::User;
 use crate::sys::caller;
 
-/// Becomes `user` without any capability and without a way to get one, verifies that, and confines this
-/// process. It must have a single thread: credentials, capabilities and confinement belong to a thread.
+/// Becomes `user` without any capability, and confines this process.
+pub fn to(user: User, confinement: &Confinement) -> Result<Confined> {
+    let groups = become_user(user)?;
+    sandbox::enter(confinement, groups)
+}
+
+/// Becomes `user` without any capability and without a way to get one, and verifies that. This process must have
+/// a single thread: credentials and capabilities belong to a thread. Returns what has become of its groups.
 ///
 /// The kernel is called directly, since a library that is loaded before the C library (fakeroot) only pretends.
 ///
 /// A process that is that user already and can't change its groups keeps them, and reports that. Nothing else
 /// may fail. After an error the process must do nothing but end.
-pub fn to(user: User, confinement: &Confinement) -> Result<Confined> {
+pub fn become_user(user: User) -> Result<Part> {
     let (uid, gid) = ids(user);
     let is_same_user = rustix::process::getuid() == uid && rustix::process::geteuid() == uid;
     step("emptying the bounding set", empty_bounding_set())?;
@@ -38,8 +44,7 @@ pub fn to(user: User, confinement: &Confinement) -> Result<Confined> {
     }
     no_new_privileges()?;
     step("verifying", verify(uid, (!is_same_user).then_some(gid)))?;
-    let groups = step("listing the groups", kept_groups(gid))?;
-    sandbox::enter(confinement, groups)
+    step("listing the groups", kept_groups(gid))
 }
 
 // Newer versions of the two functions are not unsafe.

@@ -5,10 +5,14 @@
 //! the job begins. The parent, root, only waits for the answer and opens nothing. Where the answer is
 //! that an index could be neither refreshed nor removed, the parent touches the site directory, so that
 //! every reader sees that the index is stale.
+//!
+//! A registered hook is another program, so a [`supervisor`] runs it.
 
 pub mod child;
+mod descendants;
 mod drop;
 pub mod sandbox;
+pub mod supervisor;
 
 use crate::error::{Error, Result};
 use crate::sys::account::User;

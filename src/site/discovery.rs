@@ -17,7 +17,7 @@ use super::{interpreter, is_of_interpreter, pattern};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::limits::{INDEX_SIZE, INTERPRETERS};
-use crate::privilege::sandbox::{Confinement, Needs, Reach, TIME_LIMIT};
+use crate::privilege::sandbox::{Confinement, Limits, Needs, Reach, TIME_LIMIT};
 use crate::privilege::{RunAs, child};
 use crate::sys::account::User;
 use crate::sys::caller;
@@ -246,7 +246,7 @@ fn pythons(owner: u32, libraries: &[Place], config: &Config, system: &System) ->
     let confinement = Confinement {
         needs,
         required: config.require_sandbox,
-        largest_file: INDEX_SIZE,
+        limits: Limits::of_job(INDEX_SIZE),
         time_limit: TIME_LIMIT,
     };
     let list = || libraries.iter().map(|library| versions(&library.path, system)).collect();

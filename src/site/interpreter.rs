@@ -18,7 +18,7 @@ use nix::unistd::Pid;
 use crate::config::Config;
 use crate::error::Result;
 use crate::limits::INDEX_SIZE;
-use crate::privilege::sandbox::{Confinement, Needs};
+use crate::privilege::sandbox::{Confinement, Limits, Needs, Program};
 use crate::privilege::{RunAs, child};
 use crate::sys::deadline::ReadUntil;
 use crate::sys::signal;
@@ -40,9 +40,9 @@ sys.stdout.write('\\0'.join(p for p in paths if os.path.isdir(p)))";
 /// Runs `program` as `run_as`, and returns the paths that it prints, or why it did not.
 pub fn ask(program: &Path, run_as: RunAs, config: &Config) -> Result<Answer<Vec<PathBuf>>> {
     let confinement = Confinement {
-        needs: Needs { program: true, ..Needs::default() },
+        needs: Needs { program: Some(Program::Interpreter), ..Needs::default() },
         required: config.require_sandbox,
-        largest_file: INDEX_SIZE,
+        limits: Limits::of_job(INDEX_SIZE),
         time_limit: TIME_LIMIT + GRACE,
     };
     child::run(run_as, &confinement, || run(program, TIME_LIMIT))

@@ -28,6 +28,11 @@ pub fn restore_sigchld() {
     set_default(Signal::SIGCHLD);
 }
 
+/// Resets SIGPIPE, which the runtime of this program ignores. Other programs do not expect that.
+pub fn restore_sigpipe() {
+    set_default(Signal::SIGPIPE);
+}
+
 /// Ignores SIGXFSZ, so that a file beyond the size limit is an error and not the end of the process.
 pub fn ignore_sigxfsz() {
     set(Signal::SIGXFSZ, SigHandler::SigIgn);

@@ -5,13 +5,13 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, RestrictionStatus, Ruleset,
-    RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath,
+    RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{Grant, Needs, Part, Reach, State};
+use super::{Grant, Needs, Part, Program, Reach, State};
 use crate::sys::fs::Links;
 use crate::sys::tree::Entry;
 
@@ -53,17 +53,21 @@ fn described(state: State, version: i32) -> String {
 }
 
 fn restrict(needs: &Needs) -> Result<RestrictionStatus, RulesetError> {
-    let mut ruleset = Ruleset::default()
-        .handle_access(AccessFs::from_all(WANTED))?
-        .handle_access(AccessNet::from_all(WANTED))?
-        .scope(Scope::from_all(WANTED))?
-        .create()?;
+    let ruleset =
+        Ruleset::default().handle_access(AccessFs::from_all(WANTED))?.scope(Scope::from_all(WANTED))?;
+    let mut ruleset = match needs.program {
+        Some(Program::Hook { network: true }) => ruleset,
+        _ => ruleset.handle_access(AccessNet::from_all(WANTED))?,
+    }
+    .create()?;
     for grant in &needs.grants {
         if let Some(place) = open(grant, needs) {
-            ruleset = ruleset.add_rule(PathBeneath::new(place, rights(grant.reach)))?;
+            let rights = rights(grant.reach);
+            let rights = if is_directory(&place) { rights } else { rights & AccessFs::from_file(WANTED) };
+            ruleset = ruleset.add_rule(PathBeneath::new(place, rights))?;
         }
     }
-    if needs.program {
+    if needs.program == Some(Program::Interpreter) {
         let read = AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::Execute;
         // Without a root there is nothing to run either.
         if let Ok(root) = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
@@ -76,12 +80,19 @@ fn restrict(needs: &Needs) -> Result<RestrictionStatus, RulesetError> {
 fn rights(reach: Reach) -> BitFlags<AccessFs> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let change = read | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::MakeReg | AccessFs::RemoveFile;
+    let run = read | AccessFs::Execute;
     match reach {
         Reach::List => AccessFs::ReadDir.into(),
         Reach::File => AccessFs::ReadFile.into(),
         Reach::Read => read,
         Reach::Index => change | AccessFs::MakeDir,
         Reach::Change => change,
+        Reach::Run => run,
+        Reach::Write => {
+            let move_and_link = AccessFs::Refer | AccessFs::MakeSym;
+            run | change | AccessFs::MakeDir | AccessFs::RemoveDir | move_and_link
+        }
+        Reach::Device => AccessFs::ReadFile | AccessFs::WriteFile,
     }
 }
 
@@ -110,28 +121,55 @@ fn open(grant: &Grant, needs: &Needs) -> Option<OwnedFd> {
 
 fn open_once(grant: &Grant, needs: &Needs) -> rustix::io::Result<OwnedFd> {
     let links = match grant.reach {
-        Reach::List | Reach::Read | Reach::Change => Links::Follow,
-        Reach::Index | Reach::File => Links::Refuse,
+        Reach::List | Reach::Read | Reach::Change | Reach::Run => Links::Follow,
+        Reach::Index | Reach::File | Reach::Write | Reach::Device => Links::Refuse,
     };
     // Only a caller's own cache is outside of a tree.
     let entry = match grant.path.starts_with(needs.system.root()) {
         true => needs.system.entry(&grant.path, links)?,
         false => Entry::of_running_system(&grant.path, links),
     };
-    entry.reach(grant.reach != Reach::File)
+    entry.reach(!matches!(grant.reach, Reach::File | Reach::Run | Reach::Device))
 }
 
 fn is_file(place: &OwnedFd) -> bool {
-    rustix::fs::fstat(place).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
+    is_of(place, FileType::RegularFile)
+}
+
+fn is_directory(place: &OwnedFd) -> bool {
+    is_of(place, FileType::Directory)
+}
+
+fn is_of(place: &OwnedFd, kind: FileType) -> bool {
+    rustix::fs::fstat(place).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == kind)
+}
+
+/// Keeps this process from sending signals to others than its descendants. Says whether that is in force:
+/// older kernels than 6.12 can't.
+pub fn scope_signals() -> bool {
+    let restrict = || {
+        let mut ruleset = Ruleset::default()
+            .set_compatibility(CompatLevel::HardRequirement)
+            .handle_access(AccessFs::Refer)?
+            .scope(Scope::Signal)?
+            .create()?;
+        // Every ruleset denies moving files between directories, unless it allows that.
+        if let Ok(root) = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
+            ruleset = ruleset.add_rule(PathBeneath::new(root, AccessFs::Refer))?;
+        }
+        ruleset.restrict_self()
+    };
+    restrict().is_ok_and(|restricted| restricted.ruleset == RulesetStatus::FullyEnforced)
 }
 
 /// Tries to open something that was not granted. The first of these paths that exists decides: without
 /// Landlock every user can open it.
 fn verify(needs: &Needs) -> io::Result<()> {
-    let (places, flags): (&[&str], _) = if needs.program {
-        (&["/dev/null"], OFlags::WRONLY)
-    } else {
-        (&["/dev/null", "/proc/self/exe", "/etc/passwd", "/"], OFlags::RDONLY)
+    let (places, flags): (&[&str], _) = match needs.program {
+        Some(Program::Interpreter) => (&["/dev/null"], OFlags::WRONLY),
+        // It may read where programs are.
+        Some(Program::Hook { .. }) => (&["/etc/passwd", "/"], OFlags::RDONLY),
+        None => (&["/dev/null", "/proc/self/exe", "/etc/passwd", "/"], OFlags::RDONLY),
     };
     for place in places.iter().map(Path::new) {
         let granted = needs.grants.iter().any(|grant| {

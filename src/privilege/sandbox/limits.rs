@@ -16,12 +16,31 @@ const DESCRIPTORS: u64 = 1024;
 /// Processor time. A directory with 10,000 distributions takes 0.3 s.
 const SECONDS: u64 = 600;
 
+/// The limits that depend on the job.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of memory that a process can write to.
+    pub memory: u64,
+    /// Bytes of the largest file that it can write.
+    pub file: u64,
+    /// How many processes and threads its user may have, those of others included.
+    pub processes: Option<u64>,
+}
+
+impl Limits {
+    /// Those of a job whose largest file has `largest_file` bytes.
+    pub fn of_job(largest_file: u64) -> Self {
+        Self { memory: MEMORY, file: FILE_SIZE_FACTOR * largest_file, processes: None }
+    }
+}
+
 /// Sets all limits. A lower limit of the caller stays. One that is accepted without effect, as by an emulator
 /// (qemu-user), counts as refused.
-pub fn enter(largest_file: u64) -> io::Result<Part> {
+pub fn enter(limits: &Limits) -> io::Result<Part> {
     let limits = [
-        (Resource::RLIMIT_DATA, MEMORY),
-        (Resource::RLIMIT_FSIZE, FILE_SIZE_FACTOR * largest_file),
+        (Resource::RLIMIT_DATA, limits.memory),
+        (Resource::RLIMIT_FSIZE, limits.file),
+        (Resource::RLIMIT_NPROC, limits.processes.unwrap_or(u64::MAX)),
         (Resource::RLIMIT_NOFILE, DESCRIPTORS),
         (Resource::RLIMIT_CPU, SECONDS),
         (Resource::RLIMIT_CORE, 0),

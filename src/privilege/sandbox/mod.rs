@@ -39,6 +39,8 @@ use crate::error::{Error, Result};
 use crate::sys::root::System;
 use crate::sys::{caller, message, signal};
 
+pub use landlock::scope_signals;
+pub use limits::Limits;
 pub use state::{Confined, Part, State};
 
 /// What may be done with a path and everything below it.
@@ -51,6 +53,12 @@ pub enum Reach {
     Index,
     /// Files are made, replaced and removed: the start-up file in a site directory.
     Change,
+    /// A directory or a file is read and executed.
+    Run,
+    /// Everything is made, replaced, moved and removed but devices, sockets and FIFOs: where a hook writes.
+    Write,
+    /// A device is read and written, such as `/dev/null`.
+    Device,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,8 +75,20 @@ pub struct Needs {
     pub grants: Vec<Grant>,
     /// Directories that are made before the job, so that it needs no right on their parents.
     pub made: Vec<PathBuf>,
-    /// Whether it runs a program, which may then read all that its user may, and change nothing.
-    pub program: bool,
+    /// The kind of program that it runs, if any.
+    pub program: Option<Program>,
+}
+
+/// A program that a job runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// An interpreter that is asked for its directories. It may read all that its user may, and change nothing.
+    Interpreter,
+    /// A registered hook, which reaches what is granted.
+    Hook {
+        /// Whether it may use the network.
+        network: bool,
+    },
 }
 
 impl Needs {
@@ -90,8 +110,7 @@ pub struct Confinement {
     pub needs: Needs,
     /// Whether the job must not begin where the kernel does not support all of it.
     pub required: bool,
-    /// The largest file that a job writes, in bytes. The limit is a multiple of it.
-    pub largest_file: u64,
+    pub limits: Limits,
     /// How long the process may take, whatever it waits for. Then it is killed.
     pub time_limit: Duration,
 }
@@ -101,7 +120,7 @@ pub struct Confinement {
 /// `groups` is what has become of its groups. Fails when a means is not in force although it could be set up, or
 /// one is missing that is required. The process must then do nothing but end.
 pub fn enter(confinement: &Confinement, groups: Part) -> Result<Confined> {
-    let Confinement { needs, required, largest_file, time_limit: _ } = confinement;
+    let Confinement { needs, required, limits, time_limit: _ } = confinement;
     for path in &needs.made {
         // Where this fails, the job fails too, and reports it.
         let _ = make_in_own_directory(path, &needs.system);
@@ -115,7 +134,7 @@ pub fn enter(confinement: &Confinement, groups: Part) -> Result<Confined> {
     }
     signal::ignore_sigxfsz();
     let confined = Confined {
-        limits: step("verifying the limits", limits::enter(*largest_file))?,
+        limits: step("verifying the limits", limits::enter(limits))?,
         landlock: step("verifying Landlock", landlock::enter(needs))?,
         seccomp: step("verifying the filter of system calls", seccomp::enter(needs.program))?,
         groups,

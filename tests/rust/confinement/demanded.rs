@@ -21,7 +21,7 @@ const EVERY_MASK: [(Mask, [&str; 2]); 4] = [
 ];
 
 /// Runs the program on such a kernel.
-fn on(mask: Mask, mut command: Command) -> Ended {
+pub fn on(mask: Mask, mut command: Command) -> Ended {
     // SAFETY: nothing of the parent is touched; memory is allocated, which the C library allows.
     unsafe { command.pre_exec(move || mask.put_on()) };
     run(command)

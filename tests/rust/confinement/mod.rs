@@ -2,11 +2,11 @@
 //! privileges, in place of the job.
 
 mod actions;
-mod demanded;
+pub mod demanded;
 mod endings;
 mod escapes;
-mod kernel;
-mod mask;
+pub mod kernel;
+pub mod mask;
 mod places;
 mod refusals;
 mod taken_over;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use epcache::command::needs;
-use epcache::privilege::sandbox::Needs;
+use epcache::privilege::sandbox::{Needs, Program};
 use epcache::privilege::{RunAs, child};
 use epcache::store::location;
 use epcache::store::target::{Operation, Target};
@@ -77,7 +77,7 @@ fn be(victim: &Victim) -> epcache::error::Result<Results> {
                 Target { site: site.clone(), location, run_as: identity, place: None, is_known: true };
             needs::of([&target], identity, Operation::Refresh, &system)
         }
-        None => Needs { program: true, ..Needs::default() },
+        None => Needs { program: Some(Program::Interpreter), ..Needs::default() },
     };
     let confinement = needs::confinement(needs, false);
     child::run(identity, &confinement, || all(&victim.surroundings))

@@ -14,7 +14,7 @@ const OPENAT2: c_long = 437;
 const GET_AUXILIARY_VECTOR: u32 = 0x4155_5856;
 
 /// Calls that are allowed whatever their arguments are. Landlock limits those that take a path.
-const ANYHOW: &[c_long] = &[
+pub const CALLS_OF_JOBS: &[c_long] = &[
     // Files and directories: looking at them, reading, and replacing an index.
     libc::SYS_close,
     libc::SYS_read,
@@ -36,6 +36,7 @@ const ANYHOW: &[c_long] = &[
     #[cfg(not(target_arch = "riscv64"))]
     libc::SYS_renameat,
     libc::SYS_flock,
+    libc::SYS_fsync,
     libc::SYS_dup,
     libc::SYS_dup3,
     #[cfg(target_arch = "x86_64")]
@@ -108,7 +109,7 @@ const OF_DEVICES: [u32; 5] = [
 
 /// The rules for a job of this program itself.
 pub fn to_a_job() -> Policy {
-    let mut rules: Vec<Rule> = ANYHOW.iter().map(|call| Rule::allow(*call, [])).collect();
+    let mut rules: Vec<Rule> = CALLS_OF_JOBS.iter().map(|call| Rule::allow(*call, [])).collect();
     rules.extend(openings().into_iter().flat_map(|(call, flags)| opening(call, flags)));
     // Its mode argument is in memory, where a filter can't see it, so root could make a set-user-id
     // file. Callers of openat2 handle ENOSYS, since older kernels lack the call.

@@ -141,12 +141,12 @@ const DENIED: &[c_long] = &[
 ];
 
 /// Requests that insert input into a terminal as if its user had typed it, or take the terminal over.
-const OF_TERMINALS: [u32; 3] = [0x5412, 0x541c, 0x5423]; // TIOCSTI, TIOCLINUX, TIOCSETD
+pub const OF_TERMINALS: [u32; 3] = [0x5412, 0x541c, 0x5423]; // TIOCSTI, TIOCLINUX, TIOCSETD
 /// Requests that let the kernel send signals to another process.
-const OF_OWNERS: [u32; 2] = [0x8901, 0x8902]; // FIOSETOWN, SIOCSPGRP
-const SET_OWNER: [u32; 2] = [8, 15]; // F_SETOWN, F_SETOWN_EX
+pub const OF_OWNERS: [u32; 2] = [0x8901, 0x8902]; // FIOSETOWN, SIOCSPGRP
+pub const SET_OWNER: [u32; 2] = [8, 15]; // F_SETOWN, F_SETOWN_EX
 /// The namespaces that clone(2) can make.
-const NAMESPACES: [i32; 7] = [
+pub const NAMESPACES: [i32; 7] = [
     libc::CLONE_NEWNS,
     libc::CLONE_NEWCGROUP,
     libc::CLONE_NEWUTS,
