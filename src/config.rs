@@ -1,5 +1,5 @@
 //! The configuration: which site directories are system-wide, how strictly processes are confined, and how
-//! long a trigger may take.
+//! long a trigger and its hooks may take.
 //!
 //! `/etc/epcache/config.toml` overrides `/usr/lib/epcache/config.toml` key by key; without either, the
 //! same defaults are compiled in.
@@ -21,9 +21,10 @@ const MAX_SIZE: u64 = 1 << 20;
 const SITE_DIRECTORIES: &str = "site-directories";
 const REQUIRE_SANDBOX: &str = "require-sandbox";
 const TRIGGER_TIMEOUT: &str = "trigger-timeout";
-const KEYS: [&str; 3] = [SITE_DIRECTORIES, REQUIRE_SANDBOX, TRIGGER_TIMEOUT];
-/// The longest that a trigger can be allowed to take, in seconds.
-const MAX_TRIGGER_TIMEOUT: i64 = 3600;
+const HOOKS_TIMEOUT: &str = "hooks-timeout";
+const KEYS: [&str; 4] = [SITE_DIRECTORIES, REQUIRE_SANDBOX, TRIGGER_TIMEOUT, HOOKS_TIMEOUT];
+/// The longest that a trigger or its hooks can be allowed to take, in seconds.
+const MAX_TIMEOUT: i64 = 3600;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -33,6 +34,8 @@ pub struct Config {
     pub require_sandbox: bool,
     /// How long a trigger may take. The transaction of the package manager waits for it.
     pub trigger_timeout: Duration,
+    /// How long all hooks of one transaction may take together.
+    pub hooks_timeout: Duration,
 }
 
 impl Default for Config {
@@ -46,6 +49,7 @@ impl Default for Config {
             site_directories: patterns.map(str::to_owned).to_vec(),
             require_sandbox: false,
             trigger_timeout: Duration::from_secs(120),
+            hooks_timeout: Duration::from_secs(30),
         }
     }
 }
@@ -76,7 +80,10 @@ impl Config {
             self.require_sandbox = setting.flag()?;
         }
         if let Some(setting) = section.take(TRIGGER_TIMEOUT) {
-            self.trigger_timeout = setting.seconds(MAX_TRIGGER_TIMEOUT)?;
+            self.trigger_timeout = setting.seconds(MAX_TIMEOUT)?;
+        }
+        if let Some(setting) = section.take(HOOKS_TIMEOUT) {
+            self.hooks_timeout = setting.seconds(MAX_TIMEOUT)?;
         }
         Ok(())
     }

@@ -137,15 +137,11 @@ impl fmt::Display for Error {
             }
             Self::NoSites { looked_for } => write!(f, "no site directories found; looked for {looked_for}"),
             Self::NoUser { name, .. } => {
-                write!(f, "no user {name} on this system, so no system-wide index is written")
+                write!(f, "no user {name} on this system, so {}", consequence(name))
             }
             Self::LoginUser { name, shell } => {
                 let shell = if shell.as_os_str().is_empty() { Path::new("/bin/sh") } else { shell };
-                write!(
-                    f,
-                    "the user {name} can log in ({}), so no system-wide index is written",
-                    shell.display()
-                )
+                write!(f, "the user {name} can log in ({}), so {}", shell.display(), consequence(name))
             }
             Self::Bound { uid } => write!(f, "the kernel does not let this process become the user {uid}"),
             Self::Privileges { step, source } => write!(f, "can't give up privileges: {step}: {source}"),
@@ -168,6 +164,14 @@ impl fmt::Display for Error {
             Self::Reported(failure) => f.write_str(&failure.message),
             Self::Child(failure) => write!(f, "the unprivileged process {}", failure.message),
         }
+    }
+}
+
+/// What does not happen without the user of this name.
+fn consequence(name: &str) -> &'static str {
+    match name {
+        "epcache" => "no system-wide index is written",
+        _ => "no system-wide hook runs",
     }
 }
 

@@ -87,6 +87,9 @@ pub struct Refresh {
     /// Show what would be done, and write nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Run no hooks; what they miss is given to them the next time
+    #[arg(long)]
+    pub no_hooks: bool,
     /// Print one JSON object for each site directory
     #[arg(long)]
     pub json: bool,
@@ -237,6 +240,12 @@ pub enum HooksCommand {
     ///
     /// In a directory of registrations, it is judged as `epcache hooks list` does. Anywhere else, only its content is checked.
     Check(HooksCheck),
+    /// Refresh, then run hooks as if everything there had just been added
+    ///
+    /// Without --venv, --system or --site, those that `epcache refresh` would run.
+    Run(HooksRun),
+    /// Show what hooks printed when they last ran, and what has still to be given to them
+    Log(HooksLog),
 }
 
 #[derive(Debug, Args)]
@@ -253,6 +262,45 @@ pub struct HooksList {
     /// Print a JSON array
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct HooksRun {
+    /// Only the hook of this name
+    pub name: Option<String>,
+    #[command(flatten)]
+    pub of: HooksOf,
+    /// Give them only the distributions whose normalized name matches
+    #[arg(long, value_name = "GLOB")]
+    pub dist: Option<String>,
+    /// Show what would run, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct HooksLog {
+    /// Only the hook of this name
+    pub name: Option<String>,
+    #[command(flatten)]
+    pub of: HooksOf,
+    /// Print a JSON array
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Selects the site directories whose hooks are meant.
+#[derive(Debug, Args)]
+pub struct HooksOf {
+    /// Site directories
+    #[arg(long, value_name = "DIR")]
+    pub site: Vec<PathBuf>,
+    /// A virtual environment
+    #[arg(long, value_name = "DIR")]
+    pub venv: Vec<PathBuf>,
+    /// The system-wide site directories of the configuration
+    #[arg(long)]
+    pub system: bool,
 }
 
 #[derive(Debug, Args)]

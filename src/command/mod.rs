@@ -2,6 +2,7 @@
 //! status.
 
 pub mod args;
+mod delivery;
 mod disable;
 mod enable;
 mod hooks;

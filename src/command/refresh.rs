@@ -22,7 +22,13 @@ pub fn run(arguments: &Refresh) -> Result<Status> {
     };
     request.names = arguments.json;
     let mut status = work.status;
-    for report in work.refresh(&request) {
+    request.hooks = work.system_hooks();
+    let mut reports = work.refresh(&request);
+    if arguments.no_hooks {
+        reports.iter_mut().for_each(|report| report.due.clear());
+    }
+    work.run_hooks(&mut reports, &request.hooks);
+    for report in reports {
         if report.error.is_some() {
             status = Status::Failed;
         }

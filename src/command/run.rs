@@ -95,7 +95,10 @@ fn refresh(arguments: &Run, before: Option<Vec<PathBuf>>) -> Result<()> {
     }
     let selection = Selection { venv: arguments.venv.clone(), ..Selection::default() };
     let work = Work::find(&sites, &selection, Unnamed::One, Operation::Refresh)?;
-    for report in work.refresh(&Request::thorough()).iter().filter(|report| report.error.is_none()) {
+    let request = Request { hooks: work.system_hooks(), ..Request::thorough() };
+    let mut reports = work.refresh(&request);
+    work.run_hooks(&mut reports, &request.hooks);
+    for report in reports.iter().filter(|report| report.error.is_none()) {
         log::info!("{report}");
     }
     Ok(())

@@ -8,14 +8,14 @@ use std::io::{ErrorKind, IsTerminal};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::Status;
 use super::args::{Manager, Trigger};
-use super::needs;
-use super::output;
+use super::{Status, Work, delivery, needs, output};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::hook::Registration;
 use crate::package_manager::{Hints, dpkg, rpm};
 use crate::privilege::sandbox::Confinement;
 use crate::privilege::{RunAs, child};
@@ -74,15 +74,21 @@ fn refresh_all(arguments: &Trigger) -> Result<()> {
     // Before anything can fail: these are the site directories whose indexes are invalidated then.
     let config = load_config(&system);
     let sites = find_sites(&config, &system);
-    let reports = system
+    let hooks = delivery::of_system(&system);
+    let (user, mut reports) = system
         .cache_user()
-        .and_then(|user| refresh_as(user, &config, arguments, &system, &sites))
+        .and_then(|user| Ok((user, refresh_as(user, &config, arguments, &system, &sites, &hooks)?)))
         .inspect_err(|_| invalidate(&system, &sites, |_| true))?;
-    let affected: HashSet<&Path> =
-        reports.iter().filter(|(_, report)| report.must_invalidate).map(|(site, _)| site.as_path()).collect();
+    let affected: HashSet<&Path> = reports
+        .iter()
+        .zip(&sites)
+        .filter(|(report, _)| report.must_invalidate)
+        .map(|(_, site)| site.as_path())
+        .collect();
     invalidate(&system, &sites, |site| affected.contains(site));
+    Work::of_trigger(&system, &config, user, &sites).run_hooks(&mut reports, &hooks);
     if arguments.json {
-        reports.iter().for_each(|(_, report)| output::json_line(report));
+        reports.iter().for_each(output::json_line);
     }
     Ok(())
 }
@@ -123,33 +129,45 @@ fn refresh_as(
     arguments: &Trigger,
     system: &System,
     sites: &[PathBuf],
-) -> Result<Vec<(PathBuf, SiteReport)>> {
+    hooks: &Arc<[Registration]>,
+) -> Result<Vec<SiteReport>> {
     let run_as = RunAs::User(user);
     let targets: Vec<Target> = sites.iter().cloned().map(Target::system_wide).collect();
     let mut needs = needs::of(&targets, run_as, Operation::Refresh, system);
     needs::add_cache_directory(&mut needs, system);
     let time_limit = config.trigger_timeout;
     let confinement = Confinement { time_limit, ..needs::confinement(needs, config.require_sandbox) };
-    child::run(run_as, &confinement, || refresh_and_prune(arguments, system, sites, time_limit / LIST_SHARE))
+    let request = Request {
+        depth: Depth::Directories,
+        finished: true,
+        names: arguments.json,
+        hooks: hooks.clone(),
+        ..Request::thorough()
+    };
+    let refresh = || {
+        let hints = match arguments.manager {
+            Manager::Rpm => read_hints(sites, time_limit / LIST_SHARE),
+            Manager::Dpkg => Hints::new(),
+        };
+        refresh_and_prune(&request, &hints, system, sites)
+    };
+    let reports = child::run(run_as, &confinement, refresh)?;
+    match reports.len() == sites.len() {
+        true => Ok(reports),
+        false => Err(Error::child("sent an answer of the wrong length")),
+    }
 }
 
 /// Refreshes the indexes of `sites`, and removes those that no trigger keeps up to date.
 fn refresh_and_prune(
-    arguments: &Trigger,
+    request: &Request,
+    hints: &Hints,
     system: &System,
     sites: &[PathBuf],
-    list_limit: Duration,
-) -> Vec<(PathBuf, SiteReport)> {
-    let hints = match arguments.manager {
-        Manager::Rpm => read_hints(sites, list_limit),
-        Manager::Dpkg => Hints::new(),
-    };
+) -> Vec<SiteReport> {
     let refresh_one = |site: &PathBuf| {
-        let hints = hints.get(site).cloned().unwrap_or_default();
-        let (depth, names) = (Depth::Directories, arguments.json);
-        let request = Request { depth, hints, finished: true, names, ..Request::thorough() };
-        let report = refresh(&Target::system_wide(site.clone()), system, &request, Operation::Refresh);
-        (site.clone(), report)
+        let request = Request { hints: hints.get(site).cloned().unwrap_or_default(), ..request.clone() };
+        refresh(&Target::system_wide(site.clone()), system, &request, Operation::Refresh)
     };
     let reports = sites.iter().map(refresh_one).collect();
     if let Err(error) = prune::prune(system, sites) {

@@ -1,6 +1,7 @@
 //! The site directories that a command works on, each as the user that its rule says.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +21,7 @@ use crate::store::index_dir::make_base;
 use crate::store::invalidate::invalidate_if_present;
 use crate::store::location::SIDECAR;
 use crate::store::target::{Operation, Target};
+use crate::sys::account::User;
 use crate::sys::message;
 use crate::sys::root::System;
 
@@ -29,7 +31,8 @@ pub(super) struct Work {
     /// [`Status::Failed`] if something that was named could not be found.
     pub status: Status,
     operation: Operation,
-    require_sandbox: bool,
+    pub(super) require_sandbox: bool,
+    pub(super) hooks_timeout: Duration,
 }
 
 impl Work {
@@ -45,7 +48,8 @@ impl Work {
         let Selected { targets, errors } = select(sites, selection, unnamed, operation, &config, &system);
         errors.iter().for_each(message::error);
         let status = if errors.is_empty() { Status::Success } else { Status::Failed };
-        let found = Self { system, targets, status, operation, require_sandbox: config.require_sandbox };
+        let Config { require_sandbox, hooks_timeout, .. } = config;
+        let found = Self { system, targets, status, operation, require_sandbox, hooks_timeout };
         Ok(found.without_other_directories())
     }
 
@@ -72,6 +76,20 @@ impl Work {
             self.targets.retain(|other| other != target);
         }
         self
+    }
+
+    /// What a trigger works on: system-wide site directories, as the user to whom their indexes belong.
+    pub fn of_trigger(system: &System, config: &Config, user: User, sites: &[PathBuf]) -> Self {
+        let target =
+            |site: &PathBuf| Target { run_as: RunAs::User(user), ..Target::system_wide(site.clone()) };
+        Self {
+            system: system.clone(),
+            targets: sites.iter().map(target).collect(),
+            status: Status::Success,
+            operation: Operation::Refresh,
+            require_sandbox: config.require_sandbox,
+            hooks_timeout: config.hooks_timeout,
+        }
     }
 
     /// Another operation on other site directories.

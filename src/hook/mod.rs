@@ -2,14 +2,18 @@
 //!
 //! [`registration`] is the content of one file, which [`parse`] reads. [`mod@registry`] says which files count:
 //! those of the system, or of an [`environment`]. [`layer`] judges those of one directory, and [`program`] what they
-//! run. `docs/reference/hooks.md` specifies all of it.
+//! run. The [`journal`] has what each hook has still to be given. [`mod@run`] runs them, each in its
+//! [`surroundings`]. `docs/reference/hooks.md` specifies all of it.
 
 pub mod environment;
+pub mod journal;
 mod layer;
 mod parse;
 pub(crate) mod program;
 pub mod registration;
 pub mod registry;
+pub mod run;
+pub mod surroundings;
 
 pub use environment::Environment;
 pub use layer::check;

@@ -200,7 +200,7 @@ impl Sandbox {
 }
 
 impl Write {
-    fn parse(text: &str) -> std::result::Result<Self, String> {
+    pub(super) fn parse(text: &str) -> std::result::Result<Self, String> {
         match text.strip_prefix(SITE) {
             _ if text == CACHE => Ok(Self::Cache),
             Some("" | "/") => Ok(Self::Site(PathBuf::new())),

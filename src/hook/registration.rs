@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use glob::Pattern;
-use serde::Serialize;
+use serde::de::{Deserializer, Error as _};
 use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::change::{Change, Event};
 
@@ -19,7 +20,7 @@ pub(super) const SITE: &str = "{site}";
 pub(super) const CACHE: &str = "cache";
 
 /// What one file registers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registration {
     /// The name of its file without the suffix.
     pub name: String,
@@ -29,25 +30,26 @@ pub struct Registration {
     pub action: Action,
     /// Lower ones run first.
     pub order: i32,
-    #[serde(serialize_with = "in_seconds")]
+    #[serde(serialize_with = "in_seconds", deserialize_with = "of_seconds")]
     pub timeout: Duration,
     pub when: When,
     pub sandbox: Sandbox,
 }
 
 /// The changes that a hook is for: those of which all three match.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct On {
     /// Of normalized names. Empty: of any name.
-    #[serde(serialize_with = "spelled")]
+    #[serde(serialize_with = "spelled", deserialize_with = "of_texts")]
     pub distributions: Vec<Pattern>,
     /// Of entry point groups that were gained, lost or changed. Empty: whatever the groups.
-    #[serde(serialize_with = "spelled")]
+    #[serde(serialize_with = "spelled", deserialize_with = "of_texts")]
     pub groups: Vec<Pattern>,
     pub events: BTreeSet<Event>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Keys")]
 pub enum Action {
     /// A program and its arguments. A relative path is one below the prefix of an environment.
     Command(Vec<String>),
@@ -55,7 +57,7 @@ pub enum Action {
     Python { module: String, function: String },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum When {
     /// The transaction waits for it.
@@ -64,20 +66,21 @@ pub enum When {
 }
 
 /// What a hook may reach beyond what every hook may.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sandbox {
     /// Absolute, or below the prefix of an environment.
     pub read: Vec<PathBuf>,
     pub write: Vec<Write>,
     pub network: bool,
     /// In bytes.
-    #[serde(serialize_with = "in_mebibytes")]
+    #[serde(serialize_with = "in_mebibytes", deserialize_with = "of_mebibytes")]
     pub memory: u64,
     pub processes: u32,
 }
 
 /// A directory that a hook may write to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub enum Write {
     /// Absolute, or below the prefix of an environment.
     Directory(PathBuf),
@@ -96,6 +99,12 @@ impl Registration {
         events.contains(&change.event)
             && (distributions.is_empty() || any(distributions, &change.distribution))
             && (groups.is_empty() || change.opaque || groups_of_change.any(|group| any(groups, group)))
+    }
+
+    /// Whether it runs once for each site directory: its interpreter runs it, or it writes there.
+    pub fn is_of_one_site(&self) -> bool {
+        let is_in_site = |write: &Write| matches!(write, Write::Site(_));
+        matches!(self.action, Action::Python { .. }) || self.sandbox.write.iter().any(is_in_site)
     }
 
     /// Whether it names a path below the prefix of an environment, which others have not.
@@ -126,7 +135,50 @@ impl Default for Sandbox {
     }
 }
 
-// Serialized, a registration has the keys and the units of its file.
+// Serialized, a registration has the keys and the units of its file. The process of an environment's owner, which
+// reads it, sends it so.
+
+/// The keys of which one says what a hook does.
+#[derive(Deserialize)]
+struct Keys {
+    command: Option<Vec<String>>,
+    python: Option<String>,
+}
+
+impl TryFrom<Keys> for Action {
+    type Error = &'static str;
+
+    fn try_from(keys: Keys) -> std::result::Result<Self, Self::Error> {
+        match (keys.command, keys.python.as_deref().and_then(|python| python.split_once(':'))) {
+            (Some(command), None) => Ok(Self::Command(command)),
+            (None, Some((module, function))) => {
+                Ok(Self::Python { module: module.to_owned(), function: function.to_owned() })
+            }
+            _ => Err("neither a command nor a function"),
+        }
+    }
+}
+
+impl TryFrom<String> for Write {
+    type Error = String;
+
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        Self::parse(&text)
+    }
+}
+
+fn of_texts<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<Pattern>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| Pattern::new(text).map_err(D::Error::custom)).collect()
+}
+
+fn of_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Duration, D::Error> {
+    u64::deserialize(deserializer).map(Duration::from_secs)
+}
+
+fn of_mebibytes<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u64, D::Error> {
+    Ok(u64::deserialize(deserializer)?.saturating_mul(MEBIBYTE))
+}
 
 impl Serialize for Action {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {

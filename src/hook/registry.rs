@@ -15,6 +15,7 @@ use super::environment::Environment;
 use super::layer::Layer;
 use super::registration::Registration;
 use crate::error::{Error, Failure};
+use crate::sys::message;
 use crate::sys::root::System;
 
 /// Where a registration was found.
@@ -67,6 +68,18 @@ pub struct Registry {
 }
 
 impl Registry {
+    /// Reports what does not count although it should.
+    pub fn report(&self) {
+        self.errors.iter().for_each(message::error);
+        for registered in &self.registered {
+            if let State::Refused(Failure { message, hint }) = &registered.state {
+                let message = format!("{}: not registered: {message}", registered.path.display());
+                let hint = hint.clone().or_else(|| Some("epcache hooks list".to_owned()));
+                message::error(&Error::Reported(Failure { message, hint }));
+            }
+        }
+    }
+
     /// The registrations that count, in the order in which hooks run.
     pub fn active(&self) -> Vec<&Registration> {
         let active = self.registered.iter().filter(|registered| registered.state == State::Active);

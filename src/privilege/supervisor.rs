@@ -9,10 +9,10 @@
 //! its interpreter as `/dev/fd/N`, so it needs `/proc`.
 #![allow(unsafe_code)]
 
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -43,6 +43,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const REMOVAL: Duration = Duration::from_secs(5);
 /// Where private directories are made.
 const TEMPORARY: &str = "/tmp";
+const PREFIX: &str = "epcache-hook.";
 
 /// A program that is ready to run.
 #[derive(Debug)]
@@ -293,8 +294,15 @@ impl Printed {
     }
 }
 
-/// Removes the private directory, as the user to whom it belongs: others may exchange names in it.
+/// Removes the private directory. What is in it is removed as the user to whom it belongs, who may exchange names in
+/// it; an empty one needs no such process.
 fn remove(directory: &Path, run_as: RunAs) {
+    let is_named_so = |name: &OsStr| name.as_bytes().starts_with(PREFIX.as_bytes());
+    let is_private =
+        directory.parent() == Some(Path::new(TEMPORARY)) && directory.file_name().is_some_and(is_named_so);
+    if !is_private || std::fs::remove_dir(directory).is_ok() {
+        return;
+    }
     let mut needs = Needs::default();
     needs.add(TEMPORARY.into(), Reach::Write);
     let confinement = Confinement { needs, required: false, limits: Limits::of_job(1), time_limit: REMOVAL };
@@ -332,7 +340,7 @@ fn begin(
         }
     };
     let mut confinement = confinement.clone();
-    let directory = tempfile::Builder::new().prefix("epcache-hook.").tempdir_in(TEMPORARY);
+    let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(TEMPORARY);
     let directory = directory
         .map_err(|error| Error::io("can't make a private directory", Path::new(TEMPORARY), error))?;
     let path = directory.path().to_owned();

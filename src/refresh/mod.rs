@@ -9,6 +9,7 @@
 //! says that the caller must make it stale.
 
 mod budget;
+mod delivery;
 mod examine;
 mod outcome;
 mod reconcile;
@@ -27,6 +28,7 @@ use self::report::SiteReport;
 pub use self::request::{Depth, Request, Sealing};
 use self::update::Update;
 use crate::error::Result;
+use crate::hook::journal::Journal;
 use crate::store::index_dir::IndexDir;
 use crate::store::invalidate::invalidate_open;
 use crate::store::target::{Operation, Target};
@@ -60,7 +62,8 @@ fn write(target: &Target, system: &System, request: &Request, report: &mut SiteR
         let site = &*opened.insert(site);
         let mut directory = IndexDir::open(target.location, site, system)?;
         directory.lock();
-        let update = Update { site, location: target.location, directory: &directory, system };
+        let hooks = delivery::hooks(target, system, request);
+        let update = Update { site, location: target.location, directory: &directory, system, hooks: &hooks };
         update.run(request, report).inspect_err(|_| {
             // An index that can't be removed either is made stale below.
             let _ = directory.discard();
@@ -75,8 +78,12 @@ fn write(target: &Target, system: &System, request: &Request, report: &mut SiteR
 
 fn dry_run(target: &Target, system: &System, request: &Request, report: &mut SiteReport) -> Result<()> {
     let site = target.open(system)?;
+    let hooks = delivery::hooks(target, system, request);
     examine(&site, system, request, |_, outcome| {
         report.add(&outcome);
+        if request.everything {
+            report.due = delivery::everything(Journal::default(), &hooks, site.path(), &outcome.index);
+        }
         report::log_diagnostics(&site, &outcome.diagnostics.into_iter().collect());
     })
 }

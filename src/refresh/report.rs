@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::outcome::Outcome;
 use crate::encoding::{printable, shell_quoted};
 use crate::error::Error;
+use crate::hook::journal::Due;
 use crate::site::SiteDir;
 use crate::sys::message::error;
 use crate::sys::root::System;
@@ -46,6 +47,9 @@ pub struct SiteReport {
     /// The old index is still there although it may be wrong, so the caller must make it stale.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub must_invalidate: bool,
+    /// The hooks that are to run now. They are not part of the report that is printed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub due: Vec<Due>,
 }
 
 impl SiteReport {

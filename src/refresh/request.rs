@@ -1,8 +1,10 @@
 //! What a refresh is asked to do.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::budget::Budget;
+use crate::hook::Registration;
 
 /// How closely the old index is compared with the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +31,10 @@ pub struct Request {
     pub budget: Budget,
     /// Whether the report names the distributions, and does not only count them.
     pub names: bool,
+    /// The registered hooks of the system-wide site directories.
+    pub hooks: Arc<[Registration]>,
+    /// Whether every hook is given everything that is there as added, instead of what is due to it.
+    pub everything: bool,
 }
 
 /// Whether an index is made for copies of its tree.
@@ -51,6 +57,8 @@ impl Request {
             seal: Sealing::No,
             budget: Budget::default(),
             names: false,
+            hooks: Arc::new([]),
+            everything: false,
         }
     }
 }

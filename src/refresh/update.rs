@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::delivery;
 use super::outcome::Outcome;
 use super::reconcile::reconcile;
 use super::report::{SiteReport, log_diagnostics, refresh_command};
 use super::request::{Depth, Request, Sealing};
 use super::seal::{SealError, is_kernel_mtime, seal, time_to_wait};
+use crate::change::Change;
 use crate::encoding::shell_quoted;
 use crate::error::{Error, Result};
+use crate::hook::Registration;
 use crate::index::{Index, Seal, is_readable, parse, render};
 use crate::site::retries::Retries;
 use crate::site::{SiteDir, empty_directories};
@@ -28,6 +31,8 @@ pub(super) struct Update<'u> {
     pub location: &'static Location,
     pub directory: &'u IndexDir,
     pub system: &'u System,
+    /// The registered hooks of the site directory.
+    pub hooks: &'u [Registration],
 }
 
 impl Update<'_> {
@@ -41,6 +46,7 @@ impl Update<'_> {
         let mut request = request.clone();
         let retries = Retries::default();
         let mut diagnostics = BTreeSet::new();
+        let mut unrecorded = Vec::new();
         let start = Instant::now();
         if request.seal != Sealing::No {
             self.replace_mtime_that_was_set();
@@ -69,7 +75,8 @@ impl Update<'_> {
             report.add(&outcome);
             diagnostics.append(&mut outcome.diagnostics.drain(..).collect());
             let carries_all = request.depth != Depth::Everything && old.as_ref() == Some(&outcome.index);
-            let is_written = carries_all || self.write(&outcome.index, &bytes)?;
+            let is_written =
+                carries_all || self.write(&outcome.index, &bytes, old.as_ref(), &mut unrecorded)?;
             let is_unchanged = self
                 .site
                 .still_is(outcome.index.site)
@@ -78,6 +85,7 @@ impl Update<'_> {
             if done || !retries.take() {
                 report.index = Some(self.directory.index().to_string_lossy().into_owned());
                 log_diagnostics(self.site, &diagnostics);
+                report.due = delivery::due(self, request.everything, &outcome.index, &unrecorded);
                 return Ok(());
             }
             // What has been read need not be read again, unless it has changed.
@@ -88,8 +96,15 @@ impl Update<'_> {
         }
     }
 
-    /// Writes the index, or returns true where the old one has the same bytes.
-    fn write(&self, index: &Index<'_>, old: &[u8]) -> Result<bool> {
+    /// Writes the index, or returns true where the old one has the same bytes. What hooks have to be given, and could
+    /// not be recorded, is added to `unrecorded`.
+    fn write(
+        &self,
+        index: &Index<'_>,
+        old: &[u8],
+        parsed: Option<&Index<'_>>,
+        unrecorded: &mut Vec<Change>,
+    ) -> Result<bool> {
         let new = render(index);
         if !is_readable(&new) {
             let why = "an index of it would be larger than readers accept";
@@ -98,6 +113,7 @@ impl Update<'_> {
         if new == old {
             return Ok(true);
         }
+        unrecorded.append(&mut delivery::record(self, parsed, index));
         self.directory.replace(&new, index.seal.as_ref().map(|seal| seal.time))?;
         Ok(false)
     }

@@ -22,10 +22,12 @@ use crate::freshness::clock::Clock;
 use crate::limits::INDEX_SIZE;
 use crate::site::SiteDir;
 use crate::sys::caller;
-use crate::sys::fs::{self, Links, OpenFile, Unreadable};
+use crate::sys::fs::{self, Links, OpenFile, Readers, Unreadable};
 use crate::sys::root::System;
 
 const LOCK: &str = "lock";
+/// The journal of hooks, beside the index.
+pub const JOURNAL: &str = "hook-journal";
 const TEMPORARY: &str = ".index.";
 /// How long this process waits for locks in total. A package transaction waits for us.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
@@ -164,6 +166,30 @@ impl IndexDir {
         }
     }
 
+    /// The journal of hooks. What others may have changed, or is larger than `limit`, counts as an empty one: as
+    /// damaged.
+    pub fn read_journal(&self, limit: u64) -> Result<Option<Vec<u8>>> {
+        let is_ours =
+            |file: &OpenFile| file.stat.st_uid == caller::uid() && !fs::is_writable_by_others(&file.stat);
+        let bytes = match fs::open_file(&self.descriptor, JOURNAL, Links::Refuse) {
+            Ok(file) if !is_ours(&file) => return Ok(Some(Vec::new())),
+            opened => opened.and_then(|file| file.read(limit)),
+        };
+        match bytes {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Unreadable::Failed(error)) => Err(Error::io("can't read", &self.path.join(JOURNAL), error)),
+            Err(Unreadable::Missing) => Ok(None),
+            Err(_) => Ok(Some(Vec::new())),
+        }
+    }
+
+    /// Replaces the journal of hooks, which its owner alone may read. It is on the disk afterwards.
+    pub fn replace_journal(&self, bytes: &[u8]) -> Result<()> {
+        fs::replace(&self.descriptor, JOURNAL, bytes, TEMPORARY, None, Readers::Owner)
+            .and_then(|()| Ok(fs::sync(&self.descriptor, JOURNAL)?))
+            .map_err(|error| Error::io("can't write", &self.path.join(JOURNAL), error))
+    }
+
     /// The mtime of the index in whole seconds.
     pub fn modified(&self) -> Option<i64> {
         let stat = rustix::fs::statat(&self.descriptor, FILE_NAME, AtFlags::SYMLINK_NOFOLLOW).ok()?;
@@ -228,7 +254,7 @@ fn check_owner(directory: &OwnedFd) -> std::result::Result<Stat, String> {
 /// Lets nobody but us write to the directory again. What is in it may be the work of others, so it is made anew.
 fn take_back(directory: &OwnedFd, location: &Location) -> std::result::Result<(), Errno> {
     rustix::fs::fchmod(directory, location.readers.directory_mode())?;
-    for name in [FILE_NAME, LOCK] {
+    for name in [FILE_NAME, LOCK, JOURNAL] {
         match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
             Err(error) if error != Errno::NOENT => return Err(error),
             _ => {}

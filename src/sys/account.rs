@@ -5,6 +5,7 @@
 //! given out in the same order everywhere. A process that a package's author takes over would then act as that
 //! account. [`Taken`] says whose the number is.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::fs;
@@ -12,6 +13,8 @@ use crate::error::{Error, Result};
 
 /// The user that system-wide indexes belong to.
 pub(crate) const CACHE_USER: &str = "epcache";
+/// The user as whom the hooks of system-wide site directories run.
+pub(crate) const HOOK_USER: &str = "epcache-hook";
 
 /// The file names of the shells of accounts for services. An account with another one may be a person's, who
 /// would then choose what the programs of all users find.
@@ -46,13 +49,27 @@ pub(super) fn can_log_in(shell: &Path) -> bool {
     !NO_LOGIN.iter().any(|program| shell.ends_with(program))
 }
 
-/// The account of the user `epcache` on the running system.
-pub(super) fn look_up() -> Result<Account> {
-    match nix::unistd::User::from_name(CACHE_USER) {
+/// The account of the user `name` on the running system.
+pub(super) fn look_up(name: &'static str) -> Result<Account> {
+    match nix::unistd::User::from_name(name) {
         Ok(Some(user)) => Ok(Account::from(user)),
         // glibc reports a missing database as an error.
-        Ok(None) | Err(_) => Err(Error::NoUser { name: CACHE_USER, database: None }),
+        Ok(None) | Err(_) => Err(Error::NoUser { name, database: None }),
     }
+}
+
+/// How many processes and threads a user has on the running system, as far as `/proc` shows them.
+pub(crate) fn tasks(uid: u32) -> u64 {
+    let is_of_user = |entry: &std::fs::DirEntry| {
+        entry.file_name().to_string_lossy().parse::<u32>().is_ok()
+            && entry.metadata().is_ok_and(|meta| meta.uid() == uid)
+    };
+    let threads = |entry: std::fs::DirEntry| {
+        let tasks = std::fs::read_dir(entry.path().join("task"));
+        tasks.map_or(1, |tasks| tasks.count() as u64)
+    };
+    let Ok(entries) = std::fs::read_dir("/proc") else { return 0 };
+    entries.flatten().filter(is_of_user).map(threads).sum()
 }
 
 /// A line of passwd(5): name, password, uid, gid, comment, home directory, shell

@@ -307,6 +307,13 @@ fn write(file: OwnedFd, bytes: &[u8], mtime: Option<i64>) -> io::Result<()> {
     Ok(())
 }
 
+/// Waits until the file `name` in `directory`, and its name, are on the disk.
+pub fn sync(directory: impl AsFd, name: impl Arg) -> Result<(), Errno> {
+    let file = rustix::fs::openat(&directory, name, READING | Links::Refuse.open_flags(), Mode::empty())?;
+    rustix::fs::fsync(&file)?;
+    rustix::fs::fsync(directory)
+}
+
 /// Removes the temporary files of killed processes from `directory`; says whether there were any.
 ///
 /// Only for a caller that knows of no other process that is writing there now. In a directory of more than

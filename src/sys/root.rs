@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use rustix::io::Errno;
 
-use super::account::{self, Account, CACHE_USER, Taken, User, can_log_in, look_up, parse_passwd_line};
+use super::account::{self, Account, CACHE_USER, HOOK_USER, Taken, User, can_log_in, parse_passwd_line};
 use super::caller;
 use super::fs::{self, CWD, Links};
 use super::resolve::{self, Place, Trust};
@@ -160,6 +160,18 @@ impl System {
         if matches!(self.taken(user), Some(Taken::Person(_))) { User::NOBODY } else { user }
     }
 
+    /// The user as whom the hooks of system-wide site directories run. None of them runs in another system.
+    ///
+    /// The same users are refused as for the indexes, and so is their owner.
+    pub(crate) fn hook_user(&self) -> Result<User> {
+        let user = check_service(HOOK_USER, account::look_up(HOOK_USER)?)?;
+        if self.cache_user().is_ok_and(|owner| owner.uid == user.uid || owner.gid == user.gid) {
+            let source = std::io::Error::other(format!("{HOOK_USER} has the uid or gid of {CACHE_USER}"));
+            return Err(Error::Privileges { step: "choosing the user", source });
+        }
+        Ok(user)
+    }
+
     /// The owner of the system-wide indexes.
     ///
     /// A user who is root, is in root's group or can log in is refused.
@@ -169,16 +181,9 @@ impl System {
         }
         let account = match self.is_foreign() {
             true => self.look_up_in_passwd(|name, _| name == CACHE_USER)?,
-            false => look_up()?,
+            false => account::look_up(CACHE_USER)?,
         };
-        let Account { user, shell } = account;
-        if user.uid == 0 || user.gid == 0 {
-            let source = std::io::Error::other(format!("the user {CACHE_USER} has the rights of root"));
-            return Err(Error::Privileges { step: "choosing the user", source });
-        }
-        if can_log_in(&shell) {
-            return Err(Error::LoginUser { name: CACHE_USER, shell });
-        }
+        let user = check_service(CACHE_USER, account)?;
         Ok(*self.cache_user.get_or_init(|| user))
     }
 
@@ -213,6 +218,19 @@ impl System {
         let found = users.find(|(name, account)| is_wanted(name, account.user));
         found.map(|(_, account)| account).ok_or_else(missing)
     }
+}
+
+/// Refuses an account that is root's, in root's group, or a person's.
+fn check_service(name: &'static str, account: Account) -> Result<User> {
+    let Account { user, shell } = account;
+    if user.uid == 0 || user.gid == 0 {
+        let source = std::io::Error::other(format!("the user {name} has the rights of root"));
+        return Err(Error::Privileges { step: "choosing the user", source });
+    }
+    if can_log_in(&shell) {
+        return Err(Error::LoginUser { name, shell });
+    }
+    Ok(user)
 }
 
 #[cfg(test)]

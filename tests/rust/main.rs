@@ -5,6 +5,7 @@
 
 mod cli;
 mod confinement;
+mod hooks;
 mod parity;
 mod properties;
 mod sources;

@@ -30,6 +30,8 @@ fn help_texts_match_the_recorded_ones() {
         "hooks",
         "hooks list",
         "hooks check",
+        "hooks run",
+        "hooks log",
     ] {
         let ended = run(place.epcache(subcommand.split_whitespace().chain(["--help"])));
         assert_eq!(ended.status, Some(0));

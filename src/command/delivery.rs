@@ -1,0 +1,201 @@
+//! Running the hooks that are due after a refresh. Nothing that happens here changes an index or the exit status.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{Work, needs};
+use crate::change::Change;
+use crate::error::{Failure, Result};
+use crate::hook::journal::{Due, Journal, Run};
+use crate::hook::run::{self, Task};
+use crate::hook::surroundings::Setting;
+use crate::hook::{Environment, Registration, registry};
+use crate::privilege::sandbox::{Needs, Reach};
+use crate::privilege::{RunAs, child};
+use crate::refresh::report::SiteReport;
+use crate::store::index_dir::IndexDir;
+use crate::store::target::{Operation, Target};
+use crate::sys::root::System;
+use crate::sys::{caller, message};
+
+/// The hooks that are registered for system-wide site directories. What does not count although it should is reported.
+pub(super) fn of_system(system: &System) -> Arc<[Registration]> {
+    if system.is_foreign() {
+        return Arc::new([]);
+    }
+    let registry = registry(system, None);
+    registry.report();
+    registry.active().into_iter().cloned().collect()
+}
+
+/// A run of one hook.
+struct Planned<'w> {
+    hook: Registration,
+    environment: Option<Environment>,
+    run_as: RunAs,
+    sites: Vec<PathBuf>,
+    changes: Vec<Change>,
+    everything: bool,
+    /// What the journals of these site directories had for it, by their serial numbers.
+    of: Vec<(&'w Target, u64)>,
+}
+
+impl<'w> Planned<'w> {
+    fn new(hook: &Registration, environment: Option<Environment>, run_as: RunAs) -> Self {
+        let (sites, changes, of) = (Vec::new(), Vec::new(), Vec::new());
+        Self { hook: hook.clone(), environment, run_as, sites, changes, everything: false, of }
+    }
+
+    fn add(&mut self, target: &'w Target, due: Due) {
+        self.sites.push(target.site.clone());
+        self.changes.extend(due.changes);
+        self.everything |= due.everything;
+        self.of.push((target, due.serial));
+    }
+}
+
+impl Work {
+    /// The system's hooks, if one of the site directories is system-wide.
+    pub(super) fn system_hooks(&self) -> Arc<[Registration]> {
+        match self.targets.iter().any(|target| target.location.managed) {
+            true => of_system(&self.system),
+            false => Arc::new([]),
+        }
+    }
+
+    /// Runs the hooks that are due by `reports`, those of [`Work::refresh`], and records how they ended. Returns that,
+    /// with their names.
+    pub(super) fn run_hooks(
+        &self,
+        reports: &mut [SiteReport],
+        system_hooks: &[Registration],
+    ) -> Vec<(String, Run)> {
+        let due: Vec<(&Target, Vec<Due>)> = self
+            .targets
+            .iter()
+            .zip(reports.iter_mut())
+            .map(|(target, report)| (target, std::mem::take(&mut report.due)))
+            .filter(|(_, due)| !due.is_empty())
+            .collect();
+        if due.is_empty() {
+            return Vec::new();
+        }
+        let (system_wide, others): (Vec<_>, Vec<_>) =
+            due.into_iter().partition(|(target, _)| target.location.managed);
+        let mut planned = self.plan_system(system_wide, system_hooks);
+        for (target, due) in others {
+            match self.plan_environment(target, due) {
+                Ok(mut of_environment) => planned.append(&mut of_environment),
+                Err(error) => message::error(&error),
+            }
+        }
+        planned.sort_by(|one, other| {
+            (one.hook.order, &one.hook.name).cmp(&(other.hook.order, &other.hook.name))
+        });
+        let runs = self.run_planned(&planned);
+        self.settle(&planned, &runs);
+        planned.into_iter().map(|planned| planned.hook.name).zip(runs).collect()
+    }
+
+    fn run_planned(&self, planned: &[Planned<'_>]) -> Vec<Run> {
+        let tasks: Vec<Task<'_>> = planned
+            .iter()
+            .map(|planned| Task {
+                hook: &planned.hook,
+                setting: Setting {
+                    environment: planned.environment.as_ref(),
+                    sites: &planned.sites,
+                    run_as: planned.run_as,
+                    system: &self.system,
+                    require_sandbox: self.require_sandbox,
+                },
+                changes: &planned.changes,
+                everything: planned.everything,
+            })
+            .collect();
+        run::all(&tasks, self.hooks_timeout)
+    }
+
+    /// Those of the system: one run of a hook for all site directories, unless it needs to know which one.
+    fn plan_system<'w>(&self, due: Vec<(&'w Target, Vec<Due>)>, hooks: &[Registration]) -> Vec<Planned<'w>> {
+        if due.is_empty() || !caller::is_root() {
+            return Vec::new();
+        }
+        let run_as = match self.system.hook_user() {
+            Ok(user) => RunAs::User(user),
+            Err(error) => {
+                message::error(&error);
+                return Vec::new();
+            }
+        };
+        let mut planned: Vec<Planned<'w>> = Vec::new();
+        for (target, due) in due {
+            for due in due {
+                let Some(hook) = hooks.iter().find(|hook| hook.name == due.hook) else { continue };
+                let same = planned.iter().position(|other| other.hook.name == hook.name);
+                match same.filter(|_| !hook.is_of_one_site()) {
+                    Some(position) => planned[position].add(target, due),
+                    None => {
+                        let mut new = Planned::new(hook, None, run_as);
+                        new.add(target, due);
+                        planned.push(new);
+                    }
+                }
+            }
+        }
+        planned
+    }
+
+    /// Those of an environment. Its registrations are read by a process of its owner, which reads no metadata.
+    fn plan_environment<'w>(&self, target: &'w Target, due: Vec<Due>) -> Result<Vec<Planned<'w>>> {
+        let owner = target.place.as_ref().map(|place| place.owner);
+        let Some(environment) = owner.and_then(|owner| Environment::of(&target.site, owner)) else {
+            return Ok(Vec::new());
+        };
+        let mut needs = Needs::default();
+        needs.add(environment.directory(), Reach::Read);
+        needs.add(environment.site.clone(), Reach::Read);
+        let confinement = needs::confinement(needs, self.require_sandbox);
+        let active = || registry(&self.system, Some(&environment)).active().into_iter().cloned().collect();
+        let hooks: Vec<Registration> = child::run(target.run_as, &confinement, active)?;
+        let mut planned = Vec::new();
+        for due in due {
+            let Some(hook) = hooks.iter().find(|hook| hook.name == due.hook) else { continue };
+            let mut new = Planned::new(hook, Some(environment.clone()), target.run_as);
+            new.add(target, due);
+            planned.push(new);
+        }
+        Ok(planned)
+    }
+
+    /// Records in the journals how the hooks ended.
+    fn settle(&self, planned: &[Planned<'_>], runs: &[Run]) {
+        let mut of_sites: HashMap<&PathBuf, Vec<(&str, u64, Run)>> = HashMap::new();
+        let mut targets: Vec<Target> = Vec::new();
+        for (planned, run) in planned.iter().zip(runs) {
+            for (target, serial) in &planned.of {
+                of_sites.entry(&target.site).or_default().push((&planned.hook.name, *serial, run.clone()));
+                if !targets.contains(target) {
+                    targets.push((*target).clone());
+                }
+            }
+        }
+        let record = |target: &Target, system: &System| {
+            let site = target.open(system)?;
+            let mut directory = IndexDir::open(target.location, &site, system)?;
+            directory.lock();
+            let mut journal = Journal::read(&directory, &[])?;
+            for (name, serial, run) in of_sites.get(&target.site).into_iter().flatten() {
+                journal.settle(name, *serial, run.clone());
+            }
+            journal.write(&directory)
+        };
+        for (target, recorded) in self.about(targets, Operation::Refresh).for_each(record) {
+            if let Err(error) = recorded {
+                let failure = Failure::from(&error);
+                log::error!("{}: hooks may be run again: {}", target.site.display(), failure.message);
+            }
+        }
+    }
+}

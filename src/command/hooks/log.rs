@@ -1,0 +1,124 @@
+//! `epcache hooks log`: what hooks printed, and what has still to be given to them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::args::{HooksLog, Selection};
+use crate::command::selection::Unnamed;
+use crate::command::{Status, Work, output};
+use crate::error::{Error, Failure, Result};
+use crate::hook::journal::Journal;
+use crate::store::target::{Operation, Target};
+use crate::sys::message;
+use crate::sys::root::System;
+
+/// About one hook of one site directory: an object of `--json`.
+#[derive(Debug, Serialize, Deserialize)]
+struct Row {
+    hook: String,
+    site: String,
+    /// How many changes have still to be given to it; `None`: more than the journal holds.
+    pending: Option<usize>,
+    /// When it ran last, in seconds since 1970.
+    time: Option<u64>,
+    succeeded: Option<bool>,
+    result: Option<String>,
+    output: String,
+    /// Whether it printed more.
+    truncated: bool,
+}
+
+pub fn run(arguments: &HooksLog) -> Result<Status> {
+    let HooksLog { name, of, json } = arguments;
+    let selection = Selection { venv: of.venv.clone(), system: of.system, ..Selection::default() };
+    let work = Work::find(&of.site, &selection, Unnamed::One, Operation::Inspect)?;
+    let mut status = work.status;
+    let mut rows = Vec::new();
+    for (_, found) in work.for_each(rows_of) {
+        match found {
+            Ok(mut found) => rows.append(&mut found),
+            Err(error) => {
+                message::error(&error);
+                status = Status::Failed;
+            }
+        }
+    }
+    rows.retain(|row| name.as_ref().is_none_or(|name| *name == row.hook));
+    if rows.is_empty() && status == Status::Success {
+        let message = "no such hook has run or has anything to be given there".to_owned();
+        return Err(Error::Reported(Failure { message, hint: Some("epcache hooks list".to_owned()) }));
+    }
+    if *json {
+        output::json_line(&rows);
+    } else {
+        rows.iter().for_each(print);
+    }
+    Ok(status)
+}
+
+fn rows_of(target: &Target, system: &System) -> Result<Vec<Row>> {
+    let journal = Journal::find(target, system)?.unwrap_or_default();
+    let row = |(hook, pending): (&String, &crate::hook::journal::Pending)| {
+        let last = pending.last.as_ref();
+        Row {
+            hook: hook.clone(),
+            site: target.site.to_string_lossy().into_owned(),
+            pending: (!pending.everything).then_some(pending.changes.len()),
+            time: last.map(|run| run.time),
+            succeeded: last.map(|run| run.succeeded),
+            result: last.map(|run| run.what.clone()),
+            output: last.map_or_else(String::new, |run| run.output.clone()),
+            truncated: last.is_some_and(|run| run.is_cut),
+        }
+    };
+    Ok(journal.hooks().iter().map(row).collect())
+}
+
+fn print(row: &Row) {
+    let result = match (&row.time, &row.result) {
+        (Some(time), Some(result)) => format!("{}: {result}", moment(*time)),
+        _ => "has not run".to_owned(),
+    };
+    let pending = match row.pending {
+        Some(0) => String::new(),
+        Some(count) => format!("; {count} changes have still to be given to it"),
+        None => "; everything has still to be given to it".to_owned(),
+    };
+    output::line(&format!("{}: {}: {result}{pending}", row.hook, row.site));
+    row.output.lines().for_each(|line| output::line(&format!("    {line}")));
+    if row.truncated {
+        output::line("    ...");
+    }
+}
+
+/// A time in seconds since 1970, as in RFC 3339.
+fn moment(time: u64) -> String {
+    let (days, seconds) = (time / 86_400, time % 86_400);
+    // Howard Hinnant's days_from_civil, backwards: years begin in March, in eras of 400 years.
+    let since_era = days + 719_468;
+    let (era, day) = (since_era / 146_097, since_era % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = 400 * era + year + u64::from(month <= 2);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_date() {
+        for (time, expected) in [
+            (0, "1970-01-01 00:00:00 UTC"),
+            (951_782_400, "2000-02-29 00:00:00 UTC"),
+            (1_709_164_799, "2024-02-28 23:59:59 UTC"),
+            (4_107_542_400, "2100-03-01 00:00:00 UTC"),
+        ] {
+            assert_eq!(moment(time), expected);
+        }
+    }
+}

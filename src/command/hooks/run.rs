@@ -1,0 +1,78 @@
+//! `epcache hooks run`: run hooks as if everything had just been added.
+
+use std::collections::BTreeMap;
+
+use glob::Pattern;
+
+use crate::command::args::{HooksRun, Selection};
+use crate::command::selection::Unnamed;
+use crate::command::{Status, Work, output};
+use crate::error::{Error, Failure, Result};
+use crate::metadata::name::normalize;
+use crate::refresh::Request;
+use crate::refresh::report::SiteReport;
+use crate::store::target::Operation;
+
+pub fn run(arguments: &HooksRun) -> Result<Status> {
+    let HooksRun { name, of, dist, dry_run } = arguments;
+    let selection = Selection { venv: of.venv.clone(), system: of.system, ..Selection::default() };
+    let operation = if *dry_run { Operation::DryRun } else { Operation::Refresh };
+    let pattern = dist.as_deref().map(pattern).transpose()?;
+    let work = Work::find(&of.site, &selection, Unnamed::One, operation)?;
+    let request = Request { hooks: work.system_hooks(), everything: true, ..Request::thorough() };
+    let mut reports = work.refresh(&request);
+    let mut status = work.status;
+    if reports.iter().any(|report| report.error.is_some()) {
+        status = Status::Failed;
+    }
+    for report in &mut reports {
+        select(report, name.as_deref(), pattern.as_ref());
+    }
+    if reports.iter().all(|report| report.due.is_empty()) {
+        return if status == Status::Success { Err(nothing(name.as_deref())) } else { Ok(status) };
+    }
+    if *dry_run {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for due in reports.iter().flat_map(|report| &report.due) {
+            *counts.entry(&due.hook).or_default() += due.changes.len();
+        }
+        for (hook, count) in counts {
+            output::line(&format!("{hook}: would be given {count} distributions"));
+        }
+        return Ok(status);
+    }
+    let runs = work.run_hooks(&mut reports, &request.hooks);
+    for (hook, run) in &runs {
+        output::line(&format!("{hook}: {}", run.what));
+    }
+    let all_succeeded = !runs.is_empty() && runs.iter().all(|(_, run)| run.succeeded);
+    Ok(if all_succeeded { status } else { Status::Failed })
+}
+
+fn pattern(text: &str) -> Result<Pattern> {
+    let text = if text.contains('[') { text.to_owned() } else { normalize(text) };
+    Pattern::new(&text).map_err(|error| {
+        let message = format!("--dist {text}: {error}");
+        Error::Reported(Failure { message, hint: None })
+    })
+}
+
+/// Leaves what was asked for. A hook that is given a part has not been given everything.
+fn select(report: &mut SiteReport, name: Option<&str>, pattern: Option<&Pattern>) {
+    report.due.retain(|due| name.is_none_or(|name| due.hook == name));
+    if let Some(pattern) = pattern {
+        for due in &mut report.due {
+            due.changes.retain(|change| pattern.matches(&change.distribution));
+            (due.everything, due.serial) = (false, 0);
+        }
+    }
+    report.due.retain(|due| !due.changes.is_empty());
+}
+
+fn nothing(name: Option<&str>) -> Error {
+    let message = match name {
+        Some(name) => format!("no hook {name} that is for a distribution there"),
+        None => "no hook that is for a distribution there".to_owned(),
+    };
+    Error::Reported(Failure { message, hint: Some("epcache hooks list".to_owned()) })
+}

@@ -1,0 +1,429 @@
+//! The journal of hooks: what each of them has still to be given.
+//!
+//! It lies beside the index, belongs to whom the index belongs, and only that user's confined process works on it.
+//! A change is written to it before the index is replaced. Only after a hook has ended with success is it removed. So
+//! a process that is killed at any point loses nothing:
+//!
+//! * before the journal is written: the old index is still there, and the next refresh finds the same changes;
+//! * between the journal and the index: the same, and they are merged with themselves;
+//! * after that: the next refresh gives the hook what the journal holds.
+//!
+//! Each change is therefore delivered at least once, in the order of transactions. Changes of one distribution that
+//! are delivered together are merged into one.
+//!
+//! It is bounded: instead of more than [`MAX_CHANGES`] changes of a hook, it records that everything may have
+//! changed. A journal that is damaged counts as one that says so of every hook.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::Registration;
+use crate::change::{Change, Event};
+use crate::error::{Error, Result};
+use crate::privilege::supervisor::MAX_OUTPUT;
+use crate::store::index_dir::{IndexDir, JOURNAL};
+use crate::store::target::Target;
+use crate::sys::fs::Unreadable;
+use crate::sys::root::System;
+
+/// Changes of one hook. With more, everything may have changed.
+pub const MAX_CHANGES: usize = 2_000;
+/// Bytes of the changes of all hooks, and of what is kept of their output.
+const MAX_SIZE: u64 = 16 << 20;
+/// Bytes of one change, by [`cost`]. One with more has unknown groups.
+const MAX_CHANGE: usize = 64 << 10;
+/// Bytes of all changes that are delivered at once, by [`cost`].
+const MAX_DELIVERED: usize = 16 << 20;
+const VERSION: u32 = 1;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Journal {
+    version: u32,
+    hooks: BTreeMap<String, Pending>,
+}
+
+/// About one hook.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// Counts the transactions that have added something, so that a run removes only what it was given.
+    pub serial: u64,
+    pub changes: Vec<Change>,
+    /// There were more: all that is there now counts as added.
+    pub everything: bool,
+    /// How it ended last.
+    pub last: Option<Run>,
+}
+
+/// What a hook is given now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Due {
+    pub hook: String,
+    pub serial: u64,
+    pub changes: Vec<Change>,
+    /// All that is there counts as added, and the changes are these.
+    pub everything: bool,
+}
+
+/// How a hook ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Seconds since 1970.
+    pub time: u64,
+    pub succeeded: bool,
+    /// What happened, in a line.
+    pub what: String,
+    pub output: String,
+    pub is_cut: bool,
+}
+
+impl Pending {
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && !self.everything
+    }
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self { version: VERSION, hooks: BTreeMap::new() }
+    }
+}
+
+impl Journal {
+    /// The journal in the directory of an index. `hooks` are those that are registered: a damaged journal is replaced
+    /// by one that says of each of them that everything may have changed.
+    pub fn read(directory: &IndexDir, hooks: &[Registration]) -> Result<Self> {
+        let Some(bytes) = directory.read_journal(MAX_SIZE)? else { return Ok(Self::default()) };
+        if let Some(journal) = Self::parse(&bytes) {
+            return Ok(journal);
+        }
+        let journal = Self::damaged(hooks);
+        journal.write(directory)?;
+        Ok(journal)
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok().filter(|journal: &Self| journal.version == VERSION)
+    }
+
+    /// In place of one that can't be read: everything may have changed.
+    fn damaged(hooks: &[Registration]) -> Self {
+        let pending = Pending { serial: 1, everything: true, ..Pending::default() };
+        let hooks = hooks.iter().map(|hook| (hook.name.clone(), pending.clone()));
+        Self { version: VERSION, hooks: hooks.collect() }
+    }
+
+    /// Writes it beside the index, and to the disk: after a power cut it is the old one or the new one.
+    pub fn write(&self, directory: &IndexDir) -> Result<()> {
+        let mut journal = self.clone();
+        let mut bytes = render(&journal);
+        if bytes.len() as u64 > MAX_SIZE {
+            journal
+                .hooks
+                .values_mut()
+                .filter(|pending| !pending.changes.is_empty())
+                .for_each(Pending::overflow);
+            bytes = render(&journal);
+        }
+        directory.replace_journal(&bytes)
+    }
+
+    pub fn hooks(&self) -> &BTreeMap<String, Pending> {
+        &self.hooks
+    }
+
+    /// Adds what concerns each of `hooks`, and forgets those that are not registered any more. Says whether there was
+    /// anything to add.
+    pub fn record(&mut self, changes: &[Change], hooks: &[Registration]) -> bool {
+        let names: BTreeSet<&str> = hooks.iter().map(|hook| &*hook.name).collect();
+        self.hooks.retain(|name, _| names.contains(&**name));
+        let mut is_changed = false;
+        for hook in hooks {
+            let mut matching = changes.iter().filter(|change| hook.matches(change)).peekable();
+            if matching.peek().is_some() {
+                let pending = self.hooks.entry(hook.name.clone()).or_default();
+                pending.serial += 1;
+                matching.for_each(|change| pending.add(bounded(change.clone())));
+                is_changed = true;
+            }
+        }
+        is_changed
+    }
+
+    /// Everything counts as pending for each of `hooks`.
+    pub fn overflow(&mut self, hooks: &[Registration]) {
+        for hook in hooks {
+            self.hooks.entry(hook.name.clone()).or_default().overflow();
+        }
+    }
+
+    /// The journal of a site directory, for a process that may not make anything beside the index.
+    pub fn find(target: &Target, system: &System) -> Result<Option<Self>> {
+        let Some((base, below)) = target.location.directory(&target.site, system) else { return Ok(None) };
+        let path = base.join(below).join(JOURNAL);
+        let failed = |why: Unreadable| Error::io("can't read", &path, why);
+        let entry = match target.location.entry(&path, system) {
+            Err(lost) if lost.is_missing() => return Ok(None),
+            found => found.map_err(|lost| Error::io("can't read", &path, lost))?,
+        };
+        match entry.open_file().and_then(|file| file.read(MAX_SIZE)) {
+            Ok(bytes) => Ok(Self::parse(&bytes)),
+            Err(Unreadable::Missing) => Ok(None),
+            Err(why) => Err(failed(why)),
+        }
+    }
+
+    /// What each of `hooks` is to be given, in their order. `all` has everything that is there now, as added.
+    ///
+    /// What is more than root's process accepts at once waits for the next time.
+    pub fn due(&self, hooks: &[Registration], all: impl Fn() -> Vec<Change>) -> Vec<Due> {
+        let mut everything = None;
+        let mut room = MAX_DELIVERED;
+        let mut due = Vec::new();
+        for hook in hooks {
+            let Some(pending) = self.hooks.get(&hook.name).filter(|pending| !pending.is_empty()) else {
+                continue;
+            };
+            let changes: Vec<Change> = match pending.everything {
+                true => {
+                    let all = everything.get_or_insert_with(&all).iter();
+                    all.filter(|change| hook.matches(change)).cloned().map(bounded).collect()
+                }
+                false => pending.changes.clone(),
+            };
+            let size: usize = changes.iter().map(cost).sum();
+            if size > room {
+                log::warn!(
+                    "hook {}: its {} changes are too many to be given to it now; hint: epcache hooks run {}",
+                    hook.name,
+                    changes.len(),
+                    hook.name
+                );
+                continue;
+            }
+            room -= size;
+            let everything = pending.everything;
+            due.push(Due { hook: hook.name.clone(), serial: pending.serial, changes, everything });
+        }
+        due
+    }
+
+    /// Records how a hook ended that was given what was pending at `serial`.
+    pub fn settle(&mut self, name: &str, serial: u64, run: Run) {
+        let pending = self.hooks.entry(name.to_owned()).or_default();
+        if run.succeeded && pending.serial == serial {
+            (pending.changes, pending.everything) = (Vec::new(), false);
+        }
+        pending.last = Some(run);
+    }
+}
+
+impl Pending {
+    fn add(&mut self, change: Change) {
+        if self.everything {
+            return;
+        }
+        let earlier = self.changes.iter().position(|other| other.distribution == change.distribution);
+        let change = match earlier {
+            Some(position) => merge(self.changes.remove(position), change),
+            None => change,
+        };
+        self.changes.push(change);
+        if self.changes.len() > MAX_CHANGES {
+            self.overflow();
+        }
+    }
+
+    fn overflow(&mut self) {
+        (self.changes, self.everything) = (Vec::new(), true);
+    }
+}
+
+/// What has happened to a distribution by one change and then another. The hook may have seen the first one.
+fn merge(first: Change, then: Change) -> Change {
+    let event = match (first.event, then.event) {
+        (_, Event::Removed) => Event::Removed,
+        (Event::Added, _) => Event::Added,
+        _ => Event::Updated,
+    };
+    let old =
+        |group: &String| [&first.gained, &first.lost, &first.changed].map(|groups| groups.contains(group));
+    let mut merged = Change { event, old_version: first.old_version.clone(), ..then.clone() };
+    (merged.gained, merged.lost, merged.changed) = Default::default();
+    let groups: BTreeSet<&String> = [&first, &then]
+        .iter()
+        .flat_map(|change| change.gained.iter().chain(&change.lost).chain(&change.changed))
+        .collect();
+    for group in groups {
+        let [was_gained, was_lost, _] = old(group);
+        let is = |groups: &Vec<String>| groups.contains(group);
+        let list = if is(&then.lost) || was_lost && !is(&then.gained) {
+            &mut merged.lost
+        } else if !was_lost && (is(&then.gained) || was_gained) {
+            &mut merged.gained
+        } else {
+            &mut merged.changed
+        };
+        list.push(group.clone());
+    }
+    merged.opaque = first.opaque || then.opaque;
+    merged
+}
+
+/// A change of which the groups count as unknown, where they are very many: the author of a distribution chooses
+/// them.
+fn bounded(change: Change) -> Change {
+    if cost(&change) <= MAX_CHANGE {
+        return change;
+    }
+    Change { gained: Vec::new(), lost: Vec::new(), changed: Vec::new(), opaque: true, ..change }
+}
+
+/// About how many bytes a change takes in an answer.
+fn cost(change: &Change) -> usize {
+    let groups = change.gained.iter().chain(&change.lost).chain(&change.changed);
+    300 + change.distribution.len() + groups.map(|group| group.len() + 40).sum::<usize>()
+}
+
+fn render(journal: &Journal) -> Vec<u8> {
+    // It has texts and numbers alone, so this can't fail.
+    serde_json::to_vec(journal).unwrap_or_default()
+}
+
+/// The part of an output that is kept: less where much of it has to be escaped.
+pub fn kept(output: &str) -> String {
+    let end = (0..=output.len().min(MAX_OUTPUT)).rev().find(|end| output.is_char_boundary(*end)).unwrap_or(0);
+    output[..end].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(event: Event, name: &str, versions: [Option<&str>; 2]) -> Change {
+        let [old_version, version] = versions.map(|version| version.map(str::to_owned));
+        let (distribution, site) = (name.to_owned(), "/site".into());
+        Change {
+            event,
+            distribution,
+            old_version,
+            version,
+            site,
+            gained: vec![],
+            lost: vec![],
+            changed: vec![],
+            opaque: false,
+        }
+    }
+
+    fn hook(name: &str) -> Registration {
+        Registration::parse(name, "description = 'd'\ncommand = ['/bin/true']\n").expect("right")
+    }
+
+    #[test]
+    fn changes_of_one_distribution_are_merged() {
+        use Event::{Added, Removed, Updated};
+        let (one, two) = (Some("1"), Some("2"));
+        for (first, then, expected) in [
+            ((Added, [None, one]), (Updated, [one, two]), (Added, [None, two])),
+            ((Added, [None, one]), (Removed, [one, None]), (Removed, [None, None])),
+            ((Updated, [one, two]), (Updated, [two, one]), (Updated, [one, one])),
+            ((Updated, [one, two]), (Removed, [two, None]), (Removed, [one, None])),
+            ((Removed, [one, None]), (Added, [None, two]), (Updated, [one, two])),
+            ((Added, [None, one]), (Added, [None, one]), (Added, [None, one])),
+        ] {
+            let [first, then, expected] =
+                [first, then, expected].map(|(event, versions)| change(event, "a", versions));
+            assert_eq!(merge(first, then), expected);
+        }
+    }
+
+    #[test]
+    fn the_groups_of_merged_changes_say_what_is_different_in_the_end() {
+        let names = ["gained", "lost", "changed"];
+        let with = |list: &str| {
+            let mut change = change(Event::Updated, "a", [None, None]);
+            match list {
+                "gained" => change.gained.push("g".to_owned()),
+                "lost" => change.lost.push("g".to_owned()),
+                "changed" => change.changed.push("g".to_owned()),
+                _ => {}
+            }
+            change
+        };
+        for (first, then, expected) in [
+            ("gained", "lost", "lost"),
+            ("gained", "changed", "gained"),
+            ("gained", "", "gained"),
+            ("", "gained", "gained"),
+            ("lost", "gained", "changed"),
+            ("lost", "", "lost"),
+            ("", "lost", "lost"),
+            ("changed", "lost", "lost"),
+            ("changed", "changed", "changed"),
+            ("changed", "", "changed"),
+            ("gained", "gained", "gained"),
+        ] {
+            let merged = merge(with(first), with(then));
+            let lists = [&merged.gained, &merged.lost, &merged.changed];
+            let found: Vec<&str> = names
+                .into_iter()
+                .zip(lists)
+                .filter(|(_, list)| !list.is_empty())
+                .map(|(name, _)| name)
+                .collect();
+            assert_eq!(found, [expected], "{first} {then}");
+        }
+    }
+
+    #[test]
+    fn a_run_removes_only_what_it_was_given() {
+        let hooks = [hook("h")];
+        let mut journal = Journal::default();
+        let run =
+            |succeeded| Run { time: 0, succeeded, what: String::new(), output: String::new(), is_cut: false };
+        assert!(!journal.record(&[], &hooks) && journal.hooks().is_empty());
+        assert!(journal.record(&[change(Event::Added, "a", [None, None])], &hooks));
+        let given = journal.hooks()["h"].serial;
+        assert!(journal.record(&[change(Event::Added, "b", [None, None])], &hooks));
+        journal.settle("h", given, run(true));
+        let names = |journal: &Journal| -> Vec<String> {
+            journal.hooks()["h"].changes.iter().map(|change| change.distribution.clone()).collect()
+        };
+        assert_eq!(names(&journal), ["a", "b"], "both again, in order");
+        let given = journal.hooks()["h"].serial;
+        journal.settle("h", given, run(false));
+        assert_eq!(names(&journal), ["a", "b"], "it failed");
+        journal.settle("h", given, run(true));
+        assert!(journal.hooks()["h"].is_empty());
+        journal.record(&[], &[]);
+        assert!(journal.hooks().is_empty(), "not registered any more");
+    }
+
+    #[test]
+    fn more_than_the_journal_holds_means_everything() {
+        let hooks = [hook("h")];
+        let mut journal = Journal::default();
+        let changes: Vec<Change> =
+            (0..=MAX_CHANGES).map(|number| change(Event::Added, &number.to_string(), [None, None])).collect();
+        journal.record(&changes[1..], &hooks);
+        assert_eq!(journal.hooks()["h"].changes.len(), MAX_CHANGES);
+        journal.record(&changes[..1], &hooks);
+        assert!(journal.hooks()["h"].everything && journal.hooks()["h"].changes.is_empty());
+        journal.record(&changes, &hooks);
+        assert!(journal.hooks()["h"].changes.is_empty(), "nothing grows any more");
+    }
+
+    #[test]
+    fn a_damaged_journal_means_everything() {
+        let hooks = [hook("h")];
+        let mut journal = Journal::default();
+        journal.record(&[change(Event::Added, "a", [None, None])], &hooks);
+        let bytes = render(&journal);
+        assert_eq!(Journal::parse(&bytes), Some(journal));
+        for length in 0..bytes.len() {
+            assert_eq!(Journal::parse(&bytes[..length]), None);
+        }
+        assert!(Journal::damaged(&hooks).hooks()["h"].everything);
+    }
+}

@@ -1,0 +1,163 @@
+//! Running hooks: those of lower order first, those of the same order side by side, unless they write to the same
+//! place.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::Registration;
+use super::journal::{Run, kept};
+use super::surroundings::{Setting, Surroundings};
+use crate::change::{Change, write_lines};
+use crate::encoding::printable;
+use crate::error::{Error, Result};
+use crate::privilege::sandbox::Confinement;
+use crate::privilege::supervisor::{self, End, Ended, Program, Running};
+use crate::sys::message;
+
+/// A hook that is due.
+#[derive(Debug, Clone)]
+pub struct Task<'t> {
+    pub hook: &'t Registration,
+    pub setting: Setting<'t>,
+    pub changes: &'t [Change],
+    /// All that is there counts as added, since not all changes are known.
+    pub everything: bool,
+}
+
+/// The most hooks that run at the same time.
+const SIDE_BY_SIDE: usize = 4;
+
+/// Runs `tasks`, sorted by the order of their hooks, for at most `limit` together, and reports what failed.
+/// Returns their outcomes in the same order.
+pub fn all(tasks: &[Task<'_>], limit: Duration) -> Vec<Run> {
+    if tasks.is_empty() {
+        return Vec::new();
+    }
+    let start = Instant::now();
+    let left = || limit.saturating_sub(start.elapsed());
+    supervisor::adopt_orphans();
+    let mut runs = Vec::new();
+    let mut waiting = tasks.iter().peekable();
+    while let Some(first) = waiting.next() {
+        let mut group = vec![(first, Surroundings::of(first.hook, first.setting))];
+        while let Some(next) =
+            waiting.next_if(|next| next.hook.order == first.hook.order && group.len() < SIDE_BY_SIDE)
+        {
+            group.push((next, Surroundings::of(next.hook, next.setting)));
+        }
+        while !group.is_empty() {
+            let (now, later) = apart(group);
+            let started: Vec<_> = now
+                .into_iter()
+                .map(|(task, found)| (task, found.and_then(|found| begin(task, &found, left()))))
+                .collect();
+            for (task, running) in started {
+                runs.push((task, record(task, running.and_then(Running::ended), limit)));
+            }
+            group = later;
+        }
+    }
+    supervisor::end_orphans();
+    // Those that had to wait for another one are behind it.
+    let position = |task: &Task<'_>| tasks.iter().position(|other| std::ptr::eq(other, task));
+    runs.sort_by_key(|(task, _)| position(task));
+    runs.into_iter().map(|(_, run)| run).collect()
+}
+
+type Prepared<'t> = (&'t Task<'t>, Result<Surroundings>);
+
+/// Those that can run side by side, and the others.
+fn apart(group: Vec<Prepared<'_>>) -> (Vec<Prepared<'_>>, Vec<Prepared<'_>>) {
+    let (mut now, mut later): (Vec<Prepared<'_>>, Vec<Prepared<'_>>) = (Vec::new(), Vec::new());
+    for (task, found) in group {
+        let is_with = |(_, other): &Prepared<'_>| match (other, &found) {
+            (Ok(other), Ok(found)) => shares(other, found),
+            _ => false,
+        };
+        let list = if now.iter().any(is_with) { &mut later } else { &mut now };
+        list.push((task, found));
+    }
+    (now, later)
+}
+
+/// Whether two hooks may write to one place.
+fn shares(one: &Surroundings, other: &Surroundings) -> bool {
+    let touches = |path: &std::path::PathBuf| {
+        other.written.iter().any(|written| path.starts_with(written) || written.starts_with(path))
+    };
+    one.written.iter().any(touches)
+}
+
+fn begin(task: &Task<'_>, found: &Surroundings, left: Duration) -> Result<Running> {
+    if left.is_zero() {
+        return Err(Error::child("was not started: the time for all hooks is over"));
+    }
+    let mut input = Vec::new();
+    write_lines(task.changes, &mut input)
+        .map_err(|error| Error::child(format!("can't be given the changes: {error}")))?;
+    let mut environment = found.environment.clone();
+    if task.everything {
+        environment.push(("EPCACHE_EVERYTHING", "1".into()));
+    }
+    let program = Program {
+        file: std::os::fd::AsFd::as_fd(&found.file),
+        arguments: found.arguments.clone(),
+        environment,
+        input: &input,
+    };
+    let time_limit = found.confinement.time_limit.min(left);
+    let confinement = Confinement { time_limit, ..found.confinement.clone() };
+    supervisor::start(task.setting.run_as, &confinement, &program)
+}
+
+/// Reports how a hook ended, if it did not succeed, and what is to be kept of it.
+fn record(task: &Task<'_>, ended: Result<Ended>, limit: Duration) -> Run {
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let name = &task.hook.name;
+    let (succeeded, what, output, is_cut) = match &ended {
+        Ok(ended) => {
+            if let Some(lacking) = &ended.lacking {
+                message::warn_admin(&format!("hook {name}: is not confined by {lacking}"));
+            }
+            (
+                ended.end == End::Status(0),
+                describe(ended, task.hook.timeout.min(limit)),
+                &*ended.output,
+                ended.is_cut,
+            )
+        }
+        Err(error) => (false, error.to_string(), "", false),
+    };
+    if !succeeded {
+        let last = output.lines().rev().find(|line| !line.trim().is_empty());
+        let last = last.map_or(String::new(), |line| format!(": {}", shortened(line)));
+        let hint = match &ended {
+            Err(error) => error.hint(),
+            Ok(_) => None,
+        };
+        let hint = hint.unwrap_or_else(|| format!("epcache hooks log {name}"));
+        log::warn!("hook {name}: {what}{last}; it runs again with the next refresh; hint: {hint}");
+    } else {
+        log::debug!("hook {name}: {what}");
+    }
+    Run { time, succeeded, what, output: kept(&printable_lines(output)), is_cut }
+}
+
+fn describe(ended: &Ended, limit: Duration) -> String {
+    let how = match &ended.end {
+        End::Status(0) => format!("succeeded in {:.1} s", ended.seconds),
+        End::Status(status) => format!("exit status {status}"),
+        End::Signal(signal) => format!("killed by {signal}"),
+        End::Limit => format!("did not end within {} s, and was killed", limit.as_secs_f64()),
+    };
+    if ended.has_left { format!("{how}; what it left running was killed") } else { how }
+}
+
+/// The beginning of a line, for a message.
+fn shortened(line: &str) -> String {
+    line.chars().take(200).collect()
+}
+
+/// A text of lines, each escaped.
+fn printable_lines(text: &str) -> String {
+    text.lines().map(|line| format!("{}\n", printable(line))).collect()
+}

@@ -1,0 +1,91 @@
+//! What the registered hooks of a site directory have still to be given.
+//!
+//! None of it stops a refresh: the index comes first. What can't be written to the journal is still given to the
+//! hooks this time.
+
+use std::path::Path;
+
+use crate::change::{Change, between};
+use crate::hook::journal::{Due, Journal};
+use crate::hook::{Environment, Registration, registry};
+use crate::index::Index;
+use crate::store::location::{SITE, SYSTEM_CACHE};
+use crate::store::target::Target;
+use crate::sys::message;
+use crate::sys::root::System;
+
+use super::request::Request;
+use super::update::Update;
+
+/// The registered hooks of a site directory. None run in the tree of another system, nor where the index is in the
+/// cache of another user.
+pub(super) fn hooks(target: &Target, system: &System, request: &Request) -> Vec<Registration> {
+    if system.is_foreign() {
+        return Vec::new();
+    }
+    if *target.location == SYSTEM_CACHE {
+        return request.hooks.to_vec();
+    }
+    let owner = target.place.as_ref().map(|place| place.owner).filter(|_| *target.location == SITE);
+    let environment = owner.and_then(|owner| Environment::of(&target.site, owner));
+    environment.map_or_else(Vec::new, |environment| {
+        let registry = registry(system, Some(&environment));
+        registry.report();
+        registry.active().into_iter().cloned().collect()
+    })
+}
+
+/// Records in the journal what hooks have to be given, before the new index replaces the old one. Returns what could
+/// not be recorded.
+pub(super) fn record(update: &Update<'_>, old: Option<&Index<'_>>, new: &Index<'_>) -> Vec<Change> {
+    if update.hooks.is_empty() {
+        return Vec::new();
+    }
+    let changes = between(update.site.path(), old, new);
+    let recorded = Journal::read(update.directory, update.hooks).and_then(|mut journal| {
+        match journal.record(&changes, update.hooks) {
+            true => journal.write(update.directory),
+            false => Ok(()),
+        }
+    });
+    recorded.map_or_else(
+        |error| {
+            message::error(&error);
+            changes
+        },
+        |()| Vec::new(),
+    )
+}
+
+/// What the journal has for each hook, and what could not be recorded.
+pub(super) fn due(
+    update: &Update<'_>,
+    everything_is_due: bool,
+    new: &Index<'_>,
+    unrecorded: &[Change],
+) -> Vec<Due> {
+    if update.hooks.is_empty() {
+        return Vec::new();
+    }
+    let mut journal = Journal::read(update.directory, update.hooks).unwrap_or_else(|error| {
+        message::error(&error);
+        Journal::default()
+    });
+    journal.record(unrecorded, update.hooks);
+    let site = update.site.path();
+    match everything_is_due {
+        true => everything(journal, update.hooks, site, new),
+        false => journal.due(update.hooks, || between(site, None, new)),
+    }
+}
+
+/// For each hook, all that is there, as added.
+pub(super) fn everything(
+    mut journal: Journal,
+    hooks: &[Registration],
+    site: &Path,
+    new: &Index<'_>,
+) -> Vec<Due> {
+    journal.overflow(hooks);
+    journal.due(hooks, || between(site, None, new))
+}
