@@ -1,4 +1,4 @@
-"""A private machine for a process: its system-wide site directories, its cache and its user `epcache`.
+"""A private machine for a process: its system-wide site directories, its caches and its users.
 
 A private mount namespace replaces `/etc` and `/var/cache` by copies that no other process sees and that
 end with the process. So the commands run as on a real system, without `--root`.
@@ -12,6 +12,8 @@ from support import private_mounts
 
 CACHE = pathlib.Path("/var/cache/epcache")
 CACHE_USER = 43210
+HOOK_CACHE = pathlib.Path("/var/cache/epcache-hooks")
+HOOK_USER = 43211
 OWNER = 54321
 
 
@@ -25,17 +27,19 @@ def begin(directory):
         (kept / name).mkdir()
     layers = f"lowerdir=/etc,upperdir={kept}/upper,workdir={kept}/work"
     mount("-t", "overlay", "-o", layers, "overlay", "/etc")
+    users = (("epcache", CACHE_USER), ("epcache-hook", HOOK_USER))
     for file, line in (
-        ("passwd", f"epcache:x:{CACHE_USER}:{CACHE_USER}::/nonexistent:/usr/sbin/nologin\n"),
-        ("group", f"epcache:x:{CACHE_USER}:\n"),
+        ("passwd", "{0}:x:{1}:{1}::/nonexistent:/usr/sbin/nologin\n"),
+        ("group", "{0}:x:{1}:\n"),
     ):
         path = pathlib.Path("/etc", file)
-        kept_lines = [kept for kept in path.read_text().splitlines(True) if not kept.startswith("epcache:")]
-        path.write_text("".join(kept_lines) + line)
+        others = [kept for kept in path.read_text().splitlines(True) if not kept.startswith("epcache")]
+        path.write_text("".join([*others, *(line.format(*user) for user in users)]))
     pathlib.Path("/etc/epcache").mkdir(exist_ok=True)
     mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", "/var/cache")
-    CACHE.mkdir()
-    os.chown(CACHE, CACHE_USER, CACHE_USER)
+    for directory, user in ((CACHE, CACHE_USER), (HOOK_CACHE, HOOK_USER)):
+        directory.mkdir()
+        os.chown(directory, user, user)
 
 
 def mount(*arguments):
