@@ -84,6 +84,9 @@ pub struct Refresh {
     /// With --root: do not seal
     #[arg(long)]
     pub no_seal: bool,
+    /// Wait until what was just installed is old enough to be settled, for 3 s at most (default at a terminal)
+    #[arg(long, conflicts_with = "dry_run")]
+    pub wait: bool,
     /// Show what would be done, and write nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -1,10 +1,16 @@
 //! `epcache refresh`: bring indexes up to date.
 
+use std::io::{self, IsTerminal as _};
+use std::thread::sleep;
+use std::time::Duration;
+
 use super::args::Refresh;
 use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work};
 use crate::error::Result;
+use crate::freshness::clock::SETTLE_AFTER;
+use crate::refresh::report::SiteReport;
 use crate::refresh::{Depth, Request, Sealing};
 use crate::store::target::Operation;
 
@@ -28,6 +34,10 @@ pub fn run(arguments: &Refresh) -> Result<Status> {
         reports.iter_mut().for_each(|report| report.due.clear());
     }
     work.run_hooks(&mut reports, &request.hooks);
+    let is_at_terminal = io::stdout().is_terminal() || io::stderr().is_terminal();
+    if !arguments.dry_run && (arguments.wait || is_at_terminal) {
+        settle(&work, request, &mut reports);
+    }
     for report in reports {
         if report.error.is_some() {
             status = Status::Failed;
@@ -35,4 +45,27 @@ pub fn run(arguments: &Refresh) -> Result<Status> {
         output::site_report(&report, arguments.json);
     }
     Ok(status)
+}
+
+/// Waits until what is young is old enough to be settled, and refreshes once more. What takes longer than
+/// [`SETTLE_AFTER`] is not waited for.
+fn settle(work: &Work, request: Request, reports: &mut [SiteReport]) {
+    // The clock that stamps files moves in ticks.
+    const TICK: Duration = Duration::from_millis(20);
+    let is_soon = |left: &f64| *left <= SETTLE_AFTER.as_secs_f64();
+    let left = reports.iter().filter_map(|report| report.settles_in).filter(is_soon).reduce(f64::max);
+    let Some(left) = left.and_then(|left| Duration::try_from_secs_f64(left).ok()) else { return };
+    let (seconds, guard) = (whole_seconds(left), SETTLE_AFTER.as_secs());
+    log::info!("waiting {seconds} s until the last installation is {guard} s old");
+    sleep(left + TICK);
+    // What was to be read is read.
+    let request = Request { depth: Depth::Files, ..request };
+    for (report, later) in reports.iter_mut().zip(work.refresh(&request)) {
+        report.follow(later);
+    }
+}
+
+/// A time to wait as people say it: rounded up, and at least a second.
+pub fn whole_seconds(left: Duration) -> u64 {
+    left.as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX)
 }

@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::output;
+use super::refresh::whole_seconds;
 use super::selection::Unnamed;
 use super::{Status, Work, args, sandbox};
 use crate::error::{Error, Result};
+use crate::freshness::clock::SETTLE_AFTER;
 use crate::refresh::report::refresh_command;
 use crate::refresh::seal::SealError;
 use crate::refresh::{Changes, Examined, Outcome, Request, examine};
@@ -23,6 +25,9 @@ struct SiteStatus {
     index: Option<String>,
     /// Whether the index is sealed, whatever its state.
     sealed: bool,
+    /// In how many seconds a refresh would settle it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    settles_in: Option<f64>,
     /// What helps, unless it is fresh.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     hint: String,
@@ -56,6 +61,7 @@ pub fn run(arguments: &args::Status) -> Result<Status> {
             reason: error.to_string(),
             index: None,
             sealed: false,
+            settles_in: None,
             hint: String::new(),
         });
         if found.state != State::Fresh {
@@ -88,8 +94,19 @@ fn examined(target: &Target, system: &System) -> Result<SiteStatus> {
                 format!("{linked} distributions are behind symbolic links; readers read them from the disk");
             hint = "install without links (UV_LINK_MODE=copy)".to_owned();
         }
+        let mut settles_in = None;
+        if let (State::Unsettled, Some(left)) = (state, outcome.settles_in()) {
+            let seconds = whole_seconds(left);
+            settles_in = Some(left.as_secs_f64());
+            reason = format!("{reason}; settles in {seconds} s");
+            let refresh = refresh_command(system, site.path(), seal.is_some());
+            hint = match left <= SETTLE_AFTER {
+                true => format!("{refresh} --wait"),
+                false => format!("sleep {seconds} && {refresh}"),
+            };
+        }
         let site = site.path().to_string_lossy().into_owned();
-        SiteStatus { site, state, reason, index, sealed: seal.is_some(), hint }
+        SiteStatus { site, state, reason, index, sealed: seal.is_some(), settles_in, hint }
     })
 }
 

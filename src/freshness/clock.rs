@@ -114,6 +114,11 @@ pub(crate) fn is_older_than(ctime: i64, age: Duration) -> bool {
     !is_epoch(ctime) && i64::try_from(age.as_nanos()).is_ok_and(|age| now().saturating_sub(ctime) >= age)
 }
 
+/// The time at which a change of the time `ctime` is `age` ago.
+pub(crate) fn time_after(ctime: i64, age: Duration) -> i64 {
+    ctime.saturating_add(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX))
+}
+
 /// The time that local file systems use for stamps: the real time at the last tick, in ns.
 pub(crate) fn now() -> i64 {
     let now = clock_gettime(ClockId::RealtimeCoarse);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::freshness::Stamp;
-use crate::freshness::clock::Clock;
+use crate::freshness::clock::{Clock, now};
 use crate::index::Index;
 
 /// The new index, and how it came about.
@@ -19,6 +19,8 @@ pub struct Outcome<'a> {
     pub diagnostics: Vec<String>,
     /// How long the clock of the file system was waited for.
     pub waited: Duration,
+    /// When everything will be old enough to be settled, in ns; `None` where it is, or where time does not help.
+    pub settles_at: Option<i64>,
 }
 
 impl Outcome<'_> {
@@ -30,7 +32,14 @@ impl Outcome<'_> {
             changes: Changes::default(),
             diagnostics: Vec::new(),
             waited: Duration::ZERO,
+            settles_at: None,
         }
+    }
+
+    /// How long it takes until everything is old enough to be settled.
+    pub fn settles_in(&self) -> Option<Duration> {
+        let left = self.settles_at?.saturating_sub(now());
+        Some(Duration::from_nanos(u64::try_from(left).unwrap_or(0)))
     }
 
     /// [`Clock::wait_past`], adding the time that it took.

@@ -25,7 +25,7 @@ use super::outcome::Outcome;
 use super::request::{Depth, Request, Sealing};
 use crate::error::{Error, Result};
 use crate::freshness::Stamp;
-use crate::freshness::clock::{Clock, SETTLE_AFTER, UNFINISHED_AFTER, is_older_than};
+use crate::freshness::clock::{Clock, SETTLE_AFTER, UNFINISHED_AFTER, is_older_than, now, time_after};
 use crate::index::Index;
 use crate::metadata::top_level::Kind;
 use crate::metadata::{Distribution, name};
@@ -78,6 +78,7 @@ pub fn reconcile<'a>(
         let quiet = site.still_is(stamp).map_err(failed)?;
         if quiet || !retries.take() {
             pass.outcome.index.settled &= quiet;
+            pass.outcome.settles_at = pass.settles_at();
             pass.outcome.waited = waited;
             return Ok(pass.outcome);
         }
@@ -386,6 +387,20 @@ impl<'a> Pass<'_, 'a> {
         self.request.seal != Sealing::No
             || self.request.managed && is_packaged(distribution)
             || is_complete(self.reader.site, distribution)
+    }
+
+    /// When a refresh would find all that is young now old enough.
+    fn settles_at(&self) -> Option<i64> {
+        let Index { site, settled, distributions, .. } = &self.outcome.index;
+        let old_enough = |row: &Distribution<'_>| {
+            let age = if self.is_complete(row) { SETTLE_AFTER } else { UNFINISHED_AFTER };
+            // A racy stamp is young, and no longer says how young.
+            let is_racy = row.stamps.all().any(|stamp| stamp == Stamp::RACY);
+            let newest = if is_racy { now() } else { row.stamps.newest_ctime() };
+            time_after(newest, age)
+        };
+        let young = distributions.iter().filter(|row| !row.settled).map(old_enough);
+        young.chain((!settled).then(|| time_after(site.ctime, SETTLE_AFTER))).max()
     }
 
     fn note_diagnostics(&mut self, file_name: &[u8], diagnostics: Vec<String>) {

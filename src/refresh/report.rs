@@ -35,6 +35,9 @@ pub struct SiteReport {
     pub index: Option<String>,
     /// Whether the index can be proven right by the site directory's stamp alone.
     pub settled: bool,
+    /// In how many seconds a refresh would settle it, if nothing else changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settles_in: Option<f64>,
     /// Whether it can be proven in a copy of its tree, such as an image.
     pub sealed: bool,
     pub seconds: f64,
@@ -77,6 +80,26 @@ impl SiteReport {
         self.counts.unwrap_or_else(|| lists.map(Vec::len))
     }
 
+    /// Adds a later refresh of the same site directory.
+    pub(crate) fn follow(&mut self, later: Self) {
+        let earlier = std::mem::replace(self, later);
+        let counts = self.counts.zip(earlier.counts);
+        self.counts = counts.map(|(one, other)| std::array::from_fn(|kind| one[kind] + other[kind]));
+        for (names, before) in [
+            (&mut self.added, earlier.added),
+            (&mut self.updated, earlier.updated),
+            (&mut self.removed, earlier.removed),
+            (&mut self.read, earlier.read),
+        ] {
+            names.extend(before);
+            names.sort();
+            names.dedup();
+        }
+        self.carried = earlier.carried;
+        self.seconds += earlier.seconds;
+        self.waited += earlier.waited;
+    }
+
     /// Adds what one comparison with the disk has found to what earlier ones have.
     pub(super) fn add(&mut self, outcome: &Outcome<'_>) {
         let changes = &outcome.changes;
@@ -93,6 +116,7 @@ impl SiteReport {
         self.waited += outcome.waited.as_secs_f64();
         self.carried = outcome.index.distributions.len().saturating_sub(self.read.len());
         self.settled = outcome.index.is_settled();
+        self.settles_in = outcome.settles_in().map(|left| left.as_secs_f64());
         self.sealed = outcome.index.seal.is_some();
     }
 }

@@ -55,7 +55,7 @@ impl Update<'_> {
             let bytes = self.directory.read()?.unwrap_or_default();
             let old = parse_old(&bytes, &self.directory.index());
             let mut outcome = reconcile(self.site, old.as_ref(), &request, &retries)?;
-            self.complete(&mut outcome.index, old.as_ref());
+            self.complete(&mut outcome, old.as_ref());
             if request.seal != Sealing::No {
                 let wait = time_to_wait(&outcome.index, self.location, self.system);
                 let in_time = !wait.is_zero() && start.elapsed() + wait < SEAL_WAIT;
@@ -119,9 +119,11 @@ impl Update<'_> {
     }
 
     /// Applies the rules of the location to a new index, and adds the directories without distributions.
-    fn complete(&self, index: &mut Index<'_>, old: Option<&Index<'_>>) {
+    fn complete(&self, outcome: &mut Outcome<'_>, old: Option<&Index<'_>>) {
+        let index = &mut outcome.index;
         if !self.location.may_settle {
             // Readers must check each distribution.
+            outcome.settles_at = None;
             index.distributions.iter_mut().for_each(|distribution| distribution.settled = false);
         }
         // The paths of another system are not those of this one.

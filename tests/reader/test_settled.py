@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import time
 
 import pytest
@@ -134,6 +135,45 @@ def test_a_list_that_is_written_again_in_place_is_read_again(tmp_path, epcache):
     assert not is_settled(tmp_path, epcache)
     record.write_bytes(text)
     assert is_settled(tmp_path, epcache)
+
+
+def status(site, epcache):
+    """Its exit status, and the one site directory of its answer."""
+    done = subprocess.run(
+        [epcache.binary, "status", "--json", site], capture_output=True, text=True, check=False
+    )
+    return done.returncode, *json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("how", ["--wait", "at a terminal"])
+def test_refresh_waits_for_what_is_not_final(tmp_path, epcache, how):
+    NOT_FINAL["no hash"](installed(tmp_path))
+    assert not is_settled(tmp_path, epcache)
+    code, found = status(tmp_path, epcache)
+    assert (code, found["state"]) == (1, "unsettled")
+    assert 1 < found["settles_in"] <= 3
+    assert "; settles in 3 s" in found["reason"]
+    assert found["hint"] == f"epcache refresh {tmp_path} --wait"
+    terminal, errors = os.openpty() if how == "at a terminal" else os.pipe()
+    command = [epcache.binary, "refresh", "--json", tmp_path, *([how] if how == "--wait" else [])]
+    output = subprocess.run(command, stdout=subprocess.PIPE, stderr=errors, check=True).stdout
+    message = os.read(terminal, 1000).decode()
+    os.close(errors)
+    os.close(terminal)
+    assert message.strip() == "epcache: waiting 3 s until the last installation is 3 s old"
+    found = json.loads(output)
+    assert found["settled"] and "settles_in" not in found and found["seconds"] > 0
+    assert status(tmp_path, epcache)[0] == 0
+
+
+def test_what_takes_longer_is_not_waited_for(tmp_path, epcache):
+    NOT_FINAL["INSTALLER is missing"](installed(tmp_path))
+    started = time.monotonic()
+    found = json.loads(epcache("refresh", "--wait", "--json", tmp_path))
+    assert time.monotonic() - started < 2
+    assert not found["settled"] and 50 < found["settles_in"] <= 60
+    code, found = status(tmp_path, epcache)
+    assert code == 1 and found["hint"] == f"sleep 60 && epcache refresh {tmp_path}"
 
 
 @pytest.mark.parametrize("installer", ["pip", "uv"])
