@@ -119,7 +119,11 @@ impl Work {
 
     /// Those of the system: one run of a hook for all site directories, unless it needs to know which one.
     fn plan_system<'w>(&self, due: Vec<(&'w Target, Vec<Due>)>, hooks: &[Registration]) -> Vec<Planned<'w>> {
-        if due.is_empty() || !caller::is_root() {
+        if due.is_empty() {
+            return Vec::new();
+        }
+        if !caller::is_root() {
+            log::info!("not root, so the system's hooks run later");
             return Vec::new();
         }
         let run_as = match self.system.hook_user() {
@@ -147,18 +151,23 @@ impl Work {
         planned
     }
 
-    /// Those of an environment. Its registrations are read by a process of its owner, which reads no metadata.
+    /// Those of an environment. For root, a process of its owner reads the registrations, and no metadata.
     fn plan_environment<'w>(&self, target: &'w Target, due: Vec<Due>) -> Result<Vec<Planned<'w>>> {
         let owner = target.place.as_ref().map(|place| place.owner);
         let Some(environment) = owner.and_then(|owner| Environment::of(&target.site, owner)) else {
             return Ok(Vec::new());
         };
-        let mut needs = Needs::default();
-        needs.add(environment.directory(), Reach::Read);
-        needs.add(environment.site.clone(), Reach::Read);
-        let confinement = needs::confinement(needs, self.require_sandbox);
-        let active = || registry(&self.system, Some(&environment)).active().into_iter().cloned().collect();
-        let hooks: Vec<Registration> = child::run(target.run_as, &confinement, active)?;
+        let active = || -> Vec<Registration> {
+            registry(&self.system, Some(&environment)).active().into_iter().cloned().collect()
+        };
+        let hooks = if environment.owner == caller::uid() {
+            active()
+        } else {
+            let mut needs = Needs::default();
+            needs.add(environment.directory(), Reach::Read);
+            needs.add(environment.site.clone(), Reach::Read);
+            child::run(target.run_as, &needs::confinement(needs, self.require_sandbox), active)?
+        };
         let mut planned = Vec::new();
         for due in due {
             let Some(hook) = hooks.iter().find(|hook| hook.name == due.hook) else { continue };

@@ -279,7 +279,7 @@ impl Printed {
         let mut piece = vec![0; PIECE];
         for _ in 0..PIECES {
             let Some(pipe) = &self.pipe else { return };
-            match rustix::io::read(pipe, &mut piece) {
+            match rustix::io::read(pipe, &mut piece[..]) {
                 Ok(0) => self.pipe = None,
                 Ok(count) => {
                     let kept = count.min(MAX_OUTPUT - self.kept.len());

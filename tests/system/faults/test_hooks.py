@@ -93,6 +93,30 @@ def system_hooks():
     assert '"distribution":"delta"' in (machine.HOOK_CACHE / "others/got").read_text()
 
 
+def hooks_without_time():
+    site = site_directory()
+    with open("/etc/epcache/config.toml", "a") as file:
+        file.write("hooks-timeout = 1\n")
+    register("slow", "sleep 1000")
+    register("late", "true", "order = 5\n")
+    scenes.add(site, "delta-1.dist-info", "delta")
+    start = time.time()
+    done = epcache("trigger", "dpkg")
+    assert done.returncode == 0 and time.time() - start < 5, done
+    slow, late = done.stderr.splitlines()
+    assert "hook slow: did not end within 1 s, and was killed" in slow, done
+    assert "hook late: " in late and "the time for all hooks is over" in late, done
+    shutil.rmtree(HOOKS)
+    register("late", "cat")
+    assert epcache("trigger", "dpkg").stderr == ""
+    (row,) = json.loads(epcache("hooks", "log", "late", "--system", "--json").stdout)
+    assert '"delta"' in row["output"] and row["pending"] == 0, row
+
+
+def test_a_transaction_waits_no_longer_than_configured_for_hooks(campaign):
+    campaign.call(hooks_without_time)
+
+
 def test_hooks_of_the_system_run_as_a_user_of_their_own(campaign):
     campaign.call(system_hooks)
 
