@@ -115,17 +115,25 @@ impl Journal {
 
     /// Writes it beside the index, and to the disk: after a power cut it is the old one or the new one.
     pub fn write(&self, directory: &IndexDir) -> Result<()> {
-        let mut journal = self.clone();
-        let mut bytes = render(&journal);
-        if bytes.len() as u64 > MAX_SIZE {
-            journal
-                .hooks
-                .values_mut()
-                .filter(|pending| !pending.changes.is_empty())
-                .for_each(Pending::overflow);
-            bytes = render(&journal);
+        directory.replace_journal(&self.bounded(MAX_SIZE))
+    }
+
+    /// Its bytes, without what makes them more than `most`: first the changes, then what was printed.
+    fn bounded(&self, most: u64) -> Vec<u8> {
+        let bytes = render(self);
+        if bytes.len() as u64 <= most {
+            return bytes;
         }
-        directory.replace_journal(&bytes)
+        let mut journal = self.clone();
+        journal.hooks.values_mut().filter(|pending| !pending.changes.is_empty()).for_each(Pending::overflow);
+        let bytes = render(&journal);
+        if bytes.len() as u64 <= most {
+            return bytes;
+        }
+        for run in journal.hooks.values_mut().filter_map(|pending| pending.last.as_mut()) {
+            (run.output, run.is_cut) = (String::new(), true);
+        }
+        render(&journal)
     }
 
     pub fn hooks(&self) -> &BTreeMap<String, Pending> {
@@ -412,6 +420,23 @@ mod tests {
         assert!(journal.hooks()["h"].everything && journal.hooks()["h"].changes.is_empty());
         journal.record(&changes, &hooks);
         assert!(journal.hooks()["h"].changes.is_empty(), "nothing grows any more");
+    }
+
+    #[test]
+    fn a_journal_that_is_too_large_loses_no_change() {
+        let hooks = [hook("a"), hook("b")];
+        let mut journal = Journal::default();
+        journal.record(&[change(Event::Added, "one", [None, None])], &hooks);
+        let output = "x".repeat(1000);
+        let run = Run { time: 0, succeeded: true, what: String::new(), output, is_cut: false };
+        journal.settle("b", 1, run);
+        let whole = render(&journal).len() as u64;
+        let bounded = |most| Journal::parse(&journal.bounded(most)).expect("a journal").hooks;
+        assert_eq!(bounded(whole), journal.hooks);
+        let (shorter, shortest) = (bounded(whole - 1), bounded(900));
+        assert!(shorter["a"].everything && shorter["a"].changes.is_empty() && !shorter["b"].everything);
+        assert!(shorter["b"].last.as_ref().is_some_and(|run| run.output.len() == 1000));
+        assert!(shortest["a"].everything && shortest["b"].last.as_ref().is_some_and(|run| run.is_cut));
     }
 
     #[test]

@@ -46,6 +46,10 @@ def mount(*arguments):
     subprocess.run(["mount", *map(str, arguments)], check=True)
 
 
+def unmount(place):
+    subprocess.run(["umount", place], check=True)
+
+
 def configure(patterns, root="/"):
     """Make the directories that match `patterns` the system-wide ones of the system at `root`."""
     listed = ", ".join(f'"{pattern}"' for pattern in patterns)

@@ -117,6 +117,28 @@ def test_a_transaction_waits_no_longer_than_configured_for_hooks(campaign):
     campaign.call(hooks_without_time)
 
 
+def full_disk():
+    site = site_directory()
+    machine.mount("-t", "tmpfs", "-o", f"size=64k,uid={machine.HOOK_USER}", "tmpfs", machine.HOOK_CACHE)
+    try:
+        fill = "for i in 1 2 3; do mkdir -p $HOME/$i/$i; echo x > $HOME/$i/$i/file; done\n"
+        register("full", fill + "cat /dev/zero > $EPCACHE_CACHE/file", '[sandbox]\nwrite = ["cache"]\n')
+        scenes.add(site, "delta-1.dist-info", "delta")
+        private = set(pathlib.Path("/tmp").glob("epcache-hook.*"))
+        done = epcache("trigger", "dpkg")
+        (line,) = done.stderr.splitlines()
+        assert done.returncode == 0 and "hook full: exit status 1: " in line, done
+        assert "No space left on device" in line, done
+        assert set(pathlib.Path("/tmp").glob("epcache-hook.*")) <= private
+        assert epcache("verify", site).returncode == 0
+    finally:
+        machine.unmount(machine.HOOK_CACHE)
+
+
+def test_a_hook_that_fills_a_disk_fails_alone(campaign):
+    campaign.call(full_disk)
+
+
 def test_hooks_of_the_system_run_as_a_user_of_their_own(campaign):
     campaign.call(system_hooks)
 
