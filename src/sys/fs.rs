@@ -20,6 +20,7 @@
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps};
 use rustix::io::Errno;
@@ -170,8 +171,22 @@ pub fn open_file(at: impl AsFd, path: impl Arg, links: Links) -> Result<OpenFile
 ///
 /// It always fails on kernels before 5.6, and where a filter of system calls refuses `openat2`.
 pub fn open_file_beneath(at: impl AsFd, path: impl Arg) -> Result<OpenFile, Unreadable> {
-    let flags = READING | Links::Refuse.open_flags();
-    OpenFile::new(rustix::fs::openat2(at, path, flags, Mode::empty(), beneath(Links::Refuse))?)
+    OpenFile::new(open_beneath(at, path, READING | Links::Refuse.open_flags(), Links::Refuse)?)
+}
+
+/// `openat2`, which is not called again once it is missing: it would be for each file.
+fn open_beneath(at: impl AsFd, path: impl Arg, flags: OFlags, links: Links) -> Result<OwnedFd, Errno> {
+    static IS_MISSING: AtomicBool = AtomicBool::new(false);
+    if IS_MISSING.load(Ordering::Relaxed) {
+        return Err(Errno::NOSYS);
+    }
+    let resolve = match links {
+        Links::Refuse => ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
+        Links::Follow => ResolveFlags::BENEATH,
+    };
+    let opened = rustix::fs::openat2(at, path, flags, Mode::empty(), resolve);
+    IS_MISSING.store(opened.as_ref().is_err_and(|error| *error == Errno::NOSYS), Ordering::Relaxed);
+    opened
 }
 
 const READING: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
@@ -233,18 +248,10 @@ pub fn read_of_kernel(path: &str) -> io::Result<String> {
 /// The error is `NOENT` or `NOTDIR` where it leads to nothing; `LOOP` for a link that is refused or, on
 /// kernels before 5.6, can't be followed safely; `XDEV` for a path that leads out of `at`.
 pub fn find_beneath(at: impl AsFd, path: &str, links: Links) -> Result<(), Errno> {
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    match rustix::fs::openat2(&at, path, flags, Mode::empty(), beneath(links)) {
+    match open_beneath(&at, path, OFlags::PATH | OFlags::CLOEXEC, links) {
         // Kernels before 5.6, and filters of system calls that don't know this one.
         Err(Errno::NOSYS | Errno::PERM) => walk(at.as_fd(), path),
         found => found.map(drop),
-    }
-}
-
-fn beneath(links: Links) -> ResolveFlags {
-    match links {
-        Links::Refuse => ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
-        Links::Follow => ResolveFlags::BENEATH,
     }
 }
 
@@ -486,10 +493,8 @@ mod tests {
         symlink("a", at("link")).expect("a link");
         symlink("../../..", at("a/out")).expect("a link");
         let site = open(place.path());
-        let newer = |path: &str| {
-            let flags = OFlags::PATH | OFlags::CLOEXEC;
-            rustix::fs::openat2(&site, path, flags, Mode::empty(), beneath(Links::Refuse)).map(drop)
-        };
+        let newer =
+            |path: &str| open_beneath(&site, path, OFlags::PATH | OFlags::CLOEXEC, Links::Refuse).map(drop);
         let plain = ["a", "a/b", "a/b/file", "a//b/./file", "no", "a/no", "a/b/file/no", "no/no", "/etc"];
         for path in plain.into_iter().chain(["link", "link/b", "a/out", "a/out/etc", "a/no/out"]) {
             assert_eq!(walk(site.as_fd(), path), newer(path), "{path}");
