@@ -119,7 +119,7 @@ def _at_exit():
 def _refresh(paths, deadline):
     """Start a refresh of the directories, and wait for its end until the deadline."""
     process = Popen(
-        [_program, "refresh", "--", *paths],
+        [_program, "refresh", "--after=pip", "--", *paths],
         stdin=DEVNULL,
         stdout=DEVNULL,
         stderr=DEVNULL,

@@ -87,6 +87,9 @@ pub struct Refresh {
     /// Wait until what was just installed is old enough to be settled, for 3 s at most (default at a terminal)
     #[arg(long, conflicts_with = "dry_run")]
     pub wait: bool,
+    /// The installer that writes this name into INSTALLER has just ended: what it wrote is complete
+    #[arg(long, value_name = "NAME", conflicts_with = "dry_run")]
+    pub after: Option<String>,
     /// Show what would be done, and write nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -11,10 +11,12 @@ use super::{Status, Work};
 use crate::error::Result;
 use crate::freshness::clock::SETTLE_AFTER;
 use crate::refresh::report::SiteReport;
-use crate::refresh::{Depth, Request, Sealing};
+use crate::refresh::{Depth, Ended, Request, Sealing};
 use crate::store::target::Operation;
 
 pub fn run(arguments: &Refresh) -> Result<Status> {
+    // What is written from now on is not its work.
+    let ended = arguments.after.clone().map(|name| Ended::now([name]));
     let operation = if arguments.dry_run { Operation::DryRun } else { Operation::Refresh };
     let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, operation)?;
     let mut request = Request::thorough();
@@ -27,6 +29,7 @@ pub fn run(arguments: &Refresh) -> Result<Status> {
         (false, false) => Sealing::No,
     };
     request.names = arguments.json;
+    request.ended = ended;
     let mut status = work.status;
     request.hooks = work.system_hooks();
     let mut reports = work.refresh(&request);

@@ -1,6 +1,6 @@
 //! `epcache run`: run a command, then refresh the indexes of what it may have changed.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use super::args::{Run, Selection};
 use super::selection::Unnamed;
 use crate::config::Config;
 use crate::error::Result;
-use crate::refresh::Request;
+use crate::refresh::{Ended, Request};
 use crate::site::{discovery, nearby};
 use crate::store::target::Operation;
 use crate::sys::message;
@@ -38,8 +38,9 @@ pub fn run(arguments: &Run) -> ExitCode {
         Ok(ended) => ended,
         Err(error) => return ExitCode::from(report_failed_start(program, &error)),
     };
+    let installer = Ended::now(names(&arguments.command));
     signal::set_umask();
-    refresh(arguments, before).unwrap_or_else(|error| message::error(&error));
+    refresh(arguments, before, installer).unwrap_or_else(|error| message::error(&error));
     ExitCode::from(exit_status(ended))
 }
 
@@ -81,11 +82,16 @@ fn report_failed_start(program: &OsStr, error: &io::Error) -> u8 {
     }
 }
 
+/// What the installer of a command may be called: `uv` for `uv sync`, `pip` for `python -m pip install`.
+fn names(command: &[OsString]) -> impl Iterator<Item = String> {
+    command.iter().filter_map(|word| Some(Path::new(word).file_name()?.to_str()?.to_owned()))
+}
+
 /// Refreshes the site directories that are named. If none is, those that were nearby `before` or are now.
 ///
 /// All of them are refreshed. To find out which ones changed would cost as much: stamps of directories
 /// do not show files that the command has edited in place.
-fn refresh(arguments: &Run, before: Option<Vec<PathBuf>>) -> Result<()> {
+fn refresh(arguments: &Run, before: Option<Vec<PathBuf>>, ended: Ended) -> Result<()> {
     let mut sites = arguments.site.clone();
     if let Some(before) = before {
         sites = discovery::unique(before.into_iter().chain(nearby()?).filter(|site| site.is_dir()));
@@ -95,7 +101,8 @@ fn refresh(arguments: &Run, before: Option<Vec<PathBuf>>) -> Result<()> {
     }
     let selection = Selection { venv: arguments.venv.clone(), ..Selection::default() };
     let work = Work::find(&sites, &selection, Unnamed::One, Operation::Refresh)?;
-    let request = Request { hooks: work.system_hooks(), ..Request::thorough() };
+    let hooks = work.system_hooks();
+    let request = Request { ended: Some(ended), hooks, ..Request::thorough() };
     let mut reports = work.refresh(&request);
     work.run_hooks(&mut reports, &request.hooks);
     for report in reports.iter().filter(|report| report.error.is_none()) {

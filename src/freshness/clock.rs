@@ -114,6 +114,17 @@ pub(crate) fn is_older_than(ctime: i64, age: Duration) -> bool {
     !is_epoch(ctime) && i64::try_from(age.as_nanos()).is_ok_and(|age| now().saturating_sub(ctime) >= age)
 }
 
+/// Waits for the next tick of the local clock, and returns its time: that of no earlier change, and the first of
+/// later ones.
+pub(crate) fn next_tick() -> i64 {
+    let before = now();
+    let start = Instant::now();
+    while now() <= before && i64::try_from(start.elapsed().as_nanos()).is_ok_and(|waited| waited < MAX_TICK) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    now()
+}
+
 /// The time at which a change of the time `ctime` is `age` ago.
 pub(crate) fn time_after(ctime: i64, age: Duration) -> i64 {
     ctime.saturating_add(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX))

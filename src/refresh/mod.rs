@@ -25,7 +25,7 @@ pub(crate) use self::examine::{Examined, examine};
 pub use self::outcome::{Changes, Outcome};
 pub use self::reconcile::reconcile;
 use self::report::SiteReport;
-pub use self::request::{Depth, Request, Sealing};
+pub use self::request::{Depth, Ended, Request, Sealing};
 use self::update::Update;
 use crate::error::Result;
 use crate::hook::journal::Journal;

@@ -30,7 +30,7 @@ use crate::index::Index;
 use crate::metadata::top_level::Kind;
 use crate::metadata::{Distribution, name};
 use crate::site::distribution::Reader;
-use crate::site::install_state::{has_record, is_complete, is_packaged};
+use crate::site::install_state::{LastFiles, has_record, is_complete, is_packaged, last_files};
 use crate::site::retries::Retries;
 use crate::site::stamps::{stamps_now, stat_listed};
 use crate::site::{Listing, SiteDir};
@@ -380,6 +380,16 @@ impl<'a> Pass<'_, 'a> {
         self.request.finished
             || is_older_than(UNFINISHED_AFTER)
             || is_older_than(SETTLE_AFTER) && self.is_complete(distribution)
+            || self.is_by_ended_installer(distribution)
+    }
+
+    /// Whether the installer that has ended wrote this distribution, and wrote it to the end.
+    fn is_by_ended_installer(&self, distribution: &Distribution<'_>) -> bool {
+        let Some(ended) = &self.request.ended else { return false };
+        let newest = distribution.stamps.newest_ctime();
+        let made = |last: LastFiles| ended.has_made(newest.max(last.newest_ctime), &last.installer);
+        self.is_complete(distribution)
+            && last_files(self.reader.site, &distribution.file_name).is_some_and(made)
     }
 
     fn is_complete(&self, distribution: &Distribution<'_>) -> bool {

@@ -20,10 +20,14 @@ use super::SiteDir;
 use super::stamps::{ENTRY_POINTS, METADATA, TOP_LEVEL, path};
 use crate::freshness::Stamp;
 use crate::freshness::clock::SETTLE_AFTER;
+use crate::limits::FILES_SIZE;
 use crate::metadata::Distribution;
 use crate::metadata::record::{INSTALLER, RECORD, Record};
 use crate::metadata::top_level::Kind;
-use crate::sys::fs::{Links, open_file};
+use crate::sys::fs::{Links, open_dir, open_file};
+
+/// The longest `INSTALLER` that is read.
+const INSTALLER_SIZE: u64 = 100;
 
 /// Whether the files that installers write last are there. Package managers write them in any order, but
 /// run a trigger when they have finished.
@@ -49,6 +53,28 @@ fn has_last_files(site: &SiteDir, file_name: &[u8]) -> bool {
         Err(Errno::NOTDIR) => true,
         Err(_) => has_text(site, file_name, "installed-files.txt"),
     }
+}
+
+/// What the files say that an installer writes last.
+#[derive(Debug)]
+pub struct LastFiles {
+    pub installer: String,
+    pub newest_ctime: i64,
+}
+
+/// The files that an installer has written last, if its list of files has been written after `INSTALLER`: it
+/// lists that. So it is not the list of the wheel.
+pub fn last_files(site: &SiteDir, file_name: &[u8]) -> Option<LastFiles> {
+    let directory = open_dir(site, file_name, Links::Refuse).ok()?;
+    let read = |name: &str, limit| {
+        let file = open_file(&directory, name, Links::Refuse).ok()?;
+        let text = String::from_utf8(file.read(limit).ok()?).ok()?;
+        Some((text, Stamp::of(&file.stat).ctime))
+    };
+    let (record, listed) = read(RECORD, FILES_SIZE)?;
+    let (installer, named) = read(INSTALLER, INSTALLER_SIZE)?;
+    let record = Record::parse(&record, std::str::from_utf8(file_name).ok()?)?;
+    record.lists(INSTALLER).then_some(LastFiles { installer, newest_ctime: listed.max(named) })
 }
 
 /// Whether there is a `RECORD` that may show that the distribution is final.
@@ -101,7 +127,7 @@ fn has_final_names(directory: BorrowedFd<'_>, distribution: &Distribution<'_>, r
 /// is complete, and uv writes blocks, whose length [`Record::parse`] refuses.
 fn is_by_known_installer(directory: BorrowedFd<'_>) -> bool {
     let file = open_file(directory, INSTALLER, Links::Refuse);
-    let text = file.and_then(|file| file.read(16)).unwrap_or_default();
+    let text = file.and_then(|file| file.read(INSTALLER_SIZE)).unwrap_or_default();
     matches!(text.trim_ascii(), b"pip" | b"uv")
 }
 

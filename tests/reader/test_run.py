@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import zipfile
 
 import pytest
@@ -68,8 +67,8 @@ class Project:
         command = [str(self.epcache.binary), "status", "--json", str(site)]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         (status,) = json.loads(done.stdout)
-        # Distributions younger than three seconds may still be incomplete.
-        assert status["state"] in ("fresh", "unsettled"), status
+        # The lists of these wheels have no hashes, but their installer has ended.
+        assert status["state"] == "fresh", status
         for python in (INTERPRETERS["3.9"], INTERPRETERS["3.13"]):
             query = [{"group": "g"}]
             answer = ask(python, [site], query)
@@ -102,13 +101,11 @@ def test_uv_creates_fills_and_empties_an_environment(project, tmp_path):
     assert project.state() == ["bar:v1"]
 
 
-def test_the_index_is_right_after_pip_and_settles_with_time(project, tmp_path):
+def test_the_index_is_right_after_pip(project, tmp_path):
     made = wheel(tmp_path, "foo", "1")
     project.does(sys.executable, "-m", "venv", ".venv")
     project.does(".venv/bin/pip", "install", "--quiet", "--no-index", "--disable-pip-version-check", made)
     assert project.state() == ["foo:v1"]
-    time.sleep(3.1)
-    project.does("true")
     assert run(project.epcache.binary, "status", "--venv", tmp_path / ".venv").count("fresh") == 1
     shutil.rmtree(tmp_path / ".venv")
     project.does("true")

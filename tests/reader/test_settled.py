@@ -176,6 +176,26 @@ def test_what_takes_longer_is_not_waited_for(tmp_path, epcache):
     assert code == 1 and found["hint"] == f"sleep 60 && epcache refresh {tmp_path}"
 
 
+def settled_after(site, epcache, name):
+    return json.loads(epcache("refresh", "--after", name, "--json", site))["settled"]
+
+
+def test_what_an_installer_wrote_that_has_ended_is_settled(tmp_path, epcache):
+    NOT_FINAL["no hash"](installed(tmp_path, "Poetry 1.8.3"))
+    assert not settled_after(tmp_path, epcache, "pip")
+    assert settled_after(tmp_path, epcache, "poetry")
+
+
+@pytest.mark.parametrize(
+    "case", ["INSTALLER is not listed", "the last line is not complete", "INSTALLER is missing"]
+)
+def test_what_another_run_of_that_installer_still_writes_is_not(tmp_path, epcache, case):
+    record = installed(tmp_path, "pip")
+    NOT_FINAL["no hash"](record)
+    NOT_FINAL[case](record)
+    assert not settled_after(tmp_path, epcache, "pip")
+
+
 @pytest.mark.parametrize("installer", ["pip", "uv"])
 def test_after_a_real_installation_the_index_is_as_it_would_be_later(tmp_path, epcache, installer):
     environment = tmp_path / "environment"
