@@ -473,8 +473,9 @@ def test_the_next_location_is_tried_when_an_index_is_invalid(site, expected, tmp
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     index_writer.write(str(site), f"{tmp_path}/xdg/epcache{site}/index")
     reads = []
-    # The first entry is the directory of the program, and may be listed in any case.
+    # The first entry is the directory of the program, and may be listed in any case, as may a small directory.
     monkeypatch.setattr(sys, "path", [str(tmp_path / "nothing"), str(site)])
+    monkeypatch.setattr(epcache, "_SMALL", 0)
     monkeypatch.setattr(posix, "listdir", lambda path: reads.append(path) or [], raising=True)
     put(site, b"no index")
     found, messages = answer(group="g")
