@@ -19,7 +19,7 @@ SUITE = PYTHONPATH=tests .cache/venv/bin/python -m
 REMAP = --remap-path-prefix=$(CURDIR)=/usr/src/epcache \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/usr/src/cargo
 
-.PHONY: build test quick test-upstream test-upstream-full test-histories test-freshness test-hook test-hook-full test-programs soak test-packages test-images test-faults test-faults-full test-reproducible fuzz deny demo lint check-oldest bench vendor rpm wheel sdist install clean
+.PHONY: build test quick test-upstream test-upstream-full test-histories test-freshness test-hook test-hook-full test-programs soak test-packages test-images test-faults test-faults-full test-reproducible fuzz deny demo lint check-oldest check-targets bench vendor rpm wheel sdist install clean
 
 build:
 	RUSTFLAGS="$(REMAP) $$RUSTFLAGS" $(CARGO) build --release --locked
@@ -142,6 +142,11 @@ check-oldest:
 	cd $(OLDEST) && RUSTC_BOOTSTRAP=1 $(CARGO) update --quiet -Zminimal-versions
 	cd $(OLDEST) && $(CARGO) check --quiet --locked --target-dir target
 	cd $(OLDEST) && $(CARGO) check --quiet --locked --target-dir target --no-default-features
+
+# For other architectures and C libraries. Needs root, to make a chroot, and a network.
+TARGETS = aarch64-unknown-linux-musl aarch64-unknown-linux-gnu riscv64gc-unknown-linux-gnu x86_64-unknown-linux-musl
+check-targets: .cache/venv vendor
+	$(SUITE) system.packages.targets $(TARGETS)
 
 bench:
 	benches/run
