@@ -103,7 +103,7 @@ impl Surroundings {
             }
             Action::Python { module, function } => {
                 let site = &sites[0];
-                let (name, (place, walk)) = interpreter(site, environment, &mut programs)?;
+                let (name, (place, walk)) = interpreter(site, &mut programs)?;
                 // Its standard library, where that is not below /usr.
                 if let Some(prefix) = place.path.ancestors().nth(2) {
                     ["lib", "lib64"].iter().for_each(|name| run(prefix.join(name)));
@@ -236,27 +236,21 @@ fn cache(
     Ok(path)
 }
 
-/// The interpreter of a site directory: the name by which it finds its environment, and what that leads to.
-fn interpreter(
-    site: &Path,
-    environment: Option<&Environment>,
-    programs: &mut Programs<'_>,
-) -> Result<(PathBuf, (Place, Walk))> {
+/// The interpreter of a site directory: the name by which it finds its environment, and what that leads to. Where
+/// the prefix has none, as `/usr/local` and the directories of users, it is that of the system.
+fn interpreter(site: &Path, programs: &mut Programs<'_>) -> Result<(PathBuf, (Place, Walk))> {
     let version = site.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
-    let prefix = site.ancestors().nth(3).unwrap_or(Path::new("/usr"));
-    let mut last = Error::site(site, "its interpreter was not found");
-    let others = Path::new("/usr");
-    let prefixes = if environment.is_some() { &[prefix][..] } else { &[prefix, others] };
-    for prefix in prefixes {
+    let system = Path::new("/usr");
+    for prefix in [site.ancestors().nth(3).unwrap_or(system), system] {
         for name in [&*version, "python3", "python"] {
             let path = prefix.join("bin").join(name);
             let Some(text) = path.to_str() else { continue };
             match programs.find(text) {
                 Ok(found) => return Ok((path, found)),
                 Err(Error::Site { .. }) => {}
-                Err(error) => last = error,
+                Err(error) => return Err(error),
             }
         }
     }
-    Err(last)
+    Err(Error::site(site, "its interpreter was not found"))
 }

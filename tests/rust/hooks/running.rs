@@ -1,5 +1,7 @@
 //! How hooks run: as whom, with what input and surroundings, in which order.
 
+use std::path::Path;
+
 use super::{Environment, environments};
 use crate::confinement::kernel;
 use crate::support::program::{UNTRUSTED_UID, is_root};
@@ -32,7 +34,7 @@ fn a_hook_gets_the_changes_and_nothing_of_the_caller() {
         assert_eq!(lines[2], "word");
         let directory = lines[3];
         assert!(directory.starts_with("/tmp/epcache-hook."), "{directory}");
-        assert!(!std::path::Path::new(directory).exists(), "it is removed");
+        assert!(!Path::new(directory).exists(), "it is removed");
         let variables = [
             "EPCACHE_HOOK=show".to_owned(),
             format!("HOME={directory}"),
@@ -122,9 +124,8 @@ fn hooks_run_in_their_order_and_side_by_side_within_it() {
 
 #[test]
 fn a_function_is_called_by_the_interpreter_of_the_site_directory() {
-    let Some(python) = ["/usr/bin/python3", "/usr/local/bin/python3"]
-        .into_iter()
-        .find(|it| std::path::Path::new(it).exists())
+    let Some(python) =
+        ["/usr/bin/python3", "/usr/local/bin/python3"].into_iter().find(|it| Path::new(it).exists())
     else {
         eprintln!("skipped: no interpreter");
         return;
@@ -143,6 +144,13 @@ fn a_function_is_called_by_the_interpreter_of_the_site_directory() {
         assert_eq!((ended.status, ended.err.as_str()), (Some(0), ""), "{ended:?} {}", environment.journal());
         let expected = format!("added foo ['g'] 1 {}/hooked.py\n", text(&environment.site));
         assert_eq!(environment.output("call"), expected);
+        // Without one of its own, it is that of the system.
+        std::fs::remove_file(environment.prefix.join("bin/python3")).expect("it is there");
+        if Path::new("/usr/bin/python3").exists() {
+            environment.install("bar");
+            assert_eq!(environment.refresh().err, "", "{}", environment.journal());
+            assert_eq!(environment.output("call"), expected.replace("foo", "bar"));
+        }
     }
 }
 
