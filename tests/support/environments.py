@@ -34,8 +34,12 @@ def uv():
 
 
 def make_environment(directory, requirements):
-    """A virtual environment made by uv, with pip in it; the path of its site directory."""
-    variables = {**os.environ, "UV_CACHE_DIR": str(CACHE / "uv")}
+    """A virtual environment made by uv, with pip in it; the path of its site directory.
+
+    Without hard links into uv's cache: another environment with the same files, made or removed at that time,
+    would change their ctime.
+    """
+    variables = {**os.environ, "UV_CACHE_DIR": str(CACHE / "uv"), "UV_LINK_MODE": "copy"}
     # Packages for the oldest version can be read by all versions.
     python = INTERPRETERS["3.11"]
     run(uv(), "venv", "--quiet", "--seed", "--python", python, directory, env=variables)
