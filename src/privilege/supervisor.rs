@@ -10,9 +10,11 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, OsStr, OsString};
+use std::fs::Permissions;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -30,7 +32,7 @@ use super::sandbox::{self, Confined, Confinement, Limits, Needs, Part, Reach, St
 use super::{RunAs, drop as privileges};
 use crate::error::{Error, Failure, Result};
 use crate::sys::deadline::{Deadline, ReadUntil};
-use crate::sys::signal;
+use crate::sys::{message, signal};
 
 /// Bytes of what a program prints that are kept: the first ones.
 pub const MAX_OUTPUT: usize = 64 << 10;
@@ -328,7 +330,8 @@ fn begin(
     rustix::stdio::dup2_stdin(input).map_err(|error| failed(error.into()))?;
     rustix::stdio::dup2_stdout(output).map_err(|error| failed(error.into()))?;
     rustix::stdio::dup2_stderr(output).map_err(|error| failed(error.into()))?;
-    signal::close_descriptors_except(&[Some(program.file), Some(report.as_fd())]);
+    let kept = [Some(program.file), Some(report.as_fd()), message::journal_descriptor()];
+    signal::close_descriptors_except(&kept);
     signal::reset();
     signal::restore_sigpipe();
     signal::set_umask();
@@ -340,7 +343,8 @@ fn begin(
         }
     };
     let mut confinement = confinement.clone();
-    let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(TEMPORARY);
+    let owner_alone = Permissions::from_mode(0o700);
+    let directory = tempfile::Builder::new().prefix(PREFIX).permissions(owner_alone).tempdir_in(TEMPORARY);
     let directory = directory
         .map_err(|error| Error::io("can't make a private directory", Path::new(TEMPORARY), error))?;
     let path = directory.path().to_owned();

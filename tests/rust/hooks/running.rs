@@ -7,7 +7,8 @@ use crate::confinement::kernel;
 use crate::support::program::{UNTRUSTED_UID, is_root};
 use crate::support::tree::text;
 
-const SHOW: &str = "#!/bin/sh\ncat\nid -u\nprintf '%s\\n' \"$@\"\npwd\nenv | sort\nulimit -c\n";
+const SHOW: &str =
+    "#!/bin/sh\ncat\nid -u\nprintf '%s\\n' \"$@\"\npwd\nls -ld . | cut -c1-10\nenv | sort\nulimit -c\n";
 
 #[test]
 fn a_hook_gets_the_changes_and_nothing_of_the_caller() {
@@ -34,6 +35,7 @@ fn a_hook_gets_the_changes_and_nothing_of_the_caller() {
         assert_eq!(lines[2], "word");
         let directory = lines[3];
         assert!(directory.starts_with("/tmp/epcache-hook."), "{directory}");
+        assert_eq!(lines[4], "drwx------", "others can not enter it");
         assert!(!Path::new(directory).exists(), "it is removed");
         let variables = [
             "EPCACHE_HOOK=show".to_owned(),
@@ -43,7 +45,7 @@ fn a_hook_gets_the_changes_and_nothing_of_the_caller() {
             format!("PWD={directory}"),
             format!("TMPDIR={directory}"),
         ];
-        assert_eq!(lines[4..], [&variables[..], &["0".to_owned()]].concat());
+        assert_eq!(lines[5..], [&variables[..], &["0".to_owned()]].concat());
         assert!(environment.is_done("show"), "{}", environment.journal());
         // Nothing has changed, so nothing runs.
         let before = environment.journal();
