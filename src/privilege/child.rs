@@ -177,11 +177,13 @@ pub(super) fn start<T: Serialize>(
             std::mem::drop(ours);
             let own = [Some(theirs.as_fd()), message::journal_descriptor()];
             signal::close_descriptors_except(&[&own, kept].concat());
-            let answer = work(&theirs);
-            let written = serde_json::to_vec(&answer).map(|answer| theirs.write_all(&answer));
+            // A panic must not go on in what this process has copied from its parent.
+            let answer = catch_unwind(AssertUnwindSafe(|| serde_json::to_vec(&work(&theirs))));
+            let written =
+                answer.ok().and_then(std::result::Result::ok).map(|answer| theirs.write_all(&answer));
             // SAFETY: _exit only ends the process. Buffers that were filled before the fork are not
             // flushed a second time.
-            unsafe { libc::_exit(i32::from(!matches!(written, Ok(Ok(()))))) }
+            unsafe { libc::_exit(i32::from(!matches!(written, Some(Ok(()))))) }
         }
     }
 }
