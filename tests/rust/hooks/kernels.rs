@@ -74,8 +74,8 @@ fn a_hook_that_kills_its_supervisor_ends_too() {
         return;
     }
     let environment = Environment::new(true);
-    let script = "#!/bin/sh\n(setsid sh -c 'setsid sleep 1000 & sleep 1000' &)\nsleep 0.2\nkill -KILL $PPID\nsleep 1000\n";
-    environment.register("patricide", "timeout = 5\n", script);
+    let script = "#!/bin/sh\n(setsid sh -c 'setsid sleep 1000 & sleep 1000' &)\nsleep 0.2\npwd > $EPCACHE_CACHE/where\nkill -KILL $PPID\nsleep 1000\n";
+    environment.register("patricide", "timeout = 5\n[sandbox]\nwrite = ['cache']\n", script);
     environment.install("foo");
     let mut command = environment.place.epcache_as_untrusted_user(["refresh", text(&environment.site)]);
     let put_on = || {
@@ -91,6 +91,9 @@ fn a_hook_that_kills_its_supervisor_ends_too() {
         "{ended:?}"
     );
     assert_eq!(processes("patricide"), [""; 0].map(std::path::PathBuf::from));
+    // Its private directory is left.
+    let directory = std::fs::read_to_string(environment.site.join(".epcache/hook-cache/patricide/where"));
+    std::fs::remove_dir(directory.expect("it ran").trim_end()).expect("an empty directory");
 }
 
 /// The program ends when the process that waits for it is killed.
