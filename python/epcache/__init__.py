@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         packages_distributions,
         requires,
     )
-    from ._import_hook import accelerate, decelerate
+    from ._switches import accelerate, decelerate
     from ._warning import StaleIndexWarning
     from .watcher import Watcher
 
@@ -104,8 +104,8 @@ _LAZY = {
     "PackageNotFoundError": "_api",
     "StaleIndexWarning": "_warning",
     "Watcher": "watcher",
-    "accelerate": "_import_hook",
-    "decelerate": "_import_hook",
+    "accelerate": "_switches",
+    "decelerate": "_switches",
     "distribution": "_api",
     "distributions": "_api",
     "files": "_api",

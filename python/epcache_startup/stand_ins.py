@@ -11,6 +11,7 @@ import _thread
 import functools
 import operator
 import sys
+from importlib import import_module
 
 from . import MODULES, finds_package, is_off
 
@@ -154,7 +155,7 @@ class StandIns:
     def package(self):
         """The package `epcache`; None where it can't be imported, or is just being imported."""
         if self._package is None:
-            self._import("_package", lambda: __import__("epcache") if finds_package() else None)
+            self._import("_package", lambda: import_module("epcache") if finds_package() else None)
         return self._package
 
     def answers(self):
@@ -164,9 +165,7 @@ class StandIns:
         return self._answers
 
     def _make_answers(self):
-        from epcache._accelerate import Answers
-
-        return Answers.of(self.module)
+        return import_module("epcache._accelerate").Answers.of(self.module)
 
     def _import(self, attribute, make):
         # Another thread that asks meanwhile, and whatever asks during the import, gets the module's own answer. To

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::registry::State;
+use super::registered::State;
 use crate::encoding::shell_quoted;
 use crate::error::{Error, Failure, Result};
 use crate::interpreter_hook::{self, Setting};
@@ -15,6 +15,7 @@ use crate::sys::root::System;
 
 /// Below the prefix of an environment.
 pub(super) const OF_ENVIRONMENT: &str = "share/epcache/hooks.d";
+
 /// The prefix in which a site directory is: that of an environment, or `/usr/local`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {

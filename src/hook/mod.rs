@@ -1,6 +1,6 @@
 //! Hooks: commands that are registered to run after distributions have come, changed or gone.
 //!
-//! [`registration`] is the content of one file, which [`parse`] reads. [`mod@registry`] says which files count:
+//! [`registration`] is the content of one file, which [`parse`] reads. [`mod@registry`] says which files count ([`registered`]):
 //! those of the system, or of an [`environment`]. [`layer`] judges those of one directory, and [`program`] what they
 //! run. The [`journal`] has what each hook has still to be given. [`mod@run`] runs them, each in its
 //! [`surroundings`]. `docs/reference/hooks.md` specifies all of it.
@@ -10,6 +10,7 @@ pub mod journal;
 mod layer;
 mod parse;
 pub(crate) mod program;
+pub mod registered;
 pub mod registration;
 pub mod registry;
 pub mod run;
@@ -17,5 +18,6 @@ pub mod surroundings;
 
 pub use environment::Environment;
 pub use layer::check;
+pub use registered::{Origin, Registered, State};
 pub use registration::Registration;
-pub use registry::{Origin, Registered, Registry, State, registry};
+pub use registry::{Registry, registry};

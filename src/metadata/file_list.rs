@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use super::record::RECORD;
+use super::record::{RECORD, record_fields};
 use super::top_level::{Kind, TopLevel, spelled, spelled_with_slashes};
 use super::white_space::lines;
 use crate::limits::NAMES_LENGTH;
@@ -101,29 +101,6 @@ const MAX_PATH: usize = 1024;
 const MAX_NAME: usize = 255;
 /// The most files that are looked up in one list. Mostly it is one for each importable name.
 const MAX_LOOKUPS: u32 = 10_000;
-/// The csv module's limit for a field, in characters.
-const MAX_FIELD: usize = 131_072;
-/// The most digits of a size. Python's `int` raises for too many (4300 by default); real sizes have ten.
-const MAX_SIZE_DIGITS: usize = 18;
-
-/// Path and hash in a simple line of comma-separated values: path, hash and size. CPython requires the size to
-/// be a number.
-pub(super) fn record_fields(line: &str) -> Option<(&str, &str)> {
-    if line.len() > MAX_FIELD {
-        return None;
-    }
-    let (path, rest) = match line.strip_prefix('"') {
-        None => line.split_once(',').map_or((line, None), |(path, rest)| (path, Some(rest))),
-        Some(quoted) => {
-            let (path, rest) = quoted.split_once('"')?;
-            (path, if rest.is_empty() { None } else { Some(rest.strip_prefix(',')?) })
-        }
-    };
-    let (hash, size) = rest.and_then(|rest| rest.split_once(',')).unwrap_or((rest.unwrap_or_default(), ""));
-    let is_number = size.len() <= MAX_SIZE_DIGITS && size.bytes().all(|byte| byte.is_ascii_digit());
-    (is_number && !path.contains('"') && !hash.contains('"')).then_some((path, hash))
-}
-
 /// What was found in a list of files so far. Texts borrow from the list.
 #[derive(Default)]
 struct Found<'t> {

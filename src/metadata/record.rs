@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::file_list::record_fields;
 use super::white_space::lines;
 use crate::encoding::sha256;
 
@@ -18,6 +17,10 @@ pub(crate) const INSTALLER: &str = "INSTALLER";
 const BLOCK: usize = 512;
 /// A file smaller than this is written by one system call, and appears on the disk at once.
 const PAGE: usize = 4096;
+/// The csv module's limit for a field, in characters.
+const MAX_FIELD: usize = 131_072;
+/// The most digits of a size. Python's `int` raises for too many (4300 by default); real sizes have ten.
+const MAX_SIZE_DIGITS: usize = 18;
 /// More files than that are no metadata.
 const MAX_FILES: usize = 1000;
 
@@ -85,6 +88,24 @@ impl<'t> Record<'t> {
     pub fn nested(&self) -> impl Iterator<Item = &'t str> {
         self.hashes.keys().copied().filter(|path| path.contains('/'))
     }
+}
+
+/// Path and hash in a simple line of comma-separated values: path, hash and size. CPython requires the size to
+/// be a number.
+pub(super) fn record_fields(line: &str) -> Option<(&str, &str)> {
+    if line.len() > MAX_FIELD {
+        return None;
+    }
+    let (path, rest) = match line.strip_prefix('"') {
+        None => line.split_once(',').map_or((line, None), |(path, rest)| (path, Some(rest))),
+        Some(quoted) => {
+            let (path, rest) = quoted.split_once('"')?;
+            (path, if rest.is_empty() { None } else { Some(rest.strip_prefix(',')?) })
+        }
+    };
+    let (hash, size) = rest.and_then(|rest| rest.split_once(',')).unwrap_or((rest.unwrap_or_default(), ""));
+    let is_number = size.len() <= MAX_SIZE_DIGITS && size.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number && !path.contains('"') && !hash.contains('"')).then_some((path, hash))
 }
 
 #[cfg(test)]

@@ -9,13 +9,13 @@ use crate::change::{Change, between};
 use crate::hook::journal::{Due, Journal};
 use crate::hook::{Environment, Registration, registry};
 use crate::index::Index;
+use crate::store::index_dir::IndexDir;
 use crate::store::location::{SITE, SYSTEM_CACHE};
 use crate::store::target::Target;
 use crate::sys::message;
 use crate::sys::root::System;
 
 use super::request::Request;
-use super::update::Update;
 
 /// The registered hooks of a site directory. None run in the tree of another system, nor where the index is in the
 /// cache of another user.
@@ -35,47 +35,50 @@ pub(super) fn hooks(target: &Target, system: &System, request: &Request) -> Vec<
     })
 }
 
-/// Records in the journal what hooks have to be given, before the new index replaces the old one. Returns what could
-/// not be recorded.
-pub(super) fn record(update: &Update<'_>, old: Option<&Index<'_>>, new: &Index<'_>) -> Vec<Change> {
-    if update.hooks.is_empty() {
-        return Vec::new();
-    }
-    let changes = between(update.site.path(), old, new);
-    let recorded = Journal::read(update.directory, update.hooks).and_then(|mut journal| {
-        match journal.record(&changes, update.hooks) {
-            true => journal.write(update.directory),
-            false => Ok(()),
-        }
-    });
-    recorded.map_or_else(
-        |error| {
-            message::error(&error);
-            changes
-        },
-        |()| Vec::new(),
-    )
+/// The journal of the hooks of one site directory.
+pub(super) struct Delivery<'d> {
+    pub site: &'d Path,
+    pub directory: &'d IndexDir,
+    pub hooks: Vec<Registration>,
 }
 
-/// What the journal has for each hook, and what could not be recorded.
-pub(super) fn due(
-    update: &Update<'_>,
-    everything_is_due: bool,
-    new: &Index<'_>,
-    unrecorded: &[Change],
-) -> Vec<Due> {
-    if update.hooks.is_empty() {
-        return Vec::new();
+impl Delivery<'_> {
+    /// Records what hooks have to be given, before the new index replaces the old one. Returns what could not be
+    /// recorded.
+    pub fn record(&self, old: Option<&Index<'_>>, new: &Index<'_>) -> Vec<Change> {
+        if self.hooks.is_empty() {
+            return Vec::new();
+        }
+        let changes = between(self.site, old, new);
+        let recorded = Journal::read(self.directory, &self.hooks).and_then(|mut journal| {
+            match journal.record(&changes, &self.hooks) {
+                true => journal.write(self.directory),
+                false => Ok(()),
+            }
+        });
+        recorded.map_or_else(
+            |error| {
+                message::error(&error);
+                changes
+            },
+            |()| Vec::new(),
+        )
     }
-    let mut journal = Journal::read(update.directory, update.hooks).unwrap_or_else(|error| {
-        message::error(&error);
-        Journal::default()
-    });
-    journal.record(unrecorded, update.hooks);
-    let site = update.site.path();
-    match everything_is_due {
-        true => everything(journal, update.hooks, site, new),
-        false => journal.due(update.hooks, || between(site, None, new)),
+
+    /// What the journal has for each hook, and what could not be recorded.
+    pub fn due(&self, everything_is_due: bool, new: &Index<'_>, unrecorded: &[Change]) -> Vec<Due> {
+        if self.hooks.is_empty() {
+            return Vec::new();
+        }
+        let mut journal = Journal::read(self.directory, &self.hooks).unwrap_or_else(|error| {
+            message::error(&error);
+            Journal::default()
+        });
+        journal.record(unrecorded, &self.hooks);
+        match everything_is_due {
+            true => everything(journal, &self.hooks, self.site, new),
+            false => journal.due(&self.hooks, || between(self.site, None, new)),
+        }
     }
 }
 

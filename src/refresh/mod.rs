@@ -21,6 +21,7 @@ mod update;
 use std::time::Instant;
 
 pub use self::budget::Budget;
+use self::delivery::Delivery;
 pub(crate) use self::examine::{Examined, examine};
 pub use self::outcome::{Changes, Outcome};
 pub use self::reconcile::reconcile;
@@ -63,7 +64,8 @@ fn write(target: &Target, system: &System, request: &Request, report: &mut SiteR
         let mut directory = IndexDir::open(target.location, site, system)?;
         directory.lock();
         let hooks = delivery::hooks(target, system, request);
-        let update = Update { site, location: target.location, directory: &directory, system, hooks: &hooks };
+        let delivery = Delivery { site: site.path(), directory: &directory, hooks };
+        let update = Update { site, location: target.location, directory: &directory, system, delivery };
         update.run(request, report).inspect_err(|_| {
             // An index that can't be removed either is made stale below.
             let _ = directory.discard();

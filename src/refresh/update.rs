@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::delivery;
+use super::delivery::Delivery;
 use super::outcome::Outcome;
 use super::reconcile::reconcile;
 use super::report::{SiteReport, log_diagnostics, refresh_command};
@@ -13,7 +13,6 @@ use super::seal::{SealError, is_kernel_mtime, seal, time_to_wait};
 use crate::change::Change;
 use crate::encoding::shell_quoted;
 use crate::error::{Error, Result};
-use crate::hook::Registration;
 use crate::index::{Index, Seal, is_readable, parse, render};
 use crate::site::retries::Retries;
 use crate::site::{SiteDir, empty_directories};
@@ -31,8 +30,7 @@ pub(super) struct Update<'u> {
     pub location: &'static Location,
     pub directory: &'u IndexDir,
     pub system: &'u System,
-    /// The registered hooks of the site directory.
-    pub hooks: &'u [Registration],
+    pub delivery: Delivery<'u>,
 }
 
 impl Update<'_> {
@@ -85,7 +83,7 @@ impl Update<'_> {
             if done || !retries.take() {
                 report.index = Some(self.directory.index().to_string_lossy().into_owned());
                 log_diagnostics(self.site, &diagnostics);
-                report.due = delivery::due(self, request.everything, &outcome.index, &unrecorded);
+                report.due = self.delivery.due(request.everything, &outcome.index, &unrecorded);
                 return Ok(());
             }
             // What has been read need not be read again, unless it has changed.
@@ -113,7 +111,7 @@ impl Update<'_> {
         if new == old {
             return Ok(true);
         }
-        unrecorded.append(&mut delivery::record(self, parsed, index));
+        unrecorded.append(&mut self.delivery.record(parsed, index));
         self.directory.replace(&new, index.seal.as_ref().map(|seal| seal.time))?;
         Ok(false)
     }

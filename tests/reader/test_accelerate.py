@@ -86,7 +86,7 @@ def test_nothing_is_imported_until_the_first_query(run):
 before = set(sys.modules)
 import epcache; epcache.accelerate(); epcache.accelerate()
 imported = set(sys.modules) - before
-assert imported == {'epcache', 'epcache._import_hook', 'epcache_startup'}, imported
+assert imported == {'epcache', 'epcache._switches', 'epcache_startup'}, imported
 import importlib.metadata as M
 imported = {name for name in sys.modules if name.partition('.')[0].startswith('epcache')} - imported
 assert imported == {'epcache_startup.stand_ins'}, imported
