@@ -77,7 +77,7 @@ test-programs: PYTHONS = 3.9 3.13
 test-programs: .cache/venv build
 	$(RELEASE) $(PYTEST) tests/compat/programs --pythons "$(PYTHONS)"
 
-# Real pips with the hook and without, and uv: the oldest and the newest pip, and all of them.
+# Real pips with the hook and without, uv, and the examples of hooks: the oldest and the newest pip, and all of them.
 test-hook: .cache/venv
 	$(PYTEST) $(APART) tests/compat/hook
 
@@ -200,6 +200,7 @@ install:
 	$(INSTALL) -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 packaging/man/epcache.8
 	ln -sf epcache.8 $(DESTDIR)$(PREFIX)/share/man/man8/refresh-entrypoints-cache.8
 	$(INSTALL) -Dm644 -t $(DESTDIR)$(PREFIX)/share/doc/epcache $(wildcard README.md) docs/reference/index-format.md
+	$(INSTALL) -Dm644 -t $(DESTDIR)$(PREFIX)/share/doc/epcache/examples/hooks $(wildcard docs/examples/hooks/*)
 	umask 022 && cd python && find epcache epcache_startup -name '*.py' -o -name 'py.typed' | \
 		xargs -I{} install -Dm644 {} $(abspath $(DESTDIR)$(PYTHON_DIR))/{}
 	$(INSTALL) -d $(DESTDIR)$(PYTHON_DIR)/epcache-$(VERSION).dist-info
