@@ -1,4 +1,5 @@
-//! Running the hooks that are due after a refresh. Nothing that happens here changes an index or the exit status.
+//! Running the hooks that are due after a refresh. Nothing that happens here changes what an index says, or the exit
+//! status.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use crate::hook::surroundings::Setting;
 use crate::hook::{Environment, Registration, registry};
 use crate::privilege::sandbox::{Needs, Reach};
 use crate::privilege::{RunAs, child};
+use crate::refresh::Request;
 use crate::refresh::report::SiteReport;
 use crate::store::index_dir::IndexDir;
 use crate::store::target::{Operation, Target};
@@ -95,7 +97,24 @@ impl Work {
         });
         let runs = self.run_planned(&planned);
         self.settle(&planned, &runs);
+        self.refresh_written(&planned, system_hooks);
         planned.into_iter().map(|planned| planned.hook.name).zip(runs).collect()
+    }
+
+    /// Refreshes the indexes of site directories that hooks could write to: a new name there, such as `__pycache__`,
+    /// makes an index stale.
+    fn refresh_written(&self, planned: &[Planned<'_>], system_hooks: &[Registration]) {
+        let writing = planned.iter().filter(|planned| planned.hook.writes_to_site());
+        let mut written: Vec<Target> = Vec::new();
+        for (target, _) in writing.flat_map(|planned| &planned.of) {
+            if !written.contains(target) {
+                written.push((*target).clone());
+            }
+        }
+        if !written.is_empty() {
+            let request = Request { hooks: system_hooks.into(), ..Request::thorough() };
+            self.about(written, Operation::Refresh).refresh(&request);
+        }
     }
 
     fn run_planned(&self, planned: &[Planned<'_>]) -> Vec<Run> {

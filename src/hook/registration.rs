@@ -107,6 +107,12 @@ impl Registration {
         matches!(self.action, Action::Python { .. }) || self.sandbox.write.iter().any(is_in_site)
     }
 
+    /// Whether it may make and remove names in the site directory itself.
+    pub fn writes_to_site(&self) -> bool {
+        let is_site = |write: &Write| matches!(write, Write::Site(below) if below.as_os_str().is_empty());
+        self.sandbox.write.iter().any(is_site)
+    }
+
     /// Whether it names a path below the prefix of an environment, which others have not.
     pub fn needs_environment(&self) -> bool {
         let program = match &self.action {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Environment, environments};
 use crate::confinement::kernel;
-use crate::support::program::{UNTRUSTED_UID, is_root};
+use crate::support::program::{UNTRUSTED_UID, is_root, run};
 use crate::support::tree::text;
 
 const SHOW: &str =
@@ -51,6 +51,25 @@ fn a_hook_gets_the_changes_and_nothing_of_the_caller() {
         let before = environment.journal();
         assert_eq!(environment.refresh().status, Some(0));
         assert_eq!(environment.journal(), before);
+    }
+}
+
+#[test]
+fn an_index_is_not_outdated_by_what_a_hook_writes_beside_it() {
+    if !kernel::has_everything() {
+        return;
+    }
+    for environment in environments() {
+        let site = text(&environment.site);
+        let script = format!("#!/bin/sh\nmkdir -p {site}/__pycache__\n");
+        environment.register("compile", "[sandbox]\nwrite = ['{site}']\n", &script);
+        environment.install("foo");
+        let ended = environment.refresh();
+        assert_eq!((ended.status, ended.err.as_str()), (Some(0), ""), "{ended:?}");
+        assert!(environment.site.join("__pycache__").exists(), "{}", environment.journal());
+        let status = run(environment.place.epcache(["status", site]));
+        assert!(!status.out.contains("stale"), "{status:?}");
+        assert!(environment.is_done("compile"), "{}", environment.journal());
     }
 }
 
