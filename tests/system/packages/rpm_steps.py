@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support import private_mounts
 
-from . import rpm_build, rpm_machine, rpm_payload
+from . import hook_package, rpm_build, rpm_machine, rpm_payload
 from .rpm_machine import CACHE, PYTHON, SITE, SITE64
 from .rpm_payload import dist_info
 
@@ -53,7 +53,23 @@ BIG.files[f"{SITE}/big/_vendor/inner-1.0.dist-info/METADATA"] = rpm_payload.meta
 GHOST = dist_info(SITE, "ghost", "1.0", owns=False)
 GHOST.ghosts = tuple(GHOST.files)
 CANARY = rpm_payload.Payload("canary", scriptlets=f"%transfiletriggerin -- {SITE}\nexit 3\n")
-PAYLOADS = [ALPHA, ALPHA_2, BETA, BETA_REBUILT, GAMMA, LEFT, WIDE, NAMED, EGGS, FLOOR, BIG, GHOST, CANARY]
+RECORDER = rpm_payload.Payload("recorder", files=hook_package.FILES)
+PAYLOADS = [
+    ALPHA,
+    ALPHA_2,
+    BETA,
+    BETA_REBUILT,
+    GAMMA,
+    LEFT,
+    WIDE,
+    NAMED,
+    EGGS,
+    FLOOR,
+    BIG,
+    GHOST,
+    CANARY,
+    RECORDER,
+]
 
 
 @pytest.fixture(scope="session")
