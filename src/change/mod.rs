@@ -233,9 +233,9 @@ mod tests {
     }
 
     /// The changes as text, with versions and groups.
-    fn told(old: Option<&Index<'_>>, new: &Index<'_>) -> Vec<String> {
+    fn reported(old: Option<&Index<'_>>, new: &Index<'_>) -> Vec<String> {
         let version = |version: Option<String>| version.unwrap_or_else(|| "-".to_owned());
-        let told = |change: Change| {
+        let reported = |change: Change| {
             let groups = [("+", change.gained), ("-", change.lost), ("*", change.changed)];
             let groups: String = groups
                 .into_iter()
@@ -245,7 +245,7 @@ mod tests {
             let opaque = if change.opaque { " opaque" } else { "" };
             format!("{} {} {old} {new}{groups}{opaque}", change.event, change.distribution)
         };
-        between(Path::new("/site"), old, new).into_iter().map(told).collect()
+        between(Path::new("/site"), old, new).into_iter().map(reported).collect()
     }
 
     #[test]
@@ -267,37 +267,37 @@ mod tests {
             (row("a", "1", 0, Some(&g)), row("a", "1", 6, Some(&g)), &[]),
             (row("a", "1", 6, Some(&g)), row("a", "1", 0, Some(&g)), &[]),
         ] {
-            assert_eq!(told(Some(&one(old)), &one(new)), expected);
+            assert_eq!(reported(Some(&one(old)), &one(new)), expected);
         }
     }
 
     #[test]
     fn without_an_old_index_everything_has_been_added() {
         let new = index(9, &[row("b", "1", 5, Some(&[("g", "x")])), row("a", "2", 6, None)]);
-        assert_eq!(told(None, &new), ["added a - 2 opaque", "added b - 1 +g"]);
-        assert_eq!(told(Some(&new), &index(9, &[])), ["removed a 2 - opaque", "removed b 1 - -g"]);
+        assert_eq!(reported(None, &new), ["added a - 2 opaque", "added b - 1 +g"]);
+        assert_eq!(reported(Some(&new), &index(9, &[])), ["removed a 2 - opaque", "removed b 1 - -g"]);
     }
 
     #[test]
     fn in_a_copy_of_the_directory_other_stamps_are_no_change() {
         let (old, new) = (row("a", "1", 5, Some(&[])), row("a", "1", 6, Some(&[])));
         assert_eq!(
-            told(Some(&index(9, std::slice::from_ref(&old))), &index(8, std::slice::from_ref(&new))),
+            reported(Some(&index(9, std::slice::from_ref(&old))), &index(8, std::slice::from_ref(&new))),
             [""; 0]
         );
         let mut touched = old.clone();
         touched.stamps.itself = stamp(77);
         touched.stamps.metadata = Some(Stamp { ctime: 2, mtime: 2, ..stamp(5) });
-        assert_eq!(told(Some(&index(9, &[old])), &index(9, &[touched])), [""; 0]);
+        assert_eq!(reported(Some(&index(9, &[old])), &index(9, &[touched])), [""; 0]);
     }
 
     #[test]
     fn of_several_distributions_with_one_name_the_first_counts() {
         let (one, two) = (row("a", "1", 5, Some(&[])), row("a", "2", 6, Some(&[])));
         let both = index(9, &[one.clone(), two.clone()]);
-        assert_eq!(told(Some(&index(9, std::slice::from_ref(&one))), &both), [""; 0]);
-        assert_eq!(told(Some(&both), &index(9, std::slice::from_ref(&two))), ["updated a 1 2"]);
-        assert_eq!(told(Some(&both), &index(9, &[two, one])), ["updated a 1 2"]);
+        assert_eq!(reported(Some(&index(9, std::slice::from_ref(&one))), &both), [""; 0]);
+        assert_eq!(reported(Some(&both), &index(9, std::slice::from_ref(&two))), ["updated a 1 2"]);
+        assert_eq!(reported(Some(&both), &index(9, &[two, one])), ["updated a 1 2"]);
     }
 
     #[test]
