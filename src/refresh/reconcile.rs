@@ -2,7 +2,9 @@
 //!
 //! The directory is listed once, and the stamps of each distribution in it are taken. Distributions whose
 //! stamps are unchanged are carried over from the old index without being read. The others are read, and
-//! so are those that were opaque.
+//! so are those that were opaque. A package manager's trigger does not even list a directory that has its
+//! recorded stamp and an index in which nothing was uncertain, if the stamps of all its distributions are
+//! unchanged.
 //!
 //! # Why the result is right
 //! The site directory's stamp is taken before the listing and compared again at the end: if it changed,
