@@ -1,5 +1,6 @@
 /* The lower bound of a refresh: its system calls, and nothing else.
  *
+ *   floor unchanged SITE INDEX          one listing, one stat a distribution, reading INDEX
  *   floor incremental SITE NAME INDEX   one listing, one stat a distribution, reading NAME,
  *                                       reading INDEX, writing the new one, rename
  *   floor thorough SITE NAME INDEX      the same with a stat of each metadata file, too
@@ -108,9 +109,10 @@ int main(int count, char **arguments)
 {
 	const char *mode = count > 1 ? arguments[1] : "";
 	int full = strcmp(mode, "full") == 0, thorough = strcmp(mode, "thorough") == 0;
-	if (!full && !thorough && strcmp(mode, "incremental") != 0)
+	int unchanged = strcmp(mode, "unchanged") == 0;
+	if (!full && !thorough && !unchanged && strcmp(mode, "incremental") != 0)
 		errx(2, "unknown mode");
-	if (count != (full ? 4 : 5))
+	if (count != (full || unchanged ? 4 : 5))
 		errx(2, "wrong number of arguments");
 	const char *index = arguments[count - 1];
 
@@ -145,6 +147,9 @@ int main(int count, char **arguments)
 		if (lstat(index, &stat) < 0 || stat.st_size > LARGEST)
 			err(2, "%s", index);
 		replace(index, (size_t)stat.st_size);
+	} else if (unchanged) {
+		if (read_file(AT_FDCWD, index) < 0)
+			err(2, "%s", index);
 	} else {
 		read_distribution(arguments[3], 1);
 		ssize_t length = read_file(AT_FDCWD, index);

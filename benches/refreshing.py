@@ -106,6 +106,15 @@ class Caller:
 
         return Pairs.of_runs(pairs, before, lambda: self._counted(self._incremental, 1, 1), floor)
 
+    def unchanged(self, pairs):
+        """Times with nothing to do, compared with the floor."""
+
+        def floor():
+            arguments = ["unchanged", self.tree.site, self.tree.floor_index]
+            return self._machine.run([self._machine.floor, *arguments], self._user)
+
+        return Pairs.of_runs(pairs, lambda _: None, lambda: self._counted(self._incremental, 0, 0), floor)
+
     def full(self, pairs):
         """Times of full refreshes, compared with the floor."""
 
@@ -150,8 +159,9 @@ def rows(base, epcache, machine):
         caller = Caller(tree, epcache, machine, as_root=True)
         caller.prove()
         name = "`trigger dpkg`, one change"
-        yield Row.against_floor(name, count, caller.incremental(pairs), bound=3, memory_bound=memory_bound)
-        yield Row.against_floor("`refresh --full --system`", count, caller.full(pairs), bound=2)
+        yield Row.against_floor(name, count, caller.incremental(pairs), bound=1.6, memory_bound=memory_bound)
+        yield Row.against_floor("`trigger dpkg`, nothing to do", count, caller.unchanged(pairs), bound=1.3)
+        yield Row.against_floor("`refresh --full --system`", count, caller.full(pairs), bound=1.5)
         caller.is_right(True)
         caller = Caller(tree, epcache, machine, as_root=False)
         caller.prove()
