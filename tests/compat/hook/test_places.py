@@ -120,7 +120,7 @@ def test_an_isolated_build_is_unaffected(newest):
     newest.hooked.program.chmod(0o755)
     newest.install("--find-links", newest.wheels, project)
     newest.assert_refreshed()
-    assert calls.read_text() == f"refresh -- {newest.hooked.site}\n"
+    assert calls.read_text() == f"refresh --after=pip -- {newest.hooked.site}\n"
     assert ["probe", "built", "built:run", "1.0"] in newest.hooked.installed("epcache")
 
 

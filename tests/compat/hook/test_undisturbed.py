@@ -80,7 +80,7 @@ def test_pip_does_not_wait_for_a_slow_refresh(twins):
         time.sleep(0.05)
     number, session, arguments = done.read_text().rstrip("\n").split(" ", 2)
     assert session == number
-    assert arguments == f"refresh -- {twins.hooked.site}"
+    assert arguments == f"refresh --after=pip -- {twins.hooked.site}"
 
 
 def test_an_interrupt_while_the_refresh_runs_changes_nothing(twins):
