@@ -135,7 +135,7 @@ lint: .cache/venv
 # Each of several incompatible ranges is tried by itself. A network is needed once.
 OLDEST = .cache/oldest
 check-oldest:
-	rm -rf $(OLDEST)/src $(OLDEST)/python && mkdir -p $(OLDEST) && cp -a src python $(OLDEST)
+	rm -rf $(OLDEST)/src && mkdir -p $(OLDEST) && cp -a src $(OLDEST)
 	sed -e '/^landlock = {/d' -e 's/"dep:landlock"//; s/default = .*/default = ["seccomp"]/' \
 		-e 's/^\(toml\) = ">=\([0-9.]*\),.*/\1 = "=\2"/' -e '/^# The tests/,/^$$/d' -e '/^\[dev-dep/,$$d' \
 		Cargo.toml >$(OLDEST)/Cargo.toml

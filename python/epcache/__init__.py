@@ -982,12 +982,12 @@ class Scan:
             index = open_index(place, entry, info.st_uid)
             if index is not None:
                 self.indexes.append(index)
-                if not self._is_plain(index) or not self._proves(index, entry, info):
+                if not self._is_plain(index) or not self._proves(index, entry, info, listing):
                     raise NotPlain
                 if index.untrusted:
                     from ._confirm import is_plain
 
-                    if not is_plain(index, posix.listdir(entry)):
+                    if not is_plain(index, listing or posix.listdir(entry)):
                         raise NotPlain
                 self.believe_without(index)
                 return index
@@ -1012,11 +1012,11 @@ class Scan:
         # Distributions of these kinds have to be looked at one by one.
         return index.settled and not (index.unsettled or index.opaque or index.duplicates)
 
-    def _proves(self, index, entry, info):
+    def _proves(self, index, entry, info, listing):
         if index.sealed and (index.site != stamp_of(info) or index.has_witnesses()):
             from ._sealed import proof
 
-            if proof(index, entry, info) is not None:
+            if proof(index, entry, info, listing) is not None:
                 return False
             self.cacheable = self.cacheable and index.cacheable
             return index.ordered

@@ -15,8 +15,10 @@ from ._table import Table
 _SECOND = 1_000_000_000
 
 
-def proof(index, entry, info):
+def proof(index, entry, info, listing=None):
     """None if the index describes the directory, whose `stat` is `info`; otherwise why it does not.
+
+    `listing` was made after that, if it was made already.
 
     If it does, the index gets the order of the distributions in this copy, and `cacheable`.
     """
@@ -33,7 +35,7 @@ def proof(index, entry, info):
     if not all(_is_as_recorded(*witness) for witness in witnesses):
         return changed
     try:
-        listing = posix.listdir(entry)
+        listing = listing or posix.listdir(entry)
         again = posix.stat(entry)
     except OSError as error:
         return f"the directory can't be read ({error.strerror})"

@@ -22,7 +22,7 @@ pub const CACHE: &str = "/var/cache/epcache-hooks";
 /// The same in an environment, beside the index.
 const CACHE_OF_ENVIRONMENT: &str = "hook-cache";
 /// Calls the function of a hook.
-const CALL: &str = include_str!("../../python/epcache/_hook.py");
+const CALL: &str = include_str!("call.py");
 /// Bytes of the largest file that a hook can write.
 const LARGEST_FILE: u64 = 1 << 30;
 /// What every hook may read and execute: where programs and libraries are.

@@ -18,6 +18,7 @@ sys.path[:] = [package, *standard]
 import random
 
 import epcache
+import epcache_startup  # noqa: F401 - by which `accelerate` works, and which lies beside it
 
 warnings.simplefilter("ignore")
 sys.path[:] = [*standard, site]
