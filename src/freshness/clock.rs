@@ -116,8 +116,10 @@ pub(crate) fn is_older_than(ctime: i64, age: Duration) -> bool {
 
 /// Waits for the next tick of the local clock, and returns its time: that of no earlier change, and the first of
 /// later ones.
+///
+/// The kernel also gives stamps between two ticks (since Linux 6.13), so the tick has to be after the real time.
 pub(crate) fn next_tick() -> i64 {
-    let before = now();
+    let before = time_of(ClockId::Realtime);
     let start = Instant::now();
     while now() <= before && i64::try_from(start.elapsed().as_nanos()).is_ok_and(|waited| waited < MAX_TICK) {
         std::thread::sleep(Duration::from_millis(1));
@@ -132,7 +134,11 @@ pub(crate) fn time_after(ctime: i64, age: Duration) -> i64 {
 
 /// The time that local file systems use for stamps: the real time at the last tick, in ns.
 pub(crate) fn now() -> i64 {
-    let now = clock_gettime(ClockId::RealtimeCoarse);
+    time_of(ClockId::RealtimeCoarse)
+}
+
+fn time_of(clock: ClockId) -> i64 {
+    let now = clock_gettime(clock);
     now.tv_sec.saturating_mul(SECOND).saturating_add(now.tv_nsec)
 }
 
