@@ -224,7 +224,7 @@ compares and verifies nothing.
 
 Times are those of whole processes, from before the start to the end of the wait. Before each pair of runs
 with one change, another release of one distribution is installed as dpkg does it, and 30 ms pass. Each run
-must report that it read what it had to and no more. `epcache verify` must find the index wrong after the
+must report that it read what it had to and no more (an owner's refresh also what was changed less than 3 s ago). `epcache verify` must find the index wrong after the
 change, and right after the run. Triggers and `--system` run as root on a tree with its own user `epcache`,
 so their times include the fork and dropping all privileges. Peak memory is that of the largest process.
 
