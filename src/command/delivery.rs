@@ -28,7 +28,7 @@ pub(super) fn of_system(system: &System) -> Arc<[Registration]> {
     }
     let registry = registry(system, None);
     registry.report();
-    registry.active().into_iter().cloned().collect()
+    registry.into_active().into()
 }
 
 /// A run of one hook.
@@ -92,9 +92,7 @@ impl Work {
                 Err(error) => message::error(&error),
             }
         }
-        planned.sort_by(|one, other| {
-            (one.hook.order, &one.hook.name).cmp(&(other.hook.order, &other.hook.name))
-        });
+        planned.sort_by(|one, other| one.hook.rank().cmp(&other.hook.rank()));
         let runs = self.run_planned(&planned);
         self.settle(&planned, &runs);
         self.refresh_written(&planned, system_hooks);
@@ -176,9 +174,7 @@ impl Work {
         let Some(environment) = owner.and_then(|owner| Environment::of(&target.site, owner)) else {
             return Ok(Vec::new());
         };
-        let active = || -> Vec<Registration> {
-            registry(&self.system, Some(&environment)).active().into_iter().cloned().collect()
-        };
+        let active = || -> Vec<Registration> { registry(&self.system, Some(&environment)).into_active() };
         let hooks = if environment.owner == caller::uid() {
             active()
         } else {

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Serializer;
@@ -70,6 +71,11 @@ pub fn json_line(value: &impl Serialize) {
         }
         Err(error) => log::error!("can't write JSON: {error}"),
     }
+}
+
+/// A time to wait as people say it: rounded up, and at least a second.
+pub fn whole_seconds(left: Duration) -> u64 {
+    left.as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX)
 }
 
 /// Compact JSON with `\uXXXX` for characters that could confuse a terminal.

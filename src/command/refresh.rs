@@ -58,7 +58,7 @@ fn settle(work: &Work, request: Request, reports: &mut [SiteReport]) {
     let is_soon = |left: &f64| *left <= SETTLE_AFTER.as_secs_f64();
     let left = reports.iter().filter_map(|report| report.settles_in).filter(is_soon).reduce(f64::max);
     let Some(left) = left.and_then(|left| Duration::try_from_secs_f64(left).ok()) else { return };
-    let (seconds, guard) = (whole_seconds(left), SETTLE_AFTER.as_secs());
+    let (seconds, guard) = (output::whole_seconds(left), SETTLE_AFTER.as_secs());
     log::info!("waiting {seconds} s until the last installation is {guard} s old");
     sleep(left + TICK);
     // What was to be read is read.
@@ -66,9 +66,4 @@ fn settle(work: &Work, request: Request, reports: &mut [SiteReport]) {
     for (report, later) in reports.iter_mut().zip(work.refresh(&request)) {
         report.follow(later);
     }
-}
-
-/// A time to wait as people say it: rounded up, and at least a second.
-pub fn whole_seconds(left: Duration) -> u64 {
-    left.as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX)
 }

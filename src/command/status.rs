@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::output;
-use super::refresh::whole_seconds;
 use super::selection::Unnamed;
 use super::{Status, Work, args, sandbox};
 use crate::error::{Error, Result};
@@ -96,7 +95,7 @@ fn examined(target: &Target, system: &System) -> Result<SiteStatus> {
         }
         let mut settles_in = None;
         if let (State::Unsettled, Some(left)) = (state, outcome.settles_in()) {
-            let seconds = whole_seconds(left);
+            let seconds = output::whole_seconds(left);
             settles_in = Some(left.as_secs_f64());
             reason = format!("{reason}; settles in {seconds} s");
             let refresh = refresh_command(system, site.path(), seal.is_some());

@@ -107,6 +107,11 @@ impl Registration {
         matches!(self.action, Action::Python { .. }) || self.sandbox.write.iter().any(is_in_site)
     }
 
+    /// By which hooks are sorted: those of lower order run first, and of equal ones the name decides.
+    pub fn rank(&self) -> (i32, &str) {
+        (self.order, &self.name)
+    }
+
     /// Whether it may make and remove names in the site directory itself.
     pub fn writes_to_site(&self) -> bool {
         let is_site = |write: &Write| matches!(write, Write::Site(below) if below.as_os_str().is_empty());

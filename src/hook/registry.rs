@@ -44,10 +44,10 @@ impl Registry {
     }
 
     /// The registrations that count, in the order in which hooks run.
-    pub fn active(&self) -> Vec<&Registration> {
-        let active = self.registered.iter().filter(|registered| registered.state == State::Active);
-        let mut active: Vec<_> = active.filter_map(|registered| registered.registration.as_ref()).collect();
-        active.sort_by(|one, other| (one.order, &one.name).cmp(&(other.order, &other.name)));
+    pub fn into_active(self) -> Vec<Registration> {
+        let active = self.registered.into_iter().filter(|registered| registered.state == State::Active);
+        let mut active: Vec<_> = active.filter_map(|registered| registered.registration).collect();
+        active.sort_by(|one, other| one.rank().cmp(&other.rank()));
         active
     }
 }

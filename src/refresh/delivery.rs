@@ -31,7 +31,7 @@ pub(super) fn hooks(target: &Target, system: &System, request: &Request) -> Vec<
     environment.map_or_else(Vec::new, |environment| {
         let registry = registry(system, Some(&environment));
         registry.report();
-        registry.active().into_iter().cloned().collect()
+        registry.into_active()
     })
 }
 

@@ -91,9 +91,7 @@ impl SiteReport {
             (&mut self.removed, earlier.removed),
             (&mut self.read, earlier.read),
         ] {
-            names.extend(before);
-            names.sort();
-            names.dedup();
+            add_names(names, before);
         }
         self.carried = earlier.carried;
         self.seconds += earlier.seconds;
@@ -109,9 +107,7 @@ impl SiteReport {
             (&mut self.removed, &changes.removed),
             (&mut self.read, &changes.read),
         ] {
-            names.extend(found.iter().map(|name| String::from_utf8_lossy(name).into_owned()));
-            names.sort();
-            names.dedup();
+            add_names(names, found.iter().map(|name| String::from_utf8_lossy(name).into_owned()));
         }
         self.waited += outcome.waited.as_secs_f64();
         self.carried = outcome.index.distributions.len().saturating_sub(self.read.len());
@@ -119,6 +115,12 @@ impl SiteReport {
         self.settles_in = outcome.settles_in().map(|left| left.as_secs_f64());
         self.sealed = outcome.index.seal.is_some();
     }
+}
+
+fn add_names(names: &mut Vec<String>, more: impl IntoIterator<Item = String>) {
+    names.extend(more);
+    names.sort();
+    names.dedup();
 }
 
 pub(super) fn log_diagnostics(site: &SiteDir, diagnostics: &BTreeSet<String>) {
