@@ -1,5 +1,5 @@
-//! The configuration: which site directories are system-wide, how strictly processes are confined, and how
-//! long a trigger and its hooks may take.
+//! The configuration: which site directories are system-wide, where environments are, how strictly processes are
+//! confined, and how long a trigger and its hooks may take.
 //!
 //! `/etc/epcache/config.toml` overrides `/usr/lib/epcache/config.toml` key by key; without either, the
 //! same defaults are compiled in.
@@ -22,7 +22,8 @@ const SITE_DIRECTORIES: &str = "site-directories";
 const REQUIRE_SANDBOX: &str = "require-sandbox";
 const TRIGGER_TIMEOUT: &str = "trigger-timeout";
 const HOOKS_TIMEOUT: &str = "hooks-timeout";
-const KEYS: [&str; 4] = [SITE_DIRECTORIES, REQUIRE_SANDBOX, TRIGGER_TIMEOUT, HOOKS_TIMEOUT];
+const ENVIRONMENTS: &str = "environments";
+const KEYS: [&str; 5] = [SITE_DIRECTORIES, ENVIRONMENTS, REQUIRE_SANDBOX, TRIGGER_TIMEOUT, HOOKS_TIMEOUT];
 /// The longest that a trigger or its hooks can be allowed to take, in seconds.
 const MAX_TIMEOUT: i64 = 3600;
 
@@ -30,6 +31,8 @@ const MAX_TIMEOUT: i64 = 3600;
 pub struct Config {
     /// Absolute glob patterns of the system-wide site directories.
     pub site_directories: Vec<String>,
+    /// The same of environments, which `--all` selects.
+    pub environments: Vec<String>,
     /// Whether a process does nothing unless it is confined in every way that this program knows.
     pub require_sandbox: bool,
     /// How long a trigger may take. The transaction of the package manager waits for it.
@@ -47,6 +50,7 @@ impl Default for Config {
         ];
         Self {
             site_directories: patterns.map(str::to_owned).to_vec(),
+            environments: Vec::new(),
             require_sandbox: false,
             trigger_timeout: Duration::from_secs(120),
             hooks_timeout: Duration::from_secs(30),
@@ -75,6 +79,9 @@ impl Config {
         let mut section = Section::parse(text, &KEYS)?;
         if let Some(setting) = section.take(SITE_DIRECTORIES) {
             self.site_directories = setting.texts(pattern)?;
+        }
+        if let Some(setting) = section.take(ENVIRONMENTS) {
+            self.environments = setting.texts(pattern)?;
         }
         if let Some(setting) = section.take(REQUIRE_SANDBOX) {
             self.require_sandbox = setting.flag()?;

@@ -49,5 +49,7 @@ pub const HEADER_SIZE: usize = 8 << 20;
 /// Lines `without` in a header: an interpreter has about three such directories, and Debian's interpreters
 /// share one site directory among all versions.
 pub const WITHOUT_LINES: usize = 32;
+/// Environments in one directory that a pattern of the configuration names.
+pub const ENVIRONMENTS: usize = 10_000;
 /// Directories of interpreters (`lib/python3.*`, `lib/pypy3.*`) in one environment: usually there is one.
 pub const INTERPRETERS: usize = 64;

@@ -41,6 +41,14 @@ pub enum Command {
     ///
     /// By default it refreshes the environments that VIRTUAL_ENV, CONDA_PREFIX and UV_PROJECT_ENVIRONMENT name, the .venv of the project, the environment in which epcache is installed, and your own site directories. The exit status is the command's, or 128 and the number of the signal that killed it.
     Run(Run),
+    /// Remove indexes from the cache whose site directories are gone
+    ///
+    /// From your own cache; for root from the system's, where those go as well that the configuration does not name any more.
+    Clean(Clean),
+    /// Refresh indexes whenever something is installed, until it is stopped (for development machines)
+    ///
+    /// The site directories are those of `epcache refresh`.
+    Watch(Watch),
     /// Show and check registered hooks: commands to run after distributions have changed
     Hooks(Hooks),
 }
@@ -60,7 +68,7 @@ pub struct Selection {
     /// The system-wide site directories of the configuration
     #[arg(long)]
     pub system: bool,
-    /// The environment nearby, your own and the system-wide site directories
+    /// The environment nearby, those of the configuration, your own and the system-wide site directories
     #[arg(long)]
     pub all: bool,
     /// Work on the system below this directory
@@ -228,6 +236,34 @@ pub struct Run {
     /// The command to run, after --
     #[arg(value_name = "COMMAND", last = true, required = true)]
     pub command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub struct Clean {
+    /// Work on the system below this directory
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Show what would be removed, and remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print one JSON object for each index
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// Site directories
+    #[arg(value_name = "SITE-DIR")]
+    pub site: Vec<PathBuf>,
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Run no hooks; what they miss is given to them the next time
+    #[arg(long)]
+    pub no_hooks: bool,
+    /// Print one JSON object for each site directory that is refreshed
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

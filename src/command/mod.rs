@@ -2,6 +2,7 @@
 //! status.
 
 pub mod args;
+mod clean;
 mod delivery;
 mod disable;
 mod enable;
@@ -16,6 +17,7 @@ mod selection;
 mod status;
 mod trigger;
 mod verify;
+mod watch;
 mod work;
 
 use std::ffi::OsString;
@@ -58,6 +60,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Enable(arguments) => enable::run(&arguments),
         Command::Disable(arguments) => disable::run(&arguments),
         Command::Run(arguments) => return run::run(&arguments),
+        Command::Clean(arguments) => clean::run(&arguments),
+        Command::Watch(arguments) => watch::run(&arguments),
         Command::Hooks(arguments) => hooks::run(&arguments),
     };
     finish(result.unwrap_or_else(|error| {

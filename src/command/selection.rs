@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::args::Selection;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::site::{discovery, nearby};
+use crate::site::discovery::{self, Configured};
+use crate::site::nearby;
 use crate::store::target::{Operation, Target};
 use crate::sys::caller;
 use crate::sys::resolve::{Place, Trust};
@@ -47,7 +48,7 @@ pub fn select(
     system: &System,
 ) -> Selected {
     let mut selected = Selected::default();
-    let discovery::SystemWide { found, errors } = discovery::system_wide(config, system);
+    let Configured { found, errors } = discovery::system_wide(config, system);
     let system_wide: Vec<PathBuf> = found.iter().map(|place| place.path.clone()).collect();
     let Selection { venv, python, user, system: of_system, all, root: _ } = selection;
 
@@ -76,6 +77,14 @@ pub fn select(
     }
     let others = all || nothing && unnamed == Unnamed::One && search.places.is_empty();
     let is_root = caller::is_root() || is_foreign;
+    if all {
+        let Configured { found, errors } = discovery::environments(config, system);
+        selected.errors.extend(errors);
+        let patterns = || format!("environments of the configuration ({})", config.environments.join(", "));
+        if !config.environments.is_empty() {
+            search.add(patterns, Ok(found));
+        }
+    }
     if (*user || others && (all || !is_root)) && !is_foreign {
         search.add(|| "your own (pip install --user)".to_owned(), discovery::of_user(config, system));
     }

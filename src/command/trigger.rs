@@ -21,7 +21,7 @@ use crate::privilege::sandbox::Confinement;
 use crate::privilege::{RunAs, child};
 use crate::refresh::report::SiteReport;
 use crate::refresh::{Depth, Request, refresh};
-use crate::site::discovery::{self, SystemWide};
+use crate::site::discovery::{self, Configured};
 use crate::store::invalidate::invalidate_if_present;
 use crate::store::prune;
 use crate::store::target::{Operation, Target};
@@ -95,7 +95,7 @@ fn refresh_all(arguments: &Trigger) -> Result<()> {
 
 /// The system-wide site directories. What could not be examined is reported.
 fn find_sites(config: &Config, system: &System) -> Vec<PathBuf> {
-    let SystemWide { found, errors } = discovery::system_wide(config, system);
+    let Configured { found, errors } = discovery::system_wide(config, system);
     errors.iter().for_each(message::error);
     found.into_iter().map(|place| place.path).collect()
 }
@@ -170,7 +170,7 @@ fn refresh_and_prune(
         refresh(&Target::system_wide(site.clone()), system, &request, Operation::Refresh)
     };
     let reports = sites.iter().map(refresh_one).collect();
-    if let Err(error) = prune::prune(system, sites) {
+    if let Some(error) = prune::prune(system, sites, false).error {
         message::error(&error);
     }
     reports

@@ -75,6 +75,11 @@ impl SiteReport {
         }
     }
 
+    /// Whether a distribution was added, updated or removed.
+    pub(crate) fn has_changes(&self) -> bool {
+        self.counts()[..3].iter().any(|count| *count > 0)
+    }
+
     fn counts(&self) -> [usize; 4] {
         let lists = [&self.added, &self.updated, &self.removed, &self.read];
         self.counts.unwrap_or_else(|| lists.map(Vec::len))

@@ -10,42 +10,64 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::Dir;
-use rustix::io::Errno;
-
-use super::{interpreter, is_of_interpreter, pattern};
+use super::pattern::{self, Kind};
+use super::{interpreter, is_of_interpreter, owner_list};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::limits::{INDEX_SIZE, INTERPRETERS};
-use crate::privilege::sandbox::{Confinement, Limits, Needs, Reach, TIME_LIMIT};
-use crate::privilege::{RunAs, child};
+use crate::limits::INTERPRETERS;
+use crate::privilege::RunAs;
 use crate::sys::account::User;
 use crate::sys::caller;
-use crate::sys::fs::Links;
 use crate::sys::resolve::{Place, Trust};
 use crate::sys::root::System;
 
+/// What patterns of the configuration match.
 #[derive(Debug, Default)]
-pub struct SystemWide {
+pub struct Configured {
     pub found: Vec<Place>,
     /// What could not be examined, so that there may be more.
     pub errors: Vec<Error>,
 }
 
 /// The system-wide site directories that exist.
-pub fn system_wide(config: &Config, system: &System) -> SystemWide {
-    let mut wide = SystemWide::default();
+pub fn system_wide(config: &Config, system: &System) -> Configured {
+    matching(Kind::SystemWide, &config.site_directories, system)
+}
+
+/// The site directories of the environments that the configuration names; for other users than root, of their own
+/// ones. What is no environment is left out.
+pub fn environments(config: &Config, system: &System) -> Configured {
+    let Configured { found: prefixes, mut errors } =
+        matching(Kind::Environments(config, system), &config.environments, system);
+    let mut found: Vec<Place> = Vec::new();
+    for prefix in prefixes.iter().filter(|prefix| caller::is_root() || prefix.owner == caller::uid()) {
+        match below(prefix, &OF_ENVIRONMENT, config, system) {
+            Ok(sites) => found.extend(sites),
+            Err(error) => errors.push(error),
+        }
+    }
+    Configured { found: once(found), errors }
+}
+
+fn matching(kind: Kind<'_>, patterns: &[String], system: &System) -> Configured {
+    let mut matching = Configured::default();
     match system.top() {
-        Err(error) => wide.errors.push(error.into()),
+        Err(error) => matching.errors.push(error.into()),
         Ok(top) => {
-            for pattern in &config.site_directories {
-                wide.found.extend(pattern::directories(&top, pattern, &mut wide.errors));
+            for pattern in patterns {
+                matching.found.extend(pattern::directories(kind, &top, pattern, &mut matching.errors));
             }
         }
     }
+    matching.found = once(matching.found);
+    matching
+}
+
+/// Each place once.
+fn once(mut places: Vec<Place>) -> Vec<Place> {
     let mut seen = HashSet::new();
-    wide.found.retain(|place| seen.insert(place.path.clone()));
-    wide
+    places.retain(|place| seen.insert(place.path.clone()));
+    places
 }
 
 /// The site directories of the virtual environment at `path`.
@@ -237,36 +259,12 @@ fn inside(prefix: &Place, path: PathBuf, system: &System) -> Result<Option<Place
 
 /// The directories of interpreters, such as `lib/python3.13`, which the owner of the prefix lists.
 fn pythons(owner: u32, libraries: &[Place], config: &Config, system: &System) -> Result<Vec<PathBuf>> {
-    let run_as = match caller::is_root() {
-        true => RunAs::User(system.reader(system.user(owner))),
-        false => RunAs::Caller,
-    };
-    let mut needs = Needs { system: system.clone(), ..Needs::default() };
-    libraries.iter().for_each(|library| needs.add(library.path.clone(), Reach::List));
-    let confinement = Confinement {
-        needs,
-        required: config.require_sandbox,
-        limits: Limits::of_job(INDEX_SIZE),
-        time_limit: TIME_LIMIT,
-    };
-    let list = || libraries.iter().map(|library| versions(&library.path, system)).collect();
-    let names: Vec<Vec<String>> = child::run(run_as, &confinement, list)?;
-    let of_one = |(library, names): (&Place, Vec<String>)| {
+    let names = owner_list::names(owner, libraries, is_of_interpreter, INTERPRETERS, config, system)?;
+    let of_one = |(library, names): (&Place, Vec<Vec<u8>>)| {
         let names = names.into_iter().take(INTERPRETERS);
-        names.map(|name| library.path.join(name)).collect::<Vec<_>>()
+        names.map(|name| library.path.join(OsStr::from_bytes(&name))).collect::<Vec<_>>()
     };
     Ok(libraries.iter().zip(names).flat_map(of_one).collect())
-}
-
-/// The first names of [directories of interpreters](is_of_interpreter) in a library directory, sorted.
-fn versions(library: &Path, system: &System) -> Vec<String> {
-    let opened = system.entry(library, Links::Refuse).map_err(Errno::from).and_then(|entry| entry.open_dir());
-    let entries = opened.and_then(Dir::new).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().to_str().ok().map(str::to_owned));
-    let mut names: Vec<_> = names.filter(|name| is_of_interpreter(name.as_bytes())).collect();
-    names.sort();
-    names.truncate(INTERPRETERS);
-    names
 }
 
 /// A place, or `None` where there is nothing.

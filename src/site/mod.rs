@@ -3,6 +3,7 @@
 //! * [`SiteDir`] is an open site directory, [`Listing`] what is in it.
 //! * [`discovery`] finds site directories, with [`pattern`] for those that the configuration names, and
 //!   [`interpreter`] for those that an interpreter reports. [`nearby`] finds an environment that nobody named.
+//!   [`owner_list`] lists directories of other users for root.
 //! * [`distribution`] reads one distribution, with [`text`] for its files and [`presence`] for the names that
 //!   can be imported. [`stamps`] takes its stamps alone.
 //! * [`install_state`] says whether an installer has finished with a distribution.
@@ -14,6 +15,7 @@ pub mod empty_directories;
 pub(crate) mod install_state;
 mod interpreter;
 pub(crate) mod nearby;
+mod owner_list;
 mod pattern;
 mod presence;
 pub mod retries;

@@ -1,7 +1,9 @@
 //! The directories that match a pattern of the configuration.
 //!
-//! Only what is root's all the way is listed and found ([`Trust::Root`]), and everything else is skipped with a
-//! warning: another user would decide which directories are system-wide.
+//! Of system-wide site directories, only what is root's all the way is listed and found ([`Trust::Root`]):
+//! another user would decide which directories are system-wide. Of environments, what is not root's is listed by
+//! its owner ([`Trust::Owner`]), so that root opens no directory of another user. What may not be followed is
+//! skipped with a warning.
 //!
 //! A directory that can't be examined is an error here. If it were silently left out, its index would stay
 //! and nobody would refresh it.
@@ -14,26 +16,40 @@ use glob::{MatchOptions, Pattern};
 use rustix::fs::Dir;
 use rustix::io::Errno;
 
+use super::owner_list;
+use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::limits::ENVIRONMENTS;
 use crate::sys::caller;
 use crate::sys::fs::{Links, open_dir};
 use crate::sys::message;
 use crate::sys::resolve::{self, Place, Trust};
+use crate::sys::root::System;
 use crate::sys::walk::Walk;
+
+/// What a pattern is for.
+#[derive(Clone, Copy)]
+pub enum Kind<'s> {
+    /// System-wide site directories.
+    SystemWide,
+    /// Environments, of any user.
+    Environments(&'s Config, &'s System),
+}
 
 /// The directories that match `pattern`, an absolute path with `*`, `?` and `[...]` in its parts, none of
 /// which matches a slash: sorted by what matched. `top` is the root of the system. What can't be examined is
 /// added to `errors`.
-pub fn directories(top: &Walk, pattern: &str, errors: &mut Vec<Error>) -> Vec<Place> {
+pub fn directories(kind: Kind<'_>, top: &Walk, pattern: &str, errors: &mut Vec<Error>) -> Vec<Place> {
     let parts = Path::new(pattern).components();
     let parts: Vec<&OsStr> =
         parts.filter(|part| matches!(part, Component::Normal(_))).map(Component::as_os_str).collect();
-    let mut search = Search { found: Vec::new(), errors };
+    let mut search = Search { kind, found: Vec::new(), errors };
     search.find(top.clone(), Path::new("/"), OsStr::new(""), &parts);
     search.found
 }
 
 struct Search<'s> {
+    kind: Kind<'s>,
     found: Vec<Place>,
     errors: &'s mut Vec<Error>,
 }
@@ -46,9 +62,19 @@ impl Search<'_> {
         let plain = pattern.as_ref().map_or(parts.len(), |(at, _)| *at);
         let way: PathBuf = [name].iter().chain(&parts[..plain]).collect();
         let path = path.join(&way);
-        let Some((walk, place)) = self.note(directory(above, &way, &path)) else { return };
+        let trust = match self.kind {
+            Kind::SystemWide => Trust::Root,
+            Kind::Environments(..) => Trust::Owner,
+        };
+        let Some((walk, place)) = self.note(directory(above, &way, &path, trust)) else { return };
         let Some((at, pattern)) = pattern else { return self.found.push(place) };
-        for name in self.note(listed(&walk, &place, &pattern)) {
+        let listed = match self.kind {
+            Kind::Environments(config, system) if caller::is_root() && !place.is_roots => {
+                listed_by_owner(&place, &pattern, config, system)
+            }
+            _ => listed(&walk, &place, &pattern),
+        };
+        for name in self.note(listed) {
             self.find(walk.clone(), &path, OsStr::from_bytes(&name), &parts[at + 1..]);
         }
     }
@@ -68,11 +94,10 @@ fn pattern_of(part: &OsStr) -> Option<Pattern> {
     Pattern::new(text).ok()
 }
 
-/// The walk on to a directory, the system's `path`. `None` where there is none, or none that is root's all the
-/// way.
-fn directory(above: Walk, way: &Path, path: &Path) -> Result<Option<(Walk, Place)>> {
+/// The walk on to a directory, the system's `path`. `None` where there is none, or none that may be trusted.
+fn directory(above: Walk, way: &Path, path: &Path, trust: Trust) -> Result<Option<(Walk, Place)>> {
     let walked = above.to(way, Links::Follow).map_err(Error::from);
-    match walked.and_then(|walk| Ok((resolve::end(&walk, Trust::Root)?, walk))) {
+    match walked.and_then(|walk| Ok((resolve::end(&walk, trust)?, walk))) {
         Ok((place, walk)) => Ok(place.is_directory.then_some((walk, place))),
         // It does not exist, or a link leads to nothing in the tree.
         Err(Error::Site { .. }) => Ok(None),
@@ -89,7 +114,6 @@ fn directory(above: Walk, way: &Path, path: &Path) -> Result<Option<(Walk, Place
 
 /// The names in a directory that match, sorted.
 fn listed(walk: &Walk, place: &Place, pattern: &Pattern) -> Result<Vec<Vec<u8>>> {
-    let options = MatchOptions::default();
     let opened = open_dir(walk.descriptor(), ".", Links::Refuse);
     let entries = match opened.and_then(Dir::new) {
         Ok(entries) => entries,
@@ -99,15 +123,31 @@ fn listed(walk: &Walk, place: &Place, pattern: &Pattern) -> Result<Vec<Vec<u8>>>
     for entry in entries {
         let entry = entry.map_err(|error| Error::io("can't list", &place.path, error))?;
         let name = entry.file_name().to_bytes();
-        if name != b"."
-            && name != b".."
-            && pattern.matches_path_with(Path::new(OsStr::from_bytes(name)), options)
-        {
+        if is_match(name, pattern) {
             found.push(name.to_owned());
         }
     }
     found.sort();
     Ok(found)
+}
+
+/// The same, for root, in a directory that is not root's alone.
+fn listed_by_owner(
+    place: &Place,
+    pattern: &Pattern,
+    config: &Config,
+    system: &System,
+) -> Result<Vec<Vec<u8>>> {
+    let is_wanted = |name: &[u8]| is_match(name, pattern);
+    let directory = std::slice::from_ref(place);
+    let lists = owner_list::names(place.owner, directory, is_wanted, ENVIRONMENTS, config, system)?;
+    // The process that sent them belongs to somebody else.
+    Ok(lists.into_iter().flatten().filter(|name| !name.contains(&b'/') && is_wanted(name)).collect())
+}
+
+fn is_match(name: &[u8], pattern: &Pattern) -> bool {
+    let path = Path::new(OsStr::from_bytes(name));
+    name != b"." && name != b".." && pattern.matches_path_with(path, MatchOptions::default())
 }
 
 /// Nothing, where there is nothing or nothing that this user may see. Root may see everything, so for root

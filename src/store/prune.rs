@@ -1,12 +1,12 @@
-//! Removing indexes from the system's cache that no trigger updates: of site directories that the
-//! configuration does not name any more, or that were not found.
+//! Removing indexes from a cache.
 //!
-//! Readers would trust them as long as the directory's stamp stays the same. A package that is rebuilt does
-//! not change that stamp.
+//! In that of the system, those go that no trigger updates: of site directories that the configuration does not
+//! name any more, or that were not found. Readers would trust them as long as the directory's stamp stays the same.
+//! A package that is rebuilt does not change that stamp. In a user's own cache, those go whose site directory is gone.
 //!
 //! The walk is bounded, since a package transaction waits for it. Where the cache holds more than it can need,
-//! indexes may be left that should be removed. Only the user `epcache` or root can have filled it, and what they
-//! could leave that way they could write as well.
+//! indexes may be left that should be removed. Only the user `epcache` or root can have filled that of the system,
+//! and what they could leave that way they could write as well.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Dir, FileType};
 use rustix::io::Errno;
 
-use super::location::{FILE_NAME, SYSTEM_CACHE};
+use super::location::{FILE_NAME, Location, SYSTEM_CACHE, USER_CACHE};
 use crate::encoding::shell_quoted;
 use crate::error::{Error, Result};
 use crate::sys::fs::{Links, open_dir};
@@ -32,26 +32,44 @@ const MAX_DEPTH: usize = 64;
 /// a thousand of them, and reading them takes some 20 ms.
 const MAX_ENTRIES: usize = 10_000;
 
-/// Removes the indexes of all site directories but `kept`, canonical paths. Other files stay. In a cache
+/// What was removed from a cache, or would be.
+#[derive(Debug, Default)]
+pub struct Pruned {
+    /// The site directories whose indexes these were.
+    pub removed: Vec<PathBuf>,
+    /// The first failure. The others were tried all the same.
+    pub error: Option<Error>,
+}
+
+/// Removes the indexes of all system-wide site directories but `kept`, canonical paths. Other files stay. In a cache
 /// of [`MAX_ENTRIES`] entries or more, some indexes may stay, too; the administrator is warned.
-///
-/// After a failure it continues, and returns the first one.
-pub fn prune(system: &System, kept: &[PathBuf]) -> Result<()> {
-    let Some(top) = SYSTEM_CACHE.top(system) else { return Ok(()) };
+pub fn prune(system: &System, kept: &[PathBuf], dry_run: bool) -> Pruned {
     let below = |site: &PathBuf| SYSTEM_CACHE.directory(site, system).map(|(_, below)| below);
     let kept: BTreeSet<PathBuf> = kept.iter().filter_map(below).collect();
-    match SYSTEM_CACHE.entry(&top, system).map_err(Errno::from).and_then(|entry| entry.open_dir()) {
-        Ok(directory) => {
-            let mut walk = Walk { top: &top, kept: &kept, entries_left: MAX_ENTRIES };
-            let result = walk.descend(&directory, &mut PathBuf::new(), 0);
-            if walk.entries_left == 0 {
-                message::warn_admin(&size_warning(&top));
-            }
-            result
-        }
+    prune_in(&SYSTEM_CACHE, system, &|below| kept.contains(below), dry_run)
+}
+
+/// Removes the indexes from the caller's own cache whose site directories are gone.
+pub fn prune_own(system: &System, dry_run: bool) -> Pruned {
+    // What can't be examined now, such as a directory on a disk that is not mounted, may come back.
+    let is_gone = |error: std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+    let is_kept = |below: &Path| !Path::new("/").join(below).symlink_metadata().is_err_and(is_gone);
+    prune_in(&USER_CACHE, system, &is_kept, dry_run)
+}
+
+fn prune_in(location: &Location, system: &System, is_kept: &dyn Fn(&Path) -> bool, dry_run: bool) -> Pruned {
+    let Some(top) = location.top(system) else { return Pruned::default() };
+    let mut walk = Walk { top: &top, is_kept, dry_run, entries_left: MAX_ENTRIES, removed: Vec::new() };
+    let opened = location.entry(&top, system).map_err(Errno::from).and_then(|entry| entry.open_dir());
+    let result = match opened {
+        Ok(directory) => walk.descend(&directory, &mut PathBuf::new(), 0),
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(()),
         Err(error) => Err(Error::io("can't open", &top, error)),
+    };
+    if walk.entries_left == 0 {
+        message::warn_admin(&size_warning(&top));
     }
+    Pruned { removed: walk.removed, error: result.err() }
 }
 
 fn size_warning(top: &Path) -> String {
@@ -66,15 +84,18 @@ fn size_warning(top: &Path) -> String {
 
 struct Walk<'w> {
     top: &'w Path,
-    /// Paths below `top` of the directories whose index is kept.
-    kept: &'w BTreeSet<PathBuf>,
+    /// Whether the index in a directory is kept, by its path below `top`.
+    is_kept: &'w dyn Fn(&Path) -> bool,
+    dry_run: bool,
     /// How many entries of directories may still be read.
     entries_left: usize,
+    /// The site directories whose indexes were removed.
+    removed: Vec<PathBuf>,
 }
 
 impl Walk<'_> {
     fn descend(&mut self, directory: &OwnedFd, below: &mut PathBuf, depth: usize) -> Result<()> {
-        let (top, kept) = (self.top, self.kept);
+        let (top, is_kept) = (self.top, self.is_kept);
         let failed = |doing, error: Errno| Error::io(doing, &top.join(&*below), error);
         let entries = Dir::read_from(directory).map_err(|error| failed("can't list", error))?;
         let mut result = Ok(());
@@ -88,9 +109,15 @@ impl Walk<'_> {
                 if name != Path::new(".") && name != Path::new("..") {
                     directories.push(name.to_owned());
                 }
-            } else if name == Path::new(FILE_NAME) && !kept.contains(below) {
-                let removed = rustix::fs::unlinkat(directory, name, AtFlags::empty());
-                result = result.and(removed.map_err(|error| failed("can't remove the index in", error)));
+            } else if name == Path::new(FILE_NAME) && !is_kept(below) {
+                let removed = match self.dry_run {
+                    true => Ok(()),
+                    false => rustix::fs::unlinkat(directory, name, AtFlags::empty()),
+                };
+                match removed {
+                    Ok(()) => self.removed.push(Path::new("/").join(&*below)),
+                    Err(error) => result = result.and(Err(failed("can't remove the index in", error))),
+                }
             }
         }
         for name in directories.into_iter().filter(|_| depth < MAX_DEPTH) {
@@ -125,9 +152,16 @@ mod tests {
         }
         let kept = BTreeSet::from([PathBuf::from("site7")]);
         let left = || names.iter().filter(|name| place.path().join(name).join(FILE_NAME).exists()).count();
+        let is_kept = |below: &Path| kept.contains(below);
         let walk = |entries_left| {
             let directory = open_dir(CWD, place.path(), Links::Refuse).expect("a directory");
-            let mut walk = Walk { top: place.path(), kept: &kept, entries_left };
+            let mut walk = Walk {
+                top: place.path(),
+                is_kept: &is_kept,
+                dry_run: false,
+                entries_left,
+                removed: Vec::new(),
+            };
             walk.descend(&directory, &mut PathBuf::new(), 0).expect("no failure");
             walk.entries_left
         };

@@ -10,3 +10,4 @@ pub mod root;
 pub mod signal;
 pub(crate) mod tree;
 pub(crate) mod walk;
+pub(crate) mod watch;

@@ -10,6 +10,7 @@ mod hooks;
 mod index_place;
 mod links;
 mod manual;
+mod many;
 mod metadata;
 mod names;
 mod nearby;

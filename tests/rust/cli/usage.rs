@@ -27,6 +27,8 @@ fn help_texts_match_the_recorded_ones() {
         "enable",
         "disable",
         "run",
+        "clean",
+        "watch",
         "hooks",
         "hooks list",
         "hooks check",
