@@ -30,6 +30,7 @@ def assert_a_part_is_there(environment):
     assert 100 < len(list((environment.site / "large").iterdir())) < MODULES
 
 
+@pytest.mark.covers("pip", "killed")
 def test_the_reader_is_right_after_a_killed_pip(twins, large):
     for environment in twins:
         process = in_the_middle(environment, large)
@@ -43,6 +44,7 @@ def test_the_reader_is_right_after_a_killed_pip(twins, large):
     twins.assert_refreshed()
 
 
+@pytest.mark.covers("pip", "killed")
 def test_the_reader_is_right_after_a_killed_upgrade(twins, large):
     twins.install(wheels.make(twins.wheels, "large", "0.9", modules=50))
     twins.hooked.assert_fresh()

@@ -19,12 +19,14 @@ def names(twins):
     return [name for group, name, _, _ in rows if group == "probe"]
 
 
+@pytest.mark.covers("pip", "install")
 def test_an_installation_is_indexed(twins):
     assert "Successfully installed probe-1.0" in twins.install(wheels.make(twins.wheels, "probe", "1.0"))
     twins.assert_refreshed()
     assert names(twins) == ["of_1.0", "probe"]
 
 
+@pytest.mark.covers("pip", "upgrade")
 def test_an_upgrade_is_indexed(twins):
     twins.install(wheels.make(twins.wheels, "probe", "1.0"))
     twins.hooked.assert_fresh()
@@ -33,12 +35,14 @@ def test_an_upgrade_is_indexed(twins):
     assert names(twins) == ["of_2.0", "probe"]
 
 
+@pytest.mark.covers("pip", "same version")
 def test_another_build_of_the_same_version_is_indexed(twins):
     twins.install(wheels.make(twins.wheels, "probe", "1.0"))
     twins.install("--force-reinstall", wheels.make(twins.wheels, "probe", "1.0", modules=3))
     twins.assert_refreshed()
 
 
+@pytest.mark.covers("pip", "removal")
 def test_an_uninstallation_is_indexed(twins):
     twins.install(wheels.make(twins.wheels, "probe", "1.0"))
     twins.hooked.assert_fresh()
@@ -79,6 +83,7 @@ def test_a_wheel_with_broken_metadata_fails_as_before(twins):
     twins.hooked.assert_fresh()
 
 
+@pytest.mark.covers("pip", "failed")
 def test_files_left_by_a_failed_installation_are_indexed(twins):
     # Newer versions of pip install in the reverse order of the names.
     made = [wheels.make(twins.wheels, name, "1.0") for name in ("first", "very_last")]

@@ -3,10 +3,12 @@
 import json
 import os
 
+import pytest
 from support import wheels
 from support.environments import uv
 
 
+@pytest.mark.covers("uv", "install", "upgrade", "removal", "failed")
 def test_changes_by_uv_are_indexed(newest):
     def step(*arguments):
         def command(environment):

@@ -119,6 +119,7 @@ def start(environment, *command):
     return subprocess.run(command, env=variables, cwd="/", capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.covers("half-root", "install")
 def test_every_command_works_on_an_environment_of_the_caller(environments, program, environment):
     _, owner, groups = ENVIRONMENTS[environment]
     venv, site = environments[environment]

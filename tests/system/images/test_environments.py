@@ -47,6 +47,7 @@ def original(tmp_path_factory):
     return root
 
 
+@pytest.mark.covers("oci", "install")
 def test_a_sealed_index_is_proven_in_the_unpacked_image(store, sealed, tmp_path):
     with store.unpacked(sealed) as root:
         environment = Environment(root)
@@ -68,6 +69,7 @@ def test_an_ordinary_index_is_not_proven_there_but_the_answers_are_right(store, 
         assert (status["state"], status["sealed"]) == ("stale", False)
 
 
+@pytest.mark.covers("oci", "install")
 def test_a_sealed_index_is_proven_where_layers_are_mounted(store, sealed, tmp_path):
     with store.layers(sealed) as layers, overlaid(layers, tmp_path) as root:
         assert is_proven(Environment(root), tmp_path)
@@ -106,6 +108,7 @@ def test_a_sealed_index_is_proven_where_times_are_rounded(original, tree, tmp_pa
     right(Environment(tree))
 
 
+@pytest.mark.covers("equal times")
 @pytest.mark.parametrize("constant", [0, 1, 1_600_000_000], ids=["ostree", "nix", "clamped"])
 def test_identical_times_prove_nothing(original, tree, tmp_path, constant):
     run("cp", "-a", original, tree)
@@ -124,6 +127,7 @@ def test_identical_times_prove_nothing(original, tree, tmp_path, constant):
     assert ["alpha", "alpha:run"] not in right(environment)["group"]
 
 
+@pytest.mark.covers("equal times", "install")
 def test_an_image_with_one_time_for_everything_is_read_from_the_disk(store, sealed, tmp_path):
     with store.change(sealed, "stamped", "--timestamp", "1600000000", "--squash"):
         pass

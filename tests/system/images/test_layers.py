@@ -32,6 +32,7 @@ def remove_by_hand(environment):
 CHANGES = [upgrade, reinstall_another_build, add, remove, remove_by_hand]
 
 
+@pytest.mark.covers("oci", "upgrade", "same version", "removal")
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 def test_a_change_in_a_later_layer_is_seen(store, sealed, tmp_path, change):
     with store.unpacked(sealed) as root:

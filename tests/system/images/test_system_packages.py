@@ -44,6 +44,7 @@ def remove(system):
 CHANGES = [rebuild, upgrade, add, remove]
 
 
+@pytest.mark.covers("oci system", "install")
 def test_a_system_index_is_proven_in_the_unpacked_image(store, system_sealed, tmp_path):
     with store.unpacked(system_sealed) as root:
         system = System(root)
@@ -53,6 +54,7 @@ def test_a_system_index_is_proven_in_the_unpacked_image(store, system_sealed, tm
         assert (status["state"], status["sealed"]) == ("fresh", True)
 
 
+@pytest.mark.covers("oci system", "upgrade", "same version", "removal")
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
 def test_a_change_in_a_later_layer_is_seen_without_a_trigger(store, system_sealed, tmp_path, change):
     with store.unpacked(system_sealed) as root:

@@ -85,6 +85,7 @@ def test_trace_shows_what_root_opens(system):
     shutil.rmtree(system.path("/trace"))
 
 
+@pytest.mark.covers("apt", "install")
 def test_first_installation_indexes_installed_packages(system):
     before = directories(by_importlib(system)["distributions"])
     assert before and not system.path(debian.CACHE).exists()
@@ -110,6 +111,7 @@ def test_manual_names_every_option(system):
     assert {option for option in options if not re.search(rf"Fl -{option}\b", manual)} == set()
 
 
+@pytest.mark.covers("apt", "install")
 def test_packages_installed_later_are_indexed_by_the_trigger(system):
     before = directories(by_importlib(system)["distributions"])
     _, runs = traced(system, "install", *PACKAGES, timeout=1800)
@@ -120,6 +122,7 @@ def test_packages_installed_later_are_indexed_by_the_trigger(system):
     assert read(runs) == directories(distributions) - before
 
 
+@pytest.mark.covers("apt", "upgrade")
 def test_upgrade_reads_the_new_version_alone(system, tmp_path):
     old = directory_of(system, "pytest-cov")
     offer(
@@ -137,6 +140,7 @@ def test_upgrade_reads_the_new_version_alone(system, tmp_path):
     assert read(runs) == {new} and written(runs)
 
 
+@pytest.mark.covers("apt", "same version")
 def test_release_only_upgrade_is_seen(system, tmp_path):
     """Only the stamps of the distributions themselves show it: the site directory's stamp,
     the names, the sizes and the mtimes of the files stay the same."""
@@ -156,6 +160,7 @@ def test_release_only_upgrade_is_seen(system, tmp_path):
     assert read(runs) == changed and written(runs)
 
 
+@pytest.mark.covers("apt", "same version")
 def test_reinstalled_package_is_read_again(system):
     changed = directory_of(system, "babel")
     _, runs = traced(system, "install", "--reinstall", "python3-babel")
@@ -163,6 +168,7 @@ def test_reinstalled_package_is_read_again(system):
     assert read(runs) == {changed}
 
 
+@pytest.mark.covers("apt", "removal")
 def test_removal_reads_nothing(system):
     gone = {directory_of(system, "celery"), directory_of(system, "pytest-mock")}
     _, runs = traced(system, "remove", "python3-celery", "python3-pytest-mock")

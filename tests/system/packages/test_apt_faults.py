@@ -100,6 +100,7 @@ def assert_never_deceived(system):
     debian.assert_reader_is_right(debian.answers(system))
 
 
+@pytest.mark.covers("apt", "failed")
 def test_cache_directory_is_read_only(system):
     before = system.path(INDEX).read_bytes()
     result, found = revise_with_fault(system, mounts=[("read-only", "", CACHE)])
@@ -202,6 +203,7 @@ def test_the_boot_time_unit_builds_an_index_that_no_trigger_could(system):
         assert_index_right(system)
 
 
+@pytest.mark.covers("apt", "failed")
 def test_program_cannot_be_run(system):
     program = system.path(debian.PROGRAM)
     with for_a_while(lambda: program.chmod(0o644), lambda: program.chmod(0o755)):
@@ -224,6 +226,7 @@ def target(installed):
     return inner
 
 
+@pytest.mark.covers("chrootless", "install")
 @pytest.mark.parametrize("chrootless", [True, False], ids=["scripts_outside", "scripts_inside"])
 def test_packages_of_another_root_get_an_index_there(installed, target, chrootless):
     """The scripts create the user there, by useradd from outside and by systemd-sysusers inside."""

@@ -35,6 +35,7 @@ from .rpm_steps import (
 )
 
 
+@pytest.mark.covers("rpm", "install", "upgrade", "same version", "removal")
 def test_index_is_right_after_every_kind_of_transaction(bare):
     before = install(bare, ALPHA, EGGS)
     assert before.runs == []
@@ -82,6 +83,7 @@ def test_index_is_right_after_every_kind_of_transaction(bare):
     assert bare.reader(SITE)["searched"]
 
 
+@pytest.mark.covers("rpm", "same version")
 def test_release_only_upgrade_is_seen(ready):
     install(ready, BETA, options=["-U", "--oldpackage", "--replacepkgs"])
     ready.assert_right(SITE)
@@ -173,6 +175,7 @@ def test_erasing_our_package_hides_indexes_that_it_cannot_remove(bare):
     shutil.rmtree(bare.system.path(f"{CACHE}.erased"))
 
 
+@pytest.mark.covers("dnf", "install", "upgrade", "removal")
 def test_dnf_with_a_repository(bare):
     if bare.system.suite != "sid":
         pytest.skip("dnf5 is installed in sid alone, where a failing trigger is a failed transaction")

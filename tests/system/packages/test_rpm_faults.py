@@ -16,6 +16,7 @@ from .rpm_machine import CACHE, EPCACHE, SITE
 from .rpm_steps import ALPHA, BETA, BETA_REBUILT, CANARY, GUARDED, install
 
 
+@pytest.mark.covers("rpm", "failed")
 @pytest.mark.parametrize(
     "fault",
     [

@@ -58,6 +58,7 @@ def package(system, name, version, revision, entry_points):
     return deb.payload(system.path("/srv"), name, f"{version}-{revision}", files).name
 
 
+@pytest.mark.covers("apt", "readers")
 def test_readers_get_what_is_there_while_dpkg_works(system):
     steps = [
         # Beside it, nothing changes.

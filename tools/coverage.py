@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""Writes docs/coverage.md from what tests have recorded in a file, or checks that it says what they have shown.
+
+    tools/coverage.py FILE             write the page
+    tools/coverage.py --check FILE     exit status 1 if the page says more than FILE has, or less
+
+Rows of tests that the continuous integration does not run are taken from the page, unless FILE has them.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+PAGE = Path(__file__).resolve().parent.parent / "docs/coverage.md"
+
+#: The columns, in their order. Without any, only how it was tried is told.
+COLUMNS = ["install", "upgrade", "same version", "removal", "failed", "killed", "readers"]
+REAL, REPLAYED, COMPILED = "real", "reproduced", "compile-checked"
+
+
+class Row(NamedTuple):
+    """What is covered, how, and what was run."""
+
+    what: str
+    how: str
+    run: str
+    in_ci: bool = True
+
+
+SECTIONS = {
+    "Package managers": {
+        "apt": Row("apt, dpkg", REAL, "Debian trixie"),
+        "rpm": Row("rpm", REAL, "4.18 (bookworm), 4.20 (trixie) and 6 (sid), each in its Debian release"),
+        "dnf": Row("dnf5", REAL, "with rpm 6, and a repository of its own"),
+        "pip": Row("pip", REAL, "the oldest and the newest that a Python supports, with the hook"),
+        "uv": Row("uv", REAL, "through `epcache run`, and by itself"),
+    },
+    "Images and restricted systems": {
+        "oci": Row("OCI images of environments", REAL, "buildah; unpacked by umoci and mounted as overlayfs"),
+        "oci system": Row("OCI images of a system", REAL, "buildah, with dpkg's database as the witness"),
+        "equal times": Row(
+            "images with one time for all files",
+            REAL,
+            "`buildah --timestamp`; times of OSTree and Nix are set",
+        ),
+        "chrootless": Row("another root", REAL, "`DPKG_ROOT`, scripts inside and outside of the tree"),
+        "half-root": Row(
+            "root with limits", REAL, "user namespaces, fakeroot, proot, qemu-user, without capabilities"
+        ),
+    },
+    "Pythons": {},
+    "Architectures": {},
+}
+
+INTRODUCTION = """\
+# Coverage
+
+What the tests have run, written by them (`make coverage`). *Real* means the real program on real files. *Reproduced* means
+that the test does what the program is known to do. *Compile-checked* means that the program was built, and not run.
+
+A column has a mark where the index, `epcache list` and the reader were compared with `importlib.metadata` afterwards:
+
+| column | after |
+|---|---|
+| install, upgrade, removal | a transaction |
+| same version | the same version was built anew and installed over the old one |
+| failed | a transaction that failed in its middle, or whose trigger failed |
+| killed | a transaction, or the program, that was killed in its middle |
+| readers | all the time: readers in a loop beside the transaction give answers that plain `importlib.metadata` could have given |
+"""
+
+
+def recorded(file):
+    """By row, the columns that passed tests have recorded."""
+    found = {}
+    for line in Path(file).read_text().splitlines():
+        record = json.loads(line)
+        unknown = set(record["columns"]) - set(COLUMNS)
+        if unknown or not any(record["row"] in rows for rows in SECTIONS.values()):
+            sys.exit(f"tools/coverage.py: unknown: {record}")
+        found.setdefault(record["row"], set()).update(record["columns"])
+    return found
+
+
+def line(row, columns):
+    """A row of a table."""
+    marks = ["✓" if column in columns else "" for column in COLUMNS]
+    return "| " + " | ".join([row.what, row.how, row.run, *marks]) + " |"
+
+
+def page(found, old):
+    """The text of the page. Rows that were not run are those of the old page."""
+    kept = {entry.split(" | ")[0]: entry for entry in old.splitlines()}
+    text = INTRODUCTION
+    for section, rows in SECTIONS.items():
+        lines = []
+        for name, row in rows.items():
+            if name in found:
+                lines.append(line(row, found[name]))
+            elif not row.in_ci and f"| {row.what}" in kept:
+                lines.append(kept[f"| {row.what}"])
+        if lines:
+            heads = ["", "how", "what was run", *COLUMNS]
+            text += (
+                f"\n## {section}\n\n| {' | '.join(heads)} |\n|{'---|' * len(heads)}\n"
+                + "\n".join(lines)
+                + "\n"
+            )
+    return text
+
+
+def main(arguments):
+    """Returns the exit status."""
+    check = arguments[:1] == ["--check"]
+    (file,) = arguments[1:] if check else arguments
+    old = PAGE.read_text() if PAGE.exists() else ""
+    new = page(recorded(file), old)
+    if not check:
+        PAGE.write_text(new)
+    elif new != old:
+        wrong = set(old.splitlines()) ^ set(new.splitlines())
+        print("docs/coverage.md differs from what was run:", *sorted(wrong), sep="\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
