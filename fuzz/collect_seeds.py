@@ -98,7 +98,7 @@ def files_of(wheel):
                 paths = [line.partition(b",")[0] for line in archive.read(path).splitlines()]
                 site = b"/usr/lib/python3.13/site-packages/"
                 own = [line for line in paths if line.startswith(directory.encode())]
-                keep("rpm_list", b"".join(site + line + b"\n" for line in paths[:5] + own[:5]))
+                keep("changed_files", b"".join(site + line + b"\n" for line in paths[:5] + own[:5]))
 
 
 def shortened(content, lines):

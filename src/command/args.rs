@@ -3,7 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+
+use crate::package_manager::{self, PackageManager};
 
 /// An index of the metadata of installed Python distributions.
 #[derive(Debug, Parser)]
@@ -112,21 +115,22 @@ pub struct Refresh {
 #[derive(Debug, Args)]
 pub struct Trigger {
     /// The package manager that calls
-    pub manager: Manager,
-    /// The names of the activated triggers (dpkg)
-    pub names: Vec<String>,
+    #[arg(value_parser = managers())]
+    pub manager: &'static PackageManager,
+    /// The names of the activated triggers (dpkg), or the changed directories (apk)
+    pub names: Vec<OsString>,
+    /// Files are about to change: make the indexes stale
+    #[arg(long, conflicts_with = "json")]
+    pub before: bool,
     /// Print one JSON object for each site directory
     #[arg(long)]
     pub json: bool,
 }
 
-/// The package managers that call a trigger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Manager {
-    /// A file trigger of RPM; reads the changed paths from standard input
-    Rpm,
-    /// A trigger of dpkg; honours DPKG_ROOT
-    Dpkg,
+/// The package managers by name.
+fn managers() -> impl TypedValueParser<Value = &'static PackageManager> {
+    let values = package_manager::ALL.iter().map(|one| PossibleValue::new(one.name).help(one.help));
+    PossibleValuesParser::new(values).try_map(|name| PackageManager::named(&name).ok_or("unknown"))
 }
 
 #[derive(Debug, Args)]

@@ -11,18 +11,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::args::{Manager, Trigger};
+use super::args::Trigger;
 use super::{Status, Work, delivery, needs, output};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::hook::Registration;
-use crate::package_manager::{Hints, dpkg, rpm};
+use crate::package_manager::{Hints, PackageManager, list};
 use crate::privilege::sandbox::Confinement;
 use crate::privilege::{RunAs, child};
 use crate::refresh::report::SiteReport;
 use crate::refresh::{Depth, Request, refresh};
 use crate::site::discovery::{self, Configured};
-use crate::store::invalidate::invalidate_if_present;
+use crate::store::invalidate::{invalidate_if_present, make_stale};
 use crate::store::prune;
 use crate::store::target::{Operation, Target};
 use crate::sys::account::User;
@@ -35,7 +35,7 @@ const LIST_SHARE: u32 = 12;
 
 pub fn run(arguments: &Trigger) -> Status {
     signal::block_termination();
-    report(|| refresh_all(arguments));
+    report(|| if arguments.before { expire_all(arguments) } else { refresh_all(arguments) });
     output::report_failure();
     Status::Success
 }
@@ -43,8 +43,7 @@ pub fn run(arguments: &Trigger) -> Status {
 /// Makes all system-wide indexes stale, since packages have changed and these arguments do not say what to do.
 pub fn refuse(arguments: &[OsString]) {
     signal::block_termination();
-    let is_rpm = arguments.first().is_some_and(|manager| manager == "rpm");
-    let root = dpkg::root().filter(|_| !is_rpm);
+    let root = PackageManager::root_by(arguments);
     report(|| {
         let system = find_system(root.as_deref())?;
         if caller::is_root() {
@@ -64,13 +63,30 @@ fn report(job: impl FnOnce() -> Result<()>) {
     }
 }
 
-fn refresh_all(arguments: &Trigger) -> Result<()> {
-    let root = (arguments.manager == Manager::Dpkg).then(dpkg::root).flatten();
-    let system = find_system(root.as_deref())?;
+/// Makes all system-wide indexes stale before files change. Readers then use of an index only what the stamps of a
+/// distribution prove, and that holds however the transaction ends. No index is read or removed.
+fn expire_all(arguments: &Trigger) -> Result<()> {
+    let Some(system) = system_of(arguments)? else { return Ok(()) };
+    for site in find_sites(&load_config(&system), &system) {
+        if let Err(error) = make_stale(&Target::system_wide(site), &system) {
+            message::error(&error);
+        }
+    }
+    Ok(())
+}
+
+/// The system whose packages change. `None` for a caller who may not do anything there.
+fn system_of(arguments: &Trigger) -> Result<Option<System>> {
+    let system = find_system(arguments.manager.root().as_deref())?;
     if !caller::is_root() {
         log::info!("not root, so no system-wide index is refreshed");
-        return Ok(());
+        return Ok(None);
     }
+    Ok(Some(system))
+}
+
+fn refresh_all(arguments: &Trigger) -> Result<()> {
+    let Some(system) = system_of(arguments)? else { return Ok(()) };
     // Before anything can fail: these are the site directories whose indexes are invalidated then.
     let config = load_config(&system);
     let sites = find_sites(&config, &system);
@@ -145,9 +161,9 @@ fn refresh_as(
         ..Request::thorough()
     };
     let refresh = || {
-        let hints = match arguments.manager {
-            Manager::Rpm => read_hints(sites, time_limit / LIST_SHARE),
-            Manager::Dpkg => Hints::new(),
+        let hints = match arguments.manager.writes_list {
+            true => read_hints(sites, time_limit / LIST_SHARE),
+            false => Hints::new(),
         };
         refresh_and_prune(&request, &hints, system, sites)
     };
@@ -183,7 +199,7 @@ fn read_hints(sites: &[PathBuf], limit: Duration) -> Hints {
     if stdin.is_terminal() {
         return Hints::new();
     }
-    rpm::hints(ReadUntil::new(stdin.as_fd(), limit), sites).unwrap_or_else(|error| {
+    list::hints(ReadUntil::new(stdin.as_fd(), limit), sites).unwrap_or_else(|error| {
         log::warn!("can't read the list of files: {error}");
         Hints::new()
     })

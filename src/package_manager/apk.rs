@@ -1,7 +1,13 @@
-//! apk, of Alpine Linux. It has no trigger of ours yet.
+//! apk, of Alpine Linux. Its trigger gets the changed directories as arguments, none when our own package is
+//! installed, and nothing on standard input. It runs before apk writes its database.
 
-use super::Database;
+use super::{Database, PackageManager};
 
-/// The list of installed packages; the second is its path since the merge of `/lib` and `/usr/lib`.
-pub(super) const DATABASES: &[Database] =
-    &[Database::at("/lib/apk/db/installed"), Database::at("/usr/lib/apk/db/installed")];
+pub(super) const APK: PackageManager = PackageManager {
+    name: "apk",
+    help: "A trigger of apk; takes the changed directories",
+    writes_list: false,
+    root: || None,
+    // The list of installed packages; the second is its path since the merge of `/lib` and `/usr/lib`.
+    databases: &[Database::at("/lib/apk/db/installed"), Database::at("/usr/lib/apk/db/installed")],
+};

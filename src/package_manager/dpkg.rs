@@ -2,13 +2,19 @@
 
 use std::path::PathBuf;
 
-use super::Database;
+use super::{Database, PackageManager};
 
-/// The status of all packages, which is replaced at the end of each run.
-pub(super) const DATABASES: &[Database] = &[Database::at("/var/lib/dpkg/status")];
+pub(super) const DPKG: PackageManager = PackageManager {
+    name: "dpkg",
+    help: "A trigger of dpkg; takes the names of the activated triggers, and honours DPKG_ROOT",
+    writes_list: false,
+    root,
+    // The status of all packages, which is replaced at the end of each run.
+    databases: &[Database::at("/var/lib/dpkg/status")],
+};
 
 /// The system whose packages changed, if it is not the running one. This is the only variable that a
 /// trigger honours: with `--force-script-chrootless`, dpkg runs scripts outside of the tree.
-pub fn root() -> Option<PathBuf> {
+fn root() -> Option<PathBuf> {
     std::env::var_os("DPKG_ROOT").map(PathBuf::from).filter(|root| root.is_absolute())
 }

@@ -5,12 +5,50 @@
 //! transaction changes one of those of its package manager.
 
 mod apk;
-pub(crate) mod dpkg;
+mod dpkg;
+pub mod list;
 mod pacman;
-pub mod rpm;
+mod rpm;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
+
+/// All that have a trigger.
+pub static ALL: [PackageManager; 4] = [rpm::RPM, dpkg::DPKG, pacman::PACMAN, apk::APK];
+
+/// A package manager that calls a trigger.
+#[derive(Debug)]
+pub struct PackageManager {
+    /// The first argument of its trigger.
+    pub name: &'static str,
+    /// What its trigger gets, for people.
+    pub help: &'static str,
+    /// Whether it writes a [`list`] of changed files to standard input.
+    pub(crate) writes_list: bool,
+    /// Finds the system whose packages changed, if it is not the running one.
+    root: fn() -> Option<PathBuf>,
+    databases: &'static [Database],
+}
+
+impl PackageManager {
+    pub fn named(name: &str) -> Option<&'static Self> {
+        ALL.iter().find(|manager| manager.name == name)
+    }
+
+    /// The system whose packages changed, if it is not the running one.
+    pub(crate) fn root(&self) -> Option<PathBuf> {
+        (self.root)()
+    }
+
+    /// The same from the arguments of a trigger that were not understood. Any of them may have called.
+    pub(crate) fn root_by(arguments: &[OsString]) -> Option<PathBuf> {
+        match arguments.first().and_then(|name| Self::named(name.to_str()?)) {
+            Some(manager) => manager.root(),
+            None => ALL.iter().find_map(Self::root),
+        }
+    }
+}
 
 /// For site directories, by their paths in the system, the distributions that must be read.
 pub type Hints = BTreeMap<PathBuf, BTreeSet<Vec<u8>>>;
@@ -30,5 +68,5 @@ impl Database {
 }
 
 pub(crate) fn databases() -> impl Iterator<Item = &'static Database> {
-    [apk::DATABASES, dpkg::DATABASES, pacman::DATABASES, rpm::DATABASES].into_iter().flatten()
+    ALL.iter().flat_map(|manager| manager.databases)
 }

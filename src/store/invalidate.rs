@@ -1,4 +1,4 @@
-//! Making an index stale that can't be removed.
+//! Making an index stale: one that can't be removed, or of a directory that is about to change.
 
 use std::path::Path;
 
@@ -9,13 +9,21 @@ use crate::error::{Error, Result};
 use crate::site::SiteDir;
 use crate::sys::root::System;
 
-/// Makes the index of `target` stale if there is one. For an index that could not be refreshed or removed.
+/// Makes the index of `target` stale if there is one, and returns whether there may be one.
 ///
 /// The site directory gets the present mtime. No recorded stamp equals the directory's then, and no sealed index
 /// has its mtime, so no reader trusts the index any more. The directory is not opened.
-pub fn invalidate_if_present(target: &Target, system: &System) -> Result<()> {
-    if may_be_present(target, system) {
+pub fn make_stale(target: &Target, system: &System) -> Result<bool> {
+    let present = may_be_present(target, system);
+    if present {
         system.touch(&target.site, target.place.as_ref())?;
+    }
+    Ok(present)
+}
+
+/// The same for an index that could not be refreshed or removed, with a warning.
+pub fn invalidate_if_present(target: &Target, system: &System) -> Result<()> {
+    if make_stale(target, system)? {
         warn(target);
     }
     Ok(())

@@ -40,9 +40,14 @@ fn a_trigger_with_wrong_arguments_makes_indexes_stale_and_exits_with_2() {
     if skipped_without_root("run a trigger") {
         return;
     }
-    for arguments in
-        [&[][..], &["dpkgg"], &["dpkg", "--full"], &["--nonsense"], &["dpkg", "--json=3"], &["", ""]]
-    {
+    for arguments in [
+        &[][..],
+        &["dpkgg"],
+        &["dpkg", "--full"],
+        &["--nonsense"],
+        &["dpkg", "--before", "--json"],
+        &["", ""],
+    ] {
         let place = Place::new();
         let tree = Tree::new(&place);
         install(&tree.site, "foo");
@@ -80,12 +85,99 @@ fn a_directory_that_is_not_roots_gets_no_index_of_the_system() {
 }
 
 #[test]
+fn before_a_change_indexes_become_stale_without_a_word() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    let foo = install(&tree.site, "foo");
+    let before = || {
+        let ended = run(place.epcache(["trigger", "dpkg", "--before"]).env("DPKG_ROOT", &tree.root));
+        assert_eq!((ended.status, ended.out.as_str(), ended.err.as_str()), (Some(0), "", ""), "{ended:?}");
+    };
+    let status = || run(place.epcache(["status", "--system", "--root"]).arg(&tree.root)).status;
+    // Where there is no index, nothing has to be done.
+    let untouched = everything_below(&tree.root);
+    before();
+    assert_eq!(everything_below(&tree.root), untouched);
+
+    trigger(&place, &tree);
+    assert_eq!(status(), Some(0));
+    let index = fs::read(&tree.index).expect("an index");
+    std::thread::sleep(Duration::from_millis(30));
+    before();
+    assert_eq!(fs::read(&tree.index).expect("an index"), index, "it is neither written nor removed");
+    assert_eq!(status(), Some(1));
+
+    let file = foo.join("entry_points.txt");
+    fs::remove_file(&file).expect("ours");
+    fs::write(&file, "[g]\nfoo = m:g\n").expect("room");
+    assert_eq!(status(), Some(1));
+    assert_eq!(names(&trigger(&place, &tree).out, "updated"), ["foo-1.dist-info"]);
+    assert_eq!(status(), Some(0));
+}
+
+/// The command `epcache trigger ARGUMENTS` of package managers that always work on the running system, run where
+/// that looks like the tree. Ends with 99 where nothing can be mounted.
+fn trigger_in_place(tree: &Tree, arguments: &[&str]) -> Command {
+    let script =
+        "mount --bind etc /etc && mount --bind var/cache /var/cache || exit 99; exec \"$0\" trigger \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, env!("CARGO_BIN_EXE_epcache")]).args(arguments);
+    command.current_dir(&tree.root).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn the_list_of_files_is_read_as_rpm_and_pacman_write_it() {
+    if skipped_without_root("run a trigger") {
+        return;
+    }
+    let place = Place::new();
+    let tree = Tree::new(&place);
+    tree.configure(&format!("site-directories = ['{}']\n", text(&tree.site)));
+    let foo = install(&tree.site, "foo");
+    install(&tree.site, "bar");
+    let site = text(&tree.site);
+    let relative = site.trim_start_matches('/');
+    let both = &["bar-1.dist-info", "foo-1.dist-info"][..];
+    let one = &["foo-1.dist-info"][..];
+    for (manager, list, read) in [
+        ("rpm", String::new(), both),
+        ("rpm", String::new(), &[]),
+        ("rpm", format!("{site}/foo-1.dist-info/METADATA\n"), one),
+        ("pacman", format!("{relative}/\n{relative}/foo-1.dist-info/\n{relative}/foo/\n"), one),
+        ("pacman", String::new(), &[]),
+        // apk and dpkg write none.
+        ("apk", format!("{site}/foo-1.dist-info/METADATA\n"), &[]),
+    ] {
+        // In such a way that only a list of files tells.
+        fs::write(foo.join("entry_points.txt"), "[g]\nfoo = m:f\n").expect("room");
+        let start = Instant::now();
+        let mut child = trigger_in_place(&tree, &[manager, "--json"]).spawn().expect("unshare of util-linux");
+        // It may end before it has read everything.
+        let _ = child.stdin.take().expect("a pipe").write_all(list.as_bytes());
+        let ended = wait(child, start);
+        if ended.status == Some(99) {
+            eprintln!("skipped: no right to mount: {ended:?}");
+            return;
+        }
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert_eq!(names(&ended.out, "read"), read, "{manager}: {ended:?}");
+    }
+}
+
+#[test]
 fn a_trigger_without_root_does_nothing() {
     let place = Place::new();
     let tree = Tree::new(&place);
     install(&tree.site, "foo");
     let before = everything_below(&tree.root);
-    for (arguments, status) in [(&["rpm"][..], 0), (&["dpkg", "x"], 0), (&["nonsense"], 2)] {
+    let right = [&["rpm"][..], &["dpkg", "x"], &["pacman"], &["dpkg", "--before"], &["apk", "/usr/lib"]];
+    for (arguments, status) in
+        right.map(|arguments| (arguments, 0)).into_iter().chain([(&["nonsense"][..], 2)])
+    {
         let ended =
             run(place.epcache_as_untrusted_user(["trigger"]).args(arguments).env("DPKG_ROOT", &tree.root));
         assert_eq!(ended.status, Some(status), "{arguments:?}: {ended:?}");
@@ -302,17 +394,8 @@ fn a_list_of_files_without_an_end_is_skipped() {
     let tree = Tree::new(&place);
     install(&tree.site, "foo");
     tree.configure(&format!("site-directories = ['{}']\ntrigger-timeout = 12\n", text(&tree.site)));
-    // rpm's trigger works on the running system, so it is run where that looks like the tree.
-    let script = "mount --bind etc /etc && mount --bind var/cache /var/cache || exit 99; \"$0\" trigger rpm";
-    let mut command = Command::new("unshare");
-    command.args(["-m", "sh", "-c", script, env!("CARGO_BIN_EXE_epcache")]).current_dir(&tree.root);
     let start = Instant::now();
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("unshare of util-linux");
+    let mut child = trigger_in_place(&tree, &["rpm"]).spawn().expect("unshare of util-linux");
     let list = child.stdin.take();
     let ended = wait(child, start);
     drop(list);

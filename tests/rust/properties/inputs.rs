@@ -1,15 +1,16 @@
 //! Names, lists of files from package managers, and configuration files.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use arbtest::arbtest;
 use epcache::config::Config;
 use epcache::freshness::Stamp;
 use epcache::metadata::{entry_points, headers, name};
-use epcache::package_manager::rpm;
+use epcache::package_manager::list;
 use epcache::sys::root::System;
 
 #[test]
@@ -50,9 +51,12 @@ fn hints_are_the_distributions_directly_below_a_site_directory() {
         PathBuf::from("/usr/lib64/python3.13/site-packages"),
     ];
     arbtest(|u| {
-        let starts: [&[u8]; 4] = [
+        let starts: [&[u8]; 6] = [
             b"/usr/lib/python3/dist-packages",
             b"/usr/lib64/python3.13/site-packages",
+            // As pacman names them.
+            b"usr/lib/python3/dist-packages",
+            b"usr/lib64/python3.13/site-packages",
             b"/usr/lib/python3",
             b"",
         ];
@@ -75,7 +79,8 @@ fn hints_are_the_distributions_directly_below_a_site_directory() {
                 let part = *u.choose(&parts)?;
                 list.push(b'/');
                 list.extend(part);
-                let site = sites.iter().find(|site| site.as_os_str().as_bytes() == start);
+                let path = Path::new("/").join(OsStr::from_bytes(start));
+                let site = sites.iter().find(|site| **site == path);
                 if let Some(site) = site.filter(|_| depth == 0 && name::is_distribution(part)) {
                     expected.insert((site.clone(), part.to_vec()));
                 }
@@ -85,7 +90,7 @@ fn hints_are_the_distributions_directly_below_a_site_directory() {
         if u.arbitrary()? {
             list.pop();
         }
-        let hints = rpm::hints(&*list, &sites).expect("a list in memory can be read");
+        let hints = list::hints(&*list, &sites).expect("a list in memory can be read");
         let found: BTreeSet<_> = hints
             .into_iter()
             .flat_map(|(site, names)| names.into_iter().map(move |name| (site.clone(), name)))
@@ -99,7 +104,7 @@ fn hints_are_the_distributions_directly_below_a_site_directory() {
 fn no_list_makes_the_hints_panic() {
     arbtest(|u| {
         let bytes: Vec<u8> = u.arbitrary()?;
-        let _ = rpm::hints(&*bytes, &[PathBuf::from("/")]);
+        let _ = list::hints(&*bytes, &[PathBuf::from("/")]);
         Ok(())
     });
 }

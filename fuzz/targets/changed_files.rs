@@ -1,4 +1,4 @@
-//! The list of files from rpm: the hints equal those of a simple reading of the whole list, however the
+//! The list of changed files from a package manager: the hints equal those of a simple reading of the whole list, however the
 //! list is split into pieces.
 #![no_main]
 
@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use epcache::metadata::name::is_distribution;
-use epcache::package_manager::rpm::hints;
+use epcache::package_manager::list::hints;
 use epcache_fuzz::within;
 use libfuzzer_sys::fuzz_target;
 
@@ -29,7 +29,7 @@ impl Read for Pipe<'_> {
 fn plainly(list: &[u8]) -> BTreeMap<PathBuf, BTreeSet<Vec<u8>>> {
     let parts = |path| <[u8]>::split(path, |byte| *byte == b'/').filter(|part| !matches!(*part, b"" | b"."));
     let mut found = BTreeMap::<_, BTreeSet<_>>::new();
-    for line in list.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"/")) {
+    for line in list.split(|byte| *byte == b'\n') {
         for site in SITES {
             let mut line = parts(line);
             let is_below = parts(site.as_bytes()).all(|part| line.next() == Some(part));
