@@ -288,7 +288,7 @@ pub enum HooksCommand {
     Check(HooksCheck),
     /// Refresh, then run hooks as if everything there had just been added
     ///
-    /// Without --venv, --system or --site, those that `epcache refresh` would run.
+    /// Without --venv, --system or --site, those that `epcache refresh` would run. None of them is limited by hooks-timeout, only by its own timeout.
     Run(HooksRun),
     /// Show what hooks printed when they last ran, and what has still to be given to them
     Log(HooksLog),
@@ -312,13 +312,17 @@ pub struct HooksList {
 
 #[derive(Debug, Args)]
 pub struct HooksRun {
-    /// Only the hook of this name
-    pub name: Option<String>,
+    /// Only the hooks of these names
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
     #[command(flatten)]
     pub of: HooksOf,
     /// Give them only the distributions whose normalized name matches
     #[arg(long, value_name = "GLOB")]
     pub dist: Option<String>,
+    /// Give them only what they have still to be given
+    #[arg(long, conflicts_with = "dist")]
+    pub due: bool,
     /// Show what would run, and write nothing
     #[arg(long)]
     pub dry_run: bool,

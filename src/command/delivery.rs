@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Work, needs};
 use crate::change::Change;
@@ -66,12 +67,20 @@ impl Work {
         }
     }
 
-    /// Runs the hooks that are due by `reports`, those of [`Work::refresh`], and records how they ended. Returns that,
-    /// with their names.
+    /// Delivers what is due by `reports`, those of [`Work::refresh`], after a transaction: in a bounded time, and what
+    /// may run later by systemd, where that runs.
+    pub(super) fn deliver(&self, reports: &mut [SiteReport], system_hooks: &[Registration]) {
+        self.hand_over(reports, system_hooks);
+        self.run_hooks(reports, system_hooks, Some(self.hooks_timeout));
+    }
+
+    /// Runs the hooks that are due by `reports`, for at most `limit` together, and records how they ended. Returns
+    /// that, with their names.
     pub(super) fn run_hooks(
         &self,
         reports: &mut [SiteReport],
         system_hooks: &[Registration],
+        limit: Option<Duration>,
     ) -> Vec<(String, Run)> {
         let due: Vec<(&Target, Vec<Due>)> = self
             .targets
@@ -93,7 +102,7 @@ impl Work {
             }
         }
         planned.sort_by(|one, other| one.hook.rank().cmp(&other.hook.rank()));
-        let runs = self.run_planned(&planned);
+        let runs = self.run_planned(&planned, limit);
         self.settle(&planned, &runs);
         self.refresh_written(&planned, system_hooks);
         planned.into_iter().map(|planned| planned.hook.name).zip(runs).collect()
@@ -115,7 +124,7 @@ impl Work {
         }
     }
 
-    fn run_planned(&self, planned: &[Planned<'_>]) -> Vec<Run> {
+    fn run_planned(&self, planned: &[Planned<'_>], limit: Option<Duration>) -> Vec<Run> {
         let tasks: Vec<Task<'_>> = planned
             .iter()
             .map(|planned| Task {
@@ -131,7 +140,7 @@ impl Work {
                 everything: planned.everything,
             })
             .collect();
-        run::all(&tasks, self.hooks_timeout)
+        run::all(&tasks, limit)
     }
 
     /// Those of the system: one run of a hook for all site directories, unless it needs to know which one.

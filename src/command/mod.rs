@@ -6,6 +6,7 @@ mod clean;
 mod delivery;
 mod disable;
 mod enable;
+mod handover;
 mod hooks;
 mod list;
 pub mod needs;

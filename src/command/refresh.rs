@@ -36,7 +36,7 @@ pub fn run(arguments: &Refresh) -> Result<Status> {
     if arguments.no_hooks {
         reports.iter_mut().for_each(|report| report.due.clear());
     }
-    work.run_hooks(&mut reports, &request.hooks);
+    work.deliver(&mut reports, &request.hooks);
     let is_at_terminal = io::stdout().is_terminal() || io::stderr().is_terminal();
     if !arguments.dry_run && (arguments.wait || is_at_terminal) {
         settle(&work, request, &mut reports);

@@ -104,7 +104,7 @@ fn refresh(arguments: &Run, before: Option<Vec<PathBuf>>, ended: Ended) -> Resul
     let hooks = work.system_hooks();
     let request = Request { ended: Some(ended), hooks, ..Request::thorough() };
     let mut reports = work.refresh(&request);
-    work.run_hooks(&mut reports, &request.hooks);
+    work.deliver(&mut reports, &request.hooks);
     for report in reports.iter().filter(|report| report.error.is_none()) {
         log::info!("{report}");
     }

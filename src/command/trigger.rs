@@ -102,7 +102,7 @@ fn refresh_all(arguments: &Trigger) -> Result<()> {
         .map(|(_, site)| site.as_path())
         .collect();
     invalidate(&system, &sites, |site| affected.contains(site));
-    Work::of_trigger(&system, &config, user, &sites).run_hooks(&mut reports, &hooks);
+    Work::of_trigger(&system, &config, user, &sites).deliver(&mut reports, &hooks);
     if arguments.json {
         reports.iter().for_each(output::json_line);
     }

@@ -70,6 +70,6 @@ fn refresh(work: &Work, arguments: &Watch) -> Vec<SiteReport> {
     if arguments.no_hooks {
         reports.iter_mut().for_each(|report| report.due.clear());
     }
-    work.run_hooks(&mut reports, &hooks);
+    work.deliver(&mut reports, &hooks);
     reports
 }

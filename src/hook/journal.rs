@@ -15,6 +15,7 @@
 //! changed. A journal that is damaged counts as one that says so of every hook.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +56,17 @@ pub struct Pending {
     pub last: Option<Run>,
 }
 
+/// Which hooks are to run, and with what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// Those that are due: with what is pending.
+    Due,
+    /// All for which something is pending, with that.
+    Pending,
+    /// All, with everything that is there as added.
+    Everything,
+}
+
 /// What a hook is given now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Due {
@@ -63,6 +75,8 @@ pub struct Due {
     pub changes: Vec<Change>,
     /// All that is there counts as added, and the changes are these.
     pub everything: bool,
+    /// Whether another process finds the changes in the journal.
+    pub is_recorded: bool,
 }
 
 /// How a hook ended.
@@ -211,7 +225,8 @@ impl Journal {
             }
             room -= size;
             let everything = pending.everything;
-            due.push(Due { hook: hook.name.clone(), serial: pending.serial, changes, everything });
+            let (hook, serial) = (hook.name.clone(), pending.serial);
+            due.push(Due { hook, serial, changes, everything, is_recorded: true });
         }
         due
     }
@@ -296,6 +311,11 @@ fn cost(change: &Change) -> usize {
 fn render(journal: &Journal) -> Vec<u8> {
     // It has texts and numbers alone, so this can't fail.
     serde_json::to_vec(journal).unwrap_or_default()
+}
+
+/// The present time in seconds since 1970.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
 /// The part of an output that is kept: less where much of it has to be escaped.

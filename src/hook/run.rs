@@ -1,10 +1,10 @@
 //! Running hooks: those of lower order first, those of the same order side by side, unless they write to the same
 //! place.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::Registration;
-use super::journal::{Run, kept};
+use super::journal::{Run, kept, now};
 use super::surroundings::{Setting, Surroundings};
 use crate::change::{Change, write_lines};
 use crate::encoding::printable;
@@ -26,12 +26,13 @@ pub struct Task<'t> {
 /// The most hooks that run at the same time.
 const SIDE_BY_SIDE: usize = 4;
 
-/// Runs `tasks`, sorted by the order of their hooks, for at most `limit` together, and reports what failed.
-/// Returns their outcomes in the same order.
-pub fn all(tasks: &[Task<'_>], limit: Duration) -> Vec<Run> {
+/// Runs `tasks`, sorted by the order of their hooks, and reports what failed. Together they take at most `limit`, or
+/// else as long as each of them may. Returns their outcomes in the same order.
+pub fn all(tasks: &[Task<'_>], limit: Option<Duration>) -> Vec<Run> {
     if tasks.is_empty() {
         return Vec::new();
     }
+    let limit = limit.unwrap_or_else(|| tasks.iter().map(|task| task.hook.timeout).sum());
     let start = Instant::now();
     let left = || limit.saturating_sub(start.elapsed());
     supervisor::adopt_orphans();
@@ -111,7 +112,7 @@ fn begin(task: &Task<'_>, found: &Surroundings, left: Duration) -> Result<Runnin
 
 /// Reports how a hook ended, if it did not succeed, and what is to be kept of it.
 fn record(task: &Task<'_>, ended: Result<Ended>, limit: Duration) -> Run {
-    let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let time = now();
     let name = &task.hook.name;
     let (succeeded, what, output, is_cut) = match &ended {
         Ok(ended) => {

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use crate::change::{Change, between};
-use crate::hook::journal::{Due, Journal};
+use crate::hook::journal::{Due, Journal, Wanted};
 use crate::hook::{Environment, Registration, registry};
 use crate::index::Index;
 use crate::store::index_dir::IndexDir;
@@ -66,7 +66,7 @@ impl Delivery<'_> {
     }
 
     /// What the journal has for each hook, and what could not be recorded.
-    pub fn due(&self, everything_is_due: bool, new: &Index<'_>, unrecorded: &[Change]) -> Vec<Due> {
+    pub fn due(&self, wanted: Wanted, new: &Index<'_>, unrecorded: &[Change]) -> Vec<Due> {
         if self.hooks.is_empty() {
             return Vec::new();
         }
@@ -75,20 +75,22 @@ impl Delivery<'_> {
             Journal::default()
         });
         journal.record(unrecorded, &self.hooks);
-        match everything_is_due {
-            true => everything(journal, &self.hooks, self.site, new),
-            false => journal.due(&self.hooks, || between(self.site, None, new)),
-        }
+        let mut due = due(journal, &self.hooks, wanted, self.site, new);
+        due.iter_mut().for_each(|due| due.is_recorded = unrecorded.is_empty());
+        due
     }
 }
 
-/// For each hook, all that is there, as added.
-pub(super) fn everything(
+/// What each hook is to be given by its journal. `new` has what is there.
+pub(super) fn due(
     mut journal: Journal,
     hooks: &[Registration],
+    wanted: Wanted,
     site: &Path,
     new: &Index<'_>,
 ) -> Vec<Due> {
-    journal.overflow(hooks);
+    if wanted == Wanted::Everything {
+        journal.overflow(hooks);
+    }
     journal.due(hooks, || between(site, None, new))
 }

@@ -29,7 +29,7 @@ use self::report::SiteReport;
 pub use self::request::{Depth, Ended, Request, Sealing};
 use self::update::Update;
 use crate::error::Result;
-use crate::hook::journal::Journal;
+use crate::hook::journal::{Journal, Wanted};
 use crate::store::index_dir::IndexDir;
 use crate::store::invalidate::invalidate_open;
 use crate::store::target::{Operation, Target};
@@ -83,8 +83,14 @@ fn dry_run(target: &Target, system: &System, request: &Request, report: &mut Sit
     let hooks = delivery::hooks(target, system, request);
     examine(&site, system, request, |_, outcome| {
         report.add(&outcome);
-        if request.everything {
-            report.due = delivery::everything(Journal::default(), &hooks, site.path(), &outcome.index);
+        // Nothing runs after a refresh that only works out what it would do.
+        if request.wanted != Wanted::Due {
+            let journal = Journal::find(target, system).unwrap_or_else(|error| {
+                message::error(&error);
+                None
+            });
+            let journal = journal.unwrap_or_default();
+            report.due = delivery::due(journal, &hooks, request.wanted, site.path(), &outcome.index);
         }
         report::log_diagnostics(&site, &outcome.diagnostics.into_iter().collect());
     })

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::budget::Budget;
 use crate::freshness::clock::next_tick;
 use crate::hook::Registration;
+use crate::hook::journal::Wanted;
 
 /// How closely the old index is compared with the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +37,8 @@ pub struct Request {
     pub names: bool,
     /// The registered hooks of the system-wide site directories.
     pub hooks: Arc<[Registration]>,
-    /// Whether every hook is given everything that is there as added, instead of what is due to it.
-    pub everything: bool,
+    /// What hooks are given.
+    pub wanted: Wanted,
 }
 
 /// An installer that has ended.
@@ -90,7 +91,7 @@ impl Request {
             budget: Budget::default(),
             names: false,
             hooks: Arc::new([]),
-            everything: false,
+            wanted: Wanted::Due,
         }
     }
 }

@@ -83,7 +83,7 @@ impl Update<'_> {
             if done || !retries.take() {
                 report.index = Some(self.directory.index().to_string_lossy().into_owned());
                 log_diagnostics(self.site, &diagnostics);
-                report.due = self.delivery.due(request.everything, &outcome.index, &unrecorded);
+                report.due = self.delivery.due(request.wanted, &outcome.index, &unrecorded);
                 return Ok(());
             }
             // What has been read need not be read again, unless it has changed.

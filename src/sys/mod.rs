@@ -8,6 +8,7 @@ pub mod message;
 pub mod resolve;
 pub mod root;
 pub mod signal;
+pub(crate) mod systemd;
 pub(crate) mod tree;
 pub(crate) mod walk;
 pub(crate) mod watch;

@@ -1,4 +1,4 @@
-//! `epcache hooks run`: run hooks as if everything had just been added.
+//! `epcache hooks run`: run hooks as if everything had just been added, or with what is due to them.
 
 use std::collections::BTreeMap;
 
@@ -6,30 +6,44 @@ use glob::Pattern;
 
 use crate::command::args::{HooksRun, Selection};
 use crate::command::selection::Unnamed;
-use crate::command::{Status, Work, output};
+use crate::command::{Status, Work, handover, output};
 use crate::error::{Error, Failure, Result};
+use crate::hook::journal::Wanted;
 use crate::metadata::name::normalize;
 use crate::refresh::Request;
 use crate::refresh::report::SiteReport;
 use crate::store::target::Operation;
 
 pub fn run(arguments: &HooksRun) -> Result<Status> {
-    let HooksRun { name, of, dist, dry_run } = arguments;
+    let HooksRun { names, of, dist, due: only_due, dry_run } = arguments;
     let selection = Selection { venv: of.venv.clone(), system: of.system, ..Selection::default() };
     let operation = if *dry_run { Operation::DryRun } else { Operation::Refresh };
     let pattern = dist.as_deref().map(pattern).transpose()?;
     let work = Work::find(&of.site, &selection, Unnamed::One, operation)?;
-    let request = Request { hooks: work.system_hooks(), everything: true, ..Request::thorough() };
+    let is_of_system = work.targets.iter().any(|target| target.location.managed);
+    let _turn = (*only_due && !dry_run && is_of_system).then(handover::take_turn);
+    let wanted = if *only_due { Wanted::Pending } else { Wanted::Everything };
+    let request = Request { hooks: work.system_hooks(), wanted, ..Request::thorough() };
     let mut reports = work.refresh(&request);
     let mut status = work.status;
     if reports.iter().any(|report| report.error.is_some()) {
         status = Status::Failed;
     }
     for report in &mut reports {
-        select(report, name.as_deref(), pattern.as_ref());
+        select(report, names, pattern.as_ref());
+        report.due.retain(|due| *only_due || !due.changes.is_empty());
     }
     if reports.iter().all(|report| report.due.is_empty()) {
-        return if status == Status::Success { Err(nothing(name.as_deref())) } else { Ok(status) };
+        return match status {
+            // Another process has just done it.
+            Status::Success if *only_due => {
+                let of = if names.is_empty() { String::new() } else { format!("{}: ", names.join(", ")) };
+                output::line(&format!("{of}nothing is due"));
+                Ok(status)
+            }
+            Status::Success => Err(nothing(names)),
+            _ => Ok(status),
+        };
     }
     if *dry_run {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
@@ -41,7 +55,7 @@ pub fn run(arguments: &HooksRun) -> Result<Status> {
         }
         return Ok(status);
     }
-    let runs = work.run_hooks(&mut reports, &request.hooks);
+    let runs = work.run_hooks(&mut reports, &request.hooks, None);
     for (hook, run) in &runs {
         output::line(&format!("{hook}: {}", run.what));
     }
@@ -58,21 +72,20 @@ fn pattern(text: &str) -> Result<Pattern> {
 }
 
 /// Leaves what was asked for. A hook that is given a part has not been given everything.
-fn select(report: &mut SiteReport, name: Option<&str>, pattern: Option<&Pattern>) {
-    report.due.retain(|due| name.is_none_or(|name| due.hook == name));
+fn select(report: &mut SiteReport, names: &[String], pattern: Option<&Pattern>) {
+    report.due.retain(|due| names.is_empty() || names.contains(&due.hook));
     if let Some(pattern) = pattern {
         for due in &mut report.due {
             due.changes.retain(|change| pattern.matches(&change.distribution));
             (due.everything, due.serial) = (false, 0);
         }
     }
-    report.due.retain(|due| !due.changes.is_empty());
 }
 
-fn nothing(name: Option<&str>) -> Error {
-    let message = match name {
-        Some(name) => format!("no hook {name} that is for a distribution there"),
-        None => "no hook that is for a distribution there".to_owned(),
+fn nothing(names: &[String]) -> Error {
+    let message = match names {
+        [] => "no hook that is for a distribution there".to_owned(),
+        names => format!("no hook {} that is for a distribution there", names.join(", ")),
     };
     Error::Reported(Failure { message, hint: Some("epcache hooks list".to_owned()) })
 }
