@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde_json::Serializer;
@@ -31,6 +31,13 @@ pub fn list<T: Serialize>(items: &[T], json: bool, text: impl Fn(&T) -> String) 
     } else {
         items.iter().for_each(|item| line(&text(item)));
     }
+}
+
+/// A time in seconds since 1970, as in RFC 3339.
+pub fn moment(seconds: u64) -> String {
+    // The last second of the year 9999 is the last that has such a text.
+    let since_1970 = Duration::from_secs(seconds.min(253_402_300_799));
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + since_1970).to_string()
 }
 
 /// Prints one line. Characters that could confuse a terminal are escaped.
@@ -94,5 +101,21 @@ impl Formatter for Escaping {
             rest = tail.as_str();
         }
         writer.write_all(rest.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_time_is_a_date() {
+        for (time, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (1_709_164_799, "2024-02-28T23:59:59Z"),
+            (u64::MAX, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(moment(time), expected);
+        }
     }
 }

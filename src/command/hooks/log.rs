@@ -75,7 +75,7 @@ fn rows_of(target: &Target, system: &System) -> Result<Vec<Row>> {
 
 fn print(row: &Row) {
     let result = match (&row.time, &row.result) {
-        (Some(time), Some(result)) => format!("{}: {result}", moment(*time)),
+        (Some(time), Some(result)) => format!("{}: {result}", output::moment(*time)),
         _ => "has not run".to_owned(),
     };
     let pending = match row.pending {
@@ -87,38 +87,5 @@ fn print(row: &Row) {
     row.output.lines().for_each(|line| output::line(&format!("    {line}")));
     if row.truncated {
         output::line("    ...");
-    }
-}
-
-/// A time in seconds since 1970, as in RFC 3339.
-fn moment(time: u64) -> String {
-    let (days, seconds) = (time / 86_400, time % 86_400);
-    // Howard Hinnant's days_from_civil, backwards: years begin in March, in eras of 400 years.
-    let since_era = days + 719_468;
-    let (era, day) = (since_era / 146_097, since_era % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = 400 * era + year + u64::from(month <= 2);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_a_date() {
-        for (time, expected) in [
-            (0, "1970-01-01 00:00:00 UTC"),
-            (951_782_400, "2000-02-29 00:00:00 UTC"),
-            (1_709_164_799, "2024-02-28 23:59:59 UTC"),
-            (4_107_542_400, "2100-03-01 00:00:00 UTC"),
-        ] {
-            assert_eq!(moment(time), expected);
-        }
     }
 }
