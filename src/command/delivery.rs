@@ -40,6 +40,7 @@ struct Planned<'w> {
     sites: Vec<PathBuf>,
     changes: Vec<Change>,
     everything: bool,
+    failures: u32,
     /// What the journals of these site directories had for it, by their serial numbers.
     of: Vec<(&'w Target, u64)>,
 }
@@ -47,13 +48,14 @@ struct Planned<'w> {
 impl<'w> Planned<'w> {
     fn new(hook: &Registration, environment: Option<Environment>, run_as: RunAs) -> Self {
         let (sites, changes, of) = (Vec::new(), Vec::new(), Vec::new());
-        Self { hook: hook.clone(), environment, run_as, sites, changes, everything: false, of }
+        Self { hook: hook.clone(), environment, run_as, sites, changes, everything: false, failures: 0, of }
     }
 
     fn add(&mut self, target: &'w Target, due: Due) {
         self.sites.push(target.site.clone());
         self.changes.extend(due.changes);
         self.everything |= due.everything;
+        self.failures = self.failures.max(due.failures);
         self.of.push((target, due.serial));
     }
 }
@@ -138,6 +140,7 @@ impl Work {
                 },
                 changes: &planned.changes,
                 everything: planned.everything,
+                failures: planned.failures,
             })
             .collect();
         run::all(&tasks, limit)

@@ -13,6 +13,10 @@
 //!
 //! It is bounded: instead of more than [`MAX_CHANGES`] changes of a hook, it records that everything may have
 //! changed. A journal that is damaged counts as one that says so of every hook.
+//!
+//! A hook that fails is tried again by the next refresh. After [`PATIENCE`] failures in a row it waits, so that it does
+//! not make each transaction longer: for an hour, and twice as long after each further failure, up to a day. It does not
+//! wait any longer if its registration or its program has changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -37,6 +41,11 @@ const MAX_CHANGE: usize = 64 << 10;
 /// Bytes of all changes that are delivered at once, by [`cost`].
 const MAX_DELIVERED: usize = 16 << 20;
 const VERSION: u32 = 1;
+/// Failures in a row after which a hook waits.
+const PATIENCE: u32 = 3;
+/// How long it waits first, and at most, in seconds.
+const FIRST_WAIT: u64 = 3600;
+const LONGEST_WAIT: u64 = 24 * FIRST_WAIT;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Journal {
@@ -59,7 +68,7 @@ pub struct Pending {
 /// Which hooks are to run, and with what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
-    /// Those that are due: with what is pending.
+    /// Those that are due, with what is pending. One that has failed several times is not before it has waited.
     Due,
     /// All for which something is pending, with that.
     Pending,
@@ -77,6 +86,8 @@ pub struct Due {
     pub everything: bool,
     /// Whether another process finds the changes in the journal.
     pub is_recorded: bool,
+    /// How often it has failed since its last success.
+    pub failures: u32,
 }
 
 /// How a hook ended.
@@ -85,15 +96,35 @@ pub struct Run {
     /// Seconds since 1970.
     pub time: u64,
     pub succeeded: bool,
+    /// How often it has failed in a row.
+    #[serde(default)]
+    pub failures: u32,
     /// What happened, in a line.
     pub what: String,
     pub output: String,
     pub is_cut: bool,
 }
 
+impl Run {
+    /// The time before which a refresh does not run the hook again, in seconds since 1970. `None` where it has not to
+    /// wait.
+    pub fn waits_until(&self) -> Option<u64> {
+        let further = self.failures.checked_sub(PATIENCE)?;
+        Some(self.time.saturating_add((FIRST_WAIT << further.min(5)).min(LONGEST_WAIT)))
+    }
+}
+
 impl Pending {
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && !self.everything
+    }
+
+    /// Whether the hook, which failed, has to wait.
+    fn waits(&self, hook: &Registration, now: u64) -> bool {
+        let Some(last) = &self.last else { return false };
+        // A time in the future is that of another clock.
+        let is_waiting = last.waits_until().is_some_and(|until| (last.time..until).contains(&now));
+        is_waiting && hook.changed < last.time
     }
 }
 
@@ -198,7 +229,18 @@ impl Journal {
     /// What each of `hooks` is to be given, in their order. `all` has everything that is there now, as added.
     ///
     /// What is more than root's process accepts at once waits for the next time.
-    pub fn due(&self, hooks: &[Registration], all: impl Fn() -> Vec<Change>) -> Vec<Due> {
+    pub fn due(&self, hooks: &[Registration], wanted: Wanted, all: impl Fn() -> Vec<Change>) -> Vec<Due> {
+        self.due_at(hooks, wanted, now(), all)
+    }
+
+    /// The same at a time in seconds since 1970.
+    fn due_at(
+        &self,
+        hooks: &[Registration],
+        wanted: Wanted,
+        now: u64,
+        all: impl Fn() -> Vec<Change>,
+    ) -> Vec<Due> {
         let mut everything = None;
         let mut room = MAX_DELIVERED;
         let mut due = Vec::new();
@@ -206,6 +248,9 @@ impl Journal {
             let Some(pending) = self.hooks.get(&hook.name).filter(|pending| !pending.is_empty()) else {
                 continue;
             };
+            if wanted == Wanted::Due && pending.waits(hook, now) {
+                continue;
+            }
             let changes: Vec<Change> = match pending.everything {
                 true => {
                     let all = everything.get_or_insert_with(&all).iter();
@@ -226,7 +271,8 @@ impl Journal {
             room -= size;
             let everything = pending.everything;
             let (hook, serial) = (hook.name.clone(), pending.serial);
-            due.push(Due { hook, serial, changes, everything, is_recorded: true });
+            let failures = pending.last.as_ref().map_or(0, |last| last.failures);
+            due.push(Due { hook, serial, changes, everything, is_recorded: true, failures });
         }
         due
     }
@@ -344,6 +390,11 @@ mod tests {
         }
     }
 
+    fn ended(time: u64, failures: u32) -> Run {
+        let (what, output, is_cut) = (String::new(), String::new(), false);
+        Run { time, succeeded: failures == 0, failures, what, output, is_cut }
+    }
+
     fn hook(name: &str) -> Registration {
         Registration::parse(name, "description = 'd'\ncommand = ['/bin/true']\n").expect("right")
     }
@@ -408,8 +459,7 @@ mod tests {
     fn a_run_removes_only_what_it_was_given() {
         let hooks = [hook("h")];
         let mut journal = Journal::default();
-        let run =
-            |succeeded| Run { time: 0, succeeded, what: String::new(), output: String::new(), is_cut: false };
+        let run = |succeeded| Run { succeeded, ..ended(0, 0) };
         assert!(!journal.record(&[], &hooks) && journal.hooks().is_empty());
         assert!(journal.record(&[change(Event::Added, "a", [None, None])], &hooks));
         let given = journal.hooks()["h"].serial;
@@ -448,7 +498,7 @@ mod tests {
         let mut journal = Journal::default();
         journal.record(&[change(Event::Added, "one", [None, None])], &hooks);
         let output = "x".repeat(1000);
-        let run = Run { time: 0, succeeded: true, what: String::new(), output, is_cut: false };
+        let run = Run { output, ..ended(0, 0) };
         journal.settle("b", 1, run);
         let whole = render(&journal).len() as u64;
         let bounded = |most| Journal::parse(&journal.bounded(most)).expect("a journal").hooks;
@@ -457,6 +507,34 @@ mod tests {
         assert!(shorter["a"].everything && shorter["a"].changes.is_empty() && !shorter["b"].everything);
         assert!(shorter["b"].last.as_ref().is_some_and(|run| run.output.len() == 1000));
         assert!(shortest["a"].everything && shortest["b"].last.as_ref().is_some_and(|run| run.is_cut));
+    }
+
+    #[test]
+    fn a_hook_that_keeps_failing_waits_longer_each_time() {
+        const HOUR: u64 = 3600;
+        let journal = |last| {
+            let mut journal = Journal::default();
+            journal.record(&[change(Event::Added, "a", [None, None])], &[hook("h")]);
+            journal.settle("h", 1, Run { succeeded: false, ..last });
+            journal
+        };
+        let is_due = |last: Run, now, changed| {
+            let hooks = [Registration { changed, ..hook("h") }];
+            let wanted = |wanted| journal(last.clone()).due_at(&hooks, wanted, now, Vec::new).len() == 1;
+            assert!(wanted(Wanted::Pending) && wanted(Wanted::Everything));
+            wanted(Wanted::Due)
+        };
+        let time = 1_000_000;
+        for (failures, hours) in
+            [(0, 0), (1, 0), (2, 0), (3, 1), (4, 2), (5, 4), (7, 16), (8, 24), (9, 24), (u32::MAX, 24)]
+        {
+            let until = time + hours * HOUR;
+            assert!(is_due(ended(time, failures), until, 0), "{failures}");
+            assert_eq!(is_due(ended(time, failures), until - 1, 0), hours == 0, "{failures}");
+            assert!(is_due(ended(time, failures), time, time), "{failures}: it has changed since");
+            assert!(is_due(ended(time, failures), time - 1, 0), "{failures}: the clock was set back");
+        }
+        assert!(!is_due(ended(u64::MAX - 1, 3), u64::MAX - 1, 0), "no overflow");
     }
 
     #[test]

@@ -93,10 +93,15 @@ impl Layer<'_> {
     fn judge(&mut self, directory: &Walk, file_name: &OsStr) -> Registered {
         let (name, path) = (name_of(file_name), self.directory.join(file_name));
         let text = check_name(&name).and_then(|()| self.read(directory, file_name));
-        let parsed = text.and_then(|text| text.map(|text| parse(&name, &text)).transpose());
+        let parsed = text.and_then(|found| {
+            let parse = |(text, changed): (String, u64)| {
+                parse(&name, &text).map(|parsed| Registration { changed, ..parsed })
+            };
+            found.map(parse).transpose()
+        });
         let (state, registration) = match parsed {
             Ok(None) => (State::Masked, None),
-            Ok(Some(registration)) => match self.judge_program(&registration) {
+            Ok(Some(mut registration)) => match self.judge_program(&mut registration) {
                 Ok(()) => (self.state.clone(), Some(registration)),
                 Err(why) => (State::Refused(why), Some(registration)),
             },
@@ -105,8 +110,8 @@ impl Layer<'_> {
         Registered { name, path, origin: self.origin.clone(), state, registration }
     }
 
-    /// The text of a file, if it belongs to whom it must. `None` if it is a mask.
-    fn read(&self, directory: &Walk, file_name: &OsStr) -> Result<Option<String>> {
+    /// The text of a file and when it changed, if it belongs to whom it must. `None` if it is a mask.
+    fn read(&self, directory: &Walk, file_name: &OsStr) -> Result<Option<(String, u64)>> {
         let mut walk = directory.clone().to(Path::new(file_name), Links::Refuse)?;
         let mut place = resolve::end(&walk, self.trust())?;
         if place.kind() == FileType::Symlink {
@@ -121,20 +126,23 @@ impl Layer<'_> {
         if place.kind() != FileType::RegularFile {
             return Err(Error::site(&path, Unreadable::NotRegular.to_string()));
         }
+        let changed = walk.changed();
         let (parent, name) = walk.into_entry();
         let (file, text) = read_text(fs::open_file(&parent, &name, Links::Refuse), &path)?;
         place.check(&file)?;
-        Ok(Some(text))
+        Ok(Some((text, changed)))
     }
 
-    fn judge_program(&mut self, registration: &Registration) -> std::result::Result<(), Failure> {
+    fn judge_program(&mut self, registration: &mut Registration) -> std::result::Result<(), Failure> {
         if !matches!(self.origin, Origin::Environment(_)) && registration.needs_environment() {
             let message = "it has a relative path, which only a hook of an environment may have".to_owned();
             return Err(Failure { message, hint: Some("make its paths absolute".to_owned()) });
         }
         let Action::Command(command) = &registration.action else { return Ok(()) };
         let Some(program) = command.first() else { return Ok(()) };
-        self.programs.find(program).map(drop).map_err(|error| Failure::from(&error))
+        let (_, walk) = self.programs.find(program).map_err(|error| Failure::from(&error))?;
+        registration.changed = registration.changed.max(walk.changed());
+        Ok(())
     }
 }
 

@@ -56,6 +56,7 @@ impl Registration {
                 .map_or(Ok(Duration::from_secs(30)), |setting| setting.seconds(MAX_TIMEOUT))?,
             when: section.take("when").map_or(Ok(When::Transaction), |setting| when(&setting))?,
             sandbox: section.take("sandbox").map_or(Ok(Sandbox::default()), Sandbox::parse)?,
+            changed: 0,
         })
     }
 }
@@ -238,6 +239,7 @@ mod tests {
                 memory: 512 << 20,
                 processes: 64,
             },
+            changed: 0,
         };
         assert_eq!(found, expected);
     }

@@ -34,6 +34,9 @@ pub struct Registration {
     pub timeout: Duration,
     pub when: When,
     pub sandbox: Sandbox,
+    /// When its file or its program changed last (ctime), in seconds since 1970. Not part of the file.
+    #[serde(skip)]
+    pub changed: u64,
 }
 
 /// The changes that a hook is for: those of which all three match.

@@ -21,6 +21,8 @@ pub struct Task<'t> {
     pub changes: &'t [Change],
     /// All that is there counts as added, since not all changes are known.
     pub everything: bool,
+    /// How often it has failed since its last success.
+    pub failures: u32,
 }
 
 /// The most hooks that run at the same time.
@@ -52,7 +54,8 @@ pub fn all(tasks: &[Task<'_>], limit: Option<Duration>) -> Vec<Run> {
                 .map(|(task, found)| (task, found.and_then(|found| begin(task, &found, left()))))
                 .collect();
             for (task, running) in started {
-                runs.push((task, record(task, running.and_then(Running::ended), limit)));
+                let ended = running.and_then(|running| running.map(Running::ended).transpose());
+                runs.push((task, record(task, ended, limit)));
             }
             group = later;
         }
@@ -88,9 +91,10 @@ fn shares(one: &Surroundings, other: &Surroundings) -> bool {
     one.written.iter().any(touches)
 }
 
-fn begin(task: &Task<'_>, found: &Surroundings, left: Duration) -> Result<Running> {
+/// Starts a hook, or returns `None` where no time is left for it.
+fn begin(task: &Task<'_>, found: &Surroundings, left: Duration) -> Result<Option<Running>> {
     if left.is_zero() {
-        return Err(Error::child("was not started: the time for all hooks is over"));
+        return Ok(None);
     }
     let mut input = Vec::new();
     write_lines(task.changes, &mut input)
@@ -107,40 +111,44 @@ fn begin(task: &Task<'_>, found: &Surroundings, left: Duration) -> Result<Runnin
     };
     let time_limit = found.confinement.time_limit.min(left);
     let confinement = Confinement { time_limit, ..found.confinement.clone() };
-    supervisor::start(task.setting.run_as, &confinement, &program)
+    supervisor::start(task.setting.run_as, &confinement, &program).map(Some)
 }
 
-/// Reports how a hook ended, if it did not succeed, and what is to be kept of it.
-fn record(task: &Task<'_>, ended: Result<Ended>, limit: Duration) -> Run {
-    let time = now();
-    let name = &task.hook.name;
-    let (succeeded, what, output, is_cut) = match &ended {
-        Ok(ended) => {
+/// Reports how a hook ended, if it did not succeed, and what is to be kept of it. `None`: it was not started.
+fn record(task: &Task<'_>, ended: Result<Option<Ended>>, limit: Duration) -> Run {
+    let (time, name) = (now(), &task.hook.name);
+    let one_more = task.failures.saturating_add(1);
+    let (failures, what, output, is_cut) = match &ended {
+        Ok(Some(ended)) => {
             if let Some(lacking) = &ended.lacking {
                 message::warn_admin(&format!("hook {name}: is not confined by {lacking}"));
             }
-            (
-                ended.end == End::Status(0),
-                describe(ended, task.hook.timeout.min(limit)),
-                &*ended.output,
-                ended.is_cut,
-            )
+            let failures = if ended.end == End::Status(0) { 0 } else { one_more };
+            (failures, describe(ended, task.hook.timeout.min(limit)), &*ended.output, ended.is_cut)
         }
-        Err(error) => (false, error.to_string(), "", false),
+        // Others have used up the time.
+        Ok(None) => (task.failures, "was not started: the time for all hooks is over".to_owned(), "", false),
+        Err(error) => (one_more, error.to_string(), "", false),
     };
-    if !succeeded {
+    let succeeded = matches!(&ended, Ok(Some(ended)) if ended.end == End::Status(0));
+    let run = Run { time, succeeded, failures, what, output: kept(&printable_lines(output)), is_cut };
+    if succeeded {
+        log::debug!("hook {name}: {}", run.what);
+    } else {
         let last = output.lines().rev().find(|line| !line.trim().is_empty());
         let last = last.map_or(String::new(), |line| format!(": {}", shortened(line)));
-        let hint = match &ended {
-            Err(error) => error.hint(),
-            Ok(_) => None,
+        let again = match run.waits_until() {
+            None => "it runs again with the next refresh".to_owned(),
+            Some(until) => format!(
+                "it failed {failures} times in a row, so it waits for {} h, unless epcache hooks run is called",
+                until.saturating_sub(time) / 3600
+            ),
         };
+        let hint = ended.err().and_then(|error| error.hint());
         let hint = hint.unwrap_or_else(|| format!("epcache hooks log {name}"));
-        log::warn!("hook {name}: {what}{last}; it runs again with the next refresh; hint: {hint}");
-    } else {
-        log::debug!("hook {name}: {what}");
+        log::warn!("hook {name}: {}{last}; {again}; hint: {hint}", run.what);
     }
-    Run { time, succeeded, what, output: kept(&printable_lines(output)), is_cut }
+    run
 }
 
 fn describe(ended: &Ended, limit: Duration) -> String {

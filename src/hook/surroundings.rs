@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::privilege::RunAs;
 use crate::privilege::sandbox::{Confinement, Limits, Needs, Program, Reach};
 use crate::store::location::SIDECAR;
+use crate::sys::account::HOOK_USER;
 use crate::sys::resolve::{Place, Trust};
 use crate::sys::root::System;
 use crate::sys::walk::Walk;
@@ -146,7 +147,7 @@ impl Surroundings {
                 Write::Directory(path) => within(path, environment, system),
                 Write::Site(below) => system.within(&sites[0].join(below)),
             };
-            written.push(below_prefix(own_directory(&path, uid, system)?, environment)?);
+            written.push(below_prefix(own_directory(&path, uid, environment, system)?, environment)?);
         }
         written.iter().for_each(|path| needs.add(path.clone(), Reach::Write));
         let limits = Limits {
@@ -185,8 +186,25 @@ fn below_prefix(path: PathBuf, environment: Option<&Environment>) -> Result<Path
 }
 
 /// A directory that a hook may write to, if it exists and belongs to the user as whom the hook runs.
-fn own_directory(path: &Path, uid: u32, system: &System) -> Result<PathBuf> {
-    let place = system.resolve(path, Trust::Only(uid))?;
+fn own_directory(
+    path: &Path,
+    uid: u32,
+    environment: Option<&Environment>,
+    system: &System,
+) -> Result<PathBuf> {
+    let place = system.resolve(path, Trust::Only(uid)).map_err(|error| match error {
+        Error::Site { why, .. } => {
+            let quoted = shell_quoted(path);
+            let hint = match environment {
+                None => format!("install -d -o {HOOK_USER} -g {HOOK_USER} {quoted}"),
+                Some(_) if uid == caller::uid() => format!("mkdir -p {quoted}"),
+                Some(_) => format!("install -d -o {uid} {quoted}"),
+            };
+            let why = format!("{why}, and the hook is to write there");
+            Error::Unusable { path: path.to_owned(), why, hint: Some(hint) }
+        }
+        error => error,
+    })?;
     let unusable =
         |why: String, hint: String| Error::Unusable { path: place.path.clone(), why, hint: Some(hint) };
     let quoted = shell_quoted(&place.path);

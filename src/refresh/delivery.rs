@@ -92,5 +92,5 @@ pub(super) fn due(
     if wanted == Wanted::Everything {
         journal.overflow(hooks);
     }
-    journal.due(hooks, || between(site, None, new))
+    journal.due(hooks, wanted, || between(site, None, new))
 }

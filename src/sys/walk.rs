@@ -133,6 +133,11 @@ impl Walk {
         self.here.as_ref().unwrap_or(&self.top).as_fd()
     }
 
+    /// When the present place changed (ctime), in seconds since 1970.
+    pub fn changed(&self) -> u64 {
+        u64::try_from(self.end().stat.st_ctime).unwrap_or(0)
+    }
+
     /// The directory in which the end is, and its name there.
     pub fn into_entry(self) -> (Arc<OwnedFd>, PathBuf) {
         let name = match &self.steps[..] {

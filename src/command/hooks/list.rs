@@ -1,14 +1,17 @@
-//! `epcache hooks list`: what is registered, and what of it counts.
+//! `epcache hooks list`: what is registered, what of it counts, and what waits after failures.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::command::args::{HooksList, Selection};
 use crate::command::selection::Unnamed;
 use crate::command::{Status, Work, output};
+use crate::config::Config;
 use crate::error::{Error, Failure, Result};
+use crate::hook::journal::{Journal, Run};
 use crate::hook::{Environment, Origin, Registered, Registry, State, registry};
+use crate::site::discovery;
 use crate::store::target::{Operation, Target};
 use crate::sys::message;
 use crate::sys::root::System;
@@ -35,6 +38,10 @@ struct Row {
     hint: Option<String>,
     /// What it says, unless it can't be read.
     registration: Option<serde_json::Value>,
+    /// How often it has failed in a row, as far as that is known.
+    failures: u32,
+    /// When a refresh runs it again at the earliest, in seconds since 1970, if it has to wait.
+    waits_until: Option<u64>,
 }
 
 pub fn run(arguments: &HooksList) -> Result<Status> {
@@ -45,8 +52,15 @@ pub fn run(arguments: &HooksList) -> Result<Status> {
         work.targets.iter().cloned().partition(|target| target.location.managed);
     let mut status = work.status;
     let mut found = Found::default();
-    if site.is_empty() && venv.is_empty() || !system_wide.is_empty() {
-        found.add(Found::from(registry(&work.system, None)));
+    let is_unnamed = site.is_empty() && venv.is_empty();
+    if is_unnamed || !system_wide.is_empty() {
+        let mut of_system = Found::from(registry(&work.system, None));
+        let sites = if is_unnamed { all_system_wide(&work.system)? } else { system_wide };
+        // The journals can be read by root alone.
+        for (_, journal) in work.about(sites, Operation::Inspect).for_each(Journal::find) {
+            journal.ok().flatten().iter().for_each(|journal| of_system.add_failures(journal));
+        }
+        found.add(of_system);
     }
     for (_, of_site) in work.about(others, Operation::Inspect).for_each(of_site) {
         match of_site {
@@ -72,9 +86,20 @@ pub fn run(arguments: &HooksList) -> Result<Status> {
 fn of_site(target: &Target, system: &System) -> Result<Found> {
     let owner = target.place.as_ref().map(|place| place.owner);
     match owner.and_then(|owner| Environment::of(&target.site, owner)) {
-        Some(environment) => Ok(Found::from(registry(system, Some(&environment)))),
+        Some(environment) => {
+            let mut found = Found::from(registry(system, Some(&environment)));
+            Journal::find(target, system)?.iter().for_each(|journal| found.add_failures(journal));
+            Ok(found)
+        }
         None => Err(Environment::missing(&target.site)),
     }
+}
+
+/// The system-wide site directories, of which the hooks of the system are.
+fn all_system_wide(system: &System) -> Result<Vec<Target>> {
+    let found = discovery::system_wide(&Config::load(system)?, system).found;
+    let paths: Vec<PathBuf> = found.iter().map(|place| place.path.clone()).collect();
+    found.into_iter().map(|place| Target::of(place, &paths, Operation::Inspect, system)).collect()
 }
 
 fn nothing(directories: &[String]) -> Error {
@@ -84,6 +109,7 @@ fn nothing(directories: &[String]) -> Error {
     })
 }
 
+const ACTIVE: &str = "active";
 const REFUSED: &str = "refused";
 
 impl Found {
@@ -91,6 +117,15 @@ impl Found {
         self.rows.append(&mut other.rows);
         self.errors.append(&mut other.errors);
         self.directories.append(&mut other.directories);
+    }
+
+    /// Adds what the journal of a site directory has about hooks that failed.
+    fn add_failures(&mut self, journal: &Journal) {
+        for row in self.rows.iter_mut().filter(|row| row.state == ACTIVE) {
+            let last = journal.hooks().get(&row.name).and_then(|pending| pending.last.as_ref());
+            row.failures = row.failures.max(last.map_or(0, |last| last.failures));
+            row.waits_until = row.waits_until.max(last.and_then(Run::waits_until));
+        }
     }
 }
 
@@ -112,7 +147,7 @@ impl From<&Registered> for Row {
             Origin::Environment(prefix) => ("environment", Some(prefix)),
         };
         let (state, reason, hint) = match &registered.state {
-            State::Active => ("active", None, None),
+            State::Active => (ACTIVE, None, None),
             State::Overridden(by) => ("overridden", Some(text(by)), None),
             State::Masked => ("masked", None, None),
             State::Disabled { hint } => ("disabled", None, Some(hint.clone())),
@@ -127,6 +162,8 @@ impl From<&Registered> for Row {
             reason,
             hint,
             registration: registered.registration.as_ref().and_then(|it| serde_json::to_value(it).ok()),
+            failures: 0,
+            waits_until: None,
         }
     }
 }
@@ -142,6 +179,13 @@ fn line(row: &Row) -> String {
         ("overridden", Some(by)) => text += &format!(" by {by}"),
         (_, Some(why)) => text += &format!(": {why}"),
         (_, None) => text.extend(description().map(|description| format!(": {description}"))),
+    }
+    if row.failures > 0 {
+        text += &format!("; failed {} times in a row", row.failures);
+    }
+    if let Some(until) = row.waits_until {
+        let name = &row.name;
+        text += &format!(", so it waits until {}; hint: epcache hooks run {name}", output::moment(until));
     }
     text.extend(row.hint.as_ref().map(|hint| format!("; hint: {hint}")));
     text

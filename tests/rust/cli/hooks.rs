@@ -121,6 +121,8 @@ fn the_list_has_every_registration_and_what_becomes_of_it() {
         "reason": null,
         "hint": null,
         "registration": registration,
+        "failures": 0,
+        "waits_until": null,
     });
     assert_eq!(rows[0], expected);
     assert_eq!(rows[5]["registration"]["python"], "m:f");

@@ -1,5 +1,6 @@
 //! How hooks run: as whom, with what input and surroundings, in which order.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::{Environment, environments};
@@ -99,6 +100,69 @@ fn a_hook_that_fails_is_given_the_changes_again() {
             .collect();
         assert_eq!(names, ["foo", "bar"]);
         assert!(environment.is_done("once"));
+    }
+}
+
+#[test]
+fn a_hook_that_keeps_failing_waits() {
+    if !kernel::has_everything() {
+        return;
+    }
+    for environment in environments() {
+        let log = environment.prefix.join("shared/log");
+        let script = format!("#!/bin/sh\necho x >> {}\nexit 1\n", text(&log));
+        environment.register("bad", "[sandbox]\nwrite = ['shared']\n", &script);
+        environment.install("foo");
+        let epcache = |words: &[&str]| {
+            run(environment.place.epcache(words.iter().chain(&["--venv", text(&environment.prefix)])))
+        };
+        // The directory does not exist.
+        let ended = environment.refresh();
+        let shared = text(log.parent().expect("a directory")).to_owned();
+        let expected = format!(
+            "epcache: warning: hook bad: {shared}: does not exist, and the hook is to write there; it"
+        );
+        assert!(ended.status == Some(0) && ended.err.starts_with(&expected), "{ended:?}");
+        let (_, make) = ended.err.trim_end().rsplit_once("; hint: ").expect("a hint");
+        let made = run(std::process::Command::new("sh").args(["-c", make]));
+        assert_eq!(made.status, Some(0), "{make}: {made:?}");
+        assert_eq!(std::fs::metadata(&shared).expect("made").uid(), environment.owner());
+        let ended = environment.refresh();
+        assert!(ended.err.contains("; it runs again with the next refresh; "), "{ended:?}");
+        // A file that has changed in the second of the failure counts as changed afterwards.
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        let ended = environment.refresh();
+        assert!(
+            ended.err.contains("; it failed 3 times in a row, so it waits for 1 h, unless "),
+            "{ended:?}"
+        );
+        let runs = || std::fs::read_to_string(&log).expect("a log").lines().count();
+        assert_eq!(runs(), 2);
+        let ended = environment.refresh();
+        assert_eq!((ended.status, ended.err.as_str(), runs()), (Some(0), "", 2), "{ended:?}");
+        let listed = epcache(&["hooks", "list"]);
+        assert!(
+            listed.out.contains("bad.toml: active: a test; failed 3 times in a row, so it waits until 2"),
+            "{listed:?}"
+        );
+        let listed: serde_json::Value =
+            serde_json::from_str(&epcache(&["hooks", "list", "--json"]).out).expect("JSON");
+        let last = environment.journal()["hooks"]["bad"]["last"]["time"].as_u64().expect("a time");
+        assert_eq!((&listed[0]["failures"], &listed[0]["waits_until"]), (&3.into(), &(last + 3600).into()));
+        // By hand, it runs at once, and then waits longer.
+        let ended = epcache(&["hooks", "run", "bad"]);
+        assert!(
+            ended.status == Some(3) && ended.err.contains(" 4 times in a row, so it waits for 2 h, "),
+            "{ended:?}"
+        );
+        assert_eq!(runs(), 3);
+        // Once it has changed, it is tried again, and gets all that it missed.
+        environment.register("bad", "[sandbox]\nwrite = ['shared']\n", "#!/bin/sh\nwc -l\n");
+        let ended = environment.refresh();
+        assert_eq!((ended.status, ended.err.as_str()), (Some(0), ""), "{ended:?}");
+        assert_eq!(environment.output("bad"), "1\n");
+        assert!(environment.is_done("bad"));
+        assert_eq!(environment.journal()["hooks"]["bad"]["last"]["failures"], 0);
     }
 }
 

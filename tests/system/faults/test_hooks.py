@@ -74,6 +74,7 @@ def system_hooks():
     lines = done.stderr.splitlines()
     assert done.returncode == 0 and len(lines) == 3, done
     assert "broken.toml" in lines[0] and "hook missing: " in lines[1], done
+    assert lines[1].endswith("hint: install -d -o epcache-hook -g epcache-hook /nonexistent"), done
     assert "hook others: exit status 5;" in lines[2], done
     log = epcache("hooks", "log", "show", "--system", "--json")
     (row,) = json.loads(log.stdout)
@@ -91,6 +92,12 @@ def system_hooks():
     register("others", "cat > $EPCACHE_CACHE/got", '[sandbox]\nwrite = ["cache"]\n')
     assert "others" not in epcache("trigger", "rpm").stderr
     assert '"distribution":"delta"' in (machine.HOOK_CACHE / "others/got").read_text()
+    # After the third failure, no transaction mentions it. What has changed in that second would be tried again.
+    time.sleep(1.1)
+    assert "failed 3 times in a row, so it waits for 1 h" in epcache("trigger", "dpkg").stderr
+    assert "hook missing: " not in epcache("trigger", "dpkg").stderr
+    (listed,) = [line for line in epcache("hooks", "list").stdout.splitlines() if "missing.toml" in line]
+    assert "failed 3 times in a row, so it waits until 2" in listed, listed
 
 
 def hooks_without_time():
