@@ -169,7 +169,7 @@ def machine(scratch, quick):
 PAGE = """\
 # Benchmarks
 
-`make bench` writes this page. It runs everything below on the machine at hand, in a few minutes, and fails
+`make bench` writes this page. It runs everything below on the machine at hand, in three quarters of an hour, and fails
 when a bound does not hold. It needs root (a trigger starts as root and drops its privileges), a C compiler,
 libfuse 3, strace and any of Python 3.9 to 3.13. The real programs are installed from the package index once.
 
