@@ -225,7 +225,7 @@ impl Work {
             for (name, serial, run) in of_sites.get(&target.site).into_iter().flatten() {
                 journal.settle(name, *serial, run.clone());
             }
-            journal.write(&directory)
+            journal.write_soon(&directory)
         };
         for (target, recorded) in self.about(targets, Operation::Refresh).for_each(record) {
             if let Err(error) = recorded {

@@ -160,6 +160,13 @@ impl Journal {
 
     /// Writes it beside the index, and to the disk: after a power cut it is the old one or the new one.
     pub fn write(&self, directory: &IndexDir) -> Result<()> {
+        self.write_soon(directory)?;
+        directory.sync_journal()
+    }
+
+    /// Writes it beside the index, and leaves it to the system when that reaches the disk. After a power cut it may be
+    /// the old one, or damaged. So this is for what has been delivered: it is delivered again then.
+    pub fn write_soon(&self, directory: &IndexDir) -> Result<()> {
         directory.replace_journal(&self.bounded(MAX_SIZE))
     }
 

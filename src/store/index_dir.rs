@@ -183,10 +183,15 @@ impl IndexDir {
         }
     }
 
-    /// Replaces the journal of hooks, which its owner alone may read. It is on the disk afterwards.
+    /// Replaces the journal of hooks, which its owner alone may read.
     pub fn replace_journal(&self, bytes: &[u8]) -> Result<()> {
         fs::replace(&self.descriptor, JOURNAL, bytes, TEMPORARY, None, Readers::Owner)
-            .and_then(|()| Ok(fs::sync(&self.descriptor, JOURNAL)?))
+            .map_err(|error| Error::io("can't write", &self.path.join(JOURNAL), error))
+    }
+
+    /// Waits until the journal of hooks is on the disk.
+    pub fn sync_journal(&self) -> Result<()> {
+        fs::sync(&self.descriptor, JOURNAL)
             .map_err(|error| Error::io("can't write", &self.path.join(JOURNAL), error))
     }
 
