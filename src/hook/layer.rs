@@ -15,7 +15,7 @@ use super::registration::{Action, Registration};
 use crate::error::{Error, Failure, Result};
 use crate::settings::Mistake;
 use crate::sys::fs::{self, Links, OpenFile, Unreadable};
-use crate::sys::resolve::{self, Trust};
+use crate::sys::resolve::{self, Place, Trust};
 use crate::sys::root::System;
 use crate::sys::walk::Walk;
 
@@ -112,6 +112,17 @@ impl Layer<'_> {
 
     /// The text of a file and when it changed, if it belongs to whom it must. `None` if it is a mask.
     fn read(&self, directory: &Walk, file_name: &OsStr) -> Result<Option<(String, u64)>> {
+        let path = self.directory.join(file_name);
+        let not_regular = |place: &Place| match place.kind() {
+            FileType::RegularFile => Ok(()),
+            _ => Err(Error::site(&path, Unreadable::NotRegular.to_string())),
+        };
+        // Mostly it is no link. Then what is judged is what is read.
+        if let Ok(file) = fs::open_file(directory.descriptor(), file_name, Links::Refuse) {
+            let walk = directory.clone().at_open(file_name, &file.stat);
+            not_regular(&resolve::end(&walk, self.trust())?)?;
+            return Ok(Some((read_text(Ok(file), &path)?.1, walk.changed())));
+        }
         let mut walk = directory.clone().to(Path::new(file_name), Links::Refuse)?;
         let mut place = resolve::end(&walk, self.trust())?;
         if place.kind() == FileType::Symlink {
@@ -122,10 +133,7 @@ impl Layer<'_> {
             walk = directory.clone().to(Path::new(file_name), Links::Follow)?;
             place = resolve::end(&walk, self.trust())?;
         }
-        let path = self.directory.join(file_name);
-        if place.kind() != FileType::RegularFile {
-            return Err(Error::site(&path, Unreadable::NotRegular.to_string()));
-        }
+        not_regular(&place)?;
         let changed = walk.changed();
         let (parent, name) = walk.into_entry();
         let (file, text) = read_text(fs::open_file(&parent, &name, Links::Refuse), &path)?;

@@ -18,12 +18,14 @@ pub(crate) struct Programs<'r> {
     system: &'r System,
     /// The last directory that a program was found in: the next one is often in the same.
     directory: Option<(PathBuf, Walk)>,
+    /// The last program: interpreters are those of many hooks.
+    last: Option<(PathBuf, Place, Walk)>,
 }
 
 impl<'r> Programs<'r> {
     /// Those of the hooks of an environment, or of the system's.
     pub fn new(environment: Option<&'r Environment>, system: &'r System) -> Self {
-        Self { environment, system, directory: None }
+        Self { environment, system, directory: None, last: None }
     }
 
     /// Who must own everything, besides root.
@@ -38,6 +40,9 @@ impl<'r> Programs<'r> {
     pub fn find(&mut self, program: &str) -> Result<(Place, Walk)> {
         let prefix = self.environment.map(|environment| self.system.within(&environment.prefix));
         let path = prefix.unwrap_or_default().join(program);
+        if let Some((_, place, walk)) = self.last.as_ref().filter(|(known, ..)| *known == path) {
+            return Ok((place.clone(), walk.clone()));
+        }
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(Error::site(&path, "is not an executable file"));
         };
@@ -50,7 +55,10 @@ impl<'r> Programs<'r> {
         let walk = found?;
         let place = resolve::end(&walk, self.trust())?;
         match place.kind() == FileType::RegularFile && place.mode & 0o111 != 0 {
-            true => Ok((place, walk)),
+            true => {
+                self.last = Some((path, place.clone(), walk.clone()));
+                Ok((place, walk))
+            }
             false => Err(not_executable(&place)),
         }
     }

@@ -99,6 +99,13 @@ impl Walk {
         }
     }
 
+    /// The walk to what is open already under this name in the present directory. Its end is for being judged alone.
+    pub fn at_open(mut self, name: &OsStr, stat: &Stat) -> Self {
+        let path = self.end().path.join(name);
+        self.steps.push(Step { path, stat: *stat });
+        self
+    }
+
     fn follow(&mut self, path: &Path, links: Links) -> Result<(), Errno> {
         let mut parts = VecDeque::new();
         put_first(&mut parts, path);
