@@ -19,7 +19,7 @@ SUITE = PYTHONPATH=tests .cache/venv/bin/python -m
 REMAP = --remap-path-prefix=$(CURDIR)=/usr/src/epcache \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/usr/src/cargo
 
-.PHONY: build test quick test-upstream test-upstream-full test-histories test-freshness test-hook test-hook-full test-programs soak test-packages test-images test-faults test-faults-full test-reproducible fuzz deny demo lint check-oldest check-targets bench vendor rpm wheel sdist install clean
+.PHONY: build test quick test-upstream test-upstream-full test-histories test-freshness test-hook test-hook-full test-pythons test-programs soak test-packages test-images test-faults test-faults-full test-reproducible fuzz deny demo lint check-oldest check-targets bench vendor rpm wheel sdist install clean
 
 build:
 	RUSTFLAGS="$(REMAP) $$RUSTFLAGS" $(CARGO) build --release --locked
@@ -83,6 +83,11 @@ test-hook: .cache/venv
 
 test-hook-full: .cache/venv
 	$(PYTEST) $(APART) tests/compat/hook --complete
+
+# Other interpreters and kinds of directories: PyPy, a free-threaded build (EPCACHE_TEST_FREE_THREADED names one that is
+# not on PATH), --target, zipapps, conda.
+test-pythons: .cache/venv
+	$(PYTEST) $(APART) tests/compat/pythons
 
 # Sealed indexes in images made by buildah, unpacked by umoci and mounted; changed by pip and dpkg.
 test-images: .cache/venv build

@@ -8,15 +8,15 @@ import zipfile
 def make(directory, name, version, modules=1, leave_out=(), **more):
     """Write a wheel with so many modules, one of them an entry point; returns its path.
 
-    `leave_out` names metadata files to omit, `more` gives additional files beside its package.
+    `leave_out` names metadata files to omit, `more` gives other files, or other content.
     """
     info = f"{name}-{version}.dist-info"
     files = {f"{name}/__init__.py": "def run():\n    pass\n"}
     files.update({f"{name}/module_{number}.py": f"number = {number}\n" for number in range(modules - 1)})
-    files.update(more)
     files[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     files[f"{info}/WHEEL"] = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     files[f"{info}/entry_points.txt"] = f"[probe]\n{name} = {name}:run\nof_{version} = {name}:run\n"
+    files.update(more)
     for file in leave_out:
         del files[f"{info}/{file}"]
     rows = []
