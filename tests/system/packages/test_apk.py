@@ -1,0 +1,144 @@
+"""The trigger of our package for Alpine Linux, called as apk calls it.
+
+apk is not run: no package of Debian has it. What is replayed is what apk 3.0 does: it writes files beside the old
+ones and renames them, runs the script of the trigger from a file in memory with the changed directories as arguments,
+an empty pipe and an environment of one variable, and then writes its database.
+"""
+
+import json
+import time
+
+import pytest
+from support import index_reader
+
+from . import chroot, deb, rpm_faults, rpm_machine, trace
+from . import debian_system as debian
+from .rpm_machine import CACHE, EPCACHE, SITE
+from .rpm_payload import dist_info
+from .rpm_steps import directory, scripts
+
+DATABASE = "/lib/apk/db/installed"
+# Arguments: the script, then those that it gets.
+APK = """
+import os, sys
+script = os.memfd_create("epcache-0.1.0-r0.trigger", 0)
+os.write(script, open(sys.argv[1], "rb").read())
+end, other = os.pipe()
+os.close(other)
+os.dup2(end, 0)
+os.chdir("/")
+path = f"/proc/self/fd/{script}"
+os.execve(path, ["lib/apk/exec/epcache-0.1.0-r0.trigger", *sys.argv[2:]], {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+"""
+
+ALPHA = dist_info(SITE, "alpha", "1.0", scripts("alpha", "main"))
+ALPHA_2 = dist_info(SITE, "alpha", "2.0", scripts("alpha", "start"))
+BETA = dist_info(SITE, "beta", "1.0", scripts("beta", "one"))
+BETA_REBUILT = dist_info(SITE, "beta", "1.0", scripts("beta", "two"), format="2.4")
+
+
+class Machine(rpm_machine.Machine):
+    """A system with our program, which dpkg has installed and no package manager touches afterwards."""
+
+    def __init__(self, system):
+        super().__init__(system)
+        system.path(DATABASE).parent.mkdir(parents=True)
+        for script in (chroot.CHECKOUT / "packaging/apk").glob("epcache.*"):
+            copy = system.path(f"/srv/{script.name}")
+            copy.write_bytes(script.read_bytes())
+            copy.chmod(0o755)
+
+    def script(self, name, *arguments):
+        place = f"/trace/{time.monotonic_ns()}"
+        command = ["python3", "-I", "-c", APK, f"/srv/epcache.{name}", *arguments]
+        done = self.system.run(*trace.command(place), *command)
+        assert (done.stdout, done.stderr) == ("", "")
+        runs = trace.runs(self.system.path(place), EPCACHE, str(self.system.root))
+        for run in runs:
+            assert run.privileged_accesses([CACHE, SITE]) == [], run.argv
+        return rpm_machine.Transaction(0, "", runs)
+
+    def files(self, new=None, old=None):
+        """Write the files of `new`, then remove those of `old` that are no longer part of the package."""
+        for path, text in new.files.items() if new else ():
+            target = self.system.path(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            written = target.with_name(".apk.0123456789abcdef")
+            written.write_text(text)
+            written.rename(target)
+        for path in old.files if old else ():
+            if not new or path not in new.files:
+                self.system.path(path).unlink()
+        if old and not (new and new.owned == old.owned):
+            self.system.path(old.owned[0]).rmdir()
+
+    def write_database(self):
+        new = self.system.path(f"{DATABASE}.new")
+        new.write_text(f"written at {time.time()}\n")
+        new.rename(self.system.path(DATABASE))
+
+    def replay(self, new=None, old=None):
+        self.files(new, old)
+        done = self.script("trigger", SITE)
+        self.write_database()
+        return done
+
+
+@pytest.fixture(scope="module")
+def machine():
+    with chroot.unpacked("trixie", [*debian.BASE, "passwd", "python3-setuptools"], update=False) as system:
+        for file in deb.epcache_packages():
+            system.path(f"/srv/{file.name}").write_bytes(file.read_bytes())
+        system.run("sh", "-c", "dpkg --install /srv/*.deb && mkdir -p $0", SITE)
+        # The reader, where this system's site directory is.
+        system.run("sh", "-c", f"cp -a {debian.SITE}/epcache* {SITE}")
+        yield Machine(system)
+
+
+def test_index_is_right_after_each_call_of_apk(machine):
+    machine.files(ALPHA)
+    # On its own installation, with the directories that are there, or none.
+    for arguments in ([SITE], []):
+        assert machine.script("trigger", *arguments).runs[0].argv[1:] == ["trigger", "apk", *arguments]
+        machine.assert_right(SITE)
+    assert machine.replay(BETA).read(SITE) == {directory(BETA)}
+    machine.assert_right(SITE)
+    assert machine.replay(ALPHA_2, ALPHA).read(SITE) == {directory(ALPHA_2)}
+    machine.assert_right(SITE)
+    assert machine.replay(BETA_REBUILT, BETA).read(SITE) == {directory(BETA)}
+    machine.assert_right(SITE)
+    assert machine.replay(old=ALPHA_2).read(SITE) == set()
+    machine.assert_right(SITE)
+
+
+def test_the_database_unseals_a_sealed_index(machine):
+    machine.files(BETA)
+    machine.write_database()
+    # Unpacked from an archive with this tree.
+    machine.system.run("touch", "/var/lib/dpkg/status")
+    machine.system.run(EPCACHE, "refresh", "--system", "--seal")
+    assert DATABASE.encode() in index_reader.parse(machine.index(SITE).read_bytes()).seal.witnesses
+    time.sleep(1.1)
+    # With --no-scripts no trigger runs.
+    machine.files(BETA_REBUILT, BETA)
+    machine.write_database()
+    states = json.loads(machine.system.run(EPCACHE, "status", "--json", check=False).stdout)
+    assert [state["state"] for state in states if state["site"] == SITE] == ["stale"]
+    machine.assert_answers_right(SITE)
+
+
+def test_where_the_program_can_not_run_the_indexes_are_removed(machine):
+    machine.replay(BETA)
+    machine.assert_right(SITE)
+    with rpm_faults.program_that_cannot_run(machine):
+        done = machine.system.run("sh", "-c", f"/srv/epcache.trigger {SITE}")
+        assert done.returncode == 0 and not machine.index(SITE).exists()
+    machine.replay(BETA)
+    machine.assert_right(SITE)
+
+
+def test_before_our_package_is_removed_its_indexes_are(machine):
+    machine.replay(BETA)
+    machine.script("pre-deinstall", "0.1.0-r0")
+    assert list(machine.system.path(CACHE).iterdir()) == []
+    machine.assert_reader_right(SITE)
