@@ -175,6 +175,35 @@ def test_without_a_unit_a_later_hook_runs_at_once(machine, program):
     assert units(machine) == []
 
 
+def test_nothing_of_the_caller_decides_what_root_runs(machine):
+    register(machine)
+    hostile = machine.path("/srv/hostile/systemd-run")
+    hostile.parent.mkdir(exist_ok=True)
+    hostile.write_text("#!/bin/sh\ntouch /srv/was-run\n")
+    hostile.chmod(0o755)
+    variables = [
+        "PATH=/srv/hostile:/usr/sbin:/usr/bin:/sbin:/bin",
+        "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nonexistent",
+    ]
+    install(machine, "alpha", before=["env", "-i", *variables, "SYSTEMD_LOG_LEVEL=debug"])
+    assert len(units(machine)) == 1
+    wait_until(lambda: not units(machine))
+    assert log(machine) == ["begin", "alpha", user(machine), "end"]
+    assert not machine.path("/srv/was-run").exists()
+
+
+def test_the_service_at_boot_runs_later_hooks_itself(machine):
+    register(machine, SLOW.replace("sleep 3", "sleep 1"))
+    files = deb.dist_info(SITE, "alpha", "9", "[plugins]\nx = alpha:x\n")
+    for path, text in files.items():
+        machine.path(path).parent.mkdir(exist_ok=True)
+        machine.path(path).write_text(text)
+    machine.run("systemctl", "start", "epcache-refresh.service")
+    assert units(machine) == []
+    assert log(machine) == ["begin", "alpha", user(machine), "end"]
+    machine.run("rm", "-r", f"{SITE}/alpha-9.dist-info")
+
+
 def test_hooks_run_by_hand_with_what_is_due(machine):
     register(machine)
     install(
