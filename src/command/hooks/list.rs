@@ -95,11 +95,12 @@ fn of_site(target: &Target, system: &System) -> Result<Found> {
     }
 }
 
-/// The system-wide site directories, of which the hooks of the system are.
+/// The system-wide site directories, for which the hooks of the system are, as far as this process can work on them.
 fn all_system_wide(system: &System) -> Result<Vec<Target>> {
     let found = discovery::system_wide(&Config::load(system)?, system).found;
     let paths: Vec<PathBuf> = found.iter().map(|place| place.path.clone()).collect();
-    found.into_iter().map(|place| Target::of(place, &paths, Operation::Inspect, system)).collect()
+    let target = |place| Target::of(place, &paths, Operation::Inspect, system).ok();
+    Ok(found.into_iter().filter_map(target).collect())
 }
 
 fn nothing(directories: &[String]) -> Error {
