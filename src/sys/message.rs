@@ -1,5 +1,8 @@
 //! Messages on standard error and, for triggers, in the journal.
 //!
+//! Where standard error is the journal's, as in a service, each line begins with its priority (sd-daemon(3)).
+//! The journal adds the name of the program.
+//!
 //! Names in metadata are chosen by untrusted users, so every message goes through [`printable`].
 
 use std::io::Write as _;
@@ -14,15 +17,26 @@ use crate::error::Error;
 /// The log target of messages for the administrator.
 const ADMIN: &str = "epcache::admin";
 static USES_JOURNAL: AtomicBool = AtomicBool::new(false);
+/// Whether standard error is the journal's.
+static STDERR_IS_JOURNAL: AtomicBool = AtomicBool::new(false);
 /// The connection to the journal, which is made once. Without a journal there is none.
 static JOURNAL: OnceLock<Option<UnixDatagram>> = OnceLock::new();
 
-/// Starts logging; with `journal`, to the journal as well.
+/// Starts logging; with `journal`, to the journal as well. A trigger does so. It ignores the environment.
 pub fn start(journal: bool) {
     log::set_max_level(log::LevelFilter::Info);
     // Only tests start it twice. The first start stays.
     let _ = log::set_logger(&Log);
     USES_JOURNAL.store(journal, Ordering::Relaxed);
+    STDERR_IS_JOURNAL.store(!journal && stderr_is_journal(), Ordering::Relaxed);
+}
+
+/// Whether standard error is the stream that systemd connected to the journal. Its device and inode are in
+/// `JOURNAL_STREAM`. Processes that redirect the stream inherit the variable all the same.
+fn stderr_is_journal() -> bool {
+    let Some(stream) = std::env::var_os("JOURNAL_STREAM") else { return false };
+    rustix::fs::fstat(std::io::stderr())
+        .is_ok_and(|stderr| stream == *format!("{}:{}", stderr.st_dev, stderr.st_ino))
 }
 
 pub fn error(error: &Error) {
@@ -79,7 +93,9 @@ impl log::Log for Log {
             _ => ("", 6),
         };
         let uses_journal = USES_JOURNAL.load(Ordering::Relaxed);
-        if !uses_journal || record.target() != ADMIN {
+        if STDERR_IS_JOURNAL.load(Ordering::Relaxed) {
+            let _ = writeln!(std::io::stderr().lock(), "<{priority}>{text}");
+        } else if !uses_journal || record.target() != ADMIN {
             let _ = writeln!(std::io::stderr().lock(), "epcache: {word}{text}");
         }
         if uses_journal {

@@ -1,7 +1,8 @@
 //! Standard streams that are closed or full, or whose reader has ended.
 
-use std::fs::OpenOptions;
+use std::fs::{self, File, OpenOptions};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -89,4 +90,24 @@ fn a_trigger_succeeds_although_its_output_is_lost() {
         let ended = run(shell);
         assert_eq!(ended.status, Some(0), "{script}: {ended:?}");
     }
+}
+
+#[test]
+fn messages_to_the_journal_begin_with_their_priority() {
+    let place = Place::new();
+    let path = place.path().join("stream");
+    let said = |stream: &str| {
+        let file = File::create(&path).expect("a file");
+        let mut command = place.epcache(["status"]);
+        let missing = place.path().join("missing");
+        command.arg(missing).env("JOURNAL_STREAM", stream).stdout(Stdio::null()).stderr(file);
+        assert_eq!(command.status().expect("epcache starts").code(), Some(3));
+        fs::read_to_string(&path).expect("messages")
+    };
+    let elsewhere = said("1:1");
+    let message = elsewhere.strip_prefix("epcache: error: ").expect("a message for people");
+    let found = fs::metadata(&path).expect("the file");
+    assert_eq!(said(&format!("{}:{}", found.dev(), found.ino())), format!("<3>{message}"));
+    // It was redirected after systemd had set the variable.
+    assert_eq!(said(&format!("{}:{}", found.dev(), found.ino() + 1)), elsewhere);
 }
