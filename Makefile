@@ -19,7 +19,7 @@ SUITE = PYTHONPATH=tests .cache/venv/bin/python -m
 REMAP = --remap-path-prefix=$(CURDIR)=/usr/src/epcache \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/usr/src/cargo
 
-.PHONY: build test quick test-upstream test-upstream-full test-histories test-freshness test-hook test-hook-full test-pythons test-programs soak test-packages test-images test-faults test-faults-full test-reproducible fuzz deny demo lint check-oldest check-targets bench vendor rpm wheel sdist install clean
+.PHONY: build crates dsc srpm test quick test-upstream test-upstream-full test-histories test-freshness test-hook test-hook-full test-pythons test-programs soak test-packages test-images test-faults test-faults-full test-reproducible fuzz deny demo lint check-oldest check-targets bench vendor rpm wheel sdist install uninstall clean
 
 build:
 	RUSTFLAGS="$(REMAP) $$RUSTFLAGS" $(CARGO) build --release --locked
@@ -126,7 +126,7 @@ deny:
 demo:
 	tools/demo.sh
 
-lint: .cache/venv
+lint: .cache/venv vendor
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
@@ -135,15 +135,14 @@ lint: .cache/venv
 	.cache/venv/bin/ruff check --quiet
 	.cache/venv/bin/ruff format --check --quiet
 	.cache/venv/bin/mypy
+	.cache/venv/bin/python tools/crates.py --check
 
 # With the oldest versions that Cargo.toml allows, which are those of Debian trixie, and without landlock.
 # Each of several incompatible ranges is tried by itself. A network is needed once.
 OLDEST = .cache/oldest
 check-oldest:
 	rm -rf $(OLDEST)/src && mkdir -p $(OLDEST) && cp -a src $(OLDEST)
-	sed -e '/^landlock = {/d' -e 's/"dep:landlock"//; s/default = .*/default = ["seccomp"]/' \
-		-e 's/^\(toml\) = ">=\([0-9.]*\),.*/\1 = "=\2"/' -e '/^# The tests/,/^$$/d' -e '/^\[dev-dep/,$$d' \
-		Cargo.toml >$(OLDEST)/Cargo.toml
+	sed -f packaging/distribution-crates.sed -e 's/^\(toml\) = ">=\([0-9.]*\),.*/\1 = "=\2"/' Cargo.toml >$(OLDEST)/Cargo.toml
 	cd $(OLDEST) && RUSTC_BOOTSTRAP=1 $(CARGO) update --quiet -Zminimal-versions
 	cd $(OLDEST) && $(CARGO) check --quiet --locked --target-dir target
 	cd $(OLDEST) && $(CARGO) check --quiet --locked --target-dir target --no-default-features
@@ -163,14 +162,35 @@ vendor/.complete: Cargo.lock
 	$(CARGO) vendor --quiet --locked --versioned-dirs vendor >/dev/null
 	touch $@
 
-# Debian's packages are built by dpkg-buildpackage, which needs vendor/ as well.
-rpm: vendor
+# What the packages say of the crates: after a change of Cargo.lock.
+crates: vendor .cache/venv
+	.cache/venv/bin/python tools/crates.py
+
+# The sources as a release has them: without vendor/, which is a tarball of its own.
+ARCHIVE = tar --sort=name --owner=0 --group=0 --numeric-owner
+SOURCES = git ls-files -z | $(ARCHIVE) --null --files-from=- --transform='s,^,epcache-$(VERSION)/,'
+
+rpm: RPMBUILD = -bb
+srpm: RPMBUILD = -bs
+rpm srpm: vendor
 	mkdir -p dist/rpm/SOURCES
-	git ls-files -z | tar --null --files-from=- --transform='s,^,epcache-$(VERSION)/,' \
-		-czf dist/rpm/SOURCES/epcache-$(VERSION).tar.gz
-	tar -czf dist/rpm/SOURCES/epcache-$(VERSION)-vendor.tar.gz vendor
-	rpmbuild -bb --define '_topdir $(CURDIR)/dist/rpm' --define '_rpmdir $(CURDIR)/dist' \
+	$(SOURCES) -czf dist/rpm/SOURCES/epcache-$(VERSION).tar.gz
+	$(ARCHIVE) -czf dist/rpm/SOURCES/epcache-$(VERSION)-vendor.tar.gz vendor
+	rpmbuild $(RPMBUILD) --define '_topdir $(CURDIR)/dist/rpm' --define '_rpmdir $(CURDIR)/dist' \
+		--define '_srcrpmdir $(CURDIR)/dist' \
 		--define '_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm' $(RPMBUILD_FLAGS) rpm/epcache.spec
+
+# Debian's source package in dist/deb/, with the crates, or with VENDOR= for a build with Debian's own crates. Binary
+# packages need none: dpkg-buildpackage -b builds them in a checkout.
+VENDOR = vendor
+ORIG = dist/deb/epcache_$(VERSION).orig
+dsc: $(VENDOR)
+	rm -rf dist/deb && mkdir -p dist/deb
+	$(SOURCES) --exclude=debian -czf $(ORIG).tar.gz
+	$(if $(VENDOR),$(ARCHIVE) -czf $(ORIG)-vendor.tar.gz vendor)
+	tar -C dist/deb -xf $(ORIG).tar.gz
+	cp -a $(VENDOR) debian dist/deb/epcache-$(VERSION)
+	cd dist/deb && dpkg-source --build epcache-$(VERSION)
 
 # What `pip install epcache` gets: the program and the reader.
 wheel: .cache/maturin
@@ -192,25 +212,54 @@ sdist: .cache/maturin
 .cache/stevedore:
 	.cache/venv/bin/pip --quiet install --target $@ 'stevedore>=5.4,<6'
 
-# Packages build first and pass DESTDIR, PREFIX and PYTHON_DIR.
+# Packages build first and pass DESTDIR, PREFIX and PYTHON_DIR. `uninstall` takes the same variables, and removes exactly
+# what `install` wrote. STRIP= keeps the debug information, as for packages that put it into one of their own.
 # Every user can read and run what is installed, whatever the umask of the caller.
+STRIP ?= -s
+INSTALLER ?= make
+BIN = $(DESTDIR)$(PREFIX)/bin
+LIB = $(DESTDIR)$(PREFIX)/lib
+SHARE = $(DESTDIR)$(PREFIX)/share
+PURELIB = $(DESTDIR)$(PYTHON_DIR)
+DIST_INFO = epcache-$(VERSION).dist-info
+DOCUMENTS = $(wildcard README.md) docs/reference/index-format.md
+EXAMPLES = $(wildcard docs/examples/hooks/*)
+UNITS = $(wildcard packaging/systemd/*.service packaging/systemd/*.timer packaging/systemd/*.path)
+SANDBOX = epcache-.service.d
+MODULES = $(shell cd python && find epcache epcache_startup -name '*.py' -o -name py.typed)
+
 install: INSTALL = umask 022 && install
 install:
-	$(INSTALL) -Dm755 -t $(DESTDIR)$(PREFIX)/bin $(TARGET)/release/epcache
-	ln -sf epcache $(DESTDIR)$(PREFIX)/bin/refresh-entrypoints-cache
-	$(INSTALL) -Dm644 -t $(DESTDIR)$(PREFIX)/lib/epcache packaging/config.toml
-	$(INSTALL) -Dm644 -t $(DESTDIR)$(PREFIX)/lib/sysusers.d packaging/sysusers.d/epcache.conf
-	$(INSTALL) -Dm644 -t $(DESTDIR)$(PREFIX)/lib/tmpfiles.d packaging/tmpfiles.d/epcache.conf
-	$(INSTALL) -Dm644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system packaging/systemd/epcache-refresh.service
-	$(INSTALL) -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 packaging/man/epcache.8
-	ln -sf epcache.8 $(DESTDIR)$(PREFIX)/share/man/man8/refresh-entrypoints-cache.8
-	$(INSTALL) -Dm644 -t $(DESTDIR)$(PREFIX)/share/doc/epcache $(wildcard README.md) docs/reference/index-format.md
-	$(INSTALL) -Dm644 -t $(DESTDIR)$(PREFIX)/share/doc/epcache/examples/hooks $(wildcard docs/examples/hooks/*)
-	umask 022 && cd python && find epcache epcache_startup -name '*.py' -o -name 'py.typed' | \
-		xargs -I{} install -Dm644 {} $(abspath $(DESTDIR)$(PYTHON_DIR))/{}
-	$(INSTALL) -d $(DESTDIR)$(PYTHON_DIR)/epcache-$(VERSION).dist-info
-	umask 022 && printf 'Metadata-Version: 2.1\nName: epcache\nVersion: $(VERSION)\n' \
-		>$(DESTDIR)$(PYTHON_DIR)/epcache-$(VERSION).dist-info/METADATA
+	$(INSTALL) -Dm755 $(STRIP) -t $(BIN) $(TARGET)/release/epcache
+	ln -sf epcache $(BIN)/refresh-entrypoints-cache
+	$(INSTALL) -Dm644 -t $(LIB)/epcache packaging/config.toml
+	$(INSTALL) -Dm644 -t $(LIB)/sysusers.d packaging/sysusers.d/epcache.conf
+	$(INSTALL) -Dm644 -t $(LIB)/tmpfiles.d packaging/tmpfiles.d/epcache.conf
+	$(INSTALL) -Dm644 -t $(LIB)/systemd/system $(UNITS)
+	$(INSTALL) -Dm644 -t $(LIB)/systemd/system/$(SANDBOX) packaging/systemd/$(SANDBOX)/sandbox.conf
+	$(INSTALL) -Dm644 -t $(LIB)/systemd/system-preset packaging/systemd/90-epcache.preset
+	$(INSTALL) -Dm644 -t $(SHARE)/man/man8 packaging/man/epcache.8
+	ln -sf epcache.8 $(SHARE)/man/man8/refresh-entrypoints-cache.8
+	$(INSTALL) -Dm644 -t $(SHARE)/doc/epcache $(DOCUMENTS)
+	$(INSTALL) -Dm644 -t $(SHARE)/doc/epcache/examples/hooks $(EXAMPLES)
+	umask 022 && cd python && for module in $(MODULES); do \
+		install -Dm644 $$module $(abspath $(PURELIB))/$$module; done
+	umask 022 && $(PYTHON) tools/dist_info.py $(PURELIB) $(VERSION) $(INSTALLER) $(MODULES)
+
+# Its own directories go if nothing else is in them. The users and the indexes stay: see docs/howto/administrators.md.
+uninstall:
+	rm -f $(BIN)/epcache $(BIN)/refresh-entrypoints-cache
+	rm -f $(LIB)/sysusers.d/epcache.conf $(LIB)/tmpfiles.d/epcache.conf $(LIB)/epcache/config.toml
+	rm -f $(addprefix $(LIB)/systemd/system/,$(notdir $(UNITS)) $(SANDBOX)/sandbox.conf)
+	rm -f $(LIB)/systemd/system-preset/90-epcache.preset
+	rm -f $(addprefix $(SHARE)/man/man8/,epcache.8 refresh-entrypoints-cache.8)
+	rm -f $(addprefix $(SHARE)/doc/epcache/,$(notdir $(DOCUMENTS)) $(addprefix examples/hooks/,$(notdir $(EXAMPLES))))
+	rm -f $(addprefix $(PURELIB)/,$(MODULES) $(addprefix $(DIST_INFO)/,INSTALLER METADATA RECORD))
+	rm -rf $(addprefix $(PURELIB)/,$(addsuffix __pycache__,$(sort $(dir $(MODULES)))))
+	for directory in $(LIB)/epcache $(LIB)/systemd/system/$(SANDBOX) $(SHARE)/doc/epcache/examples/hooks \
+			$(SHARE)/doc/epcache/examples $(SHARE)/doc/epcache $(PURELIB)/epcache/watcher $(PURELIB)/epcache \
+			$(PURELIB)/epcache_startup $(PURELIB)/$(DIST_INFO); do \
+		test ! -d $$directory || rmdir --ignore-fail-on-non-empty $$directory; done
 
 clean:
 	$(CARGO) clean
