@@ -168,7 +168,7 @@ crates: vendor .cache/venv
 
 # The sources as a release has them: without vendor/, which is a tarball of its own.
 ARCHIVE = tar --sort=name --owner=0 --group=0 --numeric-owner
-SOURCES = git ls-files -z | $(ARCHIVE) --null --files-from=- --transform='s,^,epcache-$(VERSION)/,'
+SOURCES = git ls-files -z . $(WITHOUT) | $(ARCHIVE) --null --files-from=- --transform='s,^,epcache-$(VERSION)/,'
 
 rpm: RPMBUILD = -bb
 srpm: RPMBUILD = -bs
@@ -184,9 +184,10 @@ rpm srpm: vendor
 # packages need none: dpkg-buildpackage -b builds them in a checkout.
 VENDOR = vendor
 ORIG = dist/deb/epcache_$(VERSION).orig
+dsc: WITHOUT = ':!debian'
 dsc: $(VENDOR)
 	rm -rf dist/deb && mkdir -p dist/deb
-	$(SOURCES) --exclude=debian -czf $(ORIG).tar.gz
+	$(SOURCES) -czf $(ORIG).tar.gz
 	$(if $(VENDOR),$(ARCHIVE) -czf $(ORIG)-vendor.tar.gz vendor)
 	tar -C dist/deb -xf $(ORIG).tar.gz
 	cp -a $(VENDOR) debian dist/deb/epcache-$(VERSION)
