@@ -19,7 +19,7 @@ SUITE = PYTHONPATH=tests .cache/venv/bin/python -m
 REMAP = --remap-path-prefix=$(CURDIR)=/usr/src/epcache \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/usr/src/cargo
 
-.PHONY: build crates dsc srpm test quick test-upstream test-upstream-full test-histories test-freshness test-hook test-hook-full test-pythons test-programs soak test-packages test-images test-faults test-faults-full test-reproducible fuzz deny demo lint check-oldest check-targets bench vendor rpm wheel sdist install uninstall clean
+.PHONY: build crates dsc srpm test quick test-upstream test-upstream-full test-histories test-freshness test-hook test-hook-full test-pythons test-programs soak test-packages test-packaging test-images test-faults test-faults-full test-reproducible fuzz deny demo lint check-oldest check-targets bench vendor rpm wheel sdist install uninstall clean
 
 build:
 	RUSTFLAGS="$(REMAP) $$RUSTFLAGS" $(CARGO) build --release --locked
@@ -97,6 +97,12 @@ test-images: .cache/venv build
 test-packages: .cache/venv vendor
 	@test "$$(id -u)" = 0 || { echo "tests/system/packages: needs root, to make chroots" >&2; exit 1; }
 	$(PYTEST) tests/system/packages tests/system/filesystems tests/system/half_roots
+
+# The source packages of Debian and RPM as a distribution builds and checks them, by lintian, autopkgtest and rpmlint.
+# CI leaves it out: it compiles the program three times.
+test-packaging: .cache/venv vendor
+	@test "$$(id -u)" = 0 || { echo "tests/system/distribution: needs root, to make chroots" >&2; exit 1; }
+	$(PYTEST) tests/system/distribution
 
 # A sample of all faults, power cuts, and fifty writers and readers at once; and all of it. SEED chooses the sample.
 test-faults: .cache/venv build

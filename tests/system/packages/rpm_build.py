@@ -20,7 +20,7 @@ RELEASES = ("first", "second")
 
 @functools.cache
 def packages(suite):
-    """The directory with the packages as built in `suite`: a folder for each of RELEASES,
+    """The directory with the packages as built in `suite`, and their source package: a folder for each of RELEASES,
     the second an upgrade of the first.
 
     Kept by a digest of the sources at the first call.
@@ -58,11 +58,12 @@ def _build(suite, results):
         for release in RELEASES:
             system.run(
                 "rpmbuild",
-                "-bb",
+                "-ba",
                 # Debian's cargo is not in rpm's database; the rest of the build is unchanged.
                 "--nodeps",
                 "--define=_topdir /rpmbuild",
                 f"--define=_rpmdir /rpmbuild/{release}",
+                f"--define=_srcrpmdir /rpmbuild/{release}",
                 "--define=_build_name_fmt %%{NAME}.rpm",
                 "--define=debug_package %{nil}",
                 *([f"--define=dist .{release}"] if release != RELEASES[0] else []),
