@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use memchr::memchr;
 use sha2::{Digest, Sha256};
 
 /// The checksum of `bytes`: their little-endian number modulo the largest prime below 2^30.
@@ -18,19 +19,20 @@ pub fn checksum(bytes: &[u8]) -> u64 {
     // Horner's rule from the most significant end. A block has four words, and each has a sum of its own, so
     // that the processor computes them at the same time. A sum stays below 2^30, so there is room for the
     // product and the next word.
-    let add = |sums: [u64; 4], block: &[u8; 16]| {
-        let word = |at: usize| {
-            u64::from(u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]))
-        };
-        let [a, b, c, d] = sums.map(|sum| sum * BLOCK);
-        [(a + word(0)) % PRIME, (b + word(4)) % PRIME, (c + word(8)) % PRIME, (d + word(12)) % PRIME]
+    let add = |sums: &mut [u64; 4], block: &[u8; 16]| {
+        for (at, sum) in sums.iter_mut().enumerate() {
+            let word = [block[4 * at], block[4 * at + 1], block[4 * at + 2], block[4 * at + 3]];
+            *sum = (*sum * BLOCK + u64::from(u32::from_le_bytes(word))) % PRIME;
+        }
     };
-    let blocks = bytes.chunks_exact(16);
+    let (mut blocks, rest) = bytes.split_at(bytes.len() / 16 * 16);
     let mut most_significant = [0; 16];
-    most_significant[..blocks.remainder().len()].copy_from_slice(blocks.remainder());
-    let mut sums = add([0; 4], &most_significant);
-    for block in blocks.rev().filter_map(|block| block.first_chunk()) {
-        sums = add(sums, block);
+    most_significant[..rest.len()].copy_from_slice(rest);
+    let mut sums = [0; 4];
+    add(&mut sums, &most_significant);
+    while let Some((before, block)) = blocks.split_last_chunk() {
+        add(&mut sums, block);
+        blocks = before;
     }
     sums.iter().rev().fold(0, |total, sum| ((total << 32) + sum) % PRIME)
 }
@@ -76,12 +78,9 @@ pub fn escape(text: &mut String, file_name: &[u8]) {
 
 /// Undoes [`escape`]; `None` for malformed text.
 pub fn unescape(text: &str) -> Option<Cow<'_, [u8]>> {
-    let mut parts = text.split('%');
-    let plain = parts.next()?;
-    if plain.len() == text.len() {
-        return Some(Cow::Borrowed(text.as_bytes()));
-    }
-    let mut bytes = plain.as_bytes().to_vec();
+    let Some(first) = memchr(b'%', text.as_bytes()) else { return Some(Cow::Borrowed(text.as_bytes())) };
+    let mut bytes = text.as_bytes()[..first].to_vec();
+    let parts = text[first + 1..].split('%');
     for part in parts {
         // Rust's parser accepts a `+` too.
         let digits = part.get(..2).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;

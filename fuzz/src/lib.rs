@@ -64,7 +64,7 @@ pub fn must_fit_an_index(distribution: Distribution<'_>) {
     let index = Index {
         site: distribution.stamps.itself,
         settled: true,
-        distributions: vec![distribution],
+        distributions: vec![distribution.into()],
         without: Vec::new(),
         seal: None,
     };

@@ -172,6 +172,8 @@ fn groups<'e>(row: Option<&'e Distribution<'_>>) -> Option<Groups<'e>> {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use super::*;
     use crate::freshness::Stamp;
     use crate::metadata::top_level::Kind;
@@ -224,10 +226,11 @@ mod tests {
 
     /// An index of a site directory with this inode. The first rows come first in its listing.
     fn index(inode: u64, rows: &[Distribution<'static>]) -> Index<'static> {
-        let mut distributions = rows.to_vec();
-        for (position, row) in distributions.iter_mut().enumerate() {
-            row.position = u32::try_from(position).expect("few");
-        }
+        let at = |(position, row): (usize, &Distribution<'static>)| {
+            let position = u32::try_from(position).expect("few");
+            Rc::new(Distribution { position, ..row.clone() })
+        };
+        let mut distributions: Vec<_> = rows.iter().enumerate().map(at).collect();
         distributions.sort_by(|one, other| one.file_name.cmp(&other.file_name));
         Index { site: stamp(inode), settled: true, distributions, without: Vec::new(), seal: None }
     }

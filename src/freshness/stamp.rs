@@ -85,11 +85,31 @@ fn signed(text: &mut &[u8]) -> Option<i64> {
 
 fn unsigned(text: &mut &[u8]) -> Option<u64> {
     let mut number: Option<u64> = None;
+    while let Some((eight, rest)) =
+        text.split_first_chunk().and_then(|(eight, rest)| Some((eight_digits(eight)?, rest)))
+    {
+        number = Some(number.unwrap_or(0).checked_mul(100_000_000)?.checked_add(eight)?);
+        *text = rest;
+    }
     while let [digit @ b'0'..=b'9', rest @ ..] = *text {
         number = Some(number.unwrap_or(0).checked_mul(10)?.checked_add((digit - b'0').into())?);
         *text = rest;
     }
     number
+}
+
+/// The number that eight digits are, computed for all of them at once: the numbers of neighbours are added with
+/// their weights, first of single digits, then of pairs and of fours.
+fn eight_digits(digits: &[u8; 8]) -> Option<u64> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let digits = u64::from_le_bytes(*digits) ^ (ONES * 0x30);
+    // A byte above 9 has its highest bit set, or gets it.
+    if (digits | digits.wrapping_add(ONES * 0x76)) & (ONES * 0x80) != 0 {
+        return None;
+    }
+    let pairs = (digits.wrapping_mul(10) + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(100) + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((fours.wrapping_mul(10_000).wrapping_add(fours >> 32)) & 0xffff_ffff)
 }
 
 #[cfg(test)]

@@ -9,13 +9,14 @@ mod render;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::rc::Rc;
 
 use crate::freshness::Stamp;
 use crate::metadata::Distribution;
 
 pub use header::is_readable;
-pub use parse::parse;
-pub use render::render;
+pub use parse::{parse, parse_with_lines};
+pub use render::{render, render_over};
 
 /// The first line of every index of this version.
 const MAGIC: &str = "epcache-index 1\n";
@@ -38,12 +39,21 @@ pub struct Index<'a> {
     pub site: Stamp,
     /// Whether that stamp is not racy: no later change can leave the site directory with it.
     pub settled: bool,
-    /// Sorted by file name, each of which occurs once.
-    pub distributions: Vec<Distribution<'a>>,
+    /// Sorted by file name, each of which occurs once. What is carried over is shared with the old index.
+    pub distributions: Vec<Rc<Distribution<'a>>>,
     /// The `without` lines of the header, sorted by path.
     pub without: Vec<EmptyDirectory<'a>>,
     /// Present if the index is sealed.
     pub seal: Option<Seal<'a>>,
+}
+
+/// An index, and the lines from which it was parsed.
+#[derive(Debug)]
+pub struct Parsed<'a> {
+    pub index: Index<'a>,
+    /// The segments with a line for each distribution that says nothing of others: `distributions`, `stamps`,
+    /// `top-level` and `requirements`.
+    lines: [&'a str; 4],
 }
 
 /// A directory that is on the path of the interpreter and holds no distributions.

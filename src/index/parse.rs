@@ -4,9 +4,12 @@
 //! more than make it useless.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
-use super::header::{Header, IndexFile, lines, number};
-use super::{Index, Invalid, OPAQUE, ORDER_LINE, Result};
+use memchr::{memchr, memchr2};
+
+use super::header::{Header, IndexFile, fields, lines, number};
+use super::{Index, Invalid, OPAQUE, ORDER_LINE, Parsed, Result};
 use crate::encoding::unescape;
 use crate::freshness::Stamp;
 use crate::limits::{ALL_ENTRY_POINTS, DISTRIBUTIONS, ENTRY_POINT_COST};
@@ -17,11 +20,21 @@ use crate::metadata::{Distribution, EntryPoint, Identity, Stamps};
 
 /// The most entry points that an index has: each takes so much of the budget.
 const MAX_RECORDS: usize = ALL_ENTRY_POINTS / ENTRY_POINT_COST;
+/// The shortest line of the table: the shortest suffix of a distribution, four tabs and the end.
+const TABLE_LINE: usize = ".egg-info".len() + 5;
+
+/// The rows, which are not shared yet.
+type Rows<'a> = Vec<Rc<Distribution<'a>>>;
 
 /// Parses a whole index.
 ///
 /// Anything that is not exactly an intact index of this version is refused.
 pub fn parse(bytes: &[u8]) -> Result<Index<'_>> {
+    parse_with_lines(bytes).map(|parsed| parsed.index)
+}
+
+/// The same, with the lines that [`render_over`](super::render_over) copies.
+pub fn parse_with_lines(bytes: &[u8]) -> Result<Parsed<'_>> {
     let file = IndexFile::verify(bytes)?;
     let header = Header::parse(file.header)?;
     // Segments that overlap could hold more entry points than there is memory for.
@@ -30,34 +43,43 @@ pub fn parse(bytes: &[u8]) -> Result<Index<'_>> {
     }
     // What is not understood must be intact all the same, as for the reader in Python.
     header.unknown.iter().try_for_each(|range| file.segment(*range).map(drop))?;
-    let mut distributions = table(&file, &header)?;
+    let segments = [
+        file.segment(header.table)?,
+        file.segment(header.stamps)?,
+        file.segment(header.top_level)?,
+        file.segment(header.requirements)?,
+    ];
+    let mut distributions = table(&file, &header, segments)?;
     groups(&file, &header, &mut distributions)?;
     order(file.segment(header.order)?, &mut distributions)?;
     let Header { site, settled, without, seal, .. } = header;
-    Ok(Index { site, settled, distributions, without, seal })
+    Ok(Parsed { index: Index { site, settled, distributions, without, seal }, lines: segments })
 }
 
-fn table<'a>(file: &IndexFile<'a>, header: &Header<'_>) -> Result<Vec<Distribution<'a>>> {
+fn table<'a>(file: &IndexFile<'a>, header: &Header<'_>, segments: [&'a str; 4]) -> Result<Rows<'a>> {
     const WRONG: Invalid = Invalid::Corrupt("table of distributions");
-    let mut stamp_lines = lines(file.segment(header.stamps)?);
-    let mut top_level_lines = lines(file.segment(header.top_level)?);
-    let mut requirements_lines = lines(file.segment(header.requirements)?);
-    let mut distributions: Vec<Distribution<'a>> = Vec::new();
-    for line in lines(file.segment(header.table)?) {
-        let mut fields = line.split('\t');
+    let [table, stamps_of_rows, names_of_rows, requirements_of_rows] = segments;
+    let mut stamp_lines = lines(stamps_of_rows);
+    let mut top_level_lines = lines(names_of_rows);
+    let mut requirements_lines = lines(requirements_of_rows);
+    // A forged count takes no more memory than the table.
+    let mut distributions = Rows::with_capacity(header.count.min(table.len() / TABLE_LINE));
+    for line in lines(table) {
+        let mut fields = fields(line);
         let mut next = || fields.next().ok_or(WRONG);
         let file_name = unescape(next()?).ok_or(WRONG)?;
         let (flags, key, name, version) = (next()?, next()?, next()?, next()?);
         // A forged name must lead neither out of the site directory nor to anything but a distribution.
-        let leads_away = file_name.iter().any(|byte| matches!(byte, b'/' | 0));
+        let leads_away = memchr2(b'/', 0, &file_name).is_some();
         if fields.next().is_some() || leads_away || !is_distribution(&file_name) {
             return Err(WRONG);
         }
         if distributions.last().is_some_and(|previous| *previous.file_name >= *file_name) {
             return Err(WRONG);
         }
-        let field = |absent, text| (!flags.contains(absent)).then_some(Cow::Borrowed(text));
-        let identity = Identity { name: field('n', name), version: field('v', version) };
+        let has = |flag| flags.as_bytes().contains(&flag);
+        let field = |absent, text| (!has(absent)).then_some(Cow::Borrowed(text));
+        let identity = Identity { name: field(b'n', name), version: field(b'v', version) };
         let mut stamps = stamp_lines.next().and_then(stamps).ok_or(Invalid::Corrupt("stamps"))?;
         if distributions.len() == DISTRIBUTIONS {
             return Err(Invalid::Corrupt("number of distributions"));
@@ -68,30 +90,30 @@ fn table<'a>(file: &IndexFile<'a>, header: &Header<'_>) -> Result<Vec<Distributi
             .map(|line| (line != OPAQUE).then_some(Cow::Borrowed(line)))
             .filter(|line| line.as_deref().is_none_or(are_requirements))
             .ok_or(Invalid::Corrupt("requirements"))?;
-        distributions.push(Distribution {
+        distributions.push(Rc::new(Distribution {
             file_name,
             position: 0,
             key: (!key.is_empty()).then_some(Cow::Borrowed(key)),
-            identity: (!flags.contains('m')).then_some(identity),
+            identity: (!has(b'm')).then_some(identity),
             requirements,
-            entry_points: (!flags.contains('e')).then(Vec::new),
-            configparser_differs: flags.contains('c') && !flags.contains('e'),
+            entry_points: (!has(b'e')).then(Vec::new),
+            configparser_differs: has(b'c') && !has(b'e'),
             top_level: top_level.ok_or(Invalid::Corrupt("top-level"))?,
             stamps,
             settled: true,
-        });
+        }));
     }
     let mut more = stamp_lines.chain(top_level_lines).chain(requirements_lines);
     if distributions.len() != header.count || more.next().is_some() {
         return Err(WRONG);
     }
     for row in &header.unsettled {
-        distributions.get_mut(*row).ok_or(WRONG)?.settled = false;
+        Rc::make_mut(distributions.get_mut(*row).ok_or(WRONG)?).settled = false;
     }
     for line in lines(file.segment(header.missing)?) {
         let (row, names) = line.split_once('\t').ok_or(Invalid::Corrupt("missing"))?;
         let row = distributions.get_mut(number::<usize>(row)?).ok_or(Invalid::Corrupt("missing"))?;
-        row.top_level.missing =
+        Rc::make_mut(row).top_level.missing =
             names_field(names).filter(|names| !names.contains('\t')).ok_or(Invalid::Corrupt("missing"))?;
     }
     let opaque = distributions.iter().enumerate().filter(|(_, row)| row.entry_points.is_none());
@@ -104,16 +126,12 @@ fn table<'a>(file: &IndexFile<'a>, header: &Header<'_>) -> Result<Vec<Distributi
     Ok(distributions)
 }
 
-fn groups<'a>(
-    file: &IndexFile<'a>,
-    header: &Header<'a>,
-    distributions: &mut [Distribution<'a>],
-) -> Result<()> {
+fn groups<'a>(file: &IndexFile<'a>, header: &Header<'a>, distributions: &mut Rows<'a>) -> Result<()> {
     const WRONG: Invalid = Invalid::Corrupt("group");
     let mut records = Vec::new();
     for (group, range) in &header.groups {
         for line in lines(file.segment(*range)?) {
-            let mut fields = line.split('\t');
+            let mut fields = fields(line);
             let mut next = || fields.next().ok_or(WRONG);
             let (row, position) = (number::<usize>(next()?)?, number::<usize>(next()?)?);
             let entry = EntryPoint { group: (*group).into(), name: next()?.into(), value: next()?.into() };
@@ -131,16 +149,20 @@ fn groups<'a>(
     records.sort_unstable_by_key(|(row, position, _)| (*row, *position));
     for (row, position, entry) in records {
         let distribution = distributions.get_mut(row).ok_or(WRONG)?;
-        let entries = distribution.entry_points.as_mut().ok_or(WRONG)?;
+        let entries = Rc::make_mut(distribution).entry_points.as_mut().ok_or(WRONG)?;
         if position != entries.len() {
             return Err(WRONG);
+        }
+        if entries.is_empty() {
+            // Mostly it is the only one.
+            entries.reserve_exact(1);
         }
         entries.push(entry);
     }
     Ok(())
 }
 
-fn order(segment: &str, distributions: &mut [Distribution<'_>]) -> Result<()> {
+fn order(segment: &str, distributions: &mut Rows<'_>) -> Result<()> {
     const WRONG: Invalid = Invalid::Corrupt("order");
     if Some(segment.len()) != distributions.len().checked_mul(ORDER_LINE) {
         return Err(WRONG);
@@ -149,7 +171,7 @@ fn order(segment: &str, distributions: &mut [Distribution<'_>]) -> Result<()> {
         if line.len() + 1 != ORDER_LINE {
             return Err(WRONG);
         }
-        row.position = number(line)?;
+        Rc::make_mut(row).position = number(line)?;
     }
     Ok(())
 }
@@ -189,7 +211,7 @@ fn top_level<'a>(line: &'a str, stamps: &mut Stamps) -> Option<TopLevel<'a>> {
     let mut rest = line.as_bytes();
     stamps.top_level = optional(&mut rest)?;
     stamps.files = optional(&mut rest)?;
-    let mut fields = line[line.len() - rest.len()..].split('\t');
+    let mut fields = fields(&line[line.len() - rest.len()..]);
     let word = fields.next()?;
     let (kind, _) = *Kind::WORDS.iter().find(|(_, of_kind)| *of_kind == word)?;
     let mut names = || fields.next().and_then(names_field);
@@ -200,5 +222,6 @@ fn top_level<'a>(line: &'a str, stamps: &mut Stamps) -> Option<TopLevel<'a>> {
 /// A field of escaped names, if all of them are well-formed.
 fn names_field(names: &str) -> Option<Cow<'_, str>> {
     let is_text = |name: &str| unescape(name).is_some_and(|name| std::str::from_utf8(&name).is_ok());
-    (!names.contains('%') || names.split(' ').all(is_text)).then_some(Cow::Borrowed(names))
+    (memchr(b'%', names.as_bytes()).is_none() || names.split(' ').all(is_text))
+        .then_some(Cow::Borrowed(names))
 }

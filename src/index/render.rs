@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::rc::Rc;
 
-use super::{END, Index, MAGIC, OPAQUE, ORDER_LINE, SIZE_LINE, SIZE_LINE_DIGITS, Seal, SegmentRange};
+use super::header::lines;
+use super::{END, Index, MAGIC, OPAQUE, ORDER_LINE, Parsed, SIZE_LINE, SIZE_LINE_DIGITS, Seal, SegmentRange};
 use crate::encoding::{checksum, escape, push_number};
 use crate::freshness::Stamp;
 use crate::metadata::entry_points::is_plainly_a_reference;
@@ -11,9 +13,16 @@ use crate::metadata::{Distribution, Identity};
 
 /// The bytes of the index file. The same distributions and stamps give the same bytes.
 pub fn render(index: &Index<'_>) -> Vec<u8> {
+    render_over(index, None)
+}
+
+/// The same bytes, made faster: the lines of distributions that both indexes share are copied from the old one.
+pub fn render_over(index: &Index<'_>, old: Option<&Parsed<'_>>) -> Vec<u8> {
     let groups = groups(&index.distributions);
     let mut body = Body::default();
-    let table = body.append(|text| index.distributions.iter().for_each(|row| distribution(text, row)));
+    let [of_table, of_stamps, of_top_level, of_requirements] =
+        old.map_or([None; 4], |old| old.lines.map(|segment| Some((&old.index, segment))));
+    let table = body.append(|text| rows_over(text, index, of_table, distribution));
     let group_ranges: Vec<(&str, SegmentRange)> = groups
         .iter()
         .map(|(group, records)| {
@@ -29,28 +38,8 @@ pub fn render(index: &Index<'_>) -> Vec<u8> {
             text.push('\n');
         }
     });
-    let stamps = body.append(|text| {
-        for row in &index.distributions {
-            row.stamps.itself.spell(text);
-            text.push('\t');
-            optional(text, row.stamps.metadata);
-            text.push('\t');
-            optional(text, row.stamps.entry_points);
-            text.push('\n');
-        }
-    });
-    let top_level = body.append(|text| {
-        for row in &index.distributions {
-            optional(text, row.stamps.top_level);
-            text.push('\t');
-            optional(text, row.stamps.files);
-            for field in [row.top_level.kind.word(), &row.top_level.names, &row.top_level.python_names] {
-                text.push('\t');
-                text.push_str(field);
-            }
-            text.push('\n');
-        }
-    });
+    let stamps = body.append(|text| rows_over(text, index, of_stamps, stamps));
+    let top_level = body.append(|text| rows_over(text, index, of_top_level, top_level));
     let missing = body.append(|text| {
         for (number, row) in index.distributions.iter().enumerate() {
             if !row.top_level.missing.is_empty() {
@@ -58,12 +47,7 @@ pub fn render(index: &Index<'_>) -> Vec<u8> {
             }
         }
     });
-    let requirements = body.append(|text| {
-        for row in &index.distributions {
-            text.push_str(row.requirements.as_deref().unwrap_or(OPAQUE));
-            text.push('\n');
-        }
-    });
+    let requirements = body.append(|text| rows_over(text, index, of_requirements, requirements));
 
     let mut header = String::new();
     let Stamp { mtime, ctime, inode, size } = index.site;
@@ -132,7 +116,7 @@ impl Record<'_> {
 }
 
 /// The records of each group, sorted by its name.
-fn groups<'a>(distributions: &'a [Distribution<'_>]) -> Vec<(&'a str, Vec<Record<'a>>)> {
+fn groups<'a>(distributions: &'a [Rc<Distribution<'_>>]) -> Vec<(&'a str, Vec<Record<'a>>)> {
     let mut groups = HashMap::<&str, Vec<Record<'_>>>::new();
     for (row, distribution) in distributions.iter().enumerate() {
         for (position, entry) in distribution.entry_points.iter().flatten().enumerate() {
@@ -143,6 +127,51 @@ fn groups<'a>(distributions: &'a [Distribution<'_>]) -> Vec<(&'a str, Vec<Record
     let mut groups: Vec<_> = groups.into_iter().collect();
     groups.sort_unstable_by_key(|(group, _)| *group);
     groups
+}
+
+/// Adds a line for each distribution: that of the old index where it is the same one, or what `spell` makes.
+fn rows_over(
+    text: &mut String,
+    index: &Index<'_>,
+    old: Option<(&Index<'_>, &str)>,
+    spell: impl Fn(&mut String, &Distribution<'_>),
+) {
+    let known = old.into_iter().flat_map(|(old, segment)| old.distributions.iter().zip(lines(segment)));
+    let mut known = known.peekable();
+    for row in &index.distributions {
+        let is_row = |(other, _): &(&Rc<Distribution<'_>>, &str)| Rc::ptr_eq(other, row);
+        let line = known.next_if(is_row).or_else(|| {
+            while known.next_if(|(other, _)| other.file_name < row.file_name).is_some() {}
+            known.next_if(is_row)
+        });
+        match line {
+            Some((_, line)) => text.push_str(line),
+            None => spell(text, row),
+        }
+        text.push('\n');
+    }
+}
+
+fn stamps(text: &mut String, row: &Distribution<'_>) {
+    row.stamps.itself.spell(text);
+    text.push('\t');
+    optional(text, row.stamps.metadata);
+    text.push('\t');
+    optional(text, row.stamps.entry_points);
+}
+
+fn top_level(text: &mut String, row: &Distribution<'_>) {
+    optional(text, row.stamps.top_level);
+    text.push('\t');
+    optional(text, row.stamps.files);
+    for field in [row.top_level.kind.word(), &row.top_level.names, &row.top_level.python_names] {
+        text.push('\t');
+        text.push_str(field);
+    }
+}
+
+fn requirements(text: &mut String, row: &Distribution<'_>) {
+    text.push_str(row.requirements.as_deref().unwrap_or(OPAQUE));
 }
 
 fn distribution(text: &mut String, row: &Distribution<'_>) {
@@ -166,11 +195,10 @@ fn distribution(text: &mut String, row: &Distribution<'_>) {
         text.push('\t');
         text.push_str(field.as_deref().unwrap_or_default());
     }
-    text.push('\n');
 }
 
 /// Whether another row may have the same name: of those, only the one listed first counts.
-fn is_duplicate<'a>(distributions: &'a [Distribution<'_>]) -> impl Fn(&Distribution<'_>) -> bool + 'a {
+fn is_duplicate<'a>(distributions: &'a [Rc<Distribution<'_>>]) -> impl Fn(&Distribution<'_>) -> bool + 'a {
     let mut seen = HashMap::<&str, usize>::new();
     for key in distributions.iter().filter_map(|row| row.key.as_deref()) {
         *seen.entry(key).or_default() += 1;

@@ -4,6 +4,7 @@
 //! take the least, as many as fit, and the others are opaque. Content and file names alone decide.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use crate::limits::{ALL_ENTRY_POINTS, ALL_GROUPS, ALL_NAMES, DISTRIBUTIONS, GROUP_COST};
 use crate::metadata::cost::Cost;
@@ -64,10 +65,10 @@ impl Selection {
     }
 
     /// Counts a distribution, or makes it opaque.
-    pub fn admit(&mut self, row: &mut Distribution<'_>) {
+    pub fn admit(&mut self, row: &mut Rc<Distribution<'_>>) {
         let cost = Cost::of(row);
         if self.is_behind_end(cost, row) {
-            self.leave_out(row);
+            self.leave_out(Rc::make_mut(row));
         } else {
             self.used.add(cost);
         }
@@ -80,7 +81,7 @@ impl Selection {
 
     /// Makes distributions opaque if much more was admitted than fits. So the memory is bounded, and the
     /// choice is not made anew for each distribution.
-    pub fn bound(&mut self, rows: &mut [Distribution<'_>]) {
+    pub fn bound(&mut self, rows: &mut [Rc<Distribution<'_>>]) {
         let Budget { distributions, entry_points, groups: _, names } = self.budget;
         let most = Budget {
             distributions,
@@ -94,7 +95,7 @@ impl Selection {
     }
 
     /// Makes those of all distributions opaque that do not fit.
-    pub fn finish(&mut self, rows: &mut [Distribution<'_>]) {
+    pub fn finish(&mut self, rows: &mut [Rc<Distribution<'_>>]) {
         if !self.budget.has_room_for(self.used) {
             self.choose(rows);
         }
@@ -105,7 +106,7 @@ impl Selection {
         &self.out
     }
 
-    fn choose(&mut self, rows: &mut [Distribution<'_>]) {
+    fn choose(&mut self, rows: &mut [Rc<Distribution<'_>>]) {
         let mut order: Vec<(usize, usize)> =
             rows.iter().enumerate().map(|(number, row)| (Cost::of(row).total(), number)).collect();
         order.sort_unstable();
@@ -123,7 +124,7 @@ impl Selection {
         let Some((cost, first)) = order.get(fitting) else { return };
         self.end = Some((*cost, rows[*first].file_name.to_vec()));
         for (_, number) in &order[fitting..] {
-            self.leave_out(&mut rows[*number]);
+            self.leave_out(Rc::make_mut(&mut rows[*number]));
         }
         self.used = Cost::default();
         rows.iter().for_each(|row| self.used.add(Cost::of(row)));

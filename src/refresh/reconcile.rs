@@ -18,6 +18,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::AsFd;
+use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::fs::Stat;
@@ -94,7 +95,7 @@ fn is_up_to_date(old: &Index<'_>, site: Stamp, request: &Request) -> bool {
         && old.is_settled()
         && old.seal.is_none()
         && old.distributions.len() <= request.budget.distributions
-        && !old.distributions.iter().any(Distribution::is_opaque)
+        && !old.distributions.iter().any(|row| row.is_opaque())
         && (request.depth, request.seal) == (Depth::Directories, Sealing::No)
         && request.hints.is_empty()
 }
@@ -166,7 +167,9 @@ impl<'a> Pass<'_, 'a> {
             }
             let known = known.next_if(|known| *known.file_name == *file_name);
             if let Some(mut distribution) = self.visit(file_name, known)? {
-                distribution.position = position;
+                if distribution.position != position {
+                    Rc::make_mut(&mut distribution).position = position;
+                }
                 self.selection.admit(&mut distribution);
                 self.outcome.index.distributions.push(distribution);
                 self.selection.bound(&mut self.outcome.index.distributions);
@@ -178,7 +181,7 @@ impl<'a> Pass<'_, 'a> {
         let changes = &mut self.outcome.changes;
         changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
         changes.removed.sort();
-        if let Some(old) = old {
+        if let Some(old) = old.filter(|_| self.carries) {
             self.read_those_sharing_files(old)?;
         }
         self.selection.finish(&mut self.outcome.index.distributions);
@@ -211,8 +214,8 @@ impl<'a> Pass<'_, 'a> {
     fn visit(
         &mut self,
         file_name: &[u8],
-        known: Option<&Distribution<'a>>,
-    ) -> io::Result<Option<Distribution<'a>>> {
+        known: Option<&Rc<Distribution<'a>>>,
+    ) -> io::Result<Option<Rc<Distribution<'a>>>> {
         let Some(stat) = self.lstat(file_name)? else {
             self.outcome.changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
             return Ok(None);
@@ -224,10 +227,12 @@ impl<'a> Pass<'_, 'a> {
         if let Some(known) = unchanged {
             let mut carried = known.clone();
             // A settled distribution with unchanged stamps is still settled.
-            carried.settled = carried.settled || self.is_installed(&carried);
+            if !carried.settled && self.is_installed(&carried) {
+                Rc::make_mut(&mut carried).settled = true;
+            }
             return Ok(Some(carried));
         }
-        self.read_and_compare(file_name, stat, known)
+        Ok(self.read_and_compare(file_name, stat, known.map(Rc::as_ref))?.map(Rc::new))
     }
 
     /// Reads a distribution, given its `lstat`, and records how it differs from the old index.
@@ -290,6 +295,7 @@ impl<'a> Pass<'_, 'a> {
             };
             if let Some(mut distribution) = read {
                 distribution.position = known.position;
+                let mut distribution = Rc::new(distribution);
                 self.selection.admit(&mut distribution);
                 self.outcome.index.distributions[row] = distribution;
             } else {
@@ -404,7 +410,7 @@ impl<'a> Pass<'_, 'a> {
     /// When a refresh would find all that is young now old enough.
     fn settles_at(&self) -> Option<i64> {
         let Index { site, settled, distributions, .. } = &self.outcome.index;
-        let old_enough = |row: &Distribution<'_>| {
+        let old_enough = |row: &Rc<Distribution<'_>>| {
             let age = if self.is_complete(row) { SETTLE_AFTER } else { UNFINISHED_AFTER };
             // A racy stamp is young, and no longer says how young.
             let is_racy = row.stamps.all().any(|stamp| stamp == Stamp::RACY);

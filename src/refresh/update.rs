@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::delivery::Delivery;
@@ -13,7 +14,7 @@ use super::seal::{SealError, is_kernel_mtime, seal, time_to_wait};
 use crate::change::Change;
 use crate::encoding::shell_quoted;
 use crate::error::{Error, Result};
-use crate::index::{Index, Seal, is_readable, parse, render};
+use crate::index::{Index, Parsed, Seal, is_readable, parse_with_lines, render_over};
 use crate::site::retries::Retries;
 use crate::site::{SiteDir, empty_directories};
 use crate::store::index_dir::IndexDir;
@@ -51,9 +52,10 @@ impl Update<'_> {
         }
         loop {
             let bytes = self.directory.read()?.unwrap_or_default();
-            let old = parse_old(&bytes, &self.directory.index());
-            let mut outcome = reconcile(self.site, old.as_ref(), &request, &retries)?;
-            self.complete(&mut outcome, old.as_ref());
+            let parsed = parse_old(&bytes, &self.directory.index());
+            let old = parsed.as_ref().map(|parsed| &parsed.index);
+            let mut outcome = reconcile(self.site, old, &request, &retries)?;
+            self.complete(&mut outcome, old);
             if request.seal != Sealing::No {
                 let wait = time_to_wait(&outcome.index, self.location, self.system);
                 let in_time = !wait.is_zero() && start.elapsed() + wait < SEAL_WAIT;
@@ -68,17 +70,19 @@ impl Update<'_> {
                 outcome.index.settled = false;
             }
             if request.seal != Sealing::No {
-                outcome.index.seal = self.seal(&outcome, old.as_ref(), request.seal);
+                outcome.index.seal = self.seal(&outcome, old, request.seal);
             }
             report.add(&outcome);
             diagnostics.append(&mut outcome.diagnostics.drain(..).collect());
-            let carries_all = request.depth != Depth::Everything && old.as_ref() == Some(&outcome.index);
+            let carries_all = request.depth != Depth::Everything && old == Some(&outcome.index);
             let is_written =
-                carries_all || self.write(&outcome.index, &bytes, old.as_ref(), &mut unrecorded)?;
-            let is_unchanged = self
-                .site
-                .still_is(outcome.index.site)
-                .map_err(|error| Error::io("can't stat", self.site.path(), error))?;
+                carries_all || self.write(&outcome.index, &bytes, parsed.as_ref(), &mut unrecorded)?;
+            // Nothing was written since the comparison has seen that.
+            let is_unchanged = carries_all
+                || self
+                    .site
+                    .still_is(outcome.index.site)
+                    .map_err(|error| Error::io("can't stat", self.site.path(), error))?;
             let done = is_unchanged && (is_written || self.directory.is_alone());
             if done || !retries.take() {
                 report.index = Some(self.directory.index().to_string_lossy().into_owned());
@@ -100,10 +104,10 @@ impl Update<'_> {
         &self,
         index: &Index<'_>,
         old: &[u8],
-        parsed: Option<&Index<'_>>,
+        parsed: Option<&Parsed<'_>>,
         unrecorded: &mut Vec<Change>,
     ) -> Result<bool> {
-        let new = render(index);
+        let new = render_over(index, parsed);
         if !is_readable(&new) {
             let why = "an index of it would be larger than readers accept";
             return Err(Error::site(self.site.path(), why));
@@ -111,7 +115,7 @@ impl Update<'_> {
         if new == old {
             return Ok(true);
         }
-        unrecorded.append(&mut self.delivery.record(parsed, index));
+        unrecorded.append(&mut self.delivery.record(parsed.map(|parsed| &parsed.index), index));
         self.directory.replace(&new, index.seal.as_ref().map(|seal| seal.time))?;
         Ok(false)
     }
@@ -122,7 +126,7 @@ impl Update<'_> {
         if !self.location.may_settle {
             // Readers must check each distribution.
             outcome.settles_at = None;
-            index.distributions.iter_mut().for_each(|distribution| distribution.settled = false);
+            index.distributions.iter_mut().for_each(|row| Rc::make_mut(row).settled = false);
         }
         // The paths of another system are not those of this one.
         if !self.system.is_foreign() {
@@ -170,9 +174,9 @@ impl Update<'_> {
     }
 }
 
-fn parse_old<'a>(bytes: &'a [u8], path: &Path) -> Option<Index<'a>> {
+fn parse_old<'a>(bytes: &'a [u8], path: &Path) -> Option<Parsed<'a>> {
     if bytes.is_empty() {
         return None;
     }
-    parse(bytes).inspect_err(|why| log::info!("{}: {why}; it is replaced", path.display())).ok()
+    parse_with_lines(bytes).inspect_err(|why| log::info!("{}: {why}; it is replaced", path.display())).ok()
 }

@@ -166,7 +166,7 @@ fn a_refresh_takes_back_what_the_group_may_write_and_believes_none_of_it() {
     // An index that says something else about the same stamps, as a member of the group could write it.
     let bytes = fs::read(site.index()).expect("an index");
     let mut forged = epcache::index::parse(&bytes).expect("an index");
-    forged.distributions[0].entry_points = Some(Vec::new());
+    std::rc::Rc::make_mut(&mut forged.distributions[0]).entry_points = Some(Vec::new());
     let forged = epcache::index::render(&forged);
     for only_the_file in [false, true] {
         fs::write(site.index(), &forged).expect("ours");

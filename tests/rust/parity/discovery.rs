@@ -82,7 +82,7 @@ fn compare(sites: &[Made]) {
         let written = std::fs::read(made.path.join(".epcache/index")).expect("an index");
         let written = parse(&written).expect("an intact index");
         // Two distributions that are one to Python are both listed if their names are unknown.
-        let all_named = !outcome.index.distributions.iter().any(is_nameless);
+        let all_named = !outcome.index.distributions.iter().any(|row| is_nameless(row));
         let listed = (made.same_for_all && all_named).then(|| listed(&made.path));
         for (version, answers) in &answers {
             let Answer::Gives(theirs) = &answers[number] else { panic!("{version}: {:?}", answers[number]) };

@@ -142,7 +142,7 @@ fn compare(files: &[Vec<u8>]) -> usize {
 
 /// The content of an index, in the form that the oracle prints.
 fn content_of(index: &Index<'_>) -> Value {
-    let rows: Vec<_> = index.distributions.iter().map(row).collect();
+    let rows: Vec<_> = index.distributions.iter().map(|it| row(it)).collect();
     let unsettled =
         index.distributions.iter().enumerate().filter(|(_, row)| !row.settled).map(|(row, _)| row);
     let opaque = index

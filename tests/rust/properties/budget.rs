@@ -122,7 +122,7 @@ fn history(u: &mut Unstructured<'_>, refreshes: &mut [u32; 3]) -> Result<()> {
             let name = row.file_name.to_vec();
             let known = old.as_ref().and_then(|old| old.find(&name));
             let is_same =
-                known.is_some_and(|known| Distribution { position: row.position, ..known.clone() } == *row);
+                known.is_some_and(|known| Distribution { position: row.position, ..known.clone() } == **row);
             assert_eq!(
                 !is_same,
                 changes.added.contains(&name) || changes.updated.contains(&name),

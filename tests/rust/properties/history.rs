@@ -144,7 +144,7 @@ fn compare_changes(changes: &Changes, old: Option<&Index<'_>>, new: &Index<'_>, 
     for row in &new.distributions {
         // A different position in the listing is not a change.
         let same =
-            |known: &Distribution<'_>| Distribution { position: row.position, ..known.clone() } == *row;
+            |known: &Distribution<'_>| Distribution { position: row.position, ..known.clone() } == **row;
         let unchanged = old.and_then(|old| old.find(&row.file_name)).is_some_and(same);
         assert_ne!(
             unchanged,

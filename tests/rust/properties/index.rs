@@ -1,11 +1,14 @@
 //! The index file: it survives writing and reading, and damaged files are refused.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use arbtest::arbitrary::{Result, Unstructured};
 use arbtest::arbtest;
 use epcache::freshness::Stamp;
-use epcache::index::{EmptyDirectory, Index, Invalid, is_readable, parse, render};
+use epcache::index::{
+    EmptyDirectory, Index, Invalid, is_readable, parse, parse_with_lines, render, render_over,
+};
 use epcache::index::{Seal, Witness};
 use epcache::limits;
 use epcache::metadata::top_level::Kind;
@@ -24,6 +27,32 @@ fn a_rendered_index_parses_to_the_same_index() {
         Ok(())
     })
     .budget_ms(3_000);
+}
+
+/// Rows that both have, that the new one has changed, that are gone and that have come.
+#[test]
+fn an_index_rendered_over_an_old_one_has_the_same_bytes() {
+    let mut copied = 0;
+    arbtest(|u| {
+        let old = render(&any_index(u)?);
+        let old = parse_with_lines(&old).expect("our own index");
+        let mut index = any_index(u)?;
+        for row in &old.index.distributions {
+            match u.int_in_range(0..=3)? {
+                0 => {}
+                1 => index.distributions.push(Rc::new(Distribution { key: None, ..(**row).clone() })),
+                _ => index.distributions.push(row.clone()),
+            }
+        }
+        index.distributions.sort_by(|one, other| one.file_name.cmp(&other.file_name));
+        index.distributions.dedup_by(|one, other| one.file_name == other.file_name);
+        let is_shared = |row: &&Rc<Distribution<'_>>| Rc::strong_count(row) > 1;
+        copied += index.distributions.iter().filter(is_shared).count();
+        assert_eq!(render_over(&index, Some(&old)), render(&index));
+        Ok(())
+    })
+    .budget_ms(3_000);
+    assert!(copied > 100, "too few to show anything: {copied}");
 }
 
 #[test]
@@ -100,7 +129,7 @@ fn an_index_of_the_largest_content_is_within_the_limits() {
         stamps,
         settled: false,
     };
-    let mut distributions: Vec<_> = (0..ROWS).map(row).collect();
+    let mut distributions: Vec<_> = (0..ROWS).map(|number| Rc::new(row(number))).collect();
     distributions.sort_by(|one, other| one.file_name.cmp(&other.file_name));
     let names: usize = distributions.iter().map(|row| row.file_name.len()).sum();
     let path = vec![1; 4095];
@@ -148,7 +177,7 @@ fn groups_that_share_their_lines_are_refused() {
             .collect::<Vec<_>>()
     };
     index.distributions.truncate(1);
-    index.distributions[0].entry_points =
+    Rc::make_mut(&mut index.distributions[0]).entry_points =
         Some((0..50).flat_map(|group| entries(&format!("g{group:02}"))).collect());
     let text = String::from_utf8(render(&index)).expect("an index is text");
     assert!(parse(text.as_bytes()).is_ok());
@@ -172,7 +201,7 @@ fn names_that_lead_out_of_the_site_directory_are_refused() {
     for name in names {
         let mut index = small_index();
         index.distributions.truncate(1);
-        index.distributions[0].file_name = Cow::Borrowed(name);
+        Rc::make_mut(&mut index.distributions[0]).file_name = Cow::Borrowed(name);
         assert_eq!(parse(&render(&index)), Err(Invalid::Corrupt("table of distributions")), "{name:?}");
     }
 }
@@ -231,9 +260,9 @@ fn small_index() -> Index<'static> {
     let entry =
         |group: &'static str| EntryPoint { group: group.into(), name: "a".into(), value: "m:f".into() };
     let distributions = vec![
-        distribution(2, "foo%-1.dist-info", Some(vec![entry("h"), entry("g"), entry("h")])),
-        distribution(0, "foo\n-2.dist-info", None),
-        distribution(1, "foo-3.dist-info", Some(vec![])),
+        distribution(2, "foo%-1.dist-info", Some(vec![entry("h"), entry("g"), entry("h")])).into(),
+        distribution(0, "foo\n-2.dist-info", None).into(),
+        distribution(1, "foo-3.dist-info", Some(vec![])).into(),
     ];
     let without = vec![EmptyDirectory { path: (b"/usr/lib/\xff\n").into(), stamp }];
     let witnesses = vec![

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use epcache::freshness::Stamp;
 use epcache::index::{EmptyDirectory, Index};
@@ -21,9 +22,9 @@ pub fn any_index(u: &mut Unstructured<'_>) -> Result<Index<'static>> {
         let row = any_distribution(u)?;
         rows.insert(row.file_name.to_vec(), row);
     }
-    let mut distributions: Vec<_> = rows.into_values().collect();
+    let mut distributions: Vec<_> = rows.into_values().map(Rc::new).collect();
     for row in &mut distributions {
-        row.position = u.int_in_range(0..=9_999_999)?;
+        Rc::make_mut(row).position = u.int_in_range(0..=9_999_999)?;
     }
     let mut without = Vec::new();
     for _ in 0..u.int_in_range(0..=2)? {
