@@ -3,6 +3,8 @@
 //! Programs ask for name and version, and pip for the requirements as well. Where versions of CPython differ
 //! (folded values), the result is [`Header::Opaque`], and the reader uses its own CPython.
 
+use memchr::{memchr, memchr_iter};
+
 use crate::limits::{FIELD_LENGTH, REQUIREMENTS_LENGTH};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +31,11 @@ const REQUIREMENTS: [(&str, char); 3] =
 
 /// Whether a line of an index can be that of [`Headers::requirements`].
 pub fn are_requirements(line: &str) -> bool {
-    line.is_empty() || line.split('\t').all(|field| field.starts_with(REQUIREMENTS.map(|(_, letter)| letter)))
+    let line = line.as_bytes();
+    let begins = |at: usize| {
+        line.get(at).is_some_and(|byte| REQUIREMENTS.iter().any(|(_, letter)| *letter == char::from(*byte)))
+    };
+    line.is_empty() || begins(0) && memchr_iter(b'\t', line).all(|tab| begins(tab + 1))
 }
 
 /// Parses the headers of `text`, which end with the first line that is not a header.
@@ -47,24 +53,20 @@ pub fn parse(text: &str) -> Headers {
 fn scan(text: &str) -> (Headers, usize) {
     let mut headers =
         Headers { name: Header::Absent, version: Header::Absent, requirements: Some(String::new()) };
-    let mut seen = 0;
-    let mut lines = text
-        .split_inclusive('\n')
-        .inspect(|line| seen += line.len())
-        .map(|line| line.strip_suffix('\n').unwrap_or(line))
-        .take_while(|line| is_header_line(line))
-        .peekable();
-    while let Some(line) = lines.next() {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = memchr(b'\n', rest.as_bytes());
+        let line = &rest[..end.unwrap_or(rest.len())];
+        rest = end.map_or("", |end| &rest[end + 1..]);
         if is_continuation(line) || line.starts_with("From ") {
             continue;
         }
-        let Some((key, value)) = line.split_once(':') else { continue };
-        let value = value.trim_start_matches([' ', '\t']);
-        let is_folded = lines.peek().is_some_and(|next| is_continuation(next));
-        let is_plain = !is_folded && value.len() <= FIELD_LENGTH && !value.contains(['\t', '\0']);
+        let Some((key, value)) = split_header(line) else { break };
+        let is_plain =
+            || !is_continuation(rest) && value.len() <= FIELD_LENGTH && !value.contains(['\t', '\0']);
         let take = |header: &mut Header| {
             if *header == Header::Absent {
-                *header = if is_plain { Header::Value(value.to_owned()) } else { Header::Opaque };
+                *header = if is_plain() { Header::Value(value.to_owned()) } else { Header::Opaque };
             }
         };
         if key.eq_ignore_ascii_case("name") {
@@ -73,7 +75,7 @@ fn scan(text: &str) -> (Headers, usize) {
             take(&mut headers.version);
         } else if let Some((_, letter)) = REQUIREMENTS.iter().find(|(name, _)| key.eq_ignore_ascii_case(name))
         {
-            let before = headers.requirements.take().filter(|_| is_plain);
+            let before = headers.requirements.take().filter(|_| is_plain());
             headers.requirements = before.map(|mut text| {
                 if !text.is_empty() {
                     text.push('\t');
@@ -85,18 +87,18 @@ fn scan(text: &str) -> (Headers, usize) {
         }
     }
     headers.requirements = headers.requirements.filter(|text| text.len() <= REQUIREMENTS_LENGTH);
-    (headers, seen)
+    (headers, text.len() - rest.len())
 }
 
 fn is_continuation(line: &str) -> bool {
     line.starts_with([' ', '\t'])
 }
 
-/// Equal to `email.feedparser.headerRE`: a continuation, an mbox line, or a colon after printable ASCII.
-fn is_header_line(line: &str) -> bool {
-    is_continuation(line)
-        || line.starts_with("From ")
-        || line.bytes().find(|b| !matches!(b, b'!'..=b'9' | b';'..=b'~')) == Some(b':')
+/// Splits a line that is a header for `email.feedparser.headerRE`: there is a colon after printable ASCII.
+fn split_header(line: &str) -> Option<(&str, &str)> {
+    let end = line.bytes().position(|b| !matches!(b, b'!'..=b'9' | b';'..=b'~'))?;
+    let value = line[end..].strip_prefix(':')?;
+    Some((&line[..end], value.trim_start_matches([' ', '\t'])))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! White space and line ends as the methods of Python's `str` have them. They differ from Rust's.
 
+use memchr::memchr;
+
 /// The characters at which `str.splitlines()` splits. `\r\n` gives an additional empty line here, which is
 /// skipped.
 pub(super) fn ends_line(c: char) -> bool {
@@ -18,13 +20,16 @@ pub(super) fn is_space(c: char) -> bool {
 
 /// `str.splitlines()`.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
-    let usual = !text.bytes().any(|byte| byte < b' ' && byte != b'\n' || byte >= 0x80);
+    // Many bytes at once, since no decision is made for a single one.
+    let is_usual =
+        |chunk: &[u8]| chunk.iter().fold(true, |usual, byte| usual & matches!(byte, b'\n' | b' '..=b'\x7f'));
+    let usual = text.as_bytes().chunks(64).all(is_usual);
     let mut rest = text;
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
-        let end = if usual { rest.find('\n') } else { rest.find(ends_line) };
+        let end = if usual { memchr(b'\n', rest.as_bytes()) } else { rest.find(ends_line) };
         let Some(end) = end else { return Some(std::mem::take(&mut rest)) };
         let line = &rest[..end];
         let mut after = rest[end..].chars();
