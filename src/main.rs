@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use epcache::command::{self, args::Cli};
+use epcache::command;
+use epcache::command::args::{Cli, Command, Trigger};
 use epcache::sys::message;
 
 /// A link to the program of this name means `epcache refresh`.
@@ -18,7 +19,12 @@ fn main() -> ExitCode {
     }
     let is_trigger = arguments.get(1).is_some_and(|name| name == "trigger");
     message::start(is_trigger);
-    match Cli::try_parse_from(&arguments) {
+    let trigger = arguments.get(1..).filter(|_| is_trigger).and_then(Trigger::parse_alone);
+    let cli = match trigger {
+        Some(trigger) => Ok(Cli { command: Command::Trigger(trigger) }),
+        None => Cli::try_parse_from(&arguments),
+    };
+    match cli {
         Ok(cli) => command::run(cli),
         Err(error) => command::explain(&error, arguments.get(2..).filter(|_| is_trigger)),
     }

@@ -230,7 +230,8 @@ fn receive_until(
     let deadline = Deadline::after(time_limit);
     let longest = if pidfd.is_some() { time_limit } else { LOOK_INTERVAL };
     socket.set_nonblocking(true).map_err(failed)?;
-    let mut answer = Vec::new();
+    // That of one site directory. Without room, it would be read in many small parts.
+    let mut answer = Vec::with_capacity(4096);
     let mut open = true;
     loop {
         let socket_fd = open.then(|| socket.as_fd());

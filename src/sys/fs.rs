@@ -237,7 +237,7 @@ pub fn read_regular(at: impl AsFd, path: impl Arg, limit: u64) -> Result<(Vec<u8
 /// Reads a file of the kernel's, whose `stat` does not give its size, up to a page.
 pub fn read_of_kernel(path: &str) -> io::Result<String> {
     let file = rustix::fs::open(path, READING | Links::Refuse.open_flags(), Mode::empty())?;
-    let mut text = Vec::new();
+    let mut text = Vec::with_capacity(4096);
     std::fs::File::from(file).take(4096).read_to_end(&mut text)?;
     // The name of a program need not be UTF-8.
     Ok(String::from_utf8_lossy(&text).into_owned())

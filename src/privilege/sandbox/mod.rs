@@ -127,9 +127,9 @@ pub fn enter(confinement: &Confinement, groups: Part) -> Result<Confined> {
     }
     // No socket can be connected later.
     message::connect_journal();
-    // The tracer of an emulated root (proot) has to read its memory. Where the user has changed, the kernel has
-    // done the same.
-    if !caller::is_traced() {
+    // Where the user has changed, the kernel has done it. The tracer of an emulated root (proot) has to read its memory.
+    let is_traceable = nix::sys::prctl::get_dumpable().unwrap_or(true);
+    if is_traceable && !caller::is_traced() {
         step("not being traced", nix::sys::prctl::set_dumpable(false).map_err(Into::into))?;
     }
     signal::ignore_sigxfsz();
