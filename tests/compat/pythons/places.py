@@ -6,10 +6,13 @@ import pathlib
 import subprocess
 import time
 
+from support import wheels
 from support.checkout import READER, debug_program
 from support.environments import CACHE, uv
 from support.interpreters import run
 
+# What `play` does, by the names in docs/coverage.md.
+STEPS = ("install", "upgrade", "same version", "removal")
 ANSWERS = pathlib.Path(__file__).with_name("answers.py")
 
 
@@ -48,14 +51,15 @@ class Place:
     def refresh(self):
         """Refresh the index until it is settled."""
         end = time.monotonic() + 10
-        status = ["status", "--json", self.site]
         run(debug_program(), "refresh", self.site, env=self.variables)
-        while subprocess.run(
-            [debug_program(), *status], stdout=subprocess.PIPE, env=self.variables
-        ).returncode:
+        while not self.is_fresh():
             assert time.monotonic() < end
             time.sleep(0.2)
             run(debug_program(), "refresh", self.site, env=self.variables)
+
+    def is_fresh(self):
+        command = [debug_program(), "status", self.site]
+        return subprocess.run(command, stdout=subprocess.DEVNULL, env=self.variables).returncode == 0
 
     def _ask(self, python, way):
         arguments, more = way
@@ -80,3 +84,40 @@ class Place:
 
     def has(self, path):
         return path.startswith(f"{self.site}/")
+
+
+def play(place, directory, install, remove, is_refreshed=False):
+    """A history of the distribution probe: `install(wheel)` replaces what is there, `remove()` removes it.
+
+    After each step the answers are compared with the index that the step has made stale, and with a new one; or once,
+    if the step refreshes the index.
+    """
+    first, second, again = versions(directory)
+    for step, version in [
+        (lambda: install(first), "1.0"),
+        (lambda: install(second), "2.0"),
+        (lambda: install(again), "2.0"),
+        (remove, None),
+    ]:
+        step()
+        found = place.assert_right(from_index=is_refreshed)
+        assert ("probe", version) in found if version else "probe" not in dict(found)
+        if is_refreshed:
+            assert place.is_fresh()
+        else:
+            place.refresh()
+            assert place.assert_right(from_index=True) == found
+
+
+def versions(directory):
+    """Two versions of a distribution, and another build of the second one, with other entry points and modules."""
+    entry_points = "probe-2.0.dist-info/entry_points.txt"
+    again = directory / "again"
+    again.mkdir(parents=True)
+    return [
+        wheels.make(directory, "probe", "1.0"),
+        wheels.make(directory, "probe", "2.0"),
+        wheels.make(
+            again, "probe", "2.0", **{entry_points: "[rebuilt]\nprobe = probe:run\n", "probe_more.py": ""}
+        ),
+    ]

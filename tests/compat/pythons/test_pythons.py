@@ -12,44 +12,13 @@ from support import wheels
 from support.checkout import READER, debug_program
 from support.interpreters import INTERPRETERS, run
 
-from .places import ANSWERS, Place, environment, variables
+from .places import ANSWERS, STEPS, Place, environment, play, variables
 
 PYPY = shutil.which("pypy3")
 # A build without the global lock has its version and a t as its name.
 FREE_THREADED = os.environ.get("EPCACHE_TEST_FREE_THREADED") or next(
     filter(None, map(shutil.which, ("python3.15t", "python3.14t", "python3.13t"))), None
 )
-STEPS = ("install", "upgrade", "same version", "removal")
-
-
-def play(place, directory, install, remove):
-    """A history of the distribution probe: `install(wheel)` replaces what is there, `remove()` removes it."""
-    first, second, again = versions(directory)
-    for step, version in [
-        (lambda: install(first), "1.0"),
-        (lambda: install(second), "2.0"),
-        (lambda: install(again), "2.0"),
-        (remove, None),
-    ]:
-        step()
-        found = place.assert_right()
-        assert ("probe", version) in found if version else "probe" not in dict(found)
-        place.refresh()
-        assert place.assert_right(from_index=True) == found
-
-
-def versions(directory):
-    """Two versions of a distribution, and another build of the second one, with other entry points and modules."""
-    entry_points = "probe-2.0.dist-info/entry_points.txt"
-    again = directory / "again"
-    again.mkdir(parents=True)
-    return [
-        wheels.make(directory, "probe", "1.0"),
-        wheels.make(directory, "probe", "2.0"),
-        wheels.make(
-            again, "probe", "2.0", **{entry_points: "[rebuilt]\nprobe = probe:run\n", "probe_more.py": ""}
-        ),
-    ]
 
 
 def pip_installs(python, *options, **more):
