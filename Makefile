@@ -19,7 +19,7 @@ SUITE = PYTHONPATH=tests .cache/venv/bin/python -m
 REMAP = --remap-path-prefix=$(CURDIR)=/usr/src/epcache \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/usr/src/cargo
 
-.PHONY: build crates dsc srpm test quick test-upstream test-upstream-full test-histories test-freshness test-hook test-hook-full test-pythons test-programs soak test-packages test-packaging test-images test-faults test-faults-full test-reproducible fuzz deny demo lint check-oldest check-targets bench vendor rpm wheel sdist install uninstall clean
+.PHONY: build crates dsc srpm test quick test-upstream test-upstream-full test-histories test-freshness test-hook test-hook-full test-pythons test-programs soak test-packages test-packaging test-images test-faults test-faults-full test-reproducible fuzz deny demo lint check-oldest check-targets coverage bench vendor rpm wheel sdist install uninstall clean
 
 build:
 	RUSTFLAGS="$(REMAP) $$RUSTFLAGS" $(CARGO) build --release --locked
@@ -157,6 +157,14 @@ check-oldest:
 TARGETS = aarch64-unknown-linux-musl aarch64-unknown-linux-gnu riscv64gc-unknown-linux-gnu x86_64-unknown-linux-musl
 check-targets: .cache/venv vendor
 	$(SUITE) system.packages.targets $(TARGETS)
+	test -z "$$EPCACHE_COVERAGE" || echo '{"row": "targets", "columns": []}' >>"$$EPCACHE_COVERAGE"
+
+# Writes docs/coverage.md anew. Needs root.
+coverage: export EPCACHE_COVERAGE = $(CURDIR)/.cache/coverage
+coverage:
+	rm -f $$EPCACHE_COVERAGE
+	$(MAKE) test-packages test-images test-hook test-pythons check-targets
+	tools/coverage.py $$EPCACHE_COVERAGE
 
 bench:
 	benches/run

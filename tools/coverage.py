@@ -32,7 +32,11 @@ SECTIONS = {
     "Package managers": {
         "apt": Row("apt, dpkg", REAL, "Debian trixie"),
         "rpm": Row("rpm", REAL, "4.18 (bookworm), 4.20 (trixie) and 6 (sid), each in its Debian release"),
+        "pacman": Row("pacman", REAL, "7.1, in Debian sid"),
+        "apk": Row("apk", REPLAYED, "a trigger is called as apk 3.0 calls it; no apk was run"),
         "dnf": Row("dnf5", REAL, "with rpm 6, and a repository of its own"),
+        "zypper": Row("zypper", REAL, "in Debian, with a repository of its own"),
+        "conda": Row("rattler (pixi)", REAL, "conda's packages, through `epcache run` and without"),
         "pip": Row("pip", REAL, "the oldest and the newest that a Python supports, with the hook"),
         "uv": Row("uv", REAL, "through `epcache run`, and by itself"),
     },
@@ -44,19 +48,40 @@ SECTIONS = {
             REAL,
             "`buildah --timestamp`; times of OSTree and Nix are set",
         ),
+        "rpm-ostree": Row(
+            "rpm-ostree, bootc", REPLAYED, "the real bubblewrap and rpm, as rpm-ostree calls them"
+        ),
+        "systemd": Row("services and later hooks", REAL, "Debian trixie, booted by its systemd"),
         "chrootless": Row("another root", REAL, "`DPKG_ROOT`, scripts inside and outside of the tree"),
         "half-root": Row(
             "root with limits", REAL, "user namespaces, fakeroot, proot, qemu-user, without capabilities"
         ),
     },
-    "Pythons": {},
-    "Architectures": {},
+    "Pythons and places": {
+        "pypy": Row("PyPy", REAL, "of Debian bookworm"),
+        "free-threaded": Row(
+            "free-threaded CPython", REAL, "a build of 3.13 (`EPCACHE_TEST_FREE_THREADED`)", False
+        ),
+        "target": Row("`pip --target` directories", REAL, "on `PYTHONPATH`"),
+        "zipapp": Row("zipapps", REAL, "beside an enabled environment"),
+        "debian split": Row("Debian's `dist-packages`", REAL, "`/usr/lib` and `/usr/local`"),
+        "usr local": Row("`/usr/local`", REAL, "the prefix of an interpreter in an image"),
+        "two interpreters": Row("two interpreters on one directory", REAL, "CPython 3.9 and 3.13"),
+    },
+    "Architectures other than x86_64 with glibc": {
+        "targets": Row(
+            "aarch64 and riscv64 with glibc, aarch64 and x86_64 with musl",
+            COMPILED,
+            "`make check-targets`",
+            False,
+        ),
+    },
 }
 
 INTRODUCTION = """\
 # Coverage
 
-What the tests have run, written by them (`make coverage`). *Real* means the real program on real files. *Reproduced* means
+What the tests have run on Linux, written by them (`make coverage`). *Real* means the real program on real files. *Reproduced* means
 that the test does what the program is known to do. *Compile-checked* means that the program was built, and not run.
 
 A column has a mark where the index, `epcache list` and the reader were compared with `importlib.metadata` afterwards:
