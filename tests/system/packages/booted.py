@@ -26,21 +26,12 @@ END_LIMIT = 20
 
 # Runs as the first process of the namespaces: $1 is the tree, $2 a name. It moves to a control group of that name,
 # which becomes the root of a namespace of control groups. /run is the tree's own, so it is empty at each boot.
-BOOT = r"""
+BOOT = rf"""
 set -eu
 root=$1 name=$2
 mount --bind "$root" "$root"
-mount -t proc proc "$root/proc"
+{chroot.DEVICES}
 mount -t sysfs -o ro sysfs "$root/sys"
-mount -t tmpfs -o mode=755 dev "$root/dev"
-for node in null zero full random urandom tty; do
-    : >"$root/dev/$node"
-    mount --bind "/dev/$node" "$root/dev/$node"
-done
-mkdir "$root/dev/shm" "$root/dev/pts"
-mount -t devpts -o newinstance,ptmxmode=666 devpts "$root/dev/pts"
-ln -s pts/ptmx "$root/dev/ptmx"
-ln -s /proc/self/fd "$root/dev/fd"
 ln -s null "$root/dev/console"
 mount -t tmpfs -o mode=755 run "$root/run"
 groups=$root/sys/fs/cgroup
@@ -81,27 +72,10 @@ class Machine:
         there."""
         return self.system.path(inside)
 
-    def run(self, *argv, env=None, input=None, check=True, timeout=300):
-        """Run `argv` as root in the booted system. Returns subprocess.CompletedProcess with text in `stdout` and
-        `stderr`."""
+    def run(self, *argv, **options):
+        """Run `argv` as root in the booted system; `options` and the result are those of `chroot.run_within`."""
         enter = ["nsenter", f"--target={self._pid}", "--all", "--root", "--wd=/"]
-        variables = [f"{name}={value}" for name, value in {**chroot.ENVIRONMENT, **(env or {})}.items()]
-        command = [str(part) for part in argv]
-        result = subprocess.run(
-            [*enter, "env", "-i", *variables, *command],
-            input=input,
-            stdin=None if input is not None else subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
-            timeout=timeout,
-        )
-        if check and result.returncode:
-            raise chroot.CommandFailed(
-                f"{' '.join(command)}: exit status {result.returncode}\n"
-                f"{result.stdout[-6000:]}\n{result.stderr[-6000:]}"
-            )
-        return result
+        return chroot.run_within(enter, argv, **options)
 
     def journal(self, *arguments):
         """What is in the journal of this boot, as text."""

@@ -25,11 +25,8 @@ from support.locking import locked
 CACHE = CHECKOUT / ".cache"
 ARCHIVES = "/var/cache/apt/archives"
 
-# Runs as the first process of the namespaces: $1 is the tree, then the mounts, one
-# "type source target" per argument, up to "--", then the command.
-ENTER = r"""
-set -eu
-root=$1; shift
+# Mounts /proc and /dev in the tree $root.
+DEVICES = r"""
 mount -t proc proc "$root/proc"
 mount -t tmpfs -o mode=755 dev "$root/dev"
 for node in null zero full random urandom tty; do
@@ -42,6 +39,14 @@ mount -t devpts -o newinstance,ptmxmode=666 devpts "$root/dev/pts"
 ln -s pts/ptmx "$root/dev/ptmx"
 ln -s /proc/self/fd "$root/dev/fd"
 ln -s fd/0 "$root/dev/stdin"; ln -s fd/1 "$root/dev/stdout"; ln -s fd/2 "$root/dev/stderr"
+"""
+
+# Runs as the first process of the namespaces: $1 is the tree, then the mounts, one
+# "type source target" per argument, up to "--", then the command.
+ENTER = rf"""
+set -eu
+root=$1; shift
+{DEVICES}
 while [ "$1" != -- ]; do
     kind=$1 from=$2 to=$root$3; shift 3
     mkdir -p "$to" 2>/dev/null || :
@@ -68,6 +73,29 @@ class CommandFailed(AssertionError):
     """A command in the chroot ended with another status than 0."""
 
 
+def run_within(enter, argv, env=None, input=None, check=True, timeout=1200):
+    """Run `argv` by the command `enter`, with ENVIRONMENT and `env` alone.
+
+    Returns subprocess.CompletedProcess with text in `stdout` and `stderr`.
+    """
+    variables = [f"{name}={value}" for name, value in {**ENVIRONMENT, **(env or {})}.items()]
+    command = [str(part) for part in argv]
+    result = subprocess.run(
+        [*enter, "env", "-i", *variables, *command],
+        input=input,
+        stdin=None if input is not None else subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        timeout=timeout,
+    )
+    if check and result.returncode:
+        raise CommandFailed(
+            f"{' '.join(command)}: exit status {result.returncode}\n{result.stdout[-6000:]}\n{result.stderr[-6000:]}"
+        )
+    return result
+
+
 class Chroot:
     """An unpacked system; `root` is where it lies on the machine."""
 
@@ -79,48 +107,21 @@ class Chroot:
         """Where the absolute path `inside` the chroot lies on the machine."""
         return self.root / str(inside).lstrip("/")
 
-    def run(self, *argv, network=False, mounts=(), env=None, input=None, cwd=None, check=True, timeout=1200):
+    def run(self, *argv, network=False, mounts=(), cwd=None, **options):
         """Run `argv` as root in the chroot, without network unless asked for.
 
         `mounts` are ("bind", path on the machine, path inside), ("read-only", "",
         path inside) or ("tmpfs", options, path inside), and last for this command.
-        Returns subprocess.CompletedProcess with text in `stdout` and `stderr`.
+        The other `options` and the result are those of `run_within`.
         """
         namespaces = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
         if not network:
             namespaces.append("--net")
         flat = [str(part) for mount in mounts for part in mount]
-        variables = [f"{name}={value}" for name, value in {**ENVIRONMENT, **(env or {})}.items()]
-        inner = [str(part) for part in argv]
         if cwd:
-            inner = ["sh", "-c", 'cd "$0" && exec "$@"', cwd, *inner]
-        result = subprocess.run(
-            [
-                *namespaces,
-                "sh",
-                "-c",
-                ENTER,
-                "enter",
-                str(self.root),
-                *flat,
-                "--",
-                "env",
-                "-i",
-                *variables,
-                *inner,
-            ],
-            input=input,
-            stdin=None if input is not None else subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
-            timeout=timeout,
-        )
-        if check and result.returncode:
-            raise CommandFailed(
-                f"{' '.join(inner)}: exit status {result.returncode}\n{result.stdout[-6000:]}\n{result.stderr[-6000:]}"
-            )
-        return result
+            argv = ["sh", "-c", 'cd "$0" && exec "$@"', cwd, *argv]
+        enter = [*namespaces, "sh", "-c", ENTER, "enter", str(self.root), *flat, "--"]
+        return run_within(enter, argv, **options)
 
     def apt(self, *arguments, mounts=(), trace=(), **options):
         """apt-get with `arguments`; downloads are kept in `.cache/apt/SUITE`.
