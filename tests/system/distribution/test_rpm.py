@@ -6,12 +6,13 @@ import pytest
 
 from ..packages import chroot, rpm_build
 
-# What rpmlint says although it is as it should be, each with the reason.
+# Errors of rpmlint that are not ours, each with the reason.
 ACCEPTED = {
-    "zero-length": "py.typed marks a package with type hints by its name alone",
-    "no-manual-page-for-binary": "rpmlint does not see that a page is a link to another one",
-    "non-standard-uid": "the indexes belong to a user of their own",
-    "non-standard-gid": "the same",
+    "hardcoded-library-path": "these directories are in /usr/lib on every architecture",
+    "no-group-tag": "no distribution wants groups any more",
+    "no-packager-tag": "who builds the package sets it",
+    "no-signature": "who builds the package signs it",
+    "spelling-error": "its dictionary has neither ldconfig nor importlib",
 }
 
 
@@ -35,9 +36,9 @@ def query(system, package, *tags):
 
 def test_rpmlint_has_no_error(system):
     said = system.run("sh", "-c", "rpmlint /packages/*.rpm /packages/*.spec", check=False)
-    errors = re.findall(r"^\S+: E: (\S+)(.*)", said.stdout, re.MULTILINE)
-    assert "specfiles checked" in said.stdout, said.stdout + said.stderr
-    assert [found for found in errors if found[0] not in ACCEPTED] == [], said.stdout
+    assert "3 packages and 1 specfiles checked" in said.stdout, said.stdout + said.stderr
+    errors = set(re.findall(r"^\S+: E: (\S+)", said.stdout, re.MULTILINE))
+    assert errors - set(ACCEPTED) == set(), said.stdout
 
 
 def test_each_package_names_its_licences_and_crates(system):
