@@ -35,17 +35,16 @@ def built(request):
 
 
 def test_lintian_has_nothing_to_say(built):
-    options = ["--display-experimental", "--display-info", "--pedantic", "--verbose", "--fail-on=none"]
+    options = ["--info", "--display-info", "--pedantic", "--fail-on=none"]
     done = built.run("sh", "-c", f"lintian --allow-root {' '.join(options)} *.changes", cwd="/build")
-    tags = [line for line in done.stdout.splitlines() if line[:2] in ("E:", "W:", "I:", "P:", "X:")]
+    tags = [line for line in done.stdout.splitlines() if line[:2] in ("E:", "W:", "I:", "P:")]
     assert tags == []
 
 
 def test_the_tests_of_the_package_succeed(built):
-    debs = sorted(file.name for file in built.path("/build").glob("*epcache_*.deb"))
+    debs = [f"./{file.name}" for file in built.path("/build").glob("*epcache_*.deb")]
     assert len(debs) == 2
-    done = built.run(
-        "autopkgtest", "--no-built-binaries", *debs, "epcache", "--", "null", cwd="/build", check=False
-    )
+    command = ["autopkgtest", "--no-built-binaries", *debs, "./epcache", "--", "null"]
+    done = built.run(*command, cwd="/build", network=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "packages-are-indexed PASS" in done.stdout

@@ -111,6 +111,13 @@ def test_manual_names_every_option(system):
     assert {option for option in options if not re.search(rf"Fl -{option}\b", manual)} == set()
 
 
+def test_the_test_of_the_package_succeeds(system):
+    """The one that Debian runs whenever a package changes that epcache depends on."""
+    script = (chroot.CHECKOUT / "debian/tests/packages-are-indexed").read_text()
+    assert ": fresh: " in system.run("sh", "-", input=script).stdout
+    assert_index_right(system)
+
+
 @pytest.mark.covers("apt", "install")
 def test_packages_installed_later_are_indexed_by_the_trigger(system):
     before = directories(by_importlib(system)["distributions"])
