@@ -35,7 +35,7 @@ SECTIONS = {
         "pacman": Row("pacman", REAL, "7.1, in Debian sid"),
         "apk": Row("apk", REPLAYED, "a trigger is called as apk 3.0 calls it; no apk was run"),
         "dnf": Row("dnf5", REAL, "with rpm 6, and a repository of its own"),
-        "zypper": Row("zypper", REAL, "in Debian, with a repository of its own"),
+        "zypper": Row("zypper", REAL, "with rpm 6: one transaction for all packages, and one for each"),
         "conda": Row("rattler (pixi)", REAL, "conda's packages, through `epcache run` and without"),
         "pip": Row("pip", REAL, "the oldest and the newest that a Python supports, with the hook"),
         "uv": Row("uv", REAL, "through `epcache run`, and by itself"),

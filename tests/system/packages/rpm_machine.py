@@ -21,8 +21,8 @@ PYTHON = "3.13"
 SITE = f"/usr/lib/python{PYTHON}/site-packages"
 SITE64 = f"/usr/lib64/python{PYTHON}/site-packages"
 PACKAGES = ["busybox-static", "passwd", "python3", "rpm", "strace"]
-# The last two lines are for pacman_machine.py, so that one tree serves both.
-ONLY_SID = ["createrepo-c", "dnf5"]
+# The last two lines are for pacman_machine.py and test_ostree.py, so that one tree serves all.
+ONLY_SID = ["createrepo-c", "dnf5", "zypper"]
 ONLY_SID += ["fakeroot", "libarchive-tools", "make", "makepkg", "pacman-package-manager"]
 ONLY_SID += ["systemd-standalone-sysusers", "systemd-standalone-tmpfiles"]
 
@@ -114,7 +114,8 @@ class Machine:
         libraries = ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"]
         files = "".join(f"/usr/lib/x86_64-linux-gnu/{name}\n" for name in libraries)
         symbols = self.system.run("/usr/lib/rpm/elfdeps", "--provides", input=files).stdout.split("\n")
-        provides = [*programs, *filter(None, symbols), "rtld(GNU_HASH)"]
+        # zypper changes no system without glibc.
+        provides = [*programs, *filter(None, symbols), "rtld(GNU_HASH)", "glibc"]
         provides += [f"python(abi) = {version}" for version in ("3.11", "3.13")]
         return rpm_payload.Payload("ground", provides=tuple(dict.fromkeys(provides)))
 

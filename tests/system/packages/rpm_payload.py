@@ -24,7 +24,7 @@ AutoReqProv: no
 {provides}
 %define __os_install_post %{{nil}}
 %define clamp_mtime_to_source_date_epoch 0
-%define _build_name_fmt %%{{NAME}}-%%{{VERSION}}-%%{{RELEASE}}.rpm
+%define _build_name_fmt %%{{NAME}}-%%{{VERSION}}-%%{{RELEASE}}{build}.rpm
 
 %description
 Payload of a test.
@@ -53,23 +53,34 @@ class Payload:
     provides: tuple = ()
     scriptlets: str = ""
     ghosts: tuple = ()  # those of `files` that the package names but does not contain
+    build: str = ""  # tells packages of the same name, version and release apart
 
     @property
     def filename(self):
-        return f"{self.name}-{self.version}-{self.release}.rpm"
+        return f"{self.name}-{self.version}-{self.release}{self.build}.rpm"
 
 
 def metadata(name, version, format="2.1"):
     return f"Metadata-Version: {format}\nName: {name}\nVersion: {version}\n"
 
 
-def dist_info(site, name, version="1.0", entry_points="", format="2.1", release="1", owns=True, package=None):
+def dist_info(
+    site,
+    name,
+    version="1.0",
+    entry_points="",
+    format="2.1",
+    release="1",
+    owns=True,
+    package=None,
+    build="",
+):
     """A package with one `.dist-info`, whose version is also the package's."""
     directory = f"{site}/{name}-{version}.dist-info"
     files = {f"{directory}/METADATA": metadata(name, version, format), f"{directory}/INSTALLER": "rpm\n"}
     if entry_points:
         files[f"{directory}/entry_points.txt"] = entry_points
-    return Payload(package or name, version, release, files, (directory,) if owns else ())
+    return Payload(package or name, version, release, files, (directory,) if owns else (), build=build)
 
 
 def write(payload, place):
@@ -94,7 +105,7 @@ def build(system, payloads):
     top = Path("/payloads")
     specs = []
     for payload in payloads:
-        label = f"{payload.name}-{payload.version}-{payload.release}"
+        label = payload.filename.removesuffix(".rpm")
         place = system.path(top / "source" / label)
         if place.exists():
             shutil.rmtree(place)
@@ -107,6 +118,7 @@ def build(system, payloads):
                 name=payload.name,
                 version=payload.version,
                 release=payload.release,
+                build=payload.build,
                 provides="\n".join(f"Provides: {what}" for what in payload.provides),
                 source=top / "source" / label,
                 scriptlets=payload.scriptlets,

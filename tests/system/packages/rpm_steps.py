@@ -29,6 +29,8 @@ BETA = dist_info(SITE, "beta", "1.0", scripts("beta", "one"))
 # Every file has the former size and mtime, and no name in SITE is new: only a stamp that
 # the package can't choose shows that this is another build.
 BETA_REBUILT = dist_info(SITE, "beta", "1.0", scripts("beta", "two"), format="2.4", release="2")
+# Another build of the same package, with another value of the same length.
+BETA_AGAIN = dist_info(SITE, "beta", "1.0", scripts("beta", "six"), release="2", build="again")
 GAMMA = dist_info(SITE, "gamma", "1.0", scripts("gamma", "main"))
 LEFT = dist_info(SITE, "left", "1.0", scripts("left", "main"), owns=False)
 WIDE = dist_info(SITE64, "wide", "1.0", scripts("wide", "main"))
@@ -53,12 +55,18 @@ BIG.files[f"{SITE}/big/_vendor/inner-1.0.dist-info/METADATA"] = rpm_payload.meta
 GHOST = dist_info(SITE, "ghost", "1.0", owns=False)
 GHOST.ghosts = tuple(GHOST.files)
 CANARY = rpm_payload.Payload("canary", scriptlets=f"%transfiletriggerin -- {SITE}\nexit 3\n")
+# Fail when their transaction has begun: before a file is unpacked, and by a file in the way of a directory.
+REFUSED = dist_info(SITE, "refused", "1.0", scripts("refused", "main"))
+REFUSED.scriptlets = "%pre\nexit 1\n"
+BLOCKED = dist_info(SITE, "blocked", "1.0", scripts("blocked", "main"))
+BLOCKED.files["/srv/directory"] = ""
 RECORDER = rpm_payload.Payload("recorder", files=hook_package.FILES)
 PAYLOADS = [
     ALPHA,
     ALPHA_2,
     BETA,
     BETA_REBUILT,
+    BETA_AGAIN,
     GAMMA,
     LEFT,
     WIDE,
@@ -68,6 +76,8 @@ PAYLOADS = [
     BIG,
     GHOST,
     CANARY,
+    REFUSED,
+    BLOCKED,
     RECORDER,
 ]
 

@@ -12,7 +12,7 @@ import time
 import pytest
 from support import index_reader
 
-from . import rpm_faults, rpm_payload
+from . import rpm_payload
 from .rpm_machine import CACHE, EPCACHE, SITE, SITE64
 from .rpm_payload import OLD
 from .rpm_steps import (
@@ -173,31 +173,3 @@ def test_erasing_our_package_hides_indexes_that_it_cannot_remove(bare):
         kept.rename(program)
     assert not os.path.lexists(bare.system.path(CACHE))
     shutil.rmtree(bare.system.path(f"{CACHE}.erased"))
-
-
-@pytest.mark.covers("dnf", "install", "upgrade", "removal")
-def test_dnf_with_a_repository(bare):
-    if bare.system.suite != "sid":
-        pytest.skip("dnf5 is installed in sid alone, where a failing trigger is a failed transaction")
-    script = "mkdir /repository && cp /payloads/*.rpm /ours/second/*.rpm /repository && createrepo_c -q /repository"
-    bare.system.run("sh", "-c", script)
-    options = ["-y", "--repofrompath=tests,file:///repository", "--repo=tests", "--setopt=tests.gpgcheck=0"]
-
-    def dnf(*arguments):
-        return succeeded(bare.transact("dnf5", *options, *arguments))
-
-    dnf("install", "alpha-1.0", "epcache", "python3-epcache")
-    bare.assert_right(SITE)
-    added = dnf("install", "beta-1.0-1", "wide")
-    assert added.read(SITE) == {directory(BETA)}
-    bare.assert_right(SITE, SITE64)
-    upgraded = dnf("upgrade", "alpha", "beta")
-    assert upgraded.read(SITE) == {directory(ALPHA_2), directory(BETA)}
-    bare.assert_right(SITE, SITE64)
-    with rpm_faults.read_only(bare):
-        dnf("remove", "alpha")
-        bare.assert_answers_right(SITE)
-    dnf("remove", "wide")
-    bare.assert_right(SITE, SITE64)
-    dnf("remove", "epcache")
-    assert not os.path.lexists(bare.system.path(CACHE))

@@ -6,13 +6,11 @@ And no process that could still be root is misled while an index is written.
 import json
 import os
 import shutil
-import subprocess
 
 import pytest
-from support import index_reader
 
-from . import rpm_faults, rpm_machine, trace
-from .rpm_machine import CACHE, EPCACHE, SITE
+from . import rpm_faults, rpm_tree, trace
+from .rpm_machine import EPCACHE, SITE
 from .rpm_steps import ALPHA, BETA, BETA_REBUILT, CANARY, GUARDED, install
 
 
@@ -68,36 +66,14 @@ def test_failing_trigger_fails_the_transaction_from_rpm_6_on(bare):
 
 def test_tree_without_proc_and_null_device(machine):
     """An image is made with `rpm --root`: the trigger runs in a bare tree."""
-    libraries = ["libc.so.6", "libm.so.6", "libgcc_s.so.1"]
-    script = f"""
-        set -eu
-        rm -rf /tree
-        mkdir -p /tree/bin /tree/etc /tree/lib64 /tree/lib/x86_64-linux-gnu /tree/usr/bin /tree/var/tmp
-        cp /bin/busybox /tree/bin/busybox
-        for applet in sh find; do ln -s busybox /tree/bin/$applet; done
-        cp -L /lib64/ld-linux-x86-64.so.2 /tree/lib64/
-        for library in {" ".join(libraries)}; do cp -L /lib/x86_64-linux-gnu/$library /tree/lib/x86_64-linux-gnu/; done
-        echo root:x:0:0::/root:/bin/sh >/tree/etc/passwd
-        echo epcache:x:970:970::/nonexistent:/usr/sbin/nologin >>/tree/etc/passwd
-        echo root:x:0: >/tree/etc/group
-        echo epcache:x:970: >>/tree/etc/group
-        rpm --root /tree -U /payloads/ground-1-1.rpm
-    """
-    machine.system.run("sh", "-c", script)
-    tree = machine.system.path("/tree")
+    rpm_tree.make(machine)
+    tree = machine.system.path(rpm_tree.TREE)
     for payload in ([], [ALPHA], [BETA], [BETA_REBUILT]):
         files = [f"/payloads/{found.filename}" for found in payload] or ["/ours/first/epcache.rpm"]
-        done = machine.rpm("--root", "/tree", "-U", *files)
+        done = machine.rpm("--root", rpm_tree.TREE, "-U", *files)
         assert done.status == 0, done.output
         assert not (tree / "proc").exists() and not os.path.lexists(tree / "dev/null")
-    index = tree / f"{CACHE}{SITE}/index".lstrip("/")
-    found = index_reader.parse(index.read_bytes())
-    assert rpm_machine.described(found) == rpm_machine.expected(machine.by_importlib(SITE, "/tree"))
-    assert index.stat().st_uid == 970
-    shown = subprocess.run(
-        ["chroot", tree, EPCACHE, "list", "--site", SITE], check=True, capture_output=True, text=True
-    )
-    assert "beta:two" in shown.stdout
+    rpm_tree.assert_right(machine, "beta:two")
 
 
 def test_trace_would_show_a_process_that_could_still_be_root(ready):
