@@ -49,8 +49,11 @@ SECTIONS = {
             "`buildah --timestamp`; times of OSTree and Nix are set",
         ),
         "rpm-ostree": Row(
-            "rpm-ostree, bootc", REPLAYED, "the real bubblewrap and rpm, as rpm-ostree calls them"
+            "rpm-ostree, bootc",
+            REPLAYED,
+            "scripts in the sandbox of a compose (bubblewrap), the first boot, another deployment",
         ),
+        "composefs": Row("composefs", REPLAYED, "EROFS images with all times 0"),
         "systemd": Row("services and later hooks", REAL, "Debian trixie, booted by its systemd"),
         "chrootless": Row("another root", REAL, "`DPKG_ROOT`, scripts inside and outside of the tree"),
         "half-root": Row(

@@ -23,12 +23,13 @@ use crate::refresh::report::SiteReport;
 use crate::refresh::{Depth, Request, refresh};
 use crate::site::discovery::{self, Configured};
 use crate::store::invalidate::{invalidate_if_present, make_stale};
+use crate::store::location::SYSTEM_CACHE;
 use crate::store::prune;
 use crate::store::target::{Operation, Target};
 use crate::sys::account::User;
 use crate::sys::deadline::ReadUntil;
 use crate::sys::root::System;
-use crate::sys::{caller, message, signal};
+use crate::sys::{caller, fs, message, signal};
 
 /// Reading the list of changed files may take this part of the time: by default, 10 s of 120 s.
 const LIST_SHARE: u32 = 12;
@@ -81,6 +82,10 @@ fn system_of(arguments: &Trigger) -> Result<Option<System>> {
     if !caller::is_root() {
         log::info!("not root, so no system-wide index is refreshed");
         return Ok(None);
+    }
+    // As in the compose of an image: the service at boot makes the indexes, so nobody has to do anything.
+    if SYSTEM_CACHE.top(&system).is_some_and(|cache| fs::is_read_only(&cache)) {
+        message::be_quiet();
     }
     Ok(Some(system))
 }

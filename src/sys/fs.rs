@@ -20,9 +20,12 @@
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, StatVfsMountFlags, Timespec, Timestamps,
+};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
@@ -335,6 +338,12 @@ pub fn sweep(directory: impl AsFd, prefix: &str) -> io::Result<bool> {
         }
     }
     Ok(found)
+}
+
+/// Whether the file system at `path` is read-only, or that of the nearest directory above it.
+pub fn is_read_only(path: &Path) -> bool {
+    let found = path.ancestors().find_map(|place| rustix::fs::statvfs(place).ok());
+    found.is_some_and(|found| found.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
 /// Whether users other than the owner may write to a file or directory.

@@ -19,6 +19,7 @@ const ADMIN: &str = "epcache::admin";
 static USES_JOURNAL: AtomicBool = AtomicBool::new(false);
 /// Whether standard error is the journal's.
 static STDERR_IS_JOURNAL: AtomicBool = AtomicBool::new(false);
+static IS_QUIET: AtomicBool = AtomicBool::new(false);
 /// The connection to the journal, which is made once. Without a journal there is none.
 static JOURNAL: OnceLock<Option<UnixDatagram>> = OnceLock::new();
 
@@ -37,6 +38,11 @@ fn stderr_is_journal() -> bool {
     let Some(stream) = std::env::var_os("JOURNAL_STREAM") else { return false };
     rustix::fs::fstat(std::io::stderr())
         .is_ok_and(|stderr| stream == *format!("{}:{}", stderr.st_dev, stderr.st_ino))
+}
+
+/// From now on, nothing goes to standard error.
+pub fn be_quiet() {
+    IS_QUIET.store(true, Ordering::Relaxed);
 }
 
 pub fn error(error: &Error) {
@@ -93,9 +99,10 @@ impl log::Log for Log {
             _ => ("", 6),
         };
         let uses_journal = USES_JOURNAL.load(Ordering::Relaxed);
+        let is_quiet = IS_QUIET.load(Ordering::Relaxed) || uses_journal && record.target() == ADMIN;
         if STDERR_IS_JOURNAL.load(Ordering::Relaxed) {
             let _ = writeln!(std::io::stderr().lock(), "<{priority}>{text}");
-        } else if !uses_journal || record.target() != ADMIN {
+        } else if !is_quiet {
             let _ = writeln!(std::io::stderr().lock(), "epcache: {word}{text}");
         }
         if uses_journal {

@@ -142,7 +142,7 @@ def test_first_index_is_made_where_rpm_knows_of_no_distribution(bare):
     place.mkdir(parents=True)
     (place / "METADATA").write_text(rpm_payload.metadata("alone", "1.0"))
     done = succeeded(bare.rpm("-U", "/ours/first/epcache.rpm"))
-    assert [run.argv[1:] for run in done.runs] == [["refresh", "--system"]]
+    assert [run.argv[1:] for run in done.runs] == [["trigger", "rpm"]]
     index = index_reader.parse(bare.index(SITE).read_bytes())
     assert [(row.name, row.version) for row in index.distributions.values()] == [("alone", "1.0")]
 
