@@ -114,3 +114,34 @@ def test_works_in_an_ordinary_isolated_interpreter(python, site):
     # The interpreter's site directory, with pip in it, is used too.
     query = "assert len(epcache.entry_points(group='g')) == 2 and 'pip' in epcache.entry_points().names"
     assert "epcache._parse" in loaded(python, ["-I"], f"{add_paths}{query}\n{SHOW}")
+
+
+# What the reader and importlib use of `posix`, which every POSIX system has.
+EVERYWHERE = """
+    O_CLOEXEC O_NOCTTY O_NOFOLLOW O_NONBLOCK O_RDONLY close environ error fspath fstat getcwd geteuid getuid
+    listdir lstat open pread read stat
+""".split()
+
+
+@pytest.mark.parametrize("state", ["fresh", "stale", "absent"])
+def test_the_reader_needs_nothing_that_linux_alone_has(python, site, state):
+    if state == "stale":
+        add(site, "new-1.dist-info")
+    if state == "absent":
+        (site / ".epcache/index").unlink()
+    code = f"""
+import importlib.metadata, posix, pwd, sys, warnings
+warnings.simplefilter("ignore")
+sys.path[:0] = [{str(site)!r}, {str(READER)!r}]
+for name in set(dir(posix)) - set({EVERYWHERE}):
+    if not name.startswith("__"):
+        delattr(posix, name)
+import epcache
+{QUERIES}
+epcache.accelerate()
+names = [dist.metadata["Name"] for dist in importlib.metadata.distributions()]
+assert {{"foo", "foo_bar", "foo.bar"}} <= set(names), names
+assert importlib.metadata.version("foo") == epcache.version("foo") == "1"
+print("[]")
+"""
+    assert loaded(python, ["-S", "-E", "-B"], code) == set()

@@ -2,18 +2,17 @@
 
 import json
 import os
-import pathlib
 import subprocess
 import time
 
 from support import wheels
-from support.checkout import READER, debug_program
+from support.checkout import READER, TESTS, debug_program
 from support.environments import CACHE, uv
 from support.interpreters import run
 
 # What `play` does, by the names in docs/coverage.md.
 STEPS = ("install", "upgrade", "same version", "removal")
-ANSWERS = pathlib.Path(__file__).with_name("answers.py")
+ANSWERS = TESTS / "support/installation.py"
 
 
 def variables(**more):

@@ -1,8 +1,9 @@
-"""Asks what is installed; any interpreter runs this as a script, or a zipapp has it as its ``__main__.py``.
+"""What is installed, by importlib.metadata and by epcache.
 
-The argument says who answers: ``plain`` is importlib.metadata as the interpreter has it; ``accelerated`` is the
-same after `epcache.accelerate()`, and the functions of `epcache` have to agree. The directory of epcache follows,
-unless it is installed. Prints the answers, and which metadata files were opened for them.
+Any interpreter runs this as a script, or a zipapp has it as its ``__main__.py``. The argument says who answers:
+``plain`` is importlib.metadata as the interpreter has it; ``accelerated`` is the same after `epcache.accelerate()`,
+and the functions of `epcache` have to agree. The directory of epcache follows, unless it is installed. Prints the
+answers, and which metadata files were opened for them.
 """
 
 import json
