@@ -22,6 +22,7 @@ def main():
         message = error.strerror or error
         print(f"{program or _binary.NAME}: {message}", file=sys.stderr)
         print("hint: python -m pip install --force-reinstall epcache", file=sys.stderr)
+        print("hint: where no wheel has the program, add --no-binary epcache", file=sys.stderr)
         return 127 if isinstance(error, FileNotFoundError) else 126
 
 

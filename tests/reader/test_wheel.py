@@ -280,4 +280,5 @@ class TestTheProgramOfThePackage:
         assert done.stderr.splitlines() == [
             "epcache: no such program beside the package or on PATH",
             "hint: python -m pip install --force-reinstall epcache",
+            "hint: where no wheel has the program, add --no-binary epcache",
         ]
