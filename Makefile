@@ -1,4 +1,4 @@
-# The commands of the project. A network is needed by `vendor`, `wheel`, `sdist` and the first `test` only.
+# The commands of the project. A network is needed by `vendor`, `wheel`, `wheels`, `sdist` and the first `test` only.
 PREFIX ?= /usr
 PYTHON ?= python3
 PYTHON_DIR ?= $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
@@ -19,7 +19,7 @@ SUITE = PYTHONPATH=tests .cache/venv/bin/python -m
 REMAP = --remap-path-prefix=$(CURDIR)=/usr/src/epcache \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/usr/src/cargo
 
-.PHONY: build crates dsc srpm test quick test-upstream test-upstream-full test-histories test-freshness test-hook test-hook-full test-pythons test-programs soak test-packages test-packaging test-images test-faults test-faults-full test-reproducible fuzz deny demo lint check-oldest check-targets coverage bench vendor rpm wheel sdist install uninstall clean
+.PHONY: build crates dsc srpm test quick test-upstream test-upstream-full test-histories test-freshness test-hook test-hook-full test-pythons test-programs soak test-packages test-packaging test-images test-faults test-faults-full test-reproducible test-wheels fuzz deny demo lint check-oldest check-targets coverage bench vendor rpm wheel sdist wheels install uninstall clean
 
 build:
 	RUSTFLAGS="$(REMAP) $$RUSTFLAGS" $(CARGO) build --release --locked
@@ -111,8 +111,13 @@ test-faults: .cache/venv build
 test-faults-full: .cache/venv build
 	$(PYTEST) tests/system/faults --complete
 
+# The wheels of a release, on Debian bullseye, too.
+test-wheels: .cache/venv
+	@test "$$(id -u)" = 0 || { echo "tests/system/wheels: needs root, to make chroots" >&2; exit 1; }
+	$(PYTEST) tests/system/wheels
+
 # Two builds in different places: the same bytes.
-test-reproducible: .cache/venv .cache/maturin
+test-reproducible: .cache/venv .cache/wheel-tools
 	$(PYTEST) tests/system/reproducible
 
 # Every parser and the index, with bytes made up (docs/internals/testing.md): SECONDS or RUNS of each target, and then
@@ -207,16 +212,44 @@ dsc: $(VENDOR)
 	cp -a $(VENDOR) debian dist/deb/epcache-$(VERSION)
 	cd dist/deb && dpkg-source --build epcache-$(VERSION)
 
-# What `pip install epcache` gets: the program and the reader.
-wheel: .cache/maturin
-	CARGO_TARGET_DIR=$(TARGET)/wheel RUSTFLAGS="$(REMAP)" $</bin/maturin build --release --out $(DIST)
+# The program and the reader in one wheel, for systems like this one.
+wheel: .cache/wheel-tools
+	rm -f $(DIST)/epcache-*.whl
+	$(MATURIN) --out $(DIST)
+	$(call without_place,$(DIST))
 
-sdist: .cache/maturin
+sdist: .cache/wheel-tools
 	$</bin/maturin sdist --out $(DIST)
 
-.cache/maturin:
+# What a release has: a wheel with the program for each of WHEEL_TARGETS, one with the reader alone, which pip takes
+# where none of these fits, and the sdist. zig links against the C library of manylinux2014, or musl statically.
+WHEEL_TARGETS = $(shell rustc -vV | sed -n 's/^host: //p')
+wheels: .cache/wheel-tools .cache/zig
+	rm -rf $(DIST)/wheels
+	for target in $(WHEEL_TARGETS); do \
+		CARGO_ZIGBUILD_ZIG_PATH=$(CURDIR)/.cache/zig/ziglang/zig $(MATURIN) --zig --target $$target --out $(DIST)/wheels || exit; \
+	done
+	$(call without_place,$(DIST)/wheels)
+	SOURCE_DATE_EPOCH=$(WHEEL_DATE) $</bin/hatchling build --target wheel --directory $(DIST)/wheels
+	$</bin/maturin sdist --out $(DIST)/wheels
+
+WHEEL_DATE = $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),1577836800)
+MATURIN = CARGO_TARGET_DIR=$(TARGET)/wheel RUSTFLAGS="$(REMAP)" SOURCE_DATE_EPOCH=$(WHEEL_DATE) $</bin/maturin build --release
+# The list of crates in a wheel (PEP 770) names us by the directory of the build; here by what the others are named by.
+without_place = set -e; for wheel in $(1)/epcache-*.whl; do \
+		.cache/wheel-tools/bin/wheel unpack --dest $$wheel.unpacked $$wheel; rm $$wheel; \
+		sed -i -e 's,path+file://[^\#"]*\#\(epcache@\)\{0\,1\},pkg:cargo/epcache@,g' -e 's,?download_url=file://\.,,' \
+			$$wheel.unpacked/*/*.dist-info/sboms/*.json; \
+		SOURCE_DATE_EPOCH=$(WHEEL_DATE) .cache/wheel-tools/bin/wheel pack --dest-dir $(1) $$wheel.unpacked/*; \
+		rm -r $$wheel.unpacked; \
+	done
+
+.cache/wheel-tools:
 	$(PYTHON) -m venv $@
-	$@/bin/pip --quiet install 'maturin>=1.9.4,<2'
+	$@/bin/pip --quiet install 'maturin>=1.9.4,<2' 'hatchling>=1.27,<2' 'wheel>=0.45,<1'
+
+.cache/zig: | .cache/wheel-tools
+	.cache/wheel-tools/bin/pip --quiet install --target $@ 'ziglang>=0.13,<0.18'
 
 .cache/venv: tests/requirements.txt
 	$(PYTHON) -m venv $@
