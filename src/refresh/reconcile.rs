@@ -111,6 +111,15 @@ fn has_recorded_stamps(site: &SiteDir, old: &Index<'_>) -> io::Result<bool> {
     Ok(true)
 }
 
+/// The first bytes of a name as a number. Names are in the order of these, which are compared faster; where they are
+/// equal, the names decide.
+fn prefix(file_name: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    let length = file_name.len().min(bytes.len());
+    bytes[..length].copy_from_slice(&file_name[..length]);
+    u64::from_be_bytes(bytes)
+}
+
 /// One pass over the whole directory.
 struct Pass<'s, 'a> {
     reader: Reader<'s>,
@@ -158,10 +167,12 @@ impl<'a> Pass<'_, 'a> {
         }
         let names = &self.listing.distributions;
         self.outcome.index.distributions.reserve(names.len());
-        let mut listed: Vec<(&[u8], u32)> = names.iter().map(AsRef::as_ref).zip(0..).collect();
+        let listed = names.iter().map(AsRef::as_ref).zip(0_u32..);
+        let mut listed: Vec<(u64, &[u8], u32)> =
+            listed.map(|(file_name, position)| (prefix(file_name), file_name, position)).collect();
         listed.sort_unstable();
         let mut known = old.map_or(&[][..], |old| &old.distributions).iter().peekable();
-        for (file_name, position) in listed {
+        for (_, file_name, position) in listed {
             while let Some(gone) = known.next_if(|known| *known.file_name < *file_name) {
                 self.outcome.changes.removed.push(gone.file_name.to_vec());
             }
