@@ -237,10 +237,13 @@ def _may_be_kept(view, info, warning):
 
     That is as good as the index that `epcache refresh` would write now: what was proven is settled, and
     the rest is read from the disk each time. It is not where the index wants its distributions to be
-    looked at every time, or where the directory is so young that its stamp may stay the same.
+    looked at every time, or where the directory is so young that its stamp may stay the same. Nor is it
+    in a directory of the system: package managers replace files without changing its stamp, and after a
+    failed transaction of pacman no trigger replaces the index.
     """
     return (
         warning
+        and not view.index.untrusted
         and not view.index.unsettled
         and not _is_the_users_own(view.index)
         and not is_repeatable(info.st_mtime_ns, info.st_ctime_ns)

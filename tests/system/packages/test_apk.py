@@ -28,7 +28,8 @@ os.close(other)
 os.dup2(end, 0)
 os.chdir("/")
 path = f"/proc/self/fd/{script}"
-os.execve(path, ["lib/apk/exec/epcache-0.1.0-r0.trigger", *sys.argv[2:]], {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+variables = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "APK_SCRIPT": "trigger", "APK_PACKAGE": "epcache"}
+os.execve(path, ["lib/apk/exec/epcache-0.1.0-r0.trigger", *sys.argv[2:]], variables)
 """
 
 ALPHA = dist_info(SITE, "alpha", "1.0", scripts("alpha", "main"))

@@ -127,6 +127,36 @@ def paths(*payloads):
     return [f"/payloads/{pacman_build.file_name(payload)}" for payload in payloads]
 
 
+# A program that asks, and once more when `delta` was replaced.
+ASKS_TWICE = f"""
+import os, sys, time
+sys.path[:] = [*(entry for entry in sys.path if not entry.endswith("-packages")), "{SITE}"]
+import epcache
+for file in ("/srv/asked", "/srv/end"):
+    print(*sorted(point.name for point in epcache.entry_points(group="plugins")))
+    open(file, "w").close()
+    while not os.path.exists("/srv/replaced"):
+        time.sleep(0.05)
+"""
+
+
+def test_a_running_program_sees_what_a_failing_transaction_replaces(ready):
+    """It asks while the transaction runs, for so long that it would keep what it has proven. No trigger follows."""
+    script = """
+        set -e
+        $0 trigger pacman --before
+        sleep 3.1
+        python3 -I -W ignore -c "$1" & program=$!
+        until [ -e /srv/asked ]; do sleep 0.05; kill -0 $program; done
+        printf '[plugins]\ndelta.x = delta:run\n' >"$2/entry_points.txt"
+        touch /srv/replaced
+        wait $program
+    """
+    place = f"{SITE}/{directory(DELTA)}"
+    asked = ready.system.run("sh", "-c", script, EPCACHE, ASKS_TWICE, place)
+    assert asked.stdout.splitlines() == ["alpha.x beta.x", "alpha.x beta.x delta.x"]
+
+
 # The calls by which pacman replaces the two files of `delta` by three.
 STEPS = [("unlink", 1), ("unlink", 2)]
 STEPS += [(call, number) for call in ("openat", "write", "utimensat") for number in (1, 2, 3)]
