@@ -1,6 +1,6 @@
 #!/bin/sh
-# Arguments: the changed directories, or none when this package is installed. Any status
-# but 0 would leave this package broken.
+# Arguments: the changed directories; all of them when this package is installed. Any
+# status but 0 would leave this package broken.
 
 # epcache exits with 0 whatever goes wrong with an index, and ensures that no reader
 # believes an old one. Any other status means that it could not run to its end. Then the

@@ -1,5 +1,5 @@
-//! apk, of Alpine Linux. Its trigger gets the changed directories as arguments, none when our own package is
-//! installed, and nothing on standard input. It runs before apk writes its database.
+//! apk, of Alpine Linux. Its trigger gets the changed directories as arguments, all that match when our own package
+//! is installed, and nothing on standard input. It runs before apk writes its database.
 
 use super::{Database, PackageManager};
 

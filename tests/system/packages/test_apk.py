@@ -2,7 +2,7 @@
 
 apk is not run: no package of Debian has it. What is replayed is what apk 3.0 does: it writes files beside the old
 ones and renames them, runs the script of the trigger from a file in memory with the changed directories as arguments,
-an empty pipe and an environment of one variable, and then writes its database.
+an empty pipe and an environment of three variables, and then writes its database.
 """
 
 import json
