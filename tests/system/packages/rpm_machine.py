@@ -123,7 +123,7 @@ class Machine:
         """Erase every package except `ground`, and the files that erasing keeps on purpose."""
         installed = set(self.system.run("rpm", "-qa", "--qf", "%{NAME}\\n").stdout.split()) - {"ground"}
         if installed:
-            self.system.run("rpm", "-e", *installed)
+            self.system.run("rpm", "-e", "--allmatches", *installed)
         for site in (SITE, SITE64):
             shutil.rmtree(self.system.path(site), ignore_errors=True)
         self.remove_user()

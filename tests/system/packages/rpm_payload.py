@@ -21,7 +21,7 @@ Summary: payload of a test
 License: MIT
 BuildArch: noarch
 AutoReqProv: no
-{provides}
+{relations}
 %define __os_install_post %{{nil}}
 %define clamp_mtime_to_source_date_epoch 0
 %define _build_name_fmt %%{{NAME}}-%%{{VERSION}}-%%{{RELEASE}}{build}.rpm
@@ -51,6 +51,7 @@ class Payload:
     files: dict = field(default_factory=dict)
     owned: tuple = ()
     provides: tuple = ()
+    requires: tuple = ()
     scriptlets: str = ""
     ghosts: tuple = ()  # those of `files` that the package names but does not contain
     build: str = ""  # tells packages of the same name, version and release apart
@@ -119,7 +120,10 @@ def build(system, payloads):
                 version=payload.version,
                 release=payload.release,
                 build=payload.build,
-                provides="\n".join(f"Provides: {what}" for what in payload.provides),
+                relations="\n".join(
+                    [f"Provides: {what}" for what in payload.provides]
+                    + [f"Requires: {what}" for what in payload.requires]
+                ),
                 source=top / "source" / label,
                 scriptlets=payload.scriptlets,
                 files="\n".join(lines),

@@ -60,6 +60,8 @@ REFUSED = dist_info(SITE, "refused", "1.0", scripts("refused", "main"))
 REFUSED.scriptlets = "%pre\nexit 1\n"
 BLOCKED = dist_info(SITE, "blocked", "1.0", scripts("blocked", "main"))
 BLOCKED.files["/srv/directory"] = ""
+# Kills the program that installs it, after the others and before any trigger.
+KILLER = rpm_payload.Payload("killer", requires=("beta", "gamma"), scriptlets="%post\nkill -9 $PPID\n")
 RECORDER = rpm_payload.Payload("recorder", files=hook_package.FILES)
 PAYLOADS = [
     ALPHA,
@@ -78,6 +80,7 @@ PAYLOADS = [
     CANARY,
     REFUSED,
     BLOCKED,
+    KILLER,
     RECORDER,
 ]
 

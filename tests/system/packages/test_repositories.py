@@ -20,6 +20,7 @@ from .rpm_steps import (
     BETA_REBUILT,
     BLOCKED,
     GAMMA,
+    KILLER,
     OURS,
     REFUSED,
     WIDE,
@@ -162,6 +163,21 @@ def test_index_is_right_after_a_transaction_that_failed_in_part(managed, install
     assert values(managed) == {"two"}
     found = {name for name, *_ in managed.by_importlib(SITE)}
     assert directory(GAMMA) in found and directory(failing) not in found
+    managed.assert_right(SITE)
+
+
+@for_each("killed")
+def test_answers_are_right_after_a_transaction_that_was_killed(managed, installer):
+    publish(managed, ALPHA, BETA, ours="first")
+    succeeded(installer.run(managed, installer.install, *NAMES, "alpha", "beta"))
+    publish(managed, ALPHA_2, BETA_REBUILT, GAMMA, KILLER, ours="first")
+    killed = installer.run(managed, installer.install, installer.spelled(BETA_REBUILT), "gamma", "killer")
+    # zypper itself goes on, and reports success.
+    assert not killed.runs, killed.output
+    found = {name: points for name, *_, points in managed.by_importlib(SITE)}
+    assert ["console_scripts", "beta", "beta:two"] in found[directory(BETA)] and directory(GAMMA) in found
+    managed.assert_answers_right(SITE)
+    succeeded(installer.run(managed, installer.install, installer.spelled(ALPHA_2)))
     managed.assert_right(SITE)
 
 
