@@ -81,7 +81,7 @@ impl<'t> Section<'t> {
         let (spelled, value) = self.entries.remove_entry(key)?;
         let line = line_of(self.text, spelled.span().start);
         let key = format!("{}{key}", self.prefix);
-        Some(Setting { text: self.text, key, line, value: value.into_inner() })
+        Some(Setting { text: self.text, key, line, value })
     }
 }
 
@@ -159,7 +159,8 @@ fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
-type Table = BTreeMap<Spanned<String>, Spanned<Value>>;
+/// Keys have places, and values have none: toml 0.8 knows none of a table that only dotted keys make.
+type Table = BTreeMap<Spanned<String>, Value>;
 
 /// A value with the places of all that is in it, which `toml::Value` has not.
 #[derive(Debug)]
