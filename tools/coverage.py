@@ -84,8 +84,9 @@ SECTIONS = {
 INTRODUCTION = """\
 # Coverage
 
-What the tests have run on Linux, written by them (`make coverage`). *Real* means the real program on real files. *Reproduced* means
-that the test does what the program is known to do. *Compile-checked* means that the program was built, and not run.
+What the tests have run on Linux, written by them (`make coverage`). *Real* means the real program on real files.
+*Reproduced* means that the test does what the program is known to do. *Compile-checked* means that the program was
+built, and not run. What is not here was not run: macOS, the BSDs (the program does not compile there) and Windows.
 
 A column has a mark where the index, `epcache list` and the reader were compared with `importlib.metadata` afterwards:
 

@@ -96,6 +96,7 @@ def machine():
         yield Machine(system)
 
 
+@pytest.mark.covers("apk", "install", "upgrade", "same version", "removal")
 def test_index_is_right_after_each_call_of_apk(machine):
     machine.files(ALPHA)
     # On its own installation, with the directories that are there, or none.

@@ -60,6 +60,7 @@ def called(transaction):
     return [run.argv[1:] for run in transaction.runs]
 
 
+@pytest.mark.covers("pacman", "install", "upgrade", "same version", "removal")
 def test_index_is_right_after_every_kind_of_transaction(bare):
     assert bare.install(ALPHA).runs == []
 
@@ -112,6 +113,7 @@ def test_everything_can_be_installed_at_once(bare):
     bare.assert_right(SITE)
 
 
+@pytest.mark.covers("pacman", "failed")
 def test_after_a_failed_transaction_readers_read_what_is_there(ready):
     """The disk is full in the second of two packages: the first has changed, and no hook runs."""
     failed = ready.pacman("-U", *paths(DELTA_REBUILT, HUGE), mounts=SMALL)
@@ -186,6 +188,7 @@ def repair(machine):
     assert machine.state() == "fresh"
 
 
+@pytest.mark.covers("pacman", "killed")
 @pytest.mark.parametrize("is_masked", [False, True], ids=["with the first hook", "without it"])
 def test_after_a_killed_transaction_readers_read_what_is_there(ready, is_masked):
     """Without the hook before the transaction, an old index would be taken for a right one."""

@@ -8,6 +8,8 @@ upgrade_reader.py).
 import json
 import shutil
 
+import pytest
+
 from . import pacman_build
 from .debian_system import HERE
 from .rpm_machine import CACHE, SITE
@@ -67,6 +69,7 @@ wait $reader
 """
 
 
+@pytest.mark.covers("pacman", "readers")
 def test_readers_get_what_is_there_while_pacman_works(arch):
     machine = arch
     pacman_build.build(machine.system, PAYLOADS)

@@ -98,6 +98,7 @@ def test_the_units_are_right_and_confined(system):
         print(rated.stdout.strip().splitlines()[-1])
 
 
+@pytest.mark.covers("systemd")
 def test_the_service_makes_the_index_at_boot(machine):
     wait_for(
         lambda: properties(machine, "epcache-refresh.service", "ActiveState") == {"ActiveState": "inactive"},
@@ -152,6 +153,7 @@ def test_messages_have_a_priority(machine):
     machine.run("systemctl", "start", "epcache-refresh.service")
 
 
+@pytest.mark.covers("systemd", "install", "removal")
 def test_a_watched_environment_is_refreshed_as_its_owner(machine):
     as_owner(machine, "python3", "-m", "venv", VENV)
     path, service, timer = (instance(machine, kind) for kind in ("path", "service", "timer"))
