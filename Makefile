@@ -148,14 +148,14 @@ lint: .cache/venv vendor
 	.cache/venv/bin/mypy
 	.cache/venv/bin/python tools/crates.py --check
 
-# With the oldest versions that Cargo.toml allows, which are those of Debian trixie, and without landlock.
-# Each of several incompatible ranges is tried by itself. A network is needed once.
+# With the oldest versions that Cargo.toml allows, which are those of Debian trixie, and without landlock: the tests
+# that a package build there runs. Each of several incompatible ranges is tried by itself. A network is needed once.
 OLDEST = .cache/oldest
 check-oldest:
 	rm -rf $(OLDEST)/src && mkdir -p $(OLDEST) && cp -a src $(OLDEST)
 	sed -f packaging/distribution-crates.sed -e 's/^\(toml\) = ">=\([0-9.]*\),.*/\1 = "=\2"/' Cargo.toml >$(OLDEST)/Cargo.toml
 	cd $(OLDEST) && RUSTC_BOOTSTRAP=1 $(CARGO) update --quiet -Zminimal-versions
-	cd $(OLDEST) && $(CARGO) check --quiet --locked --target-dir target
+	cd $(OLDEST) && $(CARGO) test --quiet --locked --lib --target-dir target
 	cd $(OLDEST) && $(CARGO) check --quiet --locked --target-dir target --no-default-features
 
 # For other architectures and C libraries. Needs root, to make a chroot, and a network.
