@@ -69,6 +69,10 @@ ENVIRONMENT = {
 }
 
 
+# Packages that are built to be installed here: without the optimization that takes most of the time of a build.
+QUICK_BUILD = {"CARGO_TARGET_DIR": "/target", "CARGO_PROFILE_RELEASE_LTO": "off"}
+
+
 class CommandFailed(AssertionError):
     """A command in the chroot ended with another status than 0."""
 

@@ -41,7 +41,7 @@ def epcache_packages(suite="trixie"):
                 system.run(
                     "dpkg-buildpackage", "-b", "-us", "-uc",
                     cwd="/build/epcache", mounts=[("bind", target, "/target")], timeout=1800,
-                    env={"DEB_BUILD_OPTIONS": options, "CARGO_TARGET_DIR": "/target"},
+                    env={"DEB_BUILD_OPTIONS": options, **chroot.QUICK_BUILD},
                 )  # fmt: skip
                 partial = place.with_name(place.name + ".partial")
                 shutil.rmtree(partial, ignore_errors=True)

@@ -64,11 +64,13 @@ def _build(suite, results):
                 "--define=_topdir /rpmbuild",
                 f"--define=_rpmdir /rpmbuild/{release}",
                 f"--define=_srcrpmdir /rpmbuild/{release}",
+                # The sources are large.
+                "--define=_source_payload w1.gzdio",
                 "--define=_build_name_fmt %%{NAME}.rpm",
                 "--define=debug_package %{nil}",
                 *([f"--define=dist .{release}"] if release != RELEASES[0] else []),
                 f"/rpmbuild/{SPEC.name}",
                 mounts=[("bind", target, "/target")],
-                env={"CARGO_TARGET_DIR": "/target"},
+                env=chroot.QUICK_BUILD,
             )
             shutil.copytree(top / release, results / release)

@@ -207,6 +207,15 @@ def test_what_the_path_can_not_notice_is_repaired_by_the_timer(machine):
     assert properties(machine, timer, "ActiveState") == {"ActiveState": "inactive"}
 
 
+def test_without_python_the_service_has_nothing_to_do(machine):
+    service, there, hidden = "epcache-refresh.service", debian_system.SITE, "/usr/lib/python3/hidden"
+    machine.run("mv", there, hidden)
+    machine.run("systemctl", "start", service)
+    found = properties(machine, service, "ConditionResult", "Result", "ActiveState")
+    machine.run("mv", hidden, there)
+    assert found == {"ConditionResult": "no", "Result": "success", "ActiveState": "inactive"}
+
+
 def test_nothing_failed(machine):
     assert machine.run("systemctl", "--failed", "--plain", "--no-legend").stdout == ""
 
