@@ -42,6 +42,8 @@ def system():
 
 @pytest.fixture(scope="module")
 def machine(system):
+    # A boot comes later than this one could. What is younger than 3 s is not settled.
+    time.sleep(3.1)
     with booted.booted(system) as machine:
         yield machine
 
