@@ -104,7 +104,8 @@ def assert_never_deceived(system):
 def test_cache_directory_is_read_only(system):
     before = system.path(INDEX).read_bytes()
     result, found = revise_with_fault(system, mounts=[("read-only", "", CACHE)])
-    assert_said(result, "Read-only file system")
+    # Where an image is made, /var is read-only: nothing is wrong, so nothing is said.
+    assert "epcache: " not in result.stderr
     assert system.path(INDEX).read_bytes() == before
     assert any("StaleIndexWarning" in warning for warning in found["warnings"])
     assert_never_deceived(system)
