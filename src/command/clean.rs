@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::args::Clean;
 use super::{Status, needs, output};
 use crate::config::Config;
-use crate::error::{Failure, Result};
+use crate::error::{Error, Failure, Result};
 use crate::privilege::sandbox::Needs;
 use crate::privilege::{RunAs, child};
 use crate::site::discovery::{self, Configured};
@@ -45,8 +45,7 @@ pub fn run(arguments: &Clean) -> Result<Status> {
         }
     }
     if let Some(failure) = error {
-        log::error!("{}", failure.message);
-        return Ok(Status::Failed);
+        return Err(Error::Reported(failure));
     }
     if sites.is_empty() && !arguments.json {
         let top = location.top(&system).unwrap_or_default();

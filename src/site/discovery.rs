@@ -261,8 +261,7 @@ fn inside(prefix: &Place, path: PathBuf, system: &System) -> Result<Option<Place
 fn pythons(owner: u32, libraries: &[Place], config: &Config, system: &System) -> Result<Vec<PathBuf>> {
     let names = owner_list::names(owner, libraries, is_of_interpreter, INTERPRETERS, config, system)?;
     let of_one = |(library, names): (&Place, Vec<Vec<u8>>)| {
-        let names = names.into_iter().take(INTERPRETERS);
-        names.map(|name| library.path.join(OsStr::from_bytes(&name))).collect::<Vec<_>>()
+        names.into_iter().map(|name| library.path.join(OsStr::from_bytes(&name))).collect::<Vec<_>>()
     };
     Ok(libraries.iter().zip(names).flat_map(of_one).collect())
 }

@@ -17,7 +17,7 @@ use crate::sys::resolve::Place;
 use crate::sys::root::System;
 
 /// The names in each of `directories` that are wanted, sorted, and at most so many of each. Root has `owner` list
-/// them in a confined process. What can't be listed is empty.
+/// them in a confined process, and believes it no other names. What can't be listed is empty.
 pub fn names(
     owner: u32,
     directories: &[Place],
@@ -40,7 +40,12 @@ pub fn names(
     };
     let list =
         || directories.iter().map(|directory| listed(&directory.path, &is_wanted, most, system)).collect();
-    child::run(run_as, &confinement, list)
+    let mut lists: Vec<Vec<Vec<u8>>> = child::run(run_as, &confinement, list)?;
+    for names in &mut lists {
+        names.retain(|name| !name.contains(&b'/') && is_wanted(name));
+        names.truncate(most);
+    }
+    Ok(lists)
 }
 
 fn listed(directory: &Path, is_wanted: impl Fn(&[u8]) -> bool, most: usize, system: &System) -> Vec<Vec<u8>> {

@@ -141,8 +141,7 @@ fn listed_by_owner(
     let is_wanted = |name: &[u8]| is_match(name, pattern);
     let directory = std::slice::from_ref(place);
     let lists = owner_list::names(place.owner, directory, is_wanted, ENVIRONMENTS, config, system)?;
-    // The process that sent them belongs to somebody else.
-    Ok(lists.into_iter().flatten().filter(|name| !name.contains(&b'/') && is_wanted(name)).collect())
+    Ok(lists.into_iter().flatten().collect())
 }
 
 fn is_match(name: &[u8], pattern: &Pattern) -> bool {
