@@ -69,6 +69,17 @@ impl Work {
         }
     }
 
+    /// Refreshes every index and, with `delivers`, gives the hooks what is due to them then. Otherwise they get it the
+    /// next time. `request` needs the system's hooks.
+    pub(super) fn refresh_and_deliver(&self, request: &Request, delivers: bool) -> Vec<SiteReport> {
+        let mut reports = self.refresh(request);
+        match delivers {
+            true => self.deliver(&mut reports, &request.hooks),
+            false => reports.iter_mut().for_each(|report| report.due.clear()),
+        }
+        reports
+    }
+
     /// Delivers what is due by `reports`, those of [`Work::refresh`], after a transaction: in a bounded time, and what
     /// may run later by systemd, where that runs.
     pub(super) fn deliver(&self, reports: &mut [SiteReport], system_hooks: &[Registration]) {

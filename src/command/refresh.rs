@@ -32,11 +32,7 @@ pub fn run(arguments: &Refresh) -> Result<Status> {
     request.ended = ended;
     let mut status = work.status;
     request.hooks = work.system_hooks();
-    let mut reports = work.refresh(&request);
-    if arguments.no_hooks {
-        reports.iter_mut().for_each(|report| report.due.clear());
-    }
-    work.deliver(&mut reports, &request.hooks);
+    let mut reports = work.refresh_and_deliver(&request, !arguments.no_hooks);
     let is_at_terminal = io::stdout().is_terminal() || io::stderr().is_terminal();
     if !arguments.dry_run && (arguments.wait || is_at_terminal) {
         settle(&work, request, &mut reports);

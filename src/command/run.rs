@@ -103,8 +103,7 @@ fn refresh(arguments: &Run, before: Option<Vec<PathBuf>>, ended: Ended) -> Resul
     let work = Work::find(&sites, &selection, Unnamed::One, Operation::Refresh)?;
     let hooks = work.system_hooks();
     let request = Request { ended: Some(ended), hooks, ..Request::thorough() };
-    let mut reports = work.refresh(&request);
-    work.deliver(&mut reports, &request.hooks);
+    let reports = work.refresh_and_deliver(&request, true);
     for report in reports.iter().filter(|report| report.error.is_none()) {
         log::info!("{report}");
     }

@@ -64,12 +64,6 @@ pub fn run(arguments: &Watch) -> Result<Status> {
 }
 
 fn refresh(work: &Work, arguments: &Watch) -> Vec<SiteReport> {
-    let hooks = work.system_hooks();
-    let mut reports =
-        work.refresh(&Request { hooks: hooks.clone(), names: arguments.json, ..Request::thorough() });
-    if arguments.no_hooks {
-        reports.iter_mut().for_each(|report| report.due.clear());
-    }
-    work.deliver(&mut reports, &hooks);
-    reports
+    let request = Request { hooks: work.system_hooks(), names: arguments.json, ..Request::thorough() };
+    work.refresh_and_deliver(&request, !arguments.no_hooks)
 }
