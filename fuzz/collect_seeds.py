@@ -42,6 +42,9 @@ CONFIGURATIONS = [
     "site-directories = [\r\n  '''/multi\r\nline''', \"\"\"/one\\\r\n  line\"\"\"]\r\n",
 ]
 
+# Long values, and a line end that is found only after they were read.
+METADATA = [f"Requires-Dist: {'x' * 129}\n" * 2 + f"Name: {'n' * 600}\r\n\n"]
+
 REGISTRATIONS = [
     "description = 'x'\ncommand = ['/usr/lib/x', '-a', 'b c']\n",
     "description = 'A cache'\npython = 'a.b:c'\norder = -5\ntimeout = 60\nwhen = 'later'\n"
@@ -72,6 +75,8 @@ def main():
             keep("index", (site / ".epcache" / "index").read_bytes())
     for text in CONFIGURATIONS:
         keep("configuration", text.encode())
+    for text in METADATA:
+        keep("metadata", text.encode())
     for text in REGISTRATIONS:
         keep("registration", text.encode())
     for length in (16, 256, 2048):

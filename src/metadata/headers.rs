@@ -43,10 +43,25 @@ pub fn parse(text: &str) -> Headers {
     let (headers, seen) = scan(text);
     // Python's text mode translates line ends. That matters only if there is another one than "\n" among the
     // lines that were parsed, which are a few of many kilobytes.
-    if text.as_bytes()[..seen].contains(&b'\r') {
-        return scan(&text.replace("\r\n", "\n").replace('\r', "\n")).0;
+    if memchr(b'\r', &text.as_bytes()[..seen]).is_none() {
+        return headers;
     }
-    headers
+    drop(headers); // The memory that a file takes is bounded by its length.
+    scan(&with_translated_line_ends(text)).0
+}
+
+/// Replaces `\r\n` and `\r` by `\n`.
+fn with_translated_line_ends(text: &str) -> String {
+    let mut translated = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(end) = memchr(b'\r', rest.as_bytes()) {
+        translated.push_str(&rest[..end]);
+        translated.push('\n');
+        rest = &rest[end + 1..];
+        rest = rest.strip_prefix('\n').unwrap_or(rest);
+    }
+    translated.push_str(rest);
+    translated
 }
 
 /// Parses a text whose lines end with `\n`. Also returns how many bytes it parsed.
