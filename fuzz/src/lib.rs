@@ -8,7 +8,7 @@ use std::sync::Once;
 use cap::Cap;
 use epcache::freshness::Stamp;
 use epcache::index::{Index, parse, render};
-use epcache::metadata::{Distribution, Identity, Stamps, TopLevel};
+use epcache::metadata::{Contents, Distribution, Identity, Stamps, TopLevel};
 
 #[global_allocator]
 static HEAP: Cap<System> = Cap::new(System, usize::MAX);
@@ -55,6 +55,7 @@ pub fn unknown_distribution() -> Distribution<'static> {
         configparser_differs: false,
         top_level: TopLevel::NONE,
         stamps: Stamps { itself: stamp, metadata: None, entry_points: None, top_level: None, files: None },
+        contents: Contents::default(),
         settled: true,
     }
 }

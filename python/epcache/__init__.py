@@ -361,6 +361,15 @@ SYSTEM_USER = "epcache"
 NO_MEMORY = "takes more memory than there is"
 
 
+def checksum_of(data):
+    """The checksum of some bytes, as an index has it."""
+    # In blocks, since to divide one large number takes four times as long as to multiply these.
+    value = 0
+    for start in range((len(data) - 1) // _BLOCK * _BLOCK, -1, -_BLOCK):
+        value = value * _FACTOR + int.from_bytes(data[start : start + _BLOCK], "little")
+    return value % _PRIME
+
+
 class Unusable(Exception):
     """The file must not be used. The text continues a sentence that begins with its path."""
 
@@ -532,11 +541,7 @@ class Index:
         return data
 
     def _verify(self, data, checksum):
-        # In blocks, since to divide one large number takes four times as long as to multiply these.
-        value = 0
-        for start in range((len(data) - 1) // _BLOCK * _BLOCK, -1, -_BLOCK):
-            value = value * _FACTOR + int.from_bytes(data[start : start + _BLOCK], "little")
-        if value % _PRIME != checksum:
+        if checksum_of(data) != checksum:
             raise self.unusable()
 
     def _placed(self, place):

@@ -10,6 +10,7 @@ __all__ = [
     "HEADER_SIZE",
     "INDEX_SIZE",
     "WITHOUT_LINES",
+    "METADATA_SIZE",
     "NS",
     "READ_ATTEMPTS",
     "RESOLVED",
@@ -23,6 +24,9 @@ NS = 1_000_000_000  # ns in a second
 # ns. An installer may be at work on a distribution for so long, where something is still missing: pip
 # compiles all modules between the first files of a distribution and the last.
 UNFINISHED_AFTER = 60 * NS
+
+# Bytes. An index repeats no larger file.
+METADATA_SIZE = 8 << 20
 
 # So many times a file is read again that is replaced while it is read.
 READ_ATTEMPTS = 3

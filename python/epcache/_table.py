@@ -26,7 +26,7 @@ class Table:
         self.unusable = index.unusable
         self._rows = self._lines("distributions")
         self._names = self._stamps = None
-        self._top_level = self._missing = self._requirements = None
+        self._top_level = self._missing = self._requirements = self._contents = None
         self._by_row = None
 
     @checked
@@ -109,6 +109,18 @@ class Table:
         """The recorded stamps as bytes: of the directory, the metadata file and entry_points.txt."""
         itself, metadata, entry_points = self.all_stamps()[row].split(b"\t")
         return itself, metadata, entry_points
+
+    @checked
+    def contents(self, row):
+        """What is recorded of the content of the metadata file and of entry_points.txt, as bytes."""
+        metadata, entry_points = self.all_contents()[row].split(b"\t")
+        return metadata, entry_points
+
+    def all_contents(self):
+        """The same of all rows, each two with a tab between them."""
+        if self._contents is None:
+            self._contents = self._lines("contents")
+        return self._contents
 
     @checked
     def newest_change(self, row):

@@ -1,10 +1,11 @@
 """The distributions of one site directory, and which of them the index describes as they are.
 
-There are two proofs. The *site proof*: the directory has the stamp that the index records. Then all
+There are three proofs. The *site proof*: the directory has the stamp that the index records. Then all
 of the index is right. Otherwise the *proof of each distribution*: it is answered from the index if
-its directory and the file in question have the recorded stamps, and from the disk if not. A file
-that was missing when the index was made can't have been added without a change of the directory's
-stamp.
+its directory and the file in question have the recorded stamps. A file that was missing when the index
+was made can't have been added without a change of the directory's stamp. Last the *proof by content*: the
+file is read, and has the content that it had then (see `_contents`). What has none of these is answered from
+the disk.
 """
 
 import posix
@@ -13,6 +14,15 @@ from . import Unusable, stamp_of
 from ._limits import SETTLE_AFTER, UNFINISHED_AFTER
 from ._names import FILE_LISTS, SUFFIXES, has_stem, is_distribution, metadata_file, normalized, stem, stems
 from ._table import ENTRY_POINTS, METADATA, TOP_LEVEL, Table
+
+
+def _contents():
+    """The module of that name; None where the package has been removed while a program runs."""
+    try:
+        from . import _contents
+    except ImportError:
+        return None
+    return _contents
 
 
 def _stamp(path):
@@ -83,9 +93,10 @@ class View:
             age = now - self.table.newest_change(row)
             if age <= SETTLE_AFTER or age <= UNFINISHED_AFTER and not self._is_complete(item, row):
                 return
-            if not all(self.row(item, source) == row for source in (ENTRY_POINTS, METADATA)):
-                return
-            if self.table.top_level(row)[2] != "opaque" and self.row(item, TOP_LEVEL) != row:
+            sources = [ENTRY_POINTS, METADATA]
+            if self.table.top_level(row)[2] != "opaque":
+                sources.append(TOP_LEVEL)
+            if not all(self._has_stamps(item, row, source) for source in sources):
                 return
         self._unsettled = frozenset()
         self.cacheable = True
@@ -185,7 +196,9 @@ class View:
                 return None
         name = self.names[item]
         itself, metadata, _ = self.table.stamps(row)
-        return row if self._has(name, itself) and self._has_metadata(name, metadata) else None
+        if self._has(name, itself) and self._has_metadata(name, metadata):
+            return row
+        return row if self._has_content(item, row, METADATA) else None
 
     def compare(self, item, declared, recorded):
         """Note it if a distribution has not changed, and its file has other entry points than the index."""
@@ -205,8 +218,11 @@ class View:
         """
         if self._listing is None or ENTRY_POINTS in self._proofs or self.index is None:
             return
+        contents = _contents()
         proofs = [False] * len(self.names)
         stamps = self.table.all_stamps()
+        recorded_contents = self.table.all_contents()
+        by_content = False
         lstat = posix.lstat
         try:
             # Shorter paths take the kernel less time.
@@ -235,10 +251,40 @@ class View:
                 info.st_ino,
                 info.st_size,
             )
+            if not proofs[item] and contents is not None:
+                content = recorded_contents[row].partition(b"\t")[2]
+                proofs[item] = contents.has_entry_points(self.names[item], content, file == b"-", directory)
+                by_content = by_content or proofs[item]
+        if by_content:
+            self._will_change_unseen()
         posix.close(directory)
         self._proofs[ENTRY_POINTS] = proofs
 
     def _proves(self, item, row, source):
+        return self._has_stamps(item, row, source) or self._has_content(item, row, source)
+
+    def _has_content(self, item, row, source):
+        """Whether the file in question has the content that the index was made from."""
+        contents = _contents()
+        if source == TOP_LEVEL or contents is None:
+            return False
+        name = self.names[item]
+        path = f"{self.entry or '.'}/{name}"
+        _, metadata, entry_points = self.table.stamps(row)
+        of_metadata, of_entry_points = self.table.contents(row)
+        if source == METADATA:
+            found = contents.has_metadata(path, name, of_metadata, metadata == b"-")
+        else:
+            found = contents.has_entry_points(path, of_entry_points, entry_points == b"-")
+        if found:
+            self._will_change_unseen()
+        return found
+
+    def _will_change_unseen(self):
+        """Do not keep this view: what was proven by content is so at this moment, and no stamp shows when it changes."""
+        self.stamp = None
+
+    def _has_stamps(self, item, row, source):
         name = self.names[item]
         itself, metadata, entry_points = self.table.stamps(row)
         if self._itself[item] is None:

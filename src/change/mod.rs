@@ -177,7 +177,7 @@ mod tests {
     use super::*;
     use crate::freshness::Stamp;
     use crate::metadata::top_level::Kind;
-    use crate::metadata::{EntryPoint, Identity, Stamps, TopLevel};
+    use crate::metadata::{Contents, EntryPoint, Identity, Stamps, TopLevel};
 
     fn stamp(inode: u64) -> Stamp {
         Stamp { mtime: 1, ctime: 1, inode, size: 1 }
@@ -220,6 +220,7 @@ mod tests {
                 top_level: None,
                 files: None,
             },
+            contents: Contents::default(),
             settled: true,
         }
     }

@@ -119,6 +119,7 @@ fn list(site: &SiteDir, distribution: &Distribution<'_>, arguments: &List) -> Li
         retries: &Retries::default(),
         too_large: usize::MAX,
         proves: false,
+        seals: false,
     };
     let reading = opaque.then(|| reader.read(&distribution.file_name, None).ok()).flatten().flatten();
     let distribution = reading.as_ref().map_or(distribution, |reading| {

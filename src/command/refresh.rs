@@ -24,9 +24,13 @@ pub fn run(arguments: &Refresh) -> Result<Status> {
         request.depth = Depth::Everything;
     }
     request.seal = match (arguments.seal, arguments.selection.root.is_some() && !arguments.no_seal) {
+        (false, false) => Sealing::No,
+        // Who builds reproducibly gives all files one time afterwards.
+        _ if std::env::var_os("SOURCE_DATE_EPOCH").is_some_and(|time| !time.is_empty()) => {
+            Sealing::ByContents
+        }
         (true, _) => Sealing::Wanted,
         (false, true) => Sealing::IfPossible,
-        (false, false) => Sealing::No,
     };
     request.names = arguments.json;
     request.ended = ended;

@@ -8,6 +8,8 @@
 //!   is racy and all distributions are settled. A reader then needs one `stat` of the site directory.
 //! * *Final*: a distribution whose own `RECORD` shows by hashes that its metadata is what the installer writes.
 //! * *Sealed*: a sealed index also records what survives a copy of the tree, such as an image.
+//! * *Content*: what a file has to have, where no stamp proves it, for the index to be right about it
+//!   (`metadata::Contents`).
 //! * *Fresh*: a fresh index describes what is on disk now, proven by stamps or by the seal.
 //! * *Stale*: the opposite; readers check each distribution by itself.
 //!

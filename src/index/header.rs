@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use memchr::{memchr, memchr_iter};
 
 use super::{
-    END, EmptyDirectory, Invalid, MAGIC, Result, SIZE_LINE, SIZE_LINE_DIGITS, Seal, SegmentRange, Witness,
+    BY_CONTENTS, END, EmptyDirectory, Invalid, MAGIC, Result, SIZE_LINE, SIZE_LINE_DIGITS, Seal,
+    SegmentRange, Witness,
 };
 use crate::encoding::{checksum, unescape};
 use crate::freshness::Stamp;
@@ -82,6 +83,7 @@ pub(super) struct Header<'a> {
     pub top_level: SegmentRange,
     pub missing: SegmentRange,
     pub requirements: SegmentRange,
+    pub contents: SegmentRange,
     /// Those of a newer program.
     pub unknown: Vec<SegmentRange>,
     pub groups: Vec<(&'a str, SegmentRange)>,
@@ -150,6 +152,7 @@ impl<'a> Header<'a> {
             top_level: segment("top-level")?,
             missing: segment("missing")?,
             requirements: segment("requirements")?,
+            contents: segment("contents")?,
             unknown: segments.into_values().collect(),
             groups,
         })
@@ -157,9 +160,10 @@ impl<'a> Header<'a> {
 
     /// The length of all segments and groups together.
     pub fn total_length(&self) -> Option<usize> {
-        let segments = [self.table, self.order, self.stamps, self.top_level, self.missing, self.requirements];
+        let rows = [self.table, self.order, self.stamps, self.top_level, self.requirements, self.contents];
         let groups = self.groups.iter().map(|(_, range)| *range);
-        let mut all = segments.into_iter().chain(self.unknown.iter().copied()).chain(groups);
+        let others = self.unknown.iter().copied().chain([self.missing]);
+        let mut all = rows.into_iter().chain(others).chain(groups);
         all.try_fold(0_usize, |total, range| total.checked_add(range.length))
     }
 }
@@ -172,10 +176,13 @@ fn empty_directory(value: &str) -> Option<EmptyDirectory<'_>> {
 
 /// Parses the value of the header line `sealed`.
 fn seal(value: &str) -> Option<Seal<'_>> {
+    if value == BY_CONTENTS {
+        return Some(Seal::Contents);
+    }
     let mut fields = value.split('\t');
     let (time, names) = (number(fields.next()?).ok()?, number(fields.next()?).ok()?);
     let witnesses = fields.map(witness).collect::<Option<_>>()?;
-    Some(Seal { time, names, witnesses })
+    Some(Seal::Times { time, names, witnesses })
 }
 
 fn witness(field: &str) -> Option<Witness<'_>> {

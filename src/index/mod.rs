@@ -32,6 +32,8 @@ const ORDER_LINE: usize = 8;
 
 /// The line of a distribution whose requirements are opaque.
 const OPAQUE: &str = "-";
+/// The value of the line `sealed` where no times are recorded.
+const BY_CONTENTS: &str = "contents";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index<'a> {
@@ -52,8 +54,8 @@ pub struct Index<'a> {
 pub struct Parsed<'a> {
     pub index: Index<'a>,
     /// The segments with a line for each distribution that says nothing of others: `distributions`, `stamps`,
-    /// `top-level` and `requirements`.
-    lines: [&'a str; 4],
+    /// `top-level`, `requirements` and `contents`.
+    lines: [&'a str; 5],
 }
 
 /// A directory that is on the path of the interpreter and holds no distributions.
@@ -71,21 +73,50 @@ impl<'a> Index<'a> {
         self.settled && self.distributions.iter().all(|distribution| distribution.settled)
     }
 
+    /// Leaves out what differs between two builds of the same tree: every time, inode and position.
+    pub(crate) fn seal_by_contents(&mut self) {
+        self.site = Stamp::RACY;
+        self.settled = true;
+        self.without.clear();
+        self.seal = Some(Seal::Contents);
+        for (row, position) in self.distributions.iter_mut().zip(0..) {
+            let row = Rc::make_mut(row);
+            row.stamps.mark_racy(|_| true);
+            row.settled = true;
+            row.position = position;
+        }
+    }
+
     pub fn find(&self, file_name: &[u8]) -> Option<&Distribution<'a>> {
         let row = self.distributions.binary_search_by(|row| (*row.file_name).cmp(file_name)).ok()?;
         Some(&self.distributions[row])
     }
 }
 
-/// The additional proof of a sealed index, which holds in a copy of its tree.
+/// The proof of a sealed index, which holds in a copy of its tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seal<'a> {
-    /// The mtime of the index file itself, in seconds.
-    pub time: i64,
-    /// The checksum of all names in the site directory (`Listing::checksum`).
-    pub names: u64,
-    /// Files that change when packages change, sorted by path.
-    pub witnesses: Vec<Witness<'a>>,
+pub enum Seal<'a> {
+    /// Times in seconds prove all of it.
+    Times {
+        /// The mtime of the index file itself, in seconds.
+        time: i64,
+        /// The checksum of all names in the site directory (`Listing::checksum`).
+        names: u64,
+        /// Files that change when packages change, sorted by path.
+        witnesses: Vec<Witness<'a>>,
+    },
+    /// The content of the files proves each distribution, and no time is recorded.
+    Contents,
+}
+
+impl Seal<'_> {
+    /// The mtime that the index file must have, in seconds.
+    pub fn time(&self) -> Option<i64> {
+        match self {
+            Self::Times { time, .. } => Some(*time),
+            Self::Contents => None,
+        }
+    }
 }
 
 /// A file outside of the site directory whose state is compared too.

@@ -16,7 +16,7 @@ use crate::limits::{ALL_ENTRY_POINTS, DISTRIBUTIONS, ENTRY_POINT_COST};
 use crate::metadata::headers::are_requirements;
 use crate::metadata::name::is_distribution;
 use crate::metadata::top_level::{Kind, TopLevel};
-use crate::metadata::{Distribution, EntryPoint, Identity, Stamps};
+use crate::metadata::{Contents, Distribution, EntryPoint, Fingerprint, Identity, Stamps};
 
 /// The most entry points that an index has: each takes so much of the budget.
 const MAX_RECORDS: usize = ALL_ENTRY_POINTS / ENTRY_POINT_COST;
@@ -48,6 +48,7 @@ pub fn parse_with_lines(bytes: &[u8]) -> Result<Parsed<'_>> {
         file.segment(header.stamps)?,
         file.segment(header.top_level)?,
         file.segment(header.requirements)?,
+        file.segment(header.contents)?,
     ];
     let mut distributions = table(&file, &header, segments)?;
     groups(&file, &header, &mut distributions)?;
@@ -56,12 +57,13 @@ pub fn parse_with_lines(bytes: &[u8]) -> Result<Parsed<'_>> {
     Ok(Parsed { index: Index { site, settled, distributions, without, seal }, lines: segments })
 }
 
-fn table<'a>(file: &IndexFile<'a>, header: &Header<'_>, segments: [&'a str; 4]) -> Result<Rows<'a>> {
+fn table<'a>(file: &IndexFile<'a>, header: &Header<'_>, segments: [&'a str; 5]) -> Result<Rows<'a>> {
     const WRONG: Invalid = Invalid::Corrupt("table of distributions");
-    let [table, stamps_of_rows, names_of_rows, requirements_of_rows] = segments;
+    let [table, stamps_of_rows, names_of_rows, requirements_of_rows, contents_of_rows] = segments;
     let mut stamp_lines = lines(stamps_of_rows);
     let mut top_level_lines = lines(names_of_rows);
     let mut requirements_lines = lines(requirements_of_rows);
+    let mut contents_lines = lines(contents_of_rows);
     // A forged count takes no more memory than the table.
     let mut distributions = Rows::with_capacity(header.count.min(table.len() / TABLE_LINE));
     for line in lines(table) {
@@ -90,6 +92,7 @@ fn table<'a>(file: &IndexFile<'a>, header: &Header<'_>, segments: [&'a str; 4]) 
             .map(|line| (line != OPAQUE).then_some(Cow::Borrowed(line)))
             .filter(|line| line.as_deref().is_none_or(are_requirements))
             .ok_or(Invalid::Corrupt("requirements"))?;
+        let contents = contents_lines.next().and_then(contents).ok_or(Invalid::Corrupt("contents"))?;
         distributions.push(Rc::new(Distribution {
             file_name,
             position: 0,
@@ -100,10 +103,11 @@ fn table<'a>(file: &IndexFile<'a>, header: &Header<'_>, segments: [&'a str; 4]) 
             configparser_differs: has(b'c') && !has(b'e'),
             top_level: top_level.ok_or(Invalid::Corrupt("top-level"))?,
             stamps,
+            contents,
             settled: true,
         }));
     }
-    let mut more = stamp_lines.chain(top_level_lines).chain(requirements_lines);
+    let mut more = stamp_lines.chain(top_level_lines).chain(requirements_lines).chain(contents_lines);
     if distributions.len() != header.count || more.next().is_some() {
         return Err(WRONG);
     }
@@ -187,6 +191,19 @@ fn stamps(line: &str) -> Option<Stamps> {
         top_level: None,
         files: None,
     })
+}
+
+fn contents(line: &str) -> Option<Contents> {
+    let (metadata, entry_points) = line.split_once('\t')?;
+    Some(Contents { metadata: fingerprint(metadata)?, entry_points: fingerprint(entry_points)? })
+}
+
+fn fingerprint(field: &str) -> Option<Option<Fingerprint>> {
+    if field == "-" {
+        return Some(None);
+    }
+    let (length, checksum) = field.split_once(' ')?;
+    Some(Some(Fingerprint { length: number(length).ok()?, checksum: number(checksum).ok()? }))
 }
 
 /// Takes a stamp or `-` from the beginning of `rest`, with the tab behind it.

@@ -5,11 +5,14 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 
 use super::header::lines;
-use super::{END, Index, MAGIC, OPAQUE, ORDER_LINE, Parsed, SIZE_LINE, SIZE_LINE_DIGITS, Seal, SegmentRange};
+use super::{
+    BY_CONTENTS, END, Index, MAGIC, OPAQUE, ORDER_LINE, Parsed, SIZE_LINE, SIZE_LINE_DIGITS, Seal,
+    SegmentRange,
+};
 use crate::encoding::{checksum, escape, push_number};
 use crate::freshness::Stamp;
 use crate::metadata::entry_points::is_plainly_a_reference;
-use crate::metadata::{Distribution, Identity};
+use crate::metadata::{Contents, Distribution, Fingerprint, Identity};
 
 /// The bytes of the index file. The same distributions and stamps give the same bytes.
 pub fn render(index: &Index<'_>) -> Vec<u8> {
@@ -20,8 +23,8 @@ pub fn render(index: &Index<'_>) -> Vec<u8> {
 pub fn render_over(index: &Index<'_>, old: Option<&Parsed<'_>>) -> Vec<u8> {
     let groups = groups(&index.distributions);
     let mut body = Body::default();
-    let [of_table, of_stamps, of_top_level, of_requirements] =
-        old.map_or([None; 4], |old| old.lines.map(|segment| Some((&old.index, segment))));
+    let [of_table, of_stamps, of_top_level, of_requirements, of_contents] =
+        old.map_or([None; 5], |old| old.lines.map(|segment| Some((&old.index, segment))));
     let table = body.append(|text| rows_over(text, index, of_table, distribution));
     let group_ranges: Vec<(&str, SegmentRange)> = groups
         .iter()
@@ -48,6 +51,7 @@ pub fn render_over(index: &Index<'_>, old: Option<&Parsed<'_>>) -> Vec<u8> {
         }
     });
     let requirements = body.append(|text| rows_over(text, index, of_requirements, requirements));
+    let contents = body.append(|text| rows_over(text, index, of_contents, contents));
 
     let mut header = String::new();
     let Stamp { mtime, ctime, inode, size } = index.site;
@@ -74,6 +78,7 @@ pub fn render_over(index: &Index<'_>, old: Option<&Parsed<'_>>) -> Vec<u8> {
         ("top-level", top_level),
         ("missing", missing),
         ("requirements", requirements),
+        ("contents", contents),
     ] {
         let _ = writeln!(header, "segment\t{name}\t{}\t{}\t{}", range.offset, range.length, range.checksum);
     }
@@ -174,6 +179,21 @@ fn requirements(text: &mut String, row: &Distribution<'_>) {
     text.push_str(row.requirements.as_deref().unwrap_or(OPAQUE));
 }
 
+fn contents(text: &mut String, row: &Distribution<'_>) {
+    let Contents { metadata, entry_points } = row.contents;
+    for (file, end) in [(metadata, "\t"), (entry_points, "")] {
+        match file {
+            Some(Fingerprint { length, checksum }) => {
+                push_number(text, length);
+                text.push(' ');
+                push_number(text, checksum);
+            }
+            None => text.push('-'),
+        }
+        text.push_str(end);
+    }
+}
+
 fn distribution(text: &mut String, row: &Distribution<'_>) {
     escape(text, &row.file_name);
     text.push('\t');
@@ -223,8 +243,12 @@ fn rows(header: &mut String, name: &str, index: &Index<'_>, is: impl Fn(&Distrib
 }
 
 fn sealed(header: &mut String, seal: &Seal<'_>) {
-    let _ = write!(header, "sealed\t{}\t{}", seal.time, seal.names);
-    for witness in &seal.witnesses {
+    let Seal::Times { time, names, witnesses } = seal else {
+        let _ = writeln!(header, "sealed\t{BY_CONTENTS}");
+        return;
+    };
+    let _ = write!(header, "sealed\t{time}\t{names}");
+    for witness in witnesses {
         match witness.state {
             Some((time, size)) => drop(write!(header, "\t{time} {size} ")),
             None => header.push_str("\t- - "),

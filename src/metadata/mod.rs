@@ -15,6 +15,7 @@ mod white_space;
 
 use std::borrow::Cow;
 
+use crate::encoding::checksum;
 use crate::freshness::Stamp;
 pub use entry_points::EntryPoint;
 pub use top_level::TopLevel;
@@ -41,6 +42,7 @@ pub struct Distribution<'a> {
     pub top_level: TopLevel<'a>,
     /// Taken before anything was read.
     pub stamps: Stamps,
+    pub contents: Contents,
     /// Whether its installer has certainly finished.
     pub settled: bool,
 }
@@ -65,6 +67,30 @@ pub struct Stamps {
     pub top_level: Option<Stamp>,
     /// Of the list of files ([`file_list::FileList`]); also `None` where that was not needed.
     pub files: Option<Stamp>,
+}
+
+/// The content of the files that were read: where it is the same, the index is right whatever their stamps are. `None`
+/// where there is no such file, where the index does not repeat it, or where it was not wanted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Contents {
+    /// Of METADATA or PKG-INFO. Only sealing asks for it, because it is long.
+    pub metadata: Option<Fingerprint>,
+    /// Of `entry_points.txt`.
+    pub entry_points: Option<Fingerprint>,
+}
+
+/// What is compared of the content of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// In bytes.
+    pub length: u64,
+    pub checksum: u64,
+}
+
+impl Fingerprint {
+    pub(crate) fn of(text: &str) -> Self {
+        Self { length: text.len() as u64, checksum: checksum(text.as_bytes()) }
+    }
 }
 
 impl Stamps {
@@ -115,7 +141,7 @@ impl Distribution<'_> {
         self.identity.is_none() || self.entry_points.is_none()
     }
 
-    /// Whether `other` has the same content: everything but the stamps and the position.
+    /// Whether `other` says the same: everything but the stamps, the bytes of the files and the position.
     pub(crate) fn same_content_as(&self, other: &Distribution<'_>) -> bool {
         self.file_name == other.file_name
             && self.key == other.key

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use crate::limits::{ALL_ENTRY_POINTS, ALL_GROUPS, ALL_NAMES, DISTRIBUTIONS, GROUP_COST};
 use crate::metadata::cost::Cost;
-use crate::metadata::{Distribution, TopLevel, name};
+use crate::metadata::{Contents, Distribution, TopLevel, name};
 
 /// The most of one site directory. [`crate::limits`] has the units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,4 +139,5 @@ fn hide(row: &mut Distribution<'_>) {
     row.entry_points = None;
     row.configparser_differs = false;
     row.top_level = TopLevel::OPAQUE;
+    row.contents = Contents::default();
 }

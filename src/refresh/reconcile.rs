@@ -31,7 +31,7 @@ use crate::freshness::Stamp;
 use crate::freshness::clock::{Clock, SETTLE_AFTER, UNFINISHED_AFTER, is_older_than, now, time_after};
 use crate::index::Index;
 use crate::metadata::top_level::Kind;
-use crate::metadata::{Distribution, name};
+use crate::metadata::{Distribution, Identity, name};
 use crate::site::distribution::Reader;
 use crate::site::install_state::{LastFiles, has_record, is_complete, is_packaged, last_files};
 use crate::site::retries::Retries;
@@ -69,6 +69,7 @@ pub fn reconcile<'a>(
             too_large: usize::MAX,
             // Where nothing is being installed, there is nothing to find out.
             proves: !request.finished && request.seal == Sealing::No,
+            seals: request.seal != Sealing::No,
         };
         let trusted = old.is_some_and(|old| old.settled);
         let same_listing = old.is_some_and(|old| old.settled && old.site == stamp);
@@ -334,6 +335,7 @@ impl<'a> Pass<'_, 'a> {
             || !self.trusted && !known.settled
             || self.may_name_more(known)
             || self.may_be_final(known)
+            || self.lacks_content(known)
             || !self.same_listing && !known.top_level.agrees_with(|name| self.listing.kind(name).is_some())
         {
             return Ok(false);
@@ -362,6 +364,13 @@ impl<'a> Pass<'_, 'a> {
     fn may_be_final(&self, known: &Distribution<'_>) -> bool {
         let is_possible = self.reader.proves && !known.settled && known.stamps.files.is_none();
         is_possible && !self.is_installed(known) && has_record(self.reader.site, &known.file_name)
+    }
+
+    /// Whether an index that is to be sealed needs the content of a metadata file that was not wanted before.
+    fn lacks_content(&self, known: &Distribution<'_>) -> bool {
+        let repeats = |found: &Identity<'_>| found.name.is_some() || found.version.is_some();
+        let is_repeated = known.identity.as_ref().is_some_and(repeats);
+        self.reader.seals && is_repeated && known.contents.metadata.is_none()
     }
 
     /// Reads a distribution, given its `lstat`. If the clock has not passed one of its stamps, waits for that

@@ -76,6 +76,8 @@ pub enum Sealing {
     IfPossible,
     /// It should be: a warning says why if that is not possible.
     Wanted,
+    /// By the content of the files, because the times will be changed.
+    ByContents,
 }
 
 impl Request {

@@ -121,10 +121,10 @@ pub(super) fn seal(
         path: Cow::Borrowed(database.path.as_bytes()),
         state: database.stat.as_ref().map(state),
     });
-    Ok(Seal { time: now() / SECOND, names, witnesses: witnesses.collect() })
+    Ok(Seal::Times { time: now() / SECOND, names, witnesses: witnesses.collect() })
 }
 
-/// Proves a sealed index as a reader does. `modified` is the mtime of the index file in seconds, `site` the
+/// Proves a sealed index as a reader does, but for what a comparison with the files proves. `modified` is the mtime of the index file in seconds, `site` the
 /// stamp of the site directory, and `names` the checksum of all names in it.
 pub(super) fn prove(
     index: &Index<'_>,
@@ -134,12 +134,13 @@ pub(super) fn prove(
     names: u64,
     system: &System,
 ) -> Result<(), SealError> {
+    let Seal::Times { time, names: sealed_names, witnesses } = seal else { return Ok(()) };
     // With the recorded stamp it is not a copy, and the directory is unchanged.
     if index.site != site {
-        if !is_same(seal.time, modified) {
+        if !is_same(*time, modified) {
             return Err(SealError::OtherTimes);
         }
-        if !is_same(index.site.mtime_seconds(), site.mtime_seconds()) || seal.names != names {
+        if !is_same(index.site.mtime_seconds(), site.mtime_seconds()) || *sealed_names != names {
             return Err(SealError::DirectoryChanged);
         }
     }
@@ -151,7 +152,7 @@ pub(super) fn prove(
             _ => true,
         }
     };
-    if seal.witnesses.iter().any(has_changed) { Err(SealError::PackagesChanged) } else { Ok(()) }
+    if witnesses.iter().any(has_changed) { Err(SealError::PackagesChanged) } else { Ok(()) }
 }
 
 /// Whether both can be the same time, truncated or rounded to a second.

@@ -47,7 +47,8 @@ impl Update<'_> {
         let mut diagnostics = BTreeSet::new();
         let mut unrecorded = Vec::new();
         let start = Instant::now();
-        if request.seal != Sealing::No {
+        let needs_times = matches!(request.seal, Sealing::IfPossible | Sealing::Wanted);
+        if needs_times {
             self.replace_mtime_that_was_set();
         }
         loop {
@@ -56,7 +57,7 @@ impl Update<'_> {
             let old = parsed.as_ref().map(|parsed| &parsed.index);
             let mut outcome = reconcile(self.site, old, &request, &retries)?;
             self.complete(&mut outcome, old);
-            if request.seal != Sealing::No {
+            if needs_times {
                 let wait = time_to_wait(&outcome.index, self.location, self.system);
                 let in_time = !wait.is_zero() && start.elapsed() + wait < SEAL_WAIT;
                 if self.location.may_seal && in_time && retries.take() {
@@ -69,7 +70,11 @@ impl Update<'_> {
                 // No comparison follows that would notice another writer's change.
                 outcome.index.settled = false;
             }
-            if request.seal != Sealing::No {
+            let site = outcome.index.site;
+            if request.seal == Sealing::ByContents {
+                outcome.index.seal_by_contents();
+                outcome.settles_at = None;
+            } else if needs_times {
                 outcome.index.seal = self.seal(&outcome, old, request.seal);
             }
             report.add(&outcome);
@@ -81,7 +86,7 @@ impl Update<'_> {
             let is_unchanged = carries_all
                 || self
                     .site
-                    .still_is(outcome.index.site)
+                    .still_is(site)
                     .map_err(|error| Error::io("can't stat", self.site.path(), error))?;
             let done = is_unchanged && (is_written || self.directory.is_alone());
             if done || !retries.take() {
@@ -116,7 +121,7 @@ impl Update<'_> {
             return Ok(true);
         }
         unrecorded.append(&mut self.delivery.record(parsed.map(|parsed| &parsed.index), index));
-        self.directory.replace(&new, index.seal.as_ref().map(|seal| seal.time))?;
+        self.directory.replace(&new, index.seal.as_ref().and_then(Seal::time))?;
         Ok(false)
     }
 
@@ -151,9 +156,10 @@ impl Update<'_> {
         match seal(&outcome.index, outcome.names, self.location, self.system) {
             Ok(mut seal) => {
                 // With the time that the file has already, an unchanged index is not written again.
-                let before = old.and_then(|old| old.seal.as_ref()).map(|seal| seal.time);
-                if let Some(time) = before.filter(|time| self.directory.modified() == Some(*time)) {
-                    seal.time = time;
+                let before = old.and_then(|old| old.seal.as_ref()).and_then(Seal::time);
+                let before = before.filter(|time| self.directory.modified() == Some(*time));
+                if let (Seal::Times { time, .. }, Some(before)) = (&mut seal, before) {
+                    *time = before;
                 }
                 Some(seal)
             }

@@ -25,7 +25,10 @@ use crate::metadata::file_list::{FileList, infer};
 use crate::metadata::headers::{self, Header};
 use crate::metadata::record::RECORD;
 use crate::metadata::top_level::Kind;
-use crate::metadata::{Distribution, EntryPoint, Identity, Stamps, TopLevel, entry_points, name, top_level};
+use crate::metadata::{
+    Contents, Distribution, EntryPoint, Fingerprint, Identity, Stamps, TopLevel, entry_points, name,
+    top_level,
+};
 use crate::sys::fs::{Links, Unreadable, open_dir, open_file_beneath};
 
 #[derive(Debug)]
@@ -50,6 +53,8 @@ pub struct Reader<'r> {
     pub too_large: usize,
     /// Look for a proof that a young distribution is final.
     pub proves: bool,
+    /// Take the content of the metadata file, too.
+    pub seals: bool,
 }
 
 impl Reader<'_> {
@@ -119,6 +124,7 @@ impl<'p> Parts<'p> {
             configparser_differs: false,
             top_level: if reader.listing.is_some() { TopLevel::NONE } else { TopLevel::OPAQUE },
             stamps: Stamps { itself, metadata: None, entry_points: None, top_level: None, files: None },
+            contents: Contents::default(),
             settled: false,
         };
         let site = reader.site.as_fd();
@@ -295,6 +301,7 @@ impl<'p> Parts<'p> {
             (Ok(name), Ok(version)) => {
                 self.found.identity = Some(Identity { name, version });
                 self.found.requirements = headers.requirements.map(Cow::Owned);
+                self.found.contents.metadata = self.reader.seals.then(|| Fingerprint::of(&text));
             }
             _ => self.hide_identity(name, "a folded, unprintable or very long Name or Version"),
         }
@@ -321,6 +328,7 @@ impl<'p> Parts<'p> {
                 }
                 self.found.entry_points = Some(entries.into_iter().map(EntryPoint::into_owned).collect());
                 self.found.configparser_differs = !entry_points::is_read_alike_by_configparser(&text);
+                self.found.contents.entry_points = Some(Fingerprint::of(&text));
             }
             Err(diagnostic) => self.hide_entry_points(&diagnostic.to_string()),
         }
@@ -379,6 +387,7 @@ impl<'p> Parts<'p> {
         // that has no Name. This is left to the reader.
         if found.key.is_none() && !name::has_stem(self.file_name) {
             found.entry_points = None;
+            found.contents.entry_points = None;
             found.configparser_differs = false;
             self.is_too_large = false;
         }

@@ -152,7 +152,7 @@ def test_pip_replaces_a_version(environment):
 def test_uv_reinstalls_the_same_version(environment):
     # With hard links into its cache: the file keeps inode and mtime.
     environment.uv("install", "--quiet", "--reinstall", "--no-deps", "pytest-cov")
-    environment.assert_reads(warns=True)
+    environment.assert_reads(warns=True, reads=False)  # its entry points have the same content
     report = environment.refresh()
     assert report["read"] == report["updated"] == environment.distributions("pytest_cov") != []
     assert report["added"] == report["removed"] == []

@@ -23,6 +23,7 @@ class Distribution:
     stamps: list
     top_level: TopLevel | None = None
     requirements: list | None = None  # of (header, value), in the order of the file; None: opaque
+    contents: list | None = None  # length and checksum of the metadata and of entry_points.txt, or None
 
 
 @dataclass
@@ -48,7 +49,7 @@ class Index:
     unsettled: list
     distributions: dict  # by directory name, in the order in which importlib.metadata finds them
     without: dict  # stamps of directories without distributions, by path (bytes)
-    seal: Seal | None = None
+    seal: Seal | str | None = None  # "contents" where no time is recorded
 
 
 def check(data):
@@ -84,7 +85,7 @@ def parse(data):
         if key == "segment":
             segments[rest[0]] = part(*map(int, rest[1:]))
         elif key == "without":
-            without[_unescaped(rest[1])] = _stamp(rest[0])
+            without[_unescaped(rest[1])] = _numbers(rest[0])
         elif key == "groups":
             for line in lines:
                 offset, size, expected, name = line.split("\t")
@@ -101,13 +102,14 @@ def parse(data):
     assert list(without) == sorted(without)
     lengths = {
         name: len(segments[name])
-        for name in ("distributions", "order", "stamps", "top-level", "requirements")
+        for name in ("distributions", "order", "stamps", "top-level", "requirements", "contents")
     }
     assert set(lengths.values()) == {int(fields["count"][0])}, lengths
     missing = dict(line.split("\t") for line in segments["missing"])
     for number, row in enumerate(rows):
-        row.stamps = [_stamp(stamp) for stamp in segments["stamps"][number].split("\t")]
+        row.stamps = [_numbers(stamp) for stamp in segments["stamps"][number].split("\t")]
         row.requirements = _requirements(segments["requirements"][number])
+        row.contents = [_numbers(field) for field in segments["contents"][number].split("\t")]
         row.top_level = _top_level(segments["top-level"][number], missing.pop(str(number), ""))
     assert not missing, missing
     placed = {number: {} for number in range(len(rows))}
@@ -134,6 +136,8 @@ def parse(data):
 
 
 def _seal(fields):
+    if fields == ["contents"]:
+        return "contents"
     time, names, *witnesses = fields
     found = {}
     for witness in witnesses:
@@ -149,7 +153,7 @@ def names_check(names):
     return check(b"\0".join(sorted(names)))
 
 
-def _stamp(text):
+def _numbers(text):
     return None if text == "-" else [int(number) for number in text.split(" ")]
 
 
@@ -167,7 +171,7 @@ def _top_level(line, missing):
         [_unescaped(name).decode() for name in field.split(" ") if name]
         for field in (names, python_names, missing)
     ]
-    return TopLevel(kind, *lists, stamps=[_stamp(stamp) for stamp in stamps])
+    return TopLevel(kind, *lists, stamps=[_numbers(stamp) for stamp in stamps])
 
 
 def _requirements(line):

@@ -46,6 +46,10 @@ FAULTS = {
             ),
         ],
     ),
+    "the content of a file is not compared": (
+        ["--role", "own", "--proof", "strict"],
+        [("_contents.py", "return recorded == b", "return True or b")],
+    ),
     "both distributions of one name count": (
         ["--role", "own"],
         [

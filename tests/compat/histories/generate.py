@@ -115,6 +115,8 @@ class _Author:
             return [rng.choice([self.zip_file, self.egg])()]
         if kind < 0.39:
             return [{"do": "keep"}, *self.transaction(site), {"do": "ask", "questions": [["kept"]]}]
+        if kind < 0.42:
+            return [self.edit("copy_all", site, when=rng.choice([None, 0, 1_600_000_000]))]
         if self.strict and kind < 0.72:
             return [self.meddle(site)]
         return self.transaction(site)
@@ -249,7 +251,7 @@ class _Author:
             return {"do": "index", "by": "trigger", "site": site}
         if kept == "user":
             return {"do": "index", "by": "user", "site": site}
-        return {"do": "index", "by": rng.choice(["refresh", "refresh", "refresh", "writer"]), "site": site}
+        return {"do": "index", "by": rng.choice(["refresh"] * 3 + ["writer", "contents"]), "site": site}
 
     def move(self, site):
         self.moved += 1

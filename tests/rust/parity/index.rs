@@ -8,9 +8,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use epcache::freshness::Stamp;
-use epcache::index::{Index, parse, render};
+use epcache::index::{Index, Seal, Witness, parse, render};
 use epcache::metadata::top_level::Kind;
-use epcache::metadata::{Distribution, EntryPoint};
+use epcache::metadata::{Distribution, EntryPoint, Fingerprint};
 use serde_json::{Value, json};
 
 use super::corpus::corpus;
@@ -153,10 +153,12 @@ fn content_of(index: &Index<'_>) -> Value {
         .map(|(row, _)| row);
     let without: BTreeMap<String, Value> =
         index.without.iter().map(|directory| (spelled(&directory.path), stamp(directory.stamp))).collect();
-    let seal = index.seal.as_ref().map(|seal| {
-        let witnesses: Vec<_> =
-            seal.witnesses.iter().map(|witness| json!([spelled(&witness.path), witness.state])).collect();
-        json!([seal.time, seal.names, witnesses])
+    let witness = |witness: &Witness<'_>| json!([spelled(&witness.path), witness.state]);
+    let seal = index.seal.as_ref().map(|seal| match seal {
+        Seal::Times { time, names, witnesses } => {
+            json!([time, names, witnesses.iter().map(witness).collect::<Vec<_>>()])
+        }
+        Seal::Contents => json!("contents"),
     });
     json!({
         "site": stamp(index.site),
@@ -181,6 +183,8 @@ fn row(row: &Distribution<'_>) -> Value {
     let of = row.stamps;
     let stamps = [Some(of.itself), of.metadata, of.entry_points, of.top_level, of.files];
     let stamps = stamps.map(|of| of.map(stamp));
+    let contents = [row.contents.metadata, row.contents.entry_points]
+        .map(|of| of.map(|Fingerprint { length, checksum }| json!([length, checksum])));
     let kind = match row.top_level.kind {
         Kind::Declared => "declared",
         Kind::Inferred => "inferred",
@@ -194,6 +198,7 @@ fn row(row: &Distribution<'_>) -> Value {
         "version": identity.version,
         "requirements": row.requirements.as_deref().map(by_header),
         "stamps": stamps,
+        "contents": contents,
         "kind": kind,
         "names": all(&row.top_level.names),
         "python_names": all(&row.top_level.python_names),

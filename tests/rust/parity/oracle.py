@@ -190,8 +190,10 @@ def index(data):
         table = Table(index)
         sealed = None
         if index.sealed is not None:
-            given, names, witnesses = _sealed._recorded(index)
-            sealed = [given, names, [[spelled(path), state] for path, state in witnesses]]
+            sealed = index.sealed.decode()
+            if sealed != "contents":
+                given, names, witnesses = _sealed._recorded(index)
+                sealed = [given, names, [[spelled(path), state] for path, state in witnesses]]
         return {
             "site": index.site,
             "settled": index.settled,
@@ -216,6 +218,7 @@ def row_of(table, row, file_name):
         "version": table.version(row),
         "requirements": table.requirements(row),
         "stamps": list(stamps),
+        "contents": list(map(stamp_of, table.contents(row))),
         "kind": kind,
         "names": names,
         "python_names": python_names,

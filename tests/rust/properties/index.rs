@@ -12,7 +12,7 @@ use epcache::index::{
 use epcache::index::{Seal, Witness};
 use epcache::limits;
 use epcache::metadata::top_level::Kind;
-use epcache::metadata::{Distribution, EntryPoint, Identity, Stamps, TopLevel};
+use epcache::metadata::{Contents, Distribution, EntryPoint, Identity, Stamps, TopLevel};
 
 use crate::support::any_index::any_index;
 use crate::support::forgery::with_right_checks;
@@ -127,6 +127,7 @@ fn an_index_of_the_largest_content_is_within_the_limits() {
         configparser_differs: false,
         top_level: top_level.clone(),
         stamps,
+        contents: Contents::default(),
         settled: false,
     };
     let mut distributions: Vec<_> = (0..ROWS).map(|number| Rc::new(row(number))).collect();
@@ -255,6 +256,7 @@ fn small_index() -> Index<'static> {
                 top_level: Some(stamp),
                 files: None,
             },
+            contents: Contents::default(),
             settled: false,
         };
     let entry =
@@ -269,7 +271,7 @@ fn small_index() -> Index<'static> {
         Witness { path: (b"/var/lib/a b").into(), state: Some((5, 7)) },
         Witness { path: (b"/var/lib/\xff\t").into(), state: None },
     ];
-    let seal = Some(Seal { time: 9, names: 11, witnesses });
+    let seal = Some(Seal::Times { time: 9, names: 11, witnesses });
     let mut index = Index { site: stamp, settled: true, distributions, without, seal };
     index.distributions.sort_by(|one, other| one.file_name.cmp(&other.file_name));
     index

@@ -8,7 +8,7 @@ use epcache::freshness::Stamp;
 use epcache::index::{EmptyDirectory, Index};
 use epcache::index::{Seal, Witness};
 use epcache::metadata::top_level::Kind;
-use epcache::metadata::{Distribution, EntryPoint, Identity, Stamps, TopLevel};
+use epcache::metadata::{Contents, Distribution, EntryPoint, Fingerprint, Identity, Stamps, TopLevel};
 
 use crate::arbitrary::{Result, Unstructured};
 
@@ -40,7 +40,10 @@ fn any_seal(u: &mut Unstructured<'_>) -> Result<Seal<'static>> {
         let state = if u.arbitrary()? { Some((u.int_in_range(0..=i64::MAX)?, u.arbitrary()?)) } else { None };
         witnesses.push(Witness { path: any_path(u)?, state });
     }
-    Ok(Seal { time: u.int_in_range(0..=i64::MAX)?, names: u.arbitrary()?, witnesses })
+    if u.ratio(1, 4)? {
+        return Ok(Seal::Contents);
+    }
+    Ok(Seal::Times { time: u.int_in_range(0..=i64::MAX)?, names: u.arbitrary()?, witnesses })
 }
 
 fn any_path(u: &mut Unstructured<'_>) -> Result<Cow<'static, [u8]>> {
@@ -98,7 +101,15 @@ fn any_distribution(u: &mut Unstructured<'_>) -> Result<Distribution<'static>> {
         entry_points,
         top_level,
         stamps,
+        contents: Contents { metadata: optional_fingerprint(u)?, entry_points: optional_fingerprint(u)? },
         settled: u.arbitrary()?,
+    })
+}
+
+fn optional_fingerprint(u: &mut Unstructured<'_>) -> Result<Option<Fingerprint>> {
+    Ok(match u.arbitrary()? {
+        true => Some(Fingerprint { length: u.arbitrary()?, checksum: u.arbitrary()? }),
+        false => None,
     })
 }
 

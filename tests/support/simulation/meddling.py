@@ -127,6 +127,21 @@ def copy_in(site, directory, to, restore, **_):
     yield
 
 
+def copy_all(site, when, **_):
+    """Replace the site directory by a copy, as an image is: with its times, or all files with one."""
+    copy = site + ".copy"
+    shutil.copytree(site, copy, symlinks=True)
+    if when is not None:
+        for directory, directories, files in os.walk(copy, topdown=False):
+            for name in [*directories, *files]:
+                os.utime(os.path.join(directory, name), (when, when), follow_symlinks=False)
+        os.utime(copy, (when, when))
+    os.rename(site, site + ".old")
+    os.rename(copy, site)
+    shutil.rmtree(site + ".old")
+    yield
+
+
 def touch(site, path, when, **_):
     """Change only the times."""
     path = os.path.join(site, path) if path else site

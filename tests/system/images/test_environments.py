@@ -137,6 +137,31 @@ def test_an_image_with_one_time_for_everything_is_read_from_the_disk(store, seal
         right(Environment(root))
 
 
+@pytest.mark.covers("equal times", "install", "same version")
+def test_a_reproducible_build_gives_the_same_index_which_every_change_of_a_file_shows(store, monkeypatch):
+    stamped = ["--timestamp", "1600000000", "--squash"]
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1600000000")
+    indexes = []
+    for name in ("one", "other"):
+        with store.change(None, f"reproducible-{name}", *stamped) as root:
+            environment = Environment.make(root)
+            environment.install(*(["alpha-1", "beta-1"] if name == "one" else ["beta-1", "alpha-1"]))
+            assert environment.refresh("--seal")["sealed"]
+        with store.unpacked(f"reproducible-{name}") as root:
+            environment = Environment(root)
+            assert ["alpha", "alpha:run"] in right(environment)["group"]
+            assert (environment.status()["state"], environment.status()["sealed"]) == ("fresh", True)
+            indexes.append((environment.site / ".epcache/index").read_bytes())
+    assert indexes[0] == indexes[1]
+    # The next layer builds a distribution anew, and does not refresh.
+    with store.change("reproducible-one", "reproducible-later", *stamped) as root:
+        Environment(root).replace_unseen("alpha-1", leave_out=["entry_points.txt"])
+    with store.unpacked("reproducible-later") as root:
+        environment = Environment(root)
+        assert ["alpha", "alpha:run"] not in right(environment)["group"]
+        assert environment.status()["state"] == "stale"
+
+
 def test_one_time_for_everything_proves_nothing_even_if_it_is_the_right_one(original, tree, tmp_path):
     run("cp", "-a", original, tree)
     environment = Environment(tree)
