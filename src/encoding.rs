@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use memchr::memchr;
+use memchr::arch::all::memchr::One;
 use sha2::{Digest, Sha256};
 
 /// The checksum of `bytes`: their little-endian number modulo the largest prime below 2^30.
@@ -14,19 +14,34 @@ use sha2::{Digest, Sha256};
 /// take longer than the whole look-up.
 pub fn checksum(bytes: &[u8]) -> u64 {
     const PRIME: u64 = 1_073_741_789;
-    /// 2^128 modulo the prime: how much more a block of 16 bytes weighs than the one before it.
-    const BLOCK: u64 = 384_160_000;
-    // Horner's rule from the most significant end. A block has four words, and each has a sum of its own, so
-    // that the processor computes them at the same time. A sum stays below 2^30, so there is room for the
-    // product and the next word.
-    let add = |sums: &mut [u64; 4], block: &[u8; 16]| {
+    /// 2^32 to the power of `exponent`, modulo the prime.
+    const fn weight(exponent: u32) -> u64 {
+        let (mut weight, mut done) = (1, 0);
+        while done < exponent {
+            weight = (weight << 32) % PRIME;
+            done += 1;
+        }
+        weight
+    }
+    /// How much more a block of 64 bytes weighs than the one before it.
+    const BLOCK: u64 = weight(16);
+    const WEIGHTS: [u64; 4] = [weight(0), weight(1), weight(2), weight(3)];
+    // Horner's rule from the most significant end. A block has four parts, and each has a sum of its own, so
+    // that the processor computes them at the same time. A word has 32 bits and all other factors have 30, so there
+    // is room for the products of a part and its sum.
+    let add = |sums: &mut [u64; 4], block: &[u8; 64]| {
         for (at, sum) in sums.iter_mut().enumerate() {
-            let word = [block[4 * at], block[4 * at + 1], block[4 * at + 2], block[4 * at + 3]];
-            *sum = (*sum * BLOCK + u64::from(u32::from_le_bytes(word))) % PRIME;
+            let word = |number: usize| {
+                let at = 16 * at + 4 * number;
+                u64::from(u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]))
+            };
+            let [first, second, third, fourth] = WEIGHTS;
+            let part = word(0) * first + word(1) * second + word(2) * third + word(3) * fourth;
+            *sum = (*sum * BLOCK + part % PRIME) % PRIME;
         }
     };
-    let (mut blocks, rest) = bytes.split_at(bytes.len() / 16 * 16);
-    let mut most_significant = [0; 16];
+    let (mut blocks, rest) = bytes.split_at(bytes.len() / 64 * 64);
+    let mut most_significant = [0; 64];
     most_significant[..rest.len()].copy_from_slice(rest);
     let mut sums = [0; 4];
     add(&mut sums, &most_significant);
@@ -34,7 +49,25 @@ pub fn checksum(bytes: &[u8]) -> u64 {
         add(&mut sums, block);
         blocks = before;
     }
-    sums.iter().rev().fold(0, |total, sum| ((total << 32) + sum) % PRIME)
+    sums.iter().rev().fold(0, |total, sum| (total * weight(4) + sum) % PRIME)
+}
+
+/// The first place of `byte` in `bytes`.
+///
+/// The functions of the crate's root first ask the processor what it can. For a virtual machine, that takes longer
+/// than searching a small index.
+pub(crate) fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
+    One::new(byte).find(bytes)
+}
+
+/// All places of `byte` in `bytes`.
+pub(crate) fn places(byte: u8, bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let place = start + find(byte, &bytes[start..])?;
+        start = place + 1;
+        Some(place)
+    })
 }
 
 /// Appends the decimal digits of a number. This is faster than `write!`, which counts for the thousands of
@@ -78,7 +111,7 @@ pub fn escape(text: &mut String, file_name: &[u8]) {
 
 /// Undoes [`escape`]; `None` for malformed text.
 pub fn unescape(text: &str) -> Option<Cow<'_, [u8]>> {
-    let Some(first) = memchr(b'%', text.as_bytes()) else { return Some(Cow::Borrowed(text.as_bytes())) };
+    let Some(first) = find(b'%', text.as_bytes()) else { return Some(Cow::Borrowed(text.as_bytes())) };
     let mut bytes = text.as_bytes()[..first].to_vec();
     let parts = text[first + 1..].split('%');
     for part in parts {

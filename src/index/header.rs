@@ -3,13 +3,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use memchr::{memchr, memchr_iter};
-
 use super::{
     BY_CONTENTS, END, EmptyDirectory, Invalid, MAGIC, Result, SIZE_LINE, SIZE_LINE_DIGITS, Seal,
     SegmentRange, Witness,
 };
-use crate::encoding::{checksum, unescape};
+use crate::encoding::{checksum, find, places, unescape};
 use crate::freshness::Stamp;
 use crate::limits::{HEADER_SIZE, INDEX_SIZE, WITHOUT_LINES};
 
@@ -211,7 +209,7 @@ fn unescaped_path(text: &str) -> Option<Cow<'_, [u8]>> {
 /// The lines of a text in which every line ends with `\n`. `str::lines` would also remove a `\r`.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut start = 0;
-    memchr_iter(b'\n', text.as_bytes()).map(move |end| &text[std::mem::replace(&mut start, end + 1)..end])
+    places(b'\n', text.as_bytes()).map(move |end| &text[std::mem::replace(&mut start, end + 1)..end])
 }
 
 /// The fields of a line, with a tab between two.
@@ -219,7 +217,7 @@ pub(super) fn fields(line: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {
         let text = rest?;
-        let end = memchr(b'\t', text.as_bytes());
+        let end = find(b'\t', text.as_bytes());
         rest = end.map(|end| &text[end + 1..]);
         Some(&text[..end.unwrap_or(text.len())])
     })

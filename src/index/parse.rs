@@ -6,11 +6,9 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use memchr::{memchr, memchr2};
-
 use super::header::{Header, IndexFile, fields, lines, number};
 use super::{Index, Invalid, OPAQUE, ORDER_LINE, Parsed, Result};
-use crate::encoding::unescape;
+use crate::encoding::{find, unescape};
 use crate::freshness::Stamp;
 use crate::limits::{ALL_ENTRY_POINTS, DISTRIBUTIONS, ENTRY_POINT_COST};
 use crate::metadata::headers::are_requirements;
@@ -52,7 +50,6 @@ pub fn parse_with_lines(bytes: &[u8]) -> Result<Parsed<'_>> {
     ];
     let mut distributions = table(&file, &header, segments)?;
     groups(&file, &header, &mut distributions)?;
-    order(file.segment(header.order)?, &mut distributions)?;
     let Header { site, settled, without, seal, .. } = header;
     Ok(Parsed { index: Index { site, settled, distributions, without, seal }, lines: segments })
 }
@@ -64,6 +61,7 @@ fn table<'a>(file: &IndexFile<'a>, header: &Header<'_>, segments: [&'a str; 5]) 
     let mut top_level_lines = lines(names_of_rows);
     let mut requirements_lines = lines(requirements_of_rows);
     let mut contents_lines = lines(contents_of_rows);
+    let mut order_lines = file.segment(header.order)?.as_bytes().chunks(ORDER_LINE);
     // A forged count takes no more memory than the table.
     let mut distributions = Rows::with_capacity(header.count.min(table.len() / TABLE_LINE));
     for line in lines(table) {
@@ -72,7 +70,7 @@ fn table<'a>(file: &IndexFile<'a>, header: &Header<'_>, segments: [&'a str; 5]) 
         let file_name = unescape(next()?).ok_or(WRONG)?;
         let (flags, key, name, version) = (next()?, next()?, next()?, next()?);
         // A forged name must lead neither out of the site directory nor to anything but a distribution.
-        let leads_away = memchr2(b'/', 0, &file_name).is_some();
+        let leads_away = file_name.iter().any(|byte| matches!(byte, b'/' | 0));
         if fields.next().is_some() || leads_away || !is_distribution(&file_name) {
             return Err(WRONG);
         }
@@ -93,9 +91,10 @@ fn table<'a>(file: &IndexFile<'a>, header: &Header<'_>, segments: [&'a str; 5]) 
             .filter(|line| line.as_deref().is_none_or(are_requirements))
             .ok_or(Invalid::Corrupt("requirements"))?;
         let contents = contents_lines.next().and_then(contents).ok_or(Invalid::Corrupt("contents"))?;
+        let position = order_lines.next().and_then(position).ok_or(Invalid::Corrupt("order"))?;
         distributions.push(Rc::new(Distribution {
             file_name,
-            position: 0,
+            position,
             key: (!key.is_empty()).then_some(Cow::Borrowed(key)),
             identity: (!has(b'm')).then_some(identity),
             requirements,
@@ -110,6 +109,9 @@ fn table<'a>(file: &IndexFile<'a>, header: &Header<'_>, segments: [&'a str; 5]) 
     let mut more = stamp_lines.chain(top_level_lines).chain(requirements_lines).chain(contents_lines);
     if distributions.len() != header.count || more.next().is_some() {
         return Err(WRONG);
+    }
+    if order_lines.next().is_some() {
+        return Err(Invalid::Corrupt("order"));
     }
     for row in &header.unsettled {
         Rc::make_mut(distributions.get_mut(*row).ok_or(WRONG)?).settled = false;
@@ -132,7 +134,9 @@ fn table<'a>(file: &IndexFile<'a>, header: &Header<'_>, segments: [&'a str; 5]) 
 
 fn groups<'a>(file: &IndexFile<'a>, header: &Header<'a>, distributions: &mut Rows<'a>) -> Result<()> {
     const WRONG: Invalid = Invalid::Corrupt("group");
-    let mut records = Vec::new();
+    // Entries are stored by group. Those that come before one that precedes them in their file have to wait for it.
+    let mut early = Vec::new();
+    let mut count = 0;
     for (group, range) in &header.groups {
         for line in lines(file.segment(*range)?) {
             let mut fields = fields(line);
@@ -143,41 +147,47 @@ fn groups<'a>(file: &IndexFile<'a>, header: &Header<'a>, distributions: &mut Row
                 return Err(WRONG);
             }
             // They take more memory than their lines.
-            if records.len() == MAX_RECORDS {
+            if count == MAX_RECORDS {
                 return Err(Invalid::Corrupt("number of entry points"));
             }
-            records.push((row, position, entry));
+            count += 1;
+            let entries = entries_of(distributions, row)?;
+            if position == entries.len() {
+                add(entries, entry);
+            } else {
+                early.push((row, position, entry));
+            }
         }
     }
-    // Restores the order of each file, since entries are stored by group.
-    records.sort_unstable_by_key(|(row, position, _)| (*row, *position));
-    for (row, position, entry) in records {
-        let distribution = distributions.get_mut(row).ok_or(WRONG)?;
-        let entries = Rc::make_mut(distribution).entry_points.as_mut().ok_or(WRONG)?;
+    early.sort_unstable_by_key(|(row, position, _)| (*row, *position));
+    for (row, position, entry) in early {
+        let entries = entries_of(distributions, row)?;
         if position != entries.len() {
             return Err(WRONG);
         }
-        if entries.is_empty() {
-            // Mostly it is the only one.
-            entries.reserve_exact(1);
-        }
-        entries.push(entry);
+        add(entries, entry);
     }
     Ok(())
 }
 
-fn order(segment: &str, distributions: &mut Rows<'_>) -> Result<()> {
-    const WRONG: Invalid = Invalid::Corrupt("order");
-    if Some(segment.len()) != distributions.len().checked_mul(ORDER_LINE) {
-        return Err(WRONG);
+fn entries_of<'r, 'a>(distributions: &'r mut Rows<'a>, row: usize) -> Result<&'r mut Vec<EntryPoint<'a>>> {
+    const WRONG: Invalid = Invalid::Corrupt("group");
+    let distribution = distributions.get_mut(row).ok_or(WRONG)?;
+    Rc::make_mut(distribution).entry_points.as_mut().ok_or(WRONG)
+}
+
+fn add<'a>(entries: &mut Vec<EntryPoint<'a>>, entry: EntryPoint<'a>) {
+    if entries.is_empty() {
+        // Mostly it is the only one.
+        entries.reserve_exact(1);
     }
-    for (line, row) in lines(segment).zip(distributions) {
-        if line.len() + 1 != ORDER_LINE {
-            return Err(WRONG);
-        }
-        Rc::make_mut(row).position = number(line)?;
-    }
-    Ok(())
+    entries.push(entry);
+}
+
+/// Parses a line of the segment `order`, with its end.
+fn position(line: &[u8]) -> Option<u32> {
+    let (b'\n', digits) = line.split_last().filter(|_| line.len() == ORDER_LINE)? else { return None };
+    number(std::str::from_utf8(digits).ok()?).ok()
 }
 
 fn stamps(line: &str) -> Option<Stamps> {
@@ -239,6 +249,5 @@ fn top_level<'a>(line: &'a str, stamps: &mut Stamps) -> Option<TopLevel<'a>> {
 /// A field of escaped names, if all of them are well-formed.
 fn names_field(names: &str) -> Option<Cow<'_, str>> {
     let is_text = |name: &str| unescape(name).is_some_and(|name| std::str::from_utf8(&name).is_ok());
-    (memchr(b'%', names.as_bytes()).is_none() || names.split(' ').all(is_text))
-        .then_some(Cow::Borrowed(names))
+    (find(b'%', names.as_bytes()).is_none() || names.split(' ').all(is_text)).then_some(Cow::Borrowed(names))
 }

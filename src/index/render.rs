@@ -219,7 +219,7 @@ fn distribution(text: &mut String, row: &Distribution<'_>) {
 
 /// Whether another row may have the same name: of those, only the one listed first counts.
 fn is_duplicate<'a>(distributions: &'a [Rc<Distribution<'_>>]) -> impl Fn(&Distribution<'_>) -> bool + 'a {
-    let mut seen = HashMap::<&str, usize>::new();
+    let mut seen = HashMap::<&str, usize>::with_capacity(distributions.len());
     for key in distributions.iter().filter_map(|row| row.key.as_deref()) {
         *seen.entry(key).or_default() += 1;
     }

@@ -3,8 +3,7 @@
 //! Programs ask for name and version, and pip for the requirements as well. Where versions of CPython differ
 //! (folded values), the result is [`Header::Opaque`], and the reader uses its own CPython.
 
-use memchr::{memchr, memchr_iter};
-
+use crate::encoding::{find, places};
 use crate::limits::{FIELD_LENGTH, REQUIREMENTS_LENGTH};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +34,7 @@ pub fn are_requirements(line: &str) -> bool {
     let begins = |at: usize| {
         line.get(at).is_some_and(|byte| REQUIREMENTS.iter().any(|(_, letter)| *letter == char::from(*byte)))
     };
-    line.is_empty() || begins(0) && memchr_iter(b'\t', line).all(|tab| begins(tab + 1))
+    line.is_empty() || begins(0) && places(b'\t', line).all(|tab| begins(tab + 1))
 }
 
 /// Parses the headers of `text`, which end with the first line that is not a header.
@@ -43,7 +42,7 @@ pub fn parse(text: &str) -> Headers {
     let (headers, seen) = scan(text);
     // Python's text mode translates line ends. That matters only if there is another one than "\n" among the
     // lines that were parsed, which are a few of many kilobytes.
-    if memchr(b'\r', &text.as_bytes()[..seen]).is_none() {
+    if find(b'\r', &text.as_bytes()[..seen]).is_none() {
         return headers;
     }
     drop(headers); // The memory that a file takes is bounded by its length.
@@ -54,7 +53,7 @@ pub fn parse(text: &str) -> Headers {
 fn with_translated_line_ends(text: &str) -> String {
     let mut translated = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(end) = memchr(b'\r', rest.as_bytes()) {
+    while let Some(end) = find(b'\r', rest.as_bytes()) {
         translated.push_str(&rest[..end]);
         translated.push('\n');
         rest = &rest[end + 1..];
@@ -70,7 +69,7 @@ fn scan(text: &str) -> (Headers, usize) {
         Headers { name: Header::Absent, version: Header::Absent, requirements: Some(String::new()) };
     let mut rest = text;
     while !rest.is_empty() {
-        let end = memchr(b'\n', rest.as_bytes());
+        let end = find(b'\n', rest.as_bytes());
         let line = &rest[..end.unwrap_or(rest.len())];
         rest = end.map_or("", |end| &rest[end + 1..]);
         if is_continuation(line) || line.starts_with("From ") {

@@ -1,6 +1,6 @@
 //! White space and line ends as the methods of Python's `str` have them. They differ from Rust's.
 
-use memchr::memchr;
+use crate::encoding::find;
 
 /// The characters at which `str.splitlines()` splits. `\r\n` gives an additional empty line here, which is
 /// skipped.
@@ -29,7 +29,7 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
         if rest.is_empty() {
             return None;
         }
-        let end = if usual { memchr(b'\n', rest.as_bytes()) } else { rest.find(ends_line) };
+        let end = if usual { find(b'\n', rest.as_bytes()) } else { rest.find(ends_line) };
         let Some(end) = end else { return Some(std::mem::take(&mut rest)) };
         let line = &rest[..end];
         let mut after = rest[end..].chars();

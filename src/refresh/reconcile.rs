@@ -2,9 +2,9 @@
 //!
 //! The directory is listed once, and the stamps of each distribution in it are taken. Distributions whose
 //! stamps are unchanged are carried over from the old index without being read. The others are read, and
-//! so are those that were opaque. A package manager's trigger does not even list a directory that has its
-//! recorded stamp and an index in which nothing was uncertain, if the stamps of all its distributions are
-//! unchanged.
+//! so are those that were opaque. For a package manager's trigger, a directory that has its recorded stamp, and
+//! an index in which nothing was uncertain, has the names of that index. It is listed only if the importable names
+//! of a distribution that changed depend on what else is in it.
 //!
 //! # Why the result is right
 //! The site directory's stamp is taken before the listing and compared again at the end: if it changed,
@@ -36,7 +36,7 @@ use crate::site::distribution::Reader;
 use crate::site::install_state::{LastFiles, has_record, is_complete, is_packaged, last_files};
 use crate::site::retries::Retries;
 use crate::site::stamps::{stamps_now, stat_listed};
-use crate::site::{Listing, SiteDir};
+use crate::site::{LazyListing, SiteDir};
 use crate::sys::fs::Links;
 
 /// Brings `old` up to date with what is in `site`. Nothing is written.
@@ -53,14 +53,17 @@ pub fn reconcile<'a>(
         let clock = Clock::of(site.as_fd(), stamp.ctime);
         let mut outcome = Outcome::new(stamp);
         outcome.index.settled = outcome.wait_past(clock, stamp.ctime);
+        let mut unchanged = None;
         if let Some(old) = old.filter(|old| outcome.index.settled && is_up_to_date(old, stamp, request)) {
-            if has_recorded_stamps(site, old).map_err(failed)? && site.still_is(stamp).map_err(failed)? {
+            let rows = with_recorded_stamps(site, old).map_err(failed)?;
+            if rows == old.distributions.len() && site.still_is(stamp).map_err(failed)? {
                 outcome.index = old.clone();
                 outcome.waited += waited;
                 return Ok(outcome);
             }
+            unchanged = Some(rows);
         }
-        let listing = &site.list(request.budget.distributions).map_err(failed)?;
+        let listing = &LazyListing::new(site, request.budget.distributions);
         let reader = Reader {
             site,
             links: Links::Refuse,
@@ -77,7 +80,7 @@ pub fn reconcile<'a>(
         let carries = request.depth != Depth::Everything;
         let mut pass =
             Pass { reader, listing, clock, request, trusted, same_listing, carries, selection, outcome };
-        pass.run(old).map_err(failed)?;
+        pass.run(old, unchanged).map_err(failed)?;
         waited += pass.outcome.waited;
         let quiet = site.still_is(stamp).map_err(failed)?;
         if quiet || !retries.take() {
@@ -101,15 +104,15 @@ fn is_up_to_date(old: &Index<'_>, site: Stamp, request: &Request) -> bool {
         && request.hints.is_empty()
 }
 
-/// Whether all distributions of the old index are there with the stamps that it recorded.
-fn has_recorded_stamps(site: &SiteDir, old: &Index<'_>) -> io::Result<bool> {
-    for known in &old.distributions {
+/// How many of the first distributions of the old index are there with the stamps that it recorded.
+fn with_recorded_stamps(site: &SiteDir, old: &Index<'_>) -> io::Result<usize> {
+    for (row, known) in old.distributions.iter().enumerate() {
         let stat = stat_listed(site.as_fd(), &known.file_name, Links::Refuse)?;
         if !stat.is_some_and(|stat| Stamp::of(&stat) == known.stamps.itself) {
-            return Ok(false);
+            return Ok(row);
         }
     }
-    Ok(true)
+    Ok(old.distributions.len())
 }
 
 /// The first bytes of a name as a number. Names are in the order of these, which are compared faster; where they are
@@ -124,7 +127,7 @@ fn prefix(file_name: &[u8]) -> u64 {
 /// One pass over the whole directory.
 struct Pass<'s, 'a> {
     reader: Reader<'s>,
-    listing: &'s Listing,
+    listing: &'s LazyListing<'s>,
     clock: Clock,
     request: &'s Request,
     /// No stamp of the old index is racy.
@@ -138,16 +141,21 @@ struct Pass<'s, 'a> {
 }
 
 impl<'a> Pass<'_, 'a> {
-    /// Fills the outcome. Where not all distributions fit into the index, all are read: which of them do is
-    /// decided by content, and the old index does not have all of it.
-    fn run(&mut self, old: Option<&Index<'a>>) -> io::Result<()> {
-        self.visit_all(old)?;
+    /// Fills the outcome. `unchanged` is given where the names in the directory are those of the old index: so many
+    /// of its first distributions have their recorded stamps.
+    ///
+    /// Where not all distributions fit into the index, all are read: which of them do is decided by content, and
+    /// the old index does not have all of it.
+    fn run(&mut self, old: Option<&Index<'a>>, unchanged: Option<usize>) -> io::Result<()> {
+        let visited = match (old, unchanged) {
+            (Some(old), Some(unchanged)) => self.visit_known(old, unchanged)?,
+            _ => false,
+        };
+        if !visited {
+            self.visit_all(old)?;
+        }
         if self.carries && self.is_over_budget() {
-            let Index { site, settled, .. } = self.outcome.index;
-            let waited = self.outcome.waited;
-            self.outcome = Outcome::new(site);
-            (self.outcome.index.settled, self.outcome.waited) = (settled, waited);
-            self.selection = Selection::new(self.request.budget);
+            self.begin_again();
             self.carries = false;
             self.visit_all(old)?;
         }
@@ -162,11 +170,45 @@ impl<'a> Pass<'_, 'a> {
         !self.selection.left_out().is_empty()
     }
 
-    fn visit_all(&mut self, old: Option<&Index<'a>>) -> io::Result<()> {
-        if self.request.seal != Sealing::No || old.is_some_and(|old| old.seal.is_some()) {
-            self.outcome.names = self.listing.checksum();
+    /// Forgets what was found.
+    fn begin_again(&mut self) {
+        let Index { site, settled, .. } = self.outcome.index;
+        let waited = self.outcome.waited;
+        self.outcome = Outcome::new(site);
+        (self.outcome.index.settled, self.outcome.waited) = (settled, waited);
+        self.selection = Selection::new(self.request.budget);
+    }
+
+    /// Visits the distributions of an index whose names are those in the directory, and in which nothing was
+    /// uncertain. The first `unchanged` have been compared. Returns false, and has done nothing, where one has gone
+    /// all the same: a file system may show the directory later than what is in it.
+    fn visit_known(&mut self, old: &Index<'a>, unchanged: usize) -> io::Result<bool> {
+        self.outcome.index.distributions.reserve(old.distributions.len());
+        for (row, known) in old.distributions.iter().enumerate() {
+            let distribution = match row < unchanged {
+                true => known.clone(),
+                false => match self.visit(&known.file_name, Some(known))? {
+                    Some(distribution) => distribution,
+                    None => {
+                        self.begin_again();
+                        return Ok(false);
+                    }
+                },
+            };
+            if !self.take(distribution, known.position) {
+                return Ok(true);
+            }
         }
-        let names = &self.listing.distributions;
+        self.finish(Some(old))?;
+        Ok(true)
+    }
+
+    fn visit_all(&mut self, old: Option<&Index<'a>>) -> io::Result<()> {
+        let listing = self.listing.get()?;
+        if self.request.seal != Sealing::No || old.is_some_and(|old| old.seal.is_some()) {
+            self.outcome.names = listing.checksum();
+        }
+        let names = &listing.distributions;
         self.outcome.index.distributions.reserve(names.len());
         let listed = names.iter().map(AsRef::as_ref).zip(0_u32..);
         let mut listed: Vec<(u64, &[u8], u32)> =
@@ -178,21 +220,31 @@ impl<'a> Pass<'_, 'a> {
                 self.outcome.changes.removed.push(gone.file_name.to_vec());
             }
             let known = known.next_if(|known| *known.file_name == *file_name);
-            if let Some(mut distribution) = self.visit(file_name, known)? {
-                if distribution.position != position {
-                    Rc::make_mut(&mut distribution).position = position;
-                }
-                self.selection.admit(&mut distribution);
-                self.outcome.index.distributions.push(distribution);
-                self.selection.bound(&mut self.outcome.index.distributions);
-                if self.carries && self.is_over_budget() {
+            if let Some(distribution) = self.visit(file_name, known)? {
+                if !self.take(distribution, position) {
                     return Ok(());
                 }
             }
         }
-        let changes = &mut self.outcome.changes;
-        changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
-        changes.removed.sort();
+        self.outcome.changes.removed.extend(known.map(|gone| gone.file_name.to_vec()));
+        self.finish(old)
+    }
+
+    /// Adds a distribution to the index. Returns false where those that were carried over do not fit, so that all
+    /// have to be read.
+    fn take(&mut self, mut distribution: Rc<Distribution<'a>>, position: u32) -> bool {
+        if distribution.position != position {
+            Rc::make_mut(&mut distribution).position = position;
+        }
+        self.selection.admit(&mut distribution);
+        self.outcome.index.distributions.push(distribution);
+        self.selection.bound(&mut self.outcome.index.distributions);
+        !(self.carries && self.is_over_budget())
+    }
+
+    /// Does what is done when all have been visited.
+    fn finish(&mut self, old: Option<&Index<'a>>) -> io::Result<()> {
+        self.outcome.changes.removed.sort();
         if let Some(old) = old.filter(|_| self.carries) {
             self.read_those_sharing_files(old)?;
         }
@@ -336,9 +388,14 @@ impl<'a> Pass<'_, 'a> {
             || self.may_name_more(known)
             || self.may_be_final(known)
             || self.lacks_content(known)
-            || !self.same_listing && !known.top_level.agrees_with(|name| self.listing.kind(name).is_some())
         {
             return Ok(false);
+        }
+        if !self.same_listing {
+            let listing = self.listing.get()?;
+            if !known.top_level.agrees_with(|name| listing.kind(name).is_some()) {
+                return Ok(false);
+            }
         }
         if known.is_opaque() {
             // It may be readable now although it has not changed: permissions or the disk were the reason.

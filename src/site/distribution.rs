@@ -16,7 +16,7 @@ use super::presence::Within;
 use super::retries::Retries;
 use super::stamps::{ENTRY_POINTS, METADATA, TOP_LEVEL, path, stamp, stamps, stat_listed};
 use super::text::{Content, Text, is_transient, lstat, read_text, read_text_beneath, reason, text_of};
-use super::{Listing, SiteDir};
+use super::{LazyListing, SiteDir};
 use crate::freshness::Stamp;
 use crate::freshness::clock::{UNFINISHED_AFTER, is_older_than};
 use crate::limits::{ENTRY_POINTS_SIZE, FILES_SIZE, METADATA_SIZE, TOP_LEVEL_SIZE};
@@ -47,7 +47,7 @@ pub struct Reader<'r> {
     pub site: &'r SiteDir,
     pub links: Links,
     /// What is in the site directory: the importable names depend on it. Without it, they are opaque.
-    pub listing: Option<&'r Listing>,
+    pub listing: Option<&'r LazyListing<'r>>,
     pub retries: &'r Retries,
     /// The least cost of a distribution that the index certainly does not hold.
     pub too_large: usize,
@@ -254,7 +254,7 @@ impl<'p> Parts<'p> {
     /// The names that follow from the first list of files there is.
     fn read_file_list(
         &mut self,
-        listing: &Listing,
+        listing: &LazyListing<'_>,
         text: impl Fn(&str, u64) -> io::Result<Text>,
     ) -> io::Result<TopLevel<'static>> {
         for (index, list) in FileList::ALL.into_iter().enumerate() {
@@ -275,7 +275,7 @@ impl<'p> Parts<'p> {
                     }
                 }
             }
-            let names = infer(list, &text, own, &Within { site: self.site, listing });
+            let names = infer(list, &text, own, &Within { site: self.site, listing: listing.get()? });
             if list == FileList::Record {
                 self.texts.record = Some(text);
             }

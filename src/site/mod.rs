@@ -139,6 +139,29 @@ pub(crate) struct Listing {
     sorted: OnceCell<Vec<(Range<usize>, FileType)>>,
 }
 
+/// The listing of a site directory, made when it is needed first.
+#[derive(Debug)]
+pub(crate) struct LazyListing<'s> {
+    site: &'s SiteDir,
+    most: usize,
+    listing: OnceCell<Listing>,
+}
+
+impl<'s> LazyListing<'s> {
+    /// That of `site`, with [`SiteDir::list`]'s limit.
+    pub fn new(site: &'s SiteDir, most: usize) -> Self {
+        Self { site, most, listing: OnceCell::new() }
+    }
+
+    pub fn get(&self) -> io::Result<&Listing> {
+        if let Some(listing) = self.listing.get() {
+            return Ok(listing);
+        }
+        let listing = self.site.list(self.most)?;
+        Ok(self.listing.get_or_init(|| listing))
+    }
+}
+
 impl Listing {
     /// The checksum of all names, sorted by their bytes, with a NUL between two.
     pub fn checksum(&self) -> u64 {

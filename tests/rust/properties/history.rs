@@ -1,13 +1,15 @@
 //! After any history of changes, a refresh gives the same result as a full read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::rc::Rc;
 
 use arbtest::arbitrary::{Result, Unstructured};
 use arbtest::arbtest;
 use epcache::index::{Index, parse, render};
 use epcache::metadata::Distribution;
 use epcache::metadata::top_level::Kind;
-use epcache::refresh::{Changes, Depth, Request, reconcile};
+use epcache::refresh::{Changes, Depth, Outcome, Request, reconcile};
 use epcache::site::SiteDir;
 use epcache::site::retries::Retries;
 
@@ -152,5 +154,41 @@ fn compare_changes(changes: &Changes, old: Option<&Index<'_>>, new: &Index<'_>, 
                 || changes.updated.contains(&row.file_name.to_vec()),
             "{steps:#?}"
         );
+    }
+}
+
+/// Where nothing else is uncertain, a trigger takes the names from the index and not from the directory.
+#[test]
+fn a_trigger_finds_what_has_changed_or_gone_in_a_directory_with_its_recorded_stamp() {
+    fn run<'a>(site: &SiteDir, old: Option<&Index<'a>>) -> Outcome<'a> {
+        let request = Request { depth: Depth::Directories, finished: true, ..Request::thorough() };
+        reconcile(site, old, &request, &Retries::default()).expect("a listing")
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().canonicalize().expect("a path");
+    let metadata = |name: &str| path.join(name).join("METADATA");
+    for name in ["b-1.dist-info", "c-1.dist-info"] {
+        fs::create_dir(path.join(name)).expect("a directory");
+        fs::write(metadata(name), "Name: x\nVersion: 1\n").expect("room");
+    }
+    let site = SiteDir::open(path.clone()).expect("a directory");
+    let index = run(&site, None).index;
+    assert!(index.is_settled());
+    for (row, gone) in [(0, "a-1.dist-info"), (2, "d-1.dist-info")] {
+        let mut old = index.clone();
+        let another = Distribution { file_name: gone.as_bytes().into(), ..(*index.distributions[1]).clone() };
+        old.distributions.insert(row, Rc::new(another));
+        let outcome = run(&site, Some(&old));
+        assert_eq!(outcome.index, index, "{gone}");
+        assert_eq!(outcome.changes.removed, [gone.as_bytes()]);
+    }
+    for changed in ["b-1.dist-info", "c-1.dist-info"] {
+        fs::remove_file(metadata(changed)).expect("a file");
+        fs::write(metadata(changed), "Name: x\nVersion: 2\n").expect("room");
+        fs::write(path.join(changed).join("RECORD"), "missing.py,,\n").expect("room");
+        let outcome = run(&site, Some(&index));
+        assert_eq!(outcome.index.site, index.site, "the site directory itself has changed");
+        assert!(outcome.changes.updated.contains(&changed.as_bytes().to_vec()), "{changed}");
+        assert_eq!(outcome.index, run(&site, None).index, "{changed}");
     }
 }
