@@ -25,6 +25,9 @@ use crate::sys::account::User;
 use crate::sys::message;
 use crate::sys::root::System;
 
+/// The result of a job as JSON, or why it could not be given.
+type Outcome = std::result::Result<Vec<u8>, Failure>;
+
 pub(super) struct Work {
     pub system: System,
     pub targets: Vec<Target>,
@@ -131,6 +134,31 @@ impl Work {
         &self,
         job: impl Fn(&Target, &System) -> Result<T>,
     ) -> Vec<(&Target, Result<T>)> {
+        let do_one =
+            |place: &usize| job(&self.targets[*place], &self.system).map_err(|error| Failure::from(&error));
+        let do_all = |places: &[usize]| child::json(&places.iter().map(do_one).collect::<Vec<_>>());
+        let mut done: Vec<Option<Result<T>>> = self.targets.iter().map(|_| None).collect();
+        for (places, answer) in self.run(&do_all) {
+            let results = answer.and_then(|json| {
+                let results: Vec<std::result::Result<T, Failure>> = child::parsed(&json)?;
+                match results.len() == places.len() {
+                    true => Ok(results),
+                    false => Err(Error::child("sent an answer of the wrong length")),
+                }
+            });
+            let results = results.unwrap_or_else(|error| {
+                let failure = Failure::from(&error);
+                places.iter().map(|_| Err(failure.clone())).collect()
+            });
+            for (place, result) in places.into_iter().zip(results) {
+                done[place] = Some(result.map_err(Error::Reported));
+            }
+        }
+        self.targets.iter().zip(done.into_iter().flatten()).collect()
+    }
+
+    /// Does `job` once for each user, for the places of all his targets in one process.
+    fn run(&self, job: &dyn Fn(&[usize]) -> Outcome) -> Vec<(Vec<usize>, Result<Vec<u8>>)> {
         if !self.operation.writes() {
             // Trust in an index depends on this user, which a confined process can't look up.
             let _ = self.system.cache_user();
@@ -138,41 +166,24 @@ impl Work {
         let mut users: Vec<RunAs> = self.targets.iter().map(|target| target.run_as).collect();
         users.sort_unstable();
         users.dedup();
-        let mut done = Vec::new();
-        for run_as in users {
+        let run_one = |run_as| {
             let of_user = self.targets.iter().enumerate().filter(|(_, target)| target.run_as == run_as);
-            let (positions, targets): (Vec<usize>, Vec<&Target>) = of_user.unzip();
-            let results = self.run_as(run_as, &targets, &job);
-            done.extend(positions.into_iter().zip(targets.into_iter().zip(results)));
-        }
-        done.sort_unstable_by_key(|(position, _)| *position);
-        done.into_iter().map(|(_, done)| done).collect()
+            let (places, targets): (Vec<usize>, Vec<&Target>) = of_user.unzip();
+            let answer = self.run_as(run_as, &targets, &|| job(&places));
+            (places, answer)
+        };
+        users.into_iter().map(run_one).collect()
     }
 
-    /// Does `job` for `targets` in one process of `run_as`. Where that fails, it fails for all of them.
-    fn run_as<T: Serialize + DeserializeOwned>(
-        &self,
-        run_as: RunAs,
-        targets: &[&Target],
-        job: impl Fn(&Target, &System) -> Result<T>,
-    ) -> Vec<Result<T>> {
+    /// Does `job` for `targets` in one process of `run_as`.
+    fn run_as(&self, run_as: RunAs, targets: &[&Target], job: &dyn Fn() -> Outcome) -> Result<Vec<u8>> {
         let needs = needs::of(targets.iter().copied(), run_as, self.operation, &self.system);
         let confinement = needs::confinement(needs, self.require_sandbox);
         if self.operation == Operation::Refresh {
             // Where this fails, the job fails too, and reports it.
             targets.iter().for_each(|target| drop(make_base(target.location, &target.site, &self.system)));
         }
-        let do_one = |target: &&Target| job(target, &self.system).map_err(|error| Failure::from(&error));
-        let answer: Result<Vec<std::result::Result<T, Failure>>> =
-            child::run(run_as, &confinement, || targets.iter().map(do_one).collect());
-        let failure = match answer {
-            Ok(results) if results.len() == targets.len() => {
-                return results.into_iter().map(|result| result.map_err(Error::Reported)).collect();
-            }
-            Ok(_) => Error::child("sent an answer of the wrong length"),
-            Err(error) => error,
-        };
-        targets.iter().map(|_| Err(Error::Reported(Failure::from(&failure)))).collect()
+        child::run_to_json(run_as, &confinement, job)
     }
 }
 

@@ -2,7 +2,6 @@
 #![allow(unsafe_code)]
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,19 +32,65 @@ pub(super) const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 /// How long a killed child may take to end. A file system that does not answer can keep it for ever.
 pub(super) const KILL_LIMIT: Duration = Duration::from_secs(1);
 
-#[derive(Serialize, Deserialize)]
-pub(super) struct Answer<T> {
+/// What a child does, with its result as JSON.
+type Job<'j> = &'j dyn Fn() -> std::result::Result<Vec<u8>, Failure>;
+
+/// What a child has done.
+pub(super) struct Answer {
     /// How the child was confined, if it came so far.
     confined: Option<Confined>,
-    /// The result of the job, or why it was not done.
-    pub outcome: std::result::Result<T, Failure>,
+    /// The result of the job as JSON, or why it was not done.
+    outcome: std::result::Result<Vec<u8>, Failure>,
 }
 
-impl<T> Answer<T> {
+/// The first line of what a child sends, as JSON. The result of the job follows.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    confined: Option<Confined>,
+    outcome: std::result::Result<(), Failure>,
+}
+
+impl Answer {
     /// The result of a job that was not confined, or why it was not done.
-    pub fn of(result: Result<T>) -> Self {
-        Self { confined: None, outcome: result.map_err(|error| Failure::from(&error)) }
+    pub fn of(result: Result<impl Serialize>) -> Self {
+        Self {
+            confined: None,
+            outcome: result.map_err(|error| Failure::from(&error)).and_then(|value| json(&value)),
+        }
     }
+
+    fn send(self, mut socket: &UnixStream) -> io::Result<()> {
+        let Self { confined, outcome } = self;
+        let (outcome, result) = outcome.map_or_else(|failure| (Err(failure), Vec::new()), |it| (Ok(()), it));
+        let mut head = serde_json::to_vec(&Head { confined, outcome })?;
+        head.push(b'\n');
+        socket.write_all(&head)?;
+        socket.write_all(&result)
+    }
+
+    fn received(mut bytes: Vec<u8>) -> Option<Self> {
+        let end = memchr::memchr(b'\n', &bytes)?;
+        let Head { confined, outcome } = serde_json::from_slice(&bytes[..end]).ok()?;
+        let outcome = outcome.map(|()| {
+            bytes.drain(..=end);
+            bytes
+        });
+        Some(Self { confined, outcome })
+    }
+}
+
+/// The result of a job, for the way from a child.
+pub fn json(value: &impl Serialize) -> std::result::Result<Vec<u8>, Failure> {
+    serde_json::to_vec(value).map_err(|_| internal_error())
+}
+
+/// The opposite of [`json`].
+pub fn parsed<T: DeserializeOwned>(json: &[u8]) -> Result<T> {
+    serde_json::from_slice(json).map_err(|_| Error::child("sent an answer of another kind"))
+}
+
+fn internal_error() -> Failure {
+    Failure { message: "failed: internal error".to_owned(), hint: None }
 }
 
 /// Does `job` as `run_as` and returns its result.
@@ -63,11 +108,16 @@ impl<T> Answer<T> {
 pub fn run<T: Serialize + DeserializeOwned>(
     run_as: RunAs,
     confinement: &Confinement,
-    job: impl FnOnce() -> T,
+    job: impl Fn() -> T,
 ) -> Result<T> {
     if run_as == RunAs::Caller && confinement.needs.program == Some(Program::Interpreter) {
         return Ok(job());
     }
+    parsed(&run_to_json(run_as, confinement, &|| json(&job()))?)
+}
+
+/// As [`run`], for a job whose result is JSON. It is compiled once, not for each kind of result.
+pub fn run_to_json(run_as: RunAs, confinement: &Confinement, job: Job<'_>) -> Result<Vec<u8>> {
     run_as.check()?;
     let system = &confinement.needs.system;
     let shared_with = match run_as {
@@ -84,13 +134,15 @@ pub fn run<T: Serialize + DeserializeOwned>(
             None => None,
         },
     };
-    let check = |confined: Confined| match (shared_with, confined.absent()) {
-        (Some(account), Some(lacking)) => {
-            Err(Error::UnconfinedAsAnother { lacking, account, root: system.root().to_owned() })
-        }
+    let check = |confined: Confined| match (&shared_with, confined.absent()) {
+        (Some(account), Some(lacking)) => Err(Error::UnconfinedAsAnother {
+            lacking,
+            account: account.clone(),
+            root: system.root().to_owned(),
+        }),
         _ => Ok(confined),
     };
-    let answer = fork_and_run(|| confine(run_as, confinement).and_then(check), confinement, job)?;
+    let answer = fork_and_run(&|| confine(run_as, confinement).and_then(&check), confinement, job)?;
     // The process of a caller has his rights and no more, with and without confinement.
     if let (RunAs::User(_), Some(confined)) = (run_as, &answer.confined) {
         confined.missing().iter().for_each(|missing| warn_once(missing));
@@ -100,7 +152,7 @@ pub fn run<T: Serialize + DeserializeOwned>(
 
 /// Reports how a child of `run_as` would be confined, by confining one.
 pub fn try_confinement(run_as: RunAs, confinement: &Confinement) -> Result<Confined> {
-    let answer = fork_and_run(|| confine(run_as, confinement), confinement, || ())?;
+    let answer = fork_and_run(&|| confine(run_as, confinement), confinement, &|| Ok(Vec::new()))?;
     answer.outcome.map_err(Error::Child)?;
     answer.confined.ok_or_else(|| Error::child("did not report how it was confined"))
 }
@@ -121,69 +173,68 @@ fn confine(run_as: RunAs, confinement: &Confinement) -> Result<Confined> {
 }
 
 /// Forks a child that does `prepare` and then `job`, and waits for its answer.
-fn fork_and_run<T: Serialize + DeserializeOwned>(
-    prepare: impl FnOnce() -> Result<Confined>,
+fn fork_and_run(
+    prepare: &dyn Fn() -> Result<Confined>,
     confinement: &Confinement,
-    job: impl FnOnce() -> T,
-) -> Result<Answer<T>> {
+    job: Job<'_>,
+) -> Result<Answer> {
     let kept = [confinement.needs.system.descriptor()];
     let work = |_: &UnixStream| match prepare() {
         Ok(confined) => Answer {
             confined: Some(confined),
-            outcome: catch_unwind(AssertUnwindSafe(job))
-                .map_err(|_| Failure { message: "failed: internal error".to_owned(), hint: None }),
+            outcome: catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| Err(internal_error())),
         },
         Err(error) => Answer { confined: None, outcome: Err(Failure::from(&error)) },
     };
-    start(&kept, work)?.answer(confinement.time_limit)
+    start(&kept, &work)?.answer(confinement.time_limit)
 }
 
 /// A child that is at work.
-pub(super) struct Started<T> {
+pub(super) struct Started {
     child: Pid,
     socket: UnixStream,
-    answer: PhantomData<T>,
 }
 
-impl<T: DeserializeOwned> Started<T> {
-    /// Waits for the answer. A child that does not end in time is killed.
-    pub fn answer(self, time_limit: Duration) -> Result<Answer<T>> {
+impl Started {
+    /// Waits for the result of the job. A child that does not end in time is killed.
+    pub fn result(self, time_limit: Duration) -> Result<Vec<u8>> {
+        self.answer(time_limit)?.outcome.map_err(Error::Reported)
+    }
+
+    fn answer(self, time_limit: Duration) -> Result<Answer> {
         let (answer, ended) = receive(self.child, self.socket, time_limit)?;
         if has_more_values(&answer, MAX_VALUES) {
             return Err(Error::child(format!("sent an answer of more than {MAX_VALUES} values")));
         }
-        serde_json::from_slice(&answer)
-            .map_err(|_| Error::child(format!("ended without an answer ({ended})")))
+        Answer::received(answer).ok_or_else(|| Error::child(format!("ended without an answer ({ended})")))
     }
 }
 
 /// Forks a child that does `work` and sends its answer. Of the descriptors of this process, it has the standard
 /// three and `kept`. The socket that `work` gets is closed at its other end when this process ends.
-pub(super) fn start<T: Serialize>(
+pub(super) fn start(
     kept: &[Option<BorrowedFd<'_>>],
-    work: impl FnOnce(&UnixStream) -> Answer<T>,
-) -> Result<Started<T>> {
+    work: &dyn Fn(&UnixStream) -> Answer,
+) -> Result<Started> {
     let failed = |error: io::Error| Error::child(format!("can't be started: {error}"));
     check_single_thread().map_err(failed)?;
     signal::restore_sigchld();
-    let (ours, mut theirs) = UnixStream::pair().map_err(failed)?;
+    let (ours, theirs) = UnixStream::pair().map_err(failed)?;
     // SAFETY: this process has a single thread, so all its memory is in a consistent state in the child.
     match unsafe { fork() }.map_err(|error| failed(error.into()))? {
         ForkResult::Parent { child } => {
             std::mem::drop(theirs);
-            Ok(Started { child, socket: ours, answer: PhantomData })
+            Ok(Started { child, socket: ours })
         }
         ForkResult::Child => {
             std::mem::drop(ours);
             let own = [Some(theirs.as_fd()), message::journal_descriptor()];
             signal::close_descriptors_except(&[&own, kept].concat());
             // A panic must not go on in what this process has copied from its parent.
-            let answer = catch_unwind(AssertUnwindSafe(|| serde_json::to_vec(&work(&theirs))));
-            let written =
-                answer.ok().and_then(std::result::Result::ok).map(|answer| theirs.write_all(&answer));
+            let sent = catch_unwind(AssertUnwindSafe(|| work(&theirs).send(&theirs)));
             // SAFETY: _exit only ends the process. Buffers that were filled before the fork are not
             // flushed a second time.
-            unsafe { libc::_exit(i32::from(!matches!(written, Some(Ok(()))))) }
+            unsafe { libc::_exit(i32::from(!matches!(sent, Ok(Ok(()))))) }
         }
     }
 }

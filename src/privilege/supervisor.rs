@@ -84,7 +84,7 @@ pub struct Ended {
 }
 
 /// A program that runs.
-pub struct Running(Started<Ended>, Duration);
+pub struct Running(Started, Duration);
 
 /// What the second process reports before it becomes the program.
 #[derive(Serialize, Deserialize)]
@@ -99,14 +99,14 @@ pub fn start(run_as: RunAs, confinement: &Confinement, program: &Program<'_>) ->
     run_as.check()?;
     let kept = [Some(program.file)];
     let supervised = |parent: &UnixStream| Answer::of(supervise(run_as, confinement, program, parent));
-    Ok(Running(child::start(&kept, supervised)?, confinement.time_limit))
+    Ok(Running(child::start(&kept, &supervised)?, confinement.time_limit))
 }
 
 impl Running {
     /// Waits for the end.
     pub fn ended(self) -> Result<Ended> {
         let Self(started, limit) = self;
-        started.answer(limit + GRACE)?.outcome.map_err(Error::Reported)
+        child::parsed(&started.result(limit + GRACE)?)
     }
 }
 
