@@ -6,7 +6,6 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{ErrorKind, IsTerminal};
 use std::os::fd::AsFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,7 +35,7 @@ const LIST_SHARE: u32 = 12;
 
 pub fn run(arguments: &Trigger) -> Status {
     signal::block_termination();
-    report(|| if arguments.before { expire_all(arguments) } else { refresh_all(arguments) });
+    report(Status::Success, || if arguments.before { expire_all(arguments) } else { refresh_all(arguments) });
     output::report_failure();
     Status::Success
 }
@@ -45,7 +44,7 @@ pub fn run(arguments: &Trigger) -> Status {
 pub fn refuse(arguments: &[OsString]) {
     signal::block_termination();
     let root = PackageManager::root_by(arguments);
-    report(|| {
+    report(Status::Usage, || {
         let system = find_system(root.as_deref())?;
         if caller::is_root() {
             log::error!("wrong arguments of a trigger, so no system-wide index is refreshed");
@@ -56,12 +55,13 @@ pub fn refuse(arguments: &[OsString]) {
 }
 
 /// Does `job`, and reports its failure of any kind.
-fn report(job: impl FnOnce() -> Result<()>) {
-    match catch_unwind(AssertUnwindSafe(job)) {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => message::error(&error),
-        Err(_) => log::error!("internal error in trigger"),
-    }
+#[allow(clippy::exit)]
+fn report(status: Status, job: impl FnOnce() -> Result<()>) {
+    message::on_panic(move || {
+        log::error!("internal error in trigger");
+        std::process::exit(status as i32)
+    });
+    job().unwrap_or_else(|error| message::error(&error));
 }
 
 /// Makes all system-wide indexes stale before files change. Readers then use of an index only what the stamps of a

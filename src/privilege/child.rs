@@ -4,7 +4,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -180,10 +180,7 @@ fn fork_and_run(
 ) -> Result<Answer> {
     let kept = [confinement.needs.system.descriptor()];
     let work = |_: &UnixStream| match prepare() {
-        Ok(confined) => Answer {
-            confined: Some(confined),
-            outcome: catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| Err(internal_error())),
-        },
+        Ok(confined) => Answer { confined: Some(confined), outcome: job() },
         Err(error) => Answer { confined: None, outcome: Err(Failure::from(&error)) },
     };
     start(&kept, &work)?.answer(confinement.time_limit)
@@ -230,13 +227,23 @@ pub(super) fn start(
             std::mem::drop(ours);
             let own = [Some(theirs.as_fd()), message::journal_descriptor()];
             signal::close_descriptors_except(&[&own, kept].concat());
+            let theirs = Arc::new(theirs);
+            let socket = Arc::clone(&theirs);
             // A panic must not go on in what this process has copied from its parent.
-            let sent = catch_unwind(AssertUnwindSafe(|| work(&theirs).send(&theirs)));
-            // SAFETY: _exit only ends the process. Buffers that were filled before the fork are not
-            // flushed a second time.
-            unsafe { libc::_exit(i32::from(!matches!(sent, Ok(Ok(()))))) }
+            message::on_panic(move || {
+                let _ = Answer { confined: None, outcome: Err(internal_error()) }.send(&socket);
+                end(false)
+            });
+            let sent = work(&theirs).send(&theirs);
+            end(sent.is_ok())
         }
     }
+}
+
+/// Ends a forked process.
+fn end(is_done: bool) -> ! {
+    // SAFETY: _exit only ends the process. Buffers that were filled before the fork are not flushed a second time.
+    unsafe { libc::_exit(i32::from(!is_done)) }
 }
 
 /// Fails if this process has several threads. A fork would then be unsafe, and capabilities and

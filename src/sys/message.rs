@@ -8,8 +8,9 @@
 use std::io::Write as _;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
-use std::sync::OnceLock;
+use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{LazyLock, OnceLock};
 
 use crate::encoding::printable;
 use crate::error::Error;
@@ -57,6 +58,19 @@ pub fn error(error: &Error) {
 pub fn warn_admin(text: &str) {
     log::warn!(target: ADMIN, "{text}");
 }
+
+/// From now on, this process ends by `end` after a panic has been reported, and not as its parent would. The released
+/// program does not unwind, so nothing can catch one.
+pub fn on_panic(end: impl Fn() + Send + Sync + 'static) {
+    static REPORT: LazyLock<PanicHook> = LazyLock::new(std::panic::take_hook);
+    LazyLock::force(&REPORT);
+    std::panic::set_hook(Box::new(move |panic| {
+        REPORT(panic);
+        end();
+    }));
+}
+
+type PanicHook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
 
 /// Connects to the journal, for a process that can't do that later.
 pub fn connect_journal() {

@@ -10,6 +10,7 @@ use epcache::command::needs;
 use epcache::privilege::sandbox::{Confinement, Needs};
 use epcache::privilege::{RunAs, child};
 use epcache::sys::account::User;
+use epcache::sys::message;
 use nix::sys::signal::Signal;
 use nix::unistd::ForkResult;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,7 @@ enum Ending {
     LeavesAnother,
     /// Ends without an answer, and leaves such a process.
     Dies,
+    Panics,
     SendsTooMuch,
     /// Texts that are empty, and take eight times as much memory as in the answer.
     SendsTooMany,
@@ -65,6 +67,8 @@ extern "C" fn begin() {
     let waits = matches!(ending, Ending::Sleeps | Ending::Stops | Ending::Closes);
     let time_limit = Duration::from_secs(if waits { 1 } else { 120 });
     let confinement = Confinement { time_limit, ..needs::confinement(Needs::default(), false) };
+    // As in a trigger, which does not end as its child does.
+    message::on_panic(|| std::process::exit(9));
     let start = Instant::now();
     let answer = match ending {
         Ending::SendsTooMany => count(child::run(user, &confinement, || vec![String::new(); 10_000_000])),
@@ -110,6 +114,7 @@ fn act(ending: Ending) -> String {
             // SAFETY: only ends the process.
             unsafe { libc::_exit(7) }
         }
+        Ending::Panics => panic!("as by a mistake"),
         Ending::SendsTooMuch => return "x".repeat(65 << 20),
         Ending::SendsTooMany | Ending::SendsMost => {}
     }
@@ -159,6 +164,7 @@ fn waiting_for_a_child_ends_at_the_deadline() {
         (Ending::Closes, Err(too_late)),
         (Ending::LeavesAnother, Ok("done")),
         (Ending::Dies, Err("the unprivileged process ended without an answer (exit status 7)")),
+        (Ending::Panics, Err("the unprivileged process failed: internal error")),
         (
             Ending::SendsTooMuch,
             Err("the unprivileged process sent an answer that can't be read: it has more than 64 MiB"),
