@@ -5,10 +5,11 @@
 //! given out in the same order everywhere. A process that a package's author takes over would then act as that
 //! account. [`Taken`] says whose the number is.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::fs;
+use rustix::fs::{AtFlags, Dir, DirEntry};
+
+use super::fs::{self, CWD, Links};
 use crate::error::{Error, Result};
 
 /// The user that system-wide indexes belong to.
@@ -60,15 +61,19 @@ pub(super) fn look_up(name: &'static str) -> Result<Account> {
 
 /// How many processes and threads a user has on the running system, as far as `/proc` shows them.
 pub(crate) fn tasks(uid: u32) -> u64 {
-    let is_of_user = |entry: &std::fs::DirEntry| {
-        entry.file_name().to_string_lossy().parse::<u32>().is_ok()
-            && entry.metadata().is_ok_and(|meta| meta.uid() == uid)
+    let Ok(all) = fs::open_dir(CWD, "/proc", Links::Refuse) else { return 0 };
+    let is_of_user = |entry: &DirEntry| {
+        entry.file_name().to_bytes().iter().all(u8::is_ascii_digit)
+            && rustix::fs::statat(&all, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)
+                .is_ok_and(|stat| stat.st_uid == uid)
     };
-    let threads = |entry: std::fs::DirEntry| {
-        let tasks = std::fs::read_dir(entry.path().join("task"));
-        tasks.map_or(1, |tasks| tasks.count() as u64)
+    let threads = |entry: DirEntry| {
+        let tasks = format!("{}/task", entry.file_name().to_string_lossy());
+        let tasks = fs::open_dir(&all, tasks, Links::Refuse).and_then(Dir::read_from);
+        // Apart from the names of the directory and the one above it.
+        tasks.map_or(1, |tasks| tasks.count().saturating_sub(2) as u64)
     };
-    let Ok(entries) = std::fs::read_dir("/proc") else { return 0 };
+    let Ok(entries) = Dir::read_from(&all) else { return 0 };
     entries.flatten().filter(is_of_user).map(threads).sum()
 }
 
@@ -157,6 +162,17 @@ mod tests {
         ] {
             assert_eq!(maps_to_itself(map, id), same, "{map:?} {id}");
         }
+    }
+
+    #[test]
+    fn the_threads_of_a_user_are_counted() {
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let others = std::thread::spawn(move || stopped.recv());
+        let own = super::super::caller::threads().expect("a number");
+        assert!(own >= 2 && tasks(super::super::caller::uid()) >= own);
+        assert_eq!(tasks(3_000_000_000), 0);
+        drop(stop);
+        let _ = others.join();
     }
 
     #[test]

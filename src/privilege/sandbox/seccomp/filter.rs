@@ -2,6 +2,7 @@
 //!
 //! A program finds the number of a call by halving: seven comparisons for a hundred calls. Since Linux 5.11
 //! the kernel also remembers which calls are allowed whatever their arguments are, and then runs no program.
+//! The kernel takes time for each instruction when it loads a program, so equal ends are shared.
 //!
 //! Crates for this do not know x32. On kernels with that ABI each call of x86_64 has a second number, which a
 //! list of denied calls would have to repeat.
@@ -96,14 +97,16 @@ const ANSWER: i32 = libc::EOWNERDEAD;
 impl Filter {
     /// Compiles a policy to a program that also denies every call of another ABI.
     pub fn new(policy: &Policy) -> Self {
-        let mut program = vec![
+        let mut program = Backwards::default();
+        program.choose(&segments(policy));
+        program.put(&[
             statement(LOAD, offset_of!(seccomp_data, arch)),
             branch(IF_EQUAL, ARCHITECTURE, 1, 0),
             give(Answer::Fail(libc::EPERM)),
             statement(LOAD, offset_of!(seccomp_data, nr)),
-        ];
-        program.append(&mut choose(&segments(policy)));
-        Self(program)
+        ]);
+        program.0.reverse();
+        Self(program.0)
     }
 
     /// Puts this process under the filter, for good.
@@ -161,28 +164,64 @@ fn segments(policy: &Policy) -> Vec<Segment> {
     segments
 }
 
-/// Finds the segment of a number.
-fn choose(segments: &[Segment]) -> Vec<sock_filter> {
-    if let [(_, program)] = segments {
-        return program.clone();
+/// A program that is written from its end to its beginning. All jumps lead forwards, to a place that is known by how
+/// many instructions follow it, itself included.
+#[derive(Default)]
+struct Backwards(Vec<sock_filter>);
+
+impl Backwards {
+    /// How far back an equal end is looked for.
+    const NEAR: usize = 200;
+
+    /// Puts a part before the rest. Returns its place.
+    fn put(&mut self, part: &[sock_filter]) -> usize {
+        self.0.extend(part.iter().rev());
+        self.0.len()
     }
-    let (lower, upper) = segments.split_at(segments.len() / 2);
-    let first = upper[0].0;
-    let (mut lower, mut upper) = (choose(lower), choose(upper));
-    let mut program = match u8::try_from(lower.len()) {
-        Ok(skipped) => vec![branch(IF_AT_LEAST, first, skipped, 0)],
-        Err(_) => vec![branch(IF_AT_LEAST, first, 0, 1), statement(JUMP, lower.len())],
-    };
-    program.append(&mut lower);
-    program.append(&mut upper);
-    program
+
+    /// Finds the segment of a number.
+    fn choose(&mut self, segments: &[Segment]) -> usize {
+        if let [(_, program)] = segments {
+            return self.end(program);
+        }
+        let (lower, upper) = segments.split_at(segments.len() / 2);
+        let mut upper_at = self.choose(upper);
+        let mut lower_at = self.choose(lower);
+        // A jump under a condition leads over 255 instructions at most.
+        for place in [&mut upper_at, &mut lower_at] {
+            if self.skipped(*place) >= usize::from(u8::MAX) {
+                *place = self.put(&[statement(JUMP, self.skipped(*place))]);
+            }
+        }
+        let skipped = [upper_at, lower_at].map(|place| self.skipped(place) as u8);
+        self.put(&[branch(IF_AT_LEAST, upper[0].0, skipped[0], skipped[1])])
+    }
+
+    /// The program of a segment, or an equal answer that is near.
+    fn end(&mut self, program: &[sock_filter]) -> usize {
+        let near = self.0.iter().enumerate().rev().take(Self::NEAR);
+        match program {
+            [answer] => near
+                .filter(|(_, step)| key(step) == key(answer))
+                .map(|(before, _)| before + 1)
+                .next()
+                .unwrap_or_else(|| self.put(program)),
+            _ => self.put(program),
+        }
+    }
+
+    /// How many instructions are between the next one that is put and a place.
+    fn skipped(&self, place: usize) -> usize {
+        self.0.len() - place
+    }
 }
 
 fn is_same(one: &[sock_filter], other: &[sock_filter]) -> bool {
-    let all = |program: &[sock_filter]| -> Vec<_> {
-        program.iter().map(|step| (step.code, step.jt, step.jf, step.k)).collect()
-    };
-    all(one) == all(other)
+    one.iter().map(key).eq(other.iter().map(key))
+}
+
+fn key(step: &sock_filter) -> (u16, u8, u8, u32) {
+    (step.code, step.jt, step.jf, step.k)
 }
 
 /// Decides about one call by all rules about it.
@@ -250,4 +289,82 @@ fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
 /// The length of a jump over `program`. A call has few conditions, so it fits.
 fn length(program: &[sock_filter]) -> u8 {
     program.len() as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{allowed, denied, hook};
+    use super::*;
+
+    /// What the kernel would do.
+    fn run(program: &[sock_filter], architecture: u32, call: u32, arguments: [u64; 6]) -> u32 {
+        let load = |offset: usize| match offset {
+            0 => call,
+            4 => architecture,
+            _ => {
+                let argument = arguments[(offset - argument_at(0)) / 8];
+                (if offset % 8 == 0 { argument } else { argument >> 32 }) as u32
+            }
+        };
+        let (mut at, mut value) = (0, 0);
+        loop {
+            let step = &program[at];
+            at += 1;
+            match u32::from(step.code) {
+                LOAD => value = load(step.k as usize),
+                AND => value &= step.k,
+                JUMP => at += step.k as usize,
+                RETURN => return step.k,
+                code => {
+                    let holds = if code == IF_EQUAL { value == step.k } else { value >= step.k };
+                    at += usize::from(if holds { step.jt } else { step.jf });
+                }
+            }
+        }
+    }
+
+    /// What the policy says, rule by rule.
+    fn expected(policy: &Policy, call: u32, arguments: [u64; 6]) -> u32 {
+        let holds = |condition: &If| match *condition {
+            If::Is(argument, mask, value) => arguments[argument] as u32 & mask == value,
+            If::Given(argument) => arguments[argument] != 0,
+        };
+        let decides = |rule: &&Rule| rule.call as u32 == call && rule.when.iter().all(holds);
+        let rule = policy.rules.iter().find(decides).map(|rule| rule.answer);
+        let is_known = policy.rules.iter().any(|rule| rule.call as u32 == call);
+        let newer =
+            policy.newer.filter(|(first, _)| call >= *first as u32 && !is_known).map(|(_, answer)| answer);
+        give(match call {
+            NO_CALL => Answer::Allow,
+            X32.. => Answer::Fail(libc::EPERM),
+            _ => rule.or(newer).unwrap_or(policy.otherwise),
+        })
+        .k
+    }
+
+    #[test]
+    fn each_call_is_answered_as_the_policy_says() {
+        let long = (0..900).map(|number| Rule::refuse(number * 2, [], number as i32 % 100)).collect();
+        let long = Policy { rules: long, otherwise: Answer::Allow, newer: None };
+        for policy in
+            [allowed::to_a_job(), denied::to_a_program(), hook::to_a_hook(true), hook::to_a_hook(false), long]
+        {
+            let program = Filter::new(&policy).0;
+            let values = policy.rules.iter().flat_map(|rule| &rule.when).map(|condition| match condition {
+                If::Is(_, _, value) => u64::from(*value),
+                If::Given(_) => 1 << 32,
+            });
+            for value in values.chain([0, 1, u64::MAX]) {
+                for call in (0..2000).chain([X32 - 1, X32, X32 + 1, NO_CALL - 1, NO_CALL]) {
+                    let arguments = [value; 6];
+                    let found = run(&program, ARCHITECTURE, call, arguments);
+                    assert_eq!(found, expected(&policy, call, arguments), "{call} {value:#x}");
+                }
+            }
+            let of_another = run(&program, ARCHITECTURE + 1, 0, [0; 6]);
+            assert_eq!(of_another, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32);
+            let question = run(&program, ARCHITECTURE, libc::SYS_prctl as u32, [QUESTION as u64; 6]);
+            assert_eq!(question, libc::SECCOMP_RET_ERRNO | ANSWER as u32);
+        }
+    }
 }
