@@ -18,6 +18,7 @@ use rustix::io::Errno;
 
 use super::SiteDir;
 use super::stamps::{ENTRY_POINTS, METADATA, TOP_LEVEL, path};
+use super::text::Body;
 use crate::freshness::Stamp;
 use crate::freshness::clock::SETTLE_AFTER;
 use crate::limits::FILES_SIZE;
@@ -94,10 +95,10 @@ fn find(site: &SiteDir, file_name: &[u8], name: &str) -> Result<Stat, Errno> {
 /// was not read.
 #[derive(Debug, Default)]
 pub struct Texts {
-    pub metadata: Option<String>,
-    pub entry_points: Option<String>,
-    pub top_level: Option<String>,
-    pub record: Option<String>,
+    pub metadata: Option<Body>,
+    pub entry_points: Option<Body>,
+    pub top_level: Option<Body>,
+    pub record: Option<Body>,
 }
 
 /// Whether the `RECORD` of a distribution shows that everything the index says of it is final. `directory` is
@@ -134,7 +135,7 @@ fn is_by_known_installer(directory: BorrowedFd<'_>) -> bool {
 /// Whether the files have the hashes of the list; those that are missing are not in it.
 fn has_listed_content(record: &Record<'_>, texts: &Texts) -> bool {
     let Texts { metadata: Some(metadata), entry_points, top_level, .. } = texts else { return false };
-    let is_as_listed = |name, text: &Option<String>| match text {
+    let is_as_listed = |name, text: &Option<Body>| match text {
         Some(text) => record.confirms(name, text),
         None => !record.lists(name),
     };

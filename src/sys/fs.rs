@@ -203,6 +203,11 @@ impl OpenFile {
     /// Reads a regular file of at most `limit` bytes. A file that shrinks meanwhile gives fewer bytes than
     /// `stat` says; one that grows is cut off there.
     pub fn read(&self, limit: u64) -> Result<Vec<u8>, Unreadable> {
+        self.read_over(Vec::new(), limit)
+    }
+
+    /// The same, into memory whose content is not needed any more.
+    pub fn read_over(&self, memory: Vec<u8>, limit: u64) -> Result<Vec<u8>, Unreadable> {
         if FileType::from_raw_mode(self.stat.st_mode) != FileType::RegularFile {
             return Err(Unreadable::NotRegular);
         }
@@ -210,7 +215,9 @@ impl OpenFile {
         if size > limit {
             return Err(Unreadable::TooLarge { size, limit });
         }
-        let mut bytes = vec![0; usize::try_from(size).map_err(|_| Errno::FBIG)?];
+        let size = usize::try_from(size).map_err(|_| Errno::FBIG)?;
+        let mut bytes = if memory.capacity() < size { vec![0; size] } else { memory };
+        bytes.resize(size, 0);
         let mut filled = 0;
         while filled < bytes.len() {
             match rustix::io::read(&self.descriptor, &mut bytes[filled..]) {
