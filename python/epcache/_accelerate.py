@@ -1,6 +1,6 @@
 """Answers in place of the functions of `importlib.metadata` and `importlib_metadata`, from indexes.
 
-`epcache_startup.stand_ins` calls them. It replaces ``MetadataPathFinder.find_distributions``, which pluggy, pip and
+`epcache_startup` calls them. It replaces ``MetadataPathFinder.find_distributions``, which pluggy, pip and
 everybody else who iterates over ``distributions()`` ends at, and ``entry_points``, ``version`` and
 ``packages_distributions``, which otherwise would still walk over every distribution.
 

@@ -239,8 +239,8 @@ class Backend39(Backend):
 def _search_of(finder):
     """The method by which a finder finds distributions; the original where another one stands for that."""
     found = finder.__dict__.get("find_distributions")
-    stand_ins = sys.modules.get("epcache_startup.stand_ins")
-    return found if stand_ins is None else stand_ins.originals.get(found, found)
+    startup = sys.modules.get("epcache_startup")
+    return found if startup is None else startup.originals.get(found, found)
 
 
 def _is_plainly_named(name):

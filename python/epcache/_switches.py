@@ -13,9 +13,7 @@ def accelerate() -> None:
     """
     epcache_startup.enable("accelerate")
     if any(name in sys.modules for name in epcache_startup.MODULES["accelerate"]):
-        from epcache_startup import stand_ins
-
-        stand_ins.put_in_loaded()
+        epcache_startup.put_in_loaded()
 
 
 def decelerate() -> None:
@@ -23,7 +21,4 @@ def decelerate() -> None:
     # By name: there may be another version of that package as well.
     name = epcache_startup.__name__
     sys.meta_path[:] = [finder for finder in sys.meta_path if getattr(finder, "__name__", None) != name]
-    if f"{name}.stand_ins" in sys.modules:
-        from epcache_startup import stand_ins
-
-        stand_ins.remove()
+    epcache_startup.remove()
