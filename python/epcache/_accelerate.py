@@ -42,7 +42,7 @@ class Answers:
         by_groups = getattr(self._module, "SelectableGroups", None)
         if by_groups is not None and group is None:
             return by_groups.load(found).select(**params)
-        return self._module.EntryPoints(found).select(**params)
+        return self.backend.selectable(found).select(**params)
 
     def version(self, name, begun):
         return _discovery.version(self.backend, name, begun)

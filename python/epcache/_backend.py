@@ -5,7 +5,7 @@ import operator
 import pathlib
 import sys
 
-from . import module_of_finder
+from . import asked_for, module_of_finder
 from ._distribution import indexed
 from ._names import SUFFIXES, has_stem, stem
 from ._releases import release_of
@@ -54,6 +54,9 @@ class Backend:
         self.release = release
         self.unique = release.unique
         self.entry_points_type = getattr(module, "EntryPoints", list)
+        # Before 3.12 they were a list, which programs may change.
+        is_fixed = issubclass(self.entry_points_type, tuple)
+        self._selectable = _selectable(module) if is_fixed else self.entry_points_type
         self.finder = module.MetadataPathFinder
         self.original = _search_of(self.finder)
         # In importlib_metadata before 7.0 it was a method of instances, that only used their class.
@@ -203,6 +206,11 @@ class Backend:
         """The entry points of a distribution of any kind."""
         return distribution.entry_points
 
+    def selectable(self, entry_points):
+        """Entry points as the module's `EntryPoints`."""
+        kind = self.module.EntryPoints
+        return (self._selectable if kind is self.entry_points_type else kind)(entry_points)
+
 
 class Backend39(Backend):
     """Answers as CPython 3.9 does, which reads ``entry_points.txt`` with `configparser`."""
@@ -256,6 +264,51 @@ def _message_class(module):
     from importlib import import_module
 
     return import_module(f"{module.__name__}._adapters").Message
+
+
+def _selectable(module):
+    """A class that is the module's `EntryPoints`, but for the time that it takes to select a group.
+
+    The module compares each entry point with what is asked for. Programs that ask group by group, such as stevedore, do
+    so for each of dozens of groups.
+    """
+    base, kind = module.EntryPoints, module.EntryPoint
+    select, matches = base.select, kind.matches
+
+    class Selectable(base):
+        _by_group = None
+
+        @property  # type: ignore[misc]
+        def __class__(self):
+            return base
+
+        def select(self, **params):
+            group, _ = asked_for(params)
+            # Where somebody has replaced how entry points are compared, that has to run.
+            if base.select is not select or kind.matches is not matches:
+                return base.select(self, **params)
+            if not params:
+                return Selectable(self)
+            if group is None:
+                return select(self, **params)
+            by_group = self._by_group
+            if by_group is None:
+                by_group = {}
+                for entry_point in self:
+                    # A finder of others may have made it.
+                    if type(entry_point) is not kind or type(entry_point.group) is not str:
+                        return select(self, **params)
+                    by_group.setdefault(entry_point.group, []).append(entry_point)
+                self._by_group = by_group
+            del params["group"]
+            return select(base(by_group.get(group, ())), **params)
+
+        def __reduce__(self):
+            return base, (tuple(self),)
+
+    for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):
+        setattr(Selectable, attribute, getattr(base, attribute))
+    return Selectable
 
 
 def _makers(entry_point):

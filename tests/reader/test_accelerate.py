@@ -269,6 +269,102 @@ except M.PackageNotFoundError as error:
     )
 
 
+SELECTIONS = """
+if sys.version_info < (3, 12):
+    raise SystemExit(0)  # these return groups
+import copy, pickle
+import epcache; epcache.accelerate()
+import importlib.metadata as M
+
+class Text(str):
+    def __eq__(self, other):
+        return other != 'g'
+
+class Other:
+    name = group = 'g'
+    def matches(self, **params):
+        return 'none' not in params
+
+def outcome(entry_points, params):
+    try:
+        found = entry_points.select(**params)
+    except Exception as error:
+        return type(error), str(error)
+    assert isinstance(found, M.EntryPoints), found
+    return list(found)
+
+everything = M.entry_points()
+assert everything.__class__ is M.EntryPoints and type(everything).__name__ == 'EntryPoints'
+for again in pickle.loads(pickle.dumps(everything)), copy.copy(everything):
+    assert type(again) is M.EntryPoints and again == everything and repr(again) == repr(everything)
+for one in everything, everything.select(), type(everything)([*everything, Other()]), type(everything)(()):
+    plain = M.EntryPoints(tuple(one))
+    assert one.names == plain.names and one.groups == plain.groups
+    for params in (
+        {}, {'group': 'g'}, {'group': 'h'}, {'group': 'none'}, {'name': 'a'}, {'group': 'g', 'name': 'a'},
+        {'name': 'b', 'group': 'g', 'value': 'os:sep'}, {'group': 'h', 'name': 'a'}, {'group': Text('g')},
+        {'group': None}, {'group': b'g'}, {'group': ['g']}, {'group': 'g', 'name': None}, {'module': 'os'},
+        {'group': 'g', 'attr': 'sep'}, {'none': 1}, {'group': 'g', 'none': 1},
+    ):
+        for _ in range(2):
+            assert outcome(one, params) == outcome(plain, params), params
+assert len(everything.select(group='g')) == 3
+for owner, name in ((M.EntryPoint, 'matches'), (M.EntryPoints, 'select')):
+    original = getattr(owner, name)
+    setattr(owner, name, lambda self, **params: [])
+    assert list(everything.select(group='g')) == []
+    setattr(owner, name, original)
+"""
+
+
+def test_all_entry_points_select_as_the_class_of_the_module_does(run):
+    run(SELECTIONS)
+
+
+def test_files_of_a_distribution_are_read_as_by_the_module(run, site):
+    add(site, "several-1.dist-info")
+    metadata = site / "several-1.dist-info/METADATA"
+    metadata.write_text(metadata.read_text() + "Requires-Dist: one\nRequires-Dist: two\n")
+    (site / "single-2.egg-info").write_text("Name: single\nVersion: 2\n")
+    (site / "foo-1.dist-info/directory").mkdir()
+    (site / "foo-1.dist-info/loop").symlink_to("loop")
+    (site / "foo-1.dist-info/away").symlink_to("gone")
+    (site / "foo-1.dist-info/link").symlink_to("METADATA")
+    index_writer.write(str(site))
+    run(
+        """
+import pathlib
+import epcache; epcache.accelerate()
+import importlib.metadata as M
+
+def outcome(distribution, name):
+    try:
+        return distribution.read_text(name)
+    except Exception as error:
+        return type(error), str(error)
+
+for name in 'foo', 'single', 'old', 'several':
+    found = M.distribution(name)
+    plain = M.PathDistribution(found._path)
+    assert type(found) is not M.PathDistribution and str(found._path).startswith(sys.path[0])
+    for file in ('METADATA', 'PKG-INFO', 'none', '', '.', '..', '...', './METADATA', 'directory', 'directory/none', 'loop',
+                 'away', 'link', sys.path[0] + '/foo-1.dist-info/METADATA', 'x' * 300, 'a' + chr(0), pathlib.Path('METADATA'),
+                 pathlib.Path('none'), None):
+        assert outcome(found, file) == outcome(plain, file), (name, file)
+    for header in 'Requires-Dist', 'Provides-Extra', 'Requires-Python', 'requires-dist':
+        expected = plain.metadata.get_all(header)
+        message = found.metadata
+        for _ in range(2):
+            answer = message.get_all(header)
+            assert answer == expected, (name, header, answer)
+            if answer:
+                answer.clear()
+M.PathDistribution.read_text = lambda self, name: 'replaced ' + name
+assert found.read_text('none') == 'replaced none'
+"""
+    )
+
+
 FAKE = """
 import epcache; epcache.accelerate()
 import importlib.metadata as M
