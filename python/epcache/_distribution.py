@@ -4,7 +4,9 @@ Their class is made of the class that the module itself would use. So `files`, `
 else about them is that class's own.
 """
 
+import functools
 import pathlib
+import posix
 
 from . import Unusable
 from ._table import METADATA
@@ -24,12 +26,9 @@ def indexed(base, backend):
             self._view = view
             self._item = item
 
-        @property
+        @functools.cached_property
         def _path(self):
-            attributes = self.__dict__
-            if "_located" not in attributes:
-                attributes["_located"] = pathlib.Path(self._view.entry, self._view.names[self._item])
-            return attributes["_located"]
+            return pathlib.Path(self._view.entry, self._view.names[self._item])
 
         def _from_index(self, what):
             try:
@@ -79,6 +78,18 @@ def indexed(base, backend):
                     found = backend.made(view, item, found)
                 self._entry_points = found
             return backend.entry_points_type(found)
+
+        def read_text(self, filename):
+            # The error that opening a missing file raises takes longer. pip looks for one in nearly all distributions.
+            is_plain = type(filename) is str and "/" not in filename and filename.strip(".")
+            if is_plain and base.read_text is read_text:
+                try:
+                    posix.stat(f"{self._path!s}/{filename}")
+                except (FileNotFoundError, NotADirectoryError):
+                    return None
+                except (OSError, ValueError):
+                    pass
+            return base.read_text(self, filename)
 
         def __reduce__(self):
             return base, (self._path,)

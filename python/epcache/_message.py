@@ -110,7 +110,8 @@ def _values(message, name, every=False):
     name = name.lower()
     try:
         if name not in ("name", "version"):
-            return (table.requirements(row) or {}).get(name)
+            found = (table.requirements(row) or {}).get(name)
+            return None if found is None else list(found)
         # The index has the first value alone.
         value = None if every else getattr(table, name)(row)
     except Unusable:

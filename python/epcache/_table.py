@@ -27,6 +27,7 @@ class Table:
         self._rows = self._lines("distributions")
         self._names = self._stamps = None
         self._top_level = self._missing = self._requirements = self._contents = None
+        self._last_required = -1, None
         self._by_row = None
 
     @checked
@@ -88,7 +89,11 @@ class Table:
     @checked
     def requirements(self, row):
         """The values of each header that the index repeats with all its values, by its name in lower case;
-        None if the metadata has to be read."""
+        None if the metadata has to be read. It must not be changed."""
+        last, found = self._last_required
+        if row == last:
+            # Programs ask for one header after the other.
+            return found
         if self._requirements is None:
             self._requirements = self._lines("requirements")
         line = self._requirements[row]
@@ -97,6 +102,7 @@ class Table:
         found = {name: [] for name in _REQUIREMENTS.values()}
         for field in line.decode().split("\t") if line else ():
             found[_REQUIREMENTS[field[:1]]].append(field[1:])
+        self._last_required = row, found
         return found
 
     @checked
