@@ -337,6 +337,7 @@ _VERSION = b"1\n"
 _PREFIX = 51  # the magic line and the line of lengths
 _END = b"end\n"
 _FIRST_READ = 8192  # holds the header of a site directory with some 200 groups
+_READ_AHEAD = 1 << 20  # bytes
 _PRIME = 1073741789  # of the checksums
 _BLOCK = 3840  # bytes that are added to a checksum at once, so many that it is fastest
 _FACTOR = pow(256, _BLOCK, _PRIME)
@@ -442,6 +443,9 @@ class Index:
         size = self.file.st_size
         if size > INDEX_SIZE:
             raise self.unusable("is larger than %d MiB" % (INDEX_SIZE >> 20))
+        if size <= _READ_AHEAD:
+            # All of it with the first request to a server, rather than each part when it is needed.
+            posix.posix_fadvise(self._fd, 0, size, posix.POSIX_FADV_WILLNEED)
         head = posix.pread(self._fd, _FIRST_READ, 0)
         if not head:
             raise self.unusable("is empty, since it could not be brought up to date")

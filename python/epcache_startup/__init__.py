@@ -17,6 +17,7 @@ This is a package because the byte code of a single module would lie in the site
 """
 
 import _thread
+import posix
 import sys
 
 MODULES = {
@@ -45,7 +46,9 @@ def enable(*features: str) -> None:
 
 
 def find_spec(name, path=None, target=None):
-    """Hand over the import of an awaited module."""
+    """Find the package `epcache`, and hand over the import of an awaited module."""
+    if name == "epcache":
+        return _spec_of_package()
     if name not in _awaited:
         return None
     try:
@@ -70,24 +73,51 @@ def is_off():
 
 def finds_package():
     """Whether ``import epcache`` gives the package beside this one."""
-    beside = __file__.rpartition("/")[0].rpartition("/")[0] + "/epcache/__init__.py"
     package = sys.modules.get("epcache")
     if package is not None:
-        return getattr(package, "__file__", None) == beside
+        return getattr(package, "__file__", None) == _beside()
+    return _spec_of_package() is not None
+
+
+def _beside():
+    return __file__.rpartition("/")[0].rpartition("/")[0] + "/epcache/__init__.py"
+
+
+def _spec_of_package():
+    """The spec of the package beside this one; None where another one precedes it.
+
+    In the directory itself nothing is searched for: an import would look for three kinds of extension modules first.
+    """
+    from _frozen_importlib_external import PathFinder, SourceFileLoader, spec_from_file_location
+
+    beside = _beside()
+    site = beside[: -len("/epcache/__init__.py")]
+    is_plain = type(__spec__.loader) is SourceFileLoader and site in sys.path
+    for finder in _other_finders():
+        is_last = finder is PathFinder and is_plain
+        spec = finder.find_spec("epcache", sys.path[: sys.path.index(site)] if is_last else None)
+        # A directory without __init__.py is no package for as long as there is another one.
+        if is_last and (spec is None or spec.loader is None):
+            try:
+                posix.stat(beside)
+            except OSError:
+                return None
+            return spec_from_file_location("epcache", beside)
+        if spec is not None:
+            return spec if spec.origin == beside else None
+    return None
+
+
+def _other_finders():
     for finder in sys.meta_path:
-        if finder is not sys.modules[__name__] and hasattr(finder, "find_spec"):
-            spec = finder.find_spec("epcache", None)
-            if spec is not None:
-                return spec.origin == beside
-    return False
+        # By name: there may be another version of this package as well.
+        if getattr(finder, "__name__", None) != __name__ and hasattr(finder, "find_spec"):
+            yield finder
 
 
 def _spec_with_stand_ins(name, path, target):
     """The spec of a module, with a loader that puts the stand-ins in place."""
-    for finder in sys.meta_path:
-        # By name: there may be another version of this package as well.
-        if getattr(finder, "__name__", None) == __name__ or not hasattr(finder, "find_spec"):
-            continue
+    for finder in _other_finders():
         spec = finder.find_spec(name, path, target)
         if spec is not None:
             if hasattr(spec.loader, "exec_module"):

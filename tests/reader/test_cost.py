@@ -67,7 +67,13 @@ def site(tmp_path, monkeypatch):
 
 
 LOOK = ["open", "fstat", "stat", "stat"]  # at the three path entries
-READ = ["open", "fstat", "pread", "pread"]  # the header, and the mark at the end
+READ = [
+    "open",
+    "fstat",
+    "posix_fadvise",
+    "pread",
+    "pread",
+]  # all at once; the header, and the mark at the end
 PROGRAM = ["listdir", "close"]
 AGAIN = ["stat", "stat", "stat", "lstat"]
 

@@ -196,6 +196,29 @@ def test_a_directory_of_that_name_without_a_package_is_ignored(environment, epca
     assert answer == "[('foo', 'm:f')]" and "epcache._accelerate" in loaded
 
 
+def test_two_versions_of_the_start_up_package_find_each_the_package(environment, epcache):
+    epcache("enable", environment.site, "--accelerate")
+    again = "import sys; del sys.modules['epcache_startup']; import epcache_startup as again\n"
+    again += "again.enable('accelerate')\n"
+    answer, finders, loaded = environment.starts(again + ENTRY_POINTS + FINDERS + LOADED).splitlines()
+    assert (answer, finders) == ("[('foo', 'm:f')]", "2") and "epcache._accelerate" in loaded
+
+
+def test_the_package_is_imported_as_without_the_start_up_package(environment, epcache):
+    code = """
+import sys, epcache
+spec = epcache.__spec__
+print(epcache.__file__, epcache.__path__, epcache.__package__, type(epcache.__loader__).__name__, epcache.__cached__)
+print(spec.name, spec.origin, spec.submodule_search_locations, spec.has_location, spec.parent, spec.cached)
+"""
+    before = environment.starts(code)
+    epcache("enable", environment.site, "--accelerate")
+    assert environment.starts(code) == before
+    (environment.package / "__init__.py").unlink()
+    missing = "try:\n import epcache; epcache.version\nexcept (ImportError, AttributeError): print('missing')"
+    assert environment.starts(missing) == "missing"
+
+
 # What has happened when the package is removed, with the modules of it that have been imported by then.
 BEFORE = {
     "nothing": ("", 0),
@@ -258,6 +281,10 @@ def test_an_import_without_a_question_makes_no_additional_calls(environment, epc
     start, imported = calls()
     assert imported - start == plain[1] - plain[0]
     assert environment.starts(importing + "\n" + LOADED) == "[]"
+    # No extension module is looked for.
+    version = environment.calls(tmp_path, "import importlib.metadata as M; M.version('foo')")
+    assert any("/epcache/__pycache__" in call for call in version)
+    assert not any("/epcache/__init__." in call and ".so" in call for call in version)
     # Nothing but the start, which can't know the variable.
     start, imported = calls(EPCACHE="off")
     assert imported - start == plain[1] - plain[0]
