@@ -24,6 +24,7 @@ SIZES = (80, 600, 2000)
 MAIN = 600  # the size of the bounds
 ROUNDS = 9
 COLD_ROUNDS = 3
+NETWORK_ROUNDS = 9  # of the calls that take little more than the import; of all others one
 DELAY = 1000  # µs for each request
 PROGRAM = "calls_process.py"
 # The groups that the calls ask for, which a few distributions have members of.
@@ -69,6 +70,11 @@ AT_LEAST = {
     "processor": {"airflow": 5, "colcon": 5, "stevedore": 5, "click": 1, "pip list": 1.22, "pip check": 1.26},
     "network": {"names_and_versions": 15, "click": 1, "nothing": 1},
 }
+
+
+def facts():
+    """The conditions of the measurement, for the page."""
+    return {"network_rounds": NETWORK_ROUNDS}
 
 
 def rows(base, epcache, machine):
@@ -193,7 +199,8 @@ class Environments:
 
     def network(self, call, slow_fs):
         """Elapsed time where each request takes a time."""
-        return self._pairs(call, 1, _elapsed, lambda: _slow(slow_fs, self._directory))
+        rounds = Pairs.count(NETWORK_ROUNDS) if CALLS[call][1] and call not in PIP else 1
+        return self._pairs(call, rounds, _elapsed, lambda: _slow(slow_fs, self._directory))
 
     def files(self, call):
         """How many files and directories below the environment are opened."""

@@ -74,6 +74,7 @@ def rows(base, epcache, machine):
                 ("enabled", False, None, 0.4),
                 ("enabled, beside that of setuptools", True, None, 0.3),
                 ("`import sys` in a .pth", False, "import sys\n", None),
+                ("an empty package in a .pth", False, "import beside\n", None),
             ):
                 pairs = starting.of_enabling(machine, environment, beside, instead)
                 yield Row.of_difference(version, f"start of an interpreter, {what}", pairs, at_most=bound)
