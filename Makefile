@@ -185,9 +185,10 @@ vendor/.complete: Cargo.lock
 crates: vendor .cache/venv
 	.cache/venv/bin/python tools/crates.py
 
-# The sources as a release has them: without vendor/, which is a tarball of its own.
+# The sources as a release has them: without vendor/, which is a tarball of its own, and without the seeds of fuzzing,
+# which are excerpts of many packages by many holders.
 ARCHIVE = tar --sort=name --owner=0 --group=0 --numeric-owner
-SOURCES = git ls-files -z . $(WITHOUT) | $(ARCHIVE) --null --files-from=- --transform='s,^,epcache-$(VERSION)/,'
+SOURCES = git ls-files -z . ':!fuzz/seeds' $(WITHOUT) | $(ARCHIVE) --null --files-from=- --transform='s,^,epcache-$(VERSION)/,'
 
 rpm: RPMBUILD = -bb
 srpm: RPMBUILD = -bs
@@ -210,6 +211,7 @@ dsc: $(VENDOR)
 	$(if $(VENDOR),$(ARCHIVE) -czf $(ORIG)-vendor.tar.gz vendor)
 	tar -C dist/deb -xf $(ORIG).tar.gz
 	cp -a $(VENDOR) debian dist/deb/epcache-$(VERSION)
+	$(if $(VENDOR),,$(PYTHON) tools/crates.py --without dist/deb/epcache-$(VERSION)/debian/copyright)
 	cd dist/deb && dpkg-source --build epcache-$(VERSION)
 
 # The program and the reader in one wheel, for systems like this one.

@@ -2,10 +2,14 @@
 """Writes what the packages say about the crates in vendor/: their authors, licences and versions.
 
     crates.py [--check]
+    crates.py --without FILE
 
 `debian/copyright` names the copyright holders and the licence of every crate, as all of them are in the source
 package. `rpm/epcache.spec` names the crates that are linked into the program. Both are written between two markers;
 with --check nothing is written, and the exit status is 1 if they are out of date.
+
+--without removes the crates from FILE, a copy of `debian/copyright`, and the texts of licences that only they have:
+for a source package without vendor/.
 """
 
 import re
@@ -37,6 +41,10 @@ LICENCE = re.compile(r"(?i)licen[sc]e|copy")
 
 
 def main():
+    if sys.argv[1:2] == ["--without"]:
+        path = Path(sys.argv[2])
+        path.write_text(without_crates(path.read_text()))
+        return
     check = sys.argv[1:] == ["--check"]
     if not (TOP / "vendor").is_dir():
         sys.exit("vendor: no such directory; hint: make vendor")
@@ -50,7 +58,7 @@ def main():
         for licence in (
             re.findall(r"^License: (.+)", text, re.MULTILINE) if name == "debian/copyright" else []
         ):
-            for one in re.split(r" or |, and ", licence):
+            for one in names(licence):
                 if f"\nLicense: {one}\n " not in tail:
                     sys.exit(f"{name}: no text of the licence {one}")
         if after != before:
@@ -59,6 +67,24 @@ def main():
                 path.write_text(after)
     if check and out_of_date:
         sys.exit(f"{', '.join(out_of_date)}: out of date; hint: make crates")
+
+
+def names(licence):
+    """The licences in what a paragraph of debian/copyright calls its licence."""
+    return re.split(r" or |, and ", licence)
+
+
+def without_crates(text):
+    """The text of debian/copyright for a source package without crates."""
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    used = {one for licence in re.findall(r"^License: (.+)", head, re.MULTILINE) for one in names(licence)}
+    texts = [
+        one
+        for one in tail.strip("\n").split("\n\n")
+        if one.partition("\n")[0].removeprefix("License: ") in used
+    ]
+    return head + "\n\n".join(texts) + "\n"
 
 
 def debian_copyright():
