@@ -76,7 +76,7 @@ def _build(tree, destination):
 
 def payload(destination, name, version, files):
     """A package with `files`, a mapping from absolute paths to their text; all have one
-    old mtime. Returns the path of the .deb in `destination`."""
+    old mtime. Scripts are below `DEBIAN`. Returns the path of the .deb in `destination`."""
     with tempfile.TemporaryDirectory() as scratch:
         tree = Path(scratch) / "tree"
         control = (
@@ -87,6 +87,7 @@ def payload(destination, name, version, files):
             target = tree / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
+            target.chmod(0o755 if text.startswith("#!") else 0o644)
             os.utime(target, (OLD, OLD))
         result = Path(destination) / f"{name}_{version}_all.deb"
         _build(tree, result)
