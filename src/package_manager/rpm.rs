@@ -2,6 +2,8 @@
 //!
 //! `%transfiletriggerin` gets the files of all packages installed in the transaction, or every matching
 //! file of the database if our own package is among them. `%transfiletriggerpostun` gets nothing.
+//! `%transfiletriggerun` runs before any file changes, if a package is replaced or erased: it calls with `--before`,
+//! and the files of the packages that go are not read.
 
 use super::{Database, PackageManager};
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from .pacman_machine import arch  # noqa: F401 - a fixture of test_pacman*.py
-from .rpm_steps import bare, machine, own_mounts, ready  # noqa: F401 - fixtures of test_rpm*.py
+from .rpm_steps import bare, machine, managed, own_mounts, ready  # noqa: F401 - fixtures of test_rpm*.py
 
 
 def pytest_collection_modifyitems(items):

@@ -19,6 +19,9 @@ OURS = ["epcache.rpm", "python3-epcache.rpm"]
 GUARDED = [CACHE, SITE, SITE64, "/usr/lib/python3/dist-packages", "/usr/lib/python3.11/site-packages"]
 
 
+KILL = "%post\nkill -9 $PPID\n"
+
+
 def scripts(name, target):
     return f"[console_scripts]\n{name} = {name}:{target}\n\n[plugins]\n{name}.x = {name}.plugin\n"
 
@@ -32,6 +35,26 @@ BETA_REBUILT = dist_info(SITE, "beta", "1.0", scripts("beta", "two"), format="2.
 # Another build of the same package, with another value of the same length.
 BETA_AGAIN = dist_info(SITE, "beta", "1.0", scripts("beta", "six"), release="2", build="again")
 GAMMA = dist_info(SITE, "gamma", "1.0", scripts("gamma", "main"))
+# Has entry points only after a rebuild: an old index says that there are none.
+DELTA = dist_info(SITE, "delta", "1.0")
+DELTA_REBUILT = dist_info(SITE, "delta", "1.0", scripts("delta", "main"), release="2")
+# The same, and kills the program that installs it, when its files are in place.
+DELTA_KILLING = dist_info(SITE, "delta", "1.0", scripts("delta", "main"), release="2", build="killing")
+DELTA_KILLING.scriptlets = KILL
+# Upgrades for readers to watch, and a package beside them that does not change.
+STILL = dist_info(SITE, "still", "1.0", "[probe]\nstill = still:run\n")
+MOVING = [
+    dist_info(SITE, "moving", version, entry_points, release=release)
+    for version, release, entry_points in [
+        ("1.0", "1", "[probe]\nfirst = moving:run\n"),
+        ("2.0", "1", "[probe]\nsecond = moving:run\n[other]\nthird = moving:run\n"),
+        # The same names, times and sizes.
+        ("2.0", "2", "[probe]\nsecond = moving:ran\n[other]\nthird = moving:ran\n"),
+        # Entry points that are there after a rebuild only: an old index says that there are none.
+        ("3.0", "1", ""),
+        ("3.0", "2", "[probe]\nfourth = moving:run\n"),
+    ]
+]
 LEFT = dist_info(SITE, "left", "1.0", scripts("left", "main"), owns=False)
 WIDE = dist_info(SITE64, "wide", "1.0", scripts("wide", "main"))
 NAMED = dist_info(SITE, "sp ace näme", "1.0", "[plugins]\nsp ace = ünï.x:y\n", package="named")
@@ -61,7 +84,7 @@ REFUSED.scriptlets = "%pre\nexit 1\n"
 BLOCKED = dist_info(SITE, "blocked", "1.0", scripts("blocked", "main"))
 BLOCKED.files["/srv/directory"] = ""
 # Kills the program that installs it, after the others and before any trigger.
-KILLER = rpm_payload.Payload("killer", requires=("beta", "gamma"), scriptlets="%post\nkill -9 $PPID\n")
+KILLER = rpm_payload.Payload("killer", requires=("beta", "delta", "gamma"), scriptlets=KILL)
 RECORDER = rpm_payload.Payload("recorder", files=hook_package.FILES)
 PAYLOADS = [
     ALPHA,
@@ -70,6 +93,9 @@ PAYLOADS = [
     BETA_REBUILT,
     BETA_AGAIN,
     GAMMA,
+    DELTA,
+    DELTA_REBUILT,
+    DELTA_KILLING,
     LEFT,
     WIDE,
     NAMED,
@@ -82,6 +108,8 @@ PAYLOADS = [
     BLOCKED,
     KILLER,
     RECORDER,
+    STILL,
+    *MOVING,
 ]
 
 
@@ -117,6 +145,18 @@ def ready(machine):
         install(machine, BETA, ALPHA, ours="first")
         machine.assert_right(SITE)
     return machine
+
+
+@pytest.fixture
+def managed(bare):
+    """A machine on which nothing of ours is installed, with dnf and zypper."""
+    if bare.system.suite != "sid":
+        pytest.skip(
+            "dnf and zypper are installed in sid alone, where a failing trigger is a failed transaction"
+        )
+    blocking = bare.system.path(next(path for path in BLOCKED.files if path.startswith("/srv/")))
+    (blocking / "not empty").mkdir(parents=True, exist_ok=True)
+    return bare
 
 
 def install(machine, *payloads, options=("-U",), ours=None, **how):

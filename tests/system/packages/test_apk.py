@@ -1,8 +1,9 @@
-"""The trigger of our package for Alpine Linux, called as apk calls it.
+"""The trigger and the commit hook of our package for Alpine Linux, called as apk calls them.
 
-apk is not run: no package of Debian has it. What is replayed is what apk 3.0 does: it writes files beside the old
-ones and renames them, runs the script of the trigger from a file in memory with the changed directories as arguments,
-an empty pipe and an environment of three variables, and then writes its database.
+apk is not run: no package of Debian has it. What is replayed is what apk 3.0 does: it runs the commit hook, writes
+files beside the old ones and renames them, runs the script of the trigger from a file in memory with the changed
+directories as arguments, an empty pipe and an environment of three variables, writes its database, and runs the hook
+again. The hook is a file, and gets the name of the stage.
 """
 
 import json
@@ -36,6 +37,11 @@ ALPHA = dist_info(SITE, "alpha", "1.0", scripts("alpha", "main"))
 ALPHA_2 = dist_info(SITE, "alpha", "2.0", scripts("alpha", "start"))
 BETA = dist_info(SITE, "beta", "1.0", scripts("beta", "one"))
 BETA_REBUILT = dist_info(SITE, "beta", "1.0", scripts("beta", "two"), format="2.4")
+# Has entry points only after a rebuild: an old index says that there are none.
+DELTA = dist_info(SITE, "delta", "1.0")
+DELTA_REBUILT = dist_info(SITE, "delta", "1.0", scripts("delta", "main"))
+BEFORE = ["trigger", "apk", "--before"]
+AFTER = ["trigger", "apk"]
 
 
 class Machine(rpm_machine.Machine):
@@ -78,11 +84,21 @@ class Machine(rpm_machine.Machine):
         new.write_text(f"written at {time.time()}\n")
         new.rename(self.system.path(DATABASE))
 
+    def hook(self, stage):
+        """The arguments with which the commit hook called us."""
+        return [run.argv[1:] for run in self.script("commit-hook", stage).runs]
+
     def replay(self, new=None, old=None):
+        assert self.hook("pre-commit") == [BEFORE]
         self.files(new, old)
         done = self.script("trigger", SITE)
         self.write_database()
+        assert self.hook("post-commit") == [AFTER]
         return done
+
+    def state(self):
+        states = json.loads(self.system.run(EPCACHE, "status", "--json", check=False).stdout)
+        return next(state["state"] for state in states if state["site"] == SITE)
 
 
 @pytest.fixture(scope="module")
@@ -124,17 +140,46 @@ def test_the_database_unseals_a_sealed_index(machine):
     # With --no-scripts no trigger runs.
     machine.files(BETA_REBUILT, BETA)
     machine.write_database()
-    states = json.loads(machine.system.run(EPCACHE, "status", "--json", check=False).stdout)
-    assert [state["state"] for state in states if state["site"] == SITE] == ["stale"]
+    assert machine.state() == "stale"
     machine.assert_answers_right(SITE)
 
 
-def test_where_the_program_can_not_run_the_indexes_are_removed(machine):
+def test_a_transaction_that_changes_no_site_directory_leaves_a_fresh_index(machine):
+    machine.replay(BETA)
+    assert machine.hook("pre-commit") == [BEFORE]
+    assert machine.state() == "stale"
+    machine.write_database()
+    assert machine.hook("post-commit") == [AFTER]
+    machine.assert_right(SITE)
+
+
+@pytest.mark.covers("apk", "killed")
+@pytest.mark.parametrize("is_called", [True, False], ids=["with the hook", "without it"])
+def test_after_a_killed_transaction_readers_read_what_is_there(machine, is_called):
+    """apk has put the files in place, and has not run the trigger. Without the hook before, an old index would be taken
+    for a right one."""
+    machine.replay(DELTA)
+    machine.assert_right(SITE)
+    if is_called:
+        machine.hook("pre-commit")
+    machine.files(DELTA_REBUILT, DELTA)
+    found = {name for _, name, _ in machine.reader(SITE, strict=False)["answer"]}
+    assert ("delta" in found) == is_called
+    if is_called:
+        machine.assert_answers_right(SITE)
+    machine.replay(BETA)
+    machine.assert_right(SITE)
+    machine.replay(old=DELTA_REBUILT)
+
+
+@pytest.mark.covers("apk", "failed")
+@pytest.mark.parametrize("script", [f"trigger {SITE}", "commit-hook pre-commit", "commit-hook post-commit"])
+def test_where_the_program_can_not_run_the_indexes_are_removed(machine, script):
     machine.replay(BETA)
     machine.assert_right(SITE)
     with rpm_faults.program_that_cannot_run(machine):
-        done = machine.system.run("sh", "-c", f"/srv/epcache.trigger {SITE}")
-        assert done.returncode == 0 and not machine.index(SITE).exists()
+        machine.system.run("sh", "-c", f"/srv/epcache.{script}")
+        assert not machine.index(SITE).exists()
     machine.replay(BETA)
     machine.assert_right(SITE)
 
