@@ -152,7 +152,7 @@ lint: .cache/venv vendor
 # that a package build there runs. Each of several incompatible ranges is tried by itself. A network is needed once.
 OLDEST = .cache/oldest
 check-oldest:
-	rm -rf $(OLDEST)/src && mkdir -p $(OLDEST) && cp -a src $(OLDEST)
+	rm -rf $(OLDEST)/src && mkdir -p $(OLDEST) && cp -a build.rs src $(OLDEST)
 	sed -f packaging/distribution-crates.sed -e 's/^\(toml\) = ">=\([0-9.]*\),.*/\1 = "=\2"/' Cargo.toml >$(OLDEST)/Cargo.toml
 	cd $(OLDEST) && RUSTC_BOOTSTRAP=1 $(CARGO) update --quiet -Zminimal-versions
 	cd $(OLDEST) && $(CARGO) test --quiet --locked --lib --target-dir target

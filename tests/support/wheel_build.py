@@ -16,7 +16,7 @@ from .interpreters import run
 from .locking import locked
 
 # The files of the checkout that go into the sdist.
-SOURCES = ["Cargo.toml", "Cargo.lock", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE-*"]
+SOURCES = ["Cargo.toml", "Cargo.lock", "build.rs", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE-*"]
 SOURCES += ["src/**/*", "python/**/*.py", "python/**/py.typed", "docs/**/*", "packaging/**/*"]
 
 

@@ -114,7 +114,7 @@ def faulty_reader(edits, copy):
 
 def faulty_tool(edits, copy):
     """Build the tool with these edits; the binary."""
-    for name in ("src", "Cargo.toml", "Cargo.lock"):
+    for name in ("src", "build.rs", "Cargo.toml", "Cargo.lock"):
         if (CHECKOUT / name).is_dir():
             shutil.copytree(CHECKOUT / name, copy / name)
         else:
