@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::white_space::lines;
-use crate::encoding::sha256;
+use crate::encoding::{find, sha256};
 
 /// The name of the list itself.
 pub(crate) const RECORD: &str = "RECORD";
@@ -96,16 +96,23 @@ pub(super) fn record_fields(line: &str) -> Option<(&str, &str)> {
     if line.len() > MAX_FIELD {
         return None;
     }
+    let is_quoted = find(b'"', line.as_bytes()).is_some();
     let (path, rest) = match line.strip_prefix('"') {
-        None => line.split_once(',').map_or((line, None), |(path, rest)| (path, Some(rest))),
+        None => at_comma(line).map_or((line, None), |(path, rest)| (path, Some(rest))),
         Some(quoted) => {
             let (path, rest) = quoted.split_once('"')?;
             (path, if rest.is_empty() { None } else { Some(rest.strip_prefix(',')?) })
         }
     };
-    let (hash, size) = rest.and_then(|rest| rest.split_once(',')).unwrap_or((rest.unwrap_or_default(), ""));
+    let (hash, size) = rest.and_then(at_comma).unwrap_or((rest.unwrap_or_default(), ""));
     let is_number = size.len() <= MAX_SIZE_DIGITS && size.bytes().all(|byte| byte.is_ascii_digit());
-    (is_number && !path.contains('"') && !hash.contains('"')).then_some((path, hash))
+    let is_plain = !is_quoted || !path.contains('"') && !hash.contains('"');
+    (is_number && is_plain).then_some((path, hash))
+}
+
+fn at_comma(text: &str) -> Option<(&str, &str)> {
+    let comma = find(b',', text.as_bytes())?;
+    Some((&text[..comma], &text[comma + 1..]))
 }
 
 #[cfg(test)]
