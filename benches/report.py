@@ -230,6 +230,24 @@ so their times include the fork and dropping all privileges. Peak memory is that
 
 Landlock checks every file that is opened. That is about a sixth of the processor time of a full refresh.
 
+Where the processor time of a trigger with one change goes at 500 distributions, from 60 runs sampled with
+`perf record` (the floor takes about 45 % as much):
+
+| part                                                                    | share |
+| ----------------------------------------------------------------------- | ----- |
+| loader, and start of the runtime: the floor has most of this, too       | 21 %  |
+| stamps, and reading what changed: so does the floor                     | 19 %  |
+| memory: taking it, touching it first, giving it back                    | 14 %  |
+| reading and parsing the old index                                       | 11 %  |
+| rendering and writing the new one: the floor writes, too                | 9 %   |
+| giving up privileges, limits, Landlock, the filter of system calls      | 7 %   |
+| fork, answer, waiting, end                                              | 5 %   |
+| other work of the refresh: locks, comparisons, unneeded indexes         | 5 %   |
+| configuration, finding site directories, user databases, rest           | 9 %   |
+
+Below `--root` or `DPKG_ROOT`, the number of the tree's user is looked up in all user databases of the running system,
+which loads the modules of `nsswitch.conf`. With systemd's this takes 0.45 ms, part of it the loader's.
+
 {floor}
 ## On a hostile directory
 
