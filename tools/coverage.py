@@ -33,7 +33,11 @@ SECTIONS = {
         "apt": Row("apt, dpkg", REAL, "Debian trixie"),
         "rpm": Row("rpm", REAL, "4.18 (bookworm), 4.20 (trixie) and 6 (sid), each in its Debian release"),
         "pacman": Row("pacman", REAL, "7.1, in Debian sid"),
-        "apk": Row("apk", REPLAYED, "a trigger is called as apk 3.0 calls it; no apk was run"),
+        "apk": Row(
+            "apk",
+            REPLAYED,
+            "the trigger and the commit hook are called as apk 3.0 calls them; no apk was run",
+        ),
         "dnf": Row("dnf5", REAL, "with rpm 6, and a repository of its own"),
         "zypper": Row("zypper", REAL, "with rpm 6: one transaction for all packages, and one for each"),
         "conda": Row("rattler (pixi)", REAL, "conda's packages, through `epcache run` and without"),
