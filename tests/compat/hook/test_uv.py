@@ -8,7 +8,7 @@ from support import wheels
 from support.environments import uv
 
 
-@pytest.mark.covers("uv", "install", "upgrade", "removal", "failed")
+@pytest.mark.covers("uv", "install", "upgrade", "same version", "removal", "failed")
 def test_changes_by_uv_are_indexed(newest):
     def step(*arguments):
         def command(environment):
@@ -19,9 +19,20 @@ def test_changes_by_uv_are_indexed(newest):
         return newest.call(command)
 
     first, second = [wheels.make(newest.wheels, "probe", version) for version in ("1.0", "2.0")]
-    for arguments in (["install", first], ["install", second], ["uninstall", "probe"]):
+    (newest.wheels / "rebuilt").mkdir()
+    of_rebuilt = {"probe-2.0.dist-info/entry_points.txt": "[probe]\nagain = probe:run\n"}
+    rebuilt = wheels.make(newest.wheels / "rebuilt", "probe", "2.0", **of_rebuilt)
+    for arguments, expected in (
+        (["install", first], ["of_1.0", "probe"]),
+        (["install", second], ["of_2.0", "probe"]),
+        (["install", "--reinstall", rebuilt], ["again"]),
+        (["uninstall", "probe"], []),
+    ):
         assert step(*arguments)[0] == 0
         newest.assert_refreshed()
+        assert [
+            name for group, name, *_ in newest.hooked.installed("epcache") if group == "probe"
+        ] == expected
     status, _, complaint = step("install", "--no-index", "no-such-package")
     assert status == 1
     assert "no-such-package" in complaint

@@ -6,7 +6,8 @@ time. So an answer is right if it has every fact that both plain answers have, a
 
 That holds for the entry points that a program gets at its start. Where it has asked before, and for versions, the
 answer may also be that of any moment since the site directory or its index has changed: dpkg replaces files in a
-directory without changing what that lies in, and the trigger follows.
+directory without changing what that lies in, and the trigger follows. It holds for every question about an
+environment: its index is believed until the site directory changes, and uv empties a directory before it removes it.
 
 Arguments: the site directory and its index; a file that is made when each question has been answered; a file that
 ends the questions; how long two plain answers may be apart, in seconds. Then the names whose versions are asked for.
@@ -122,7 +123,7 @@ class Asked:
             self.since, self.kept = now, self.last
         self.last = [before, after, *missed]
         self.kept = [*self.kept, *(answer for answer in self.last if answer not in self.kept)]
-        possible = self.kept if self.program else self.last
+        possible = self.kept if self.program or index.startswith(site) else self.last
         if None in possible:
             return
         self.judged += 1
