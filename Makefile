@@ -158,11 +158,12 @@ check-oldest:
 	cd $(OLDEST) && $(CARGO) test --quiet --locked --lib --target-dir target
 	cd $(OLDEST) && $(CARGO) check --quiet --locked --target-dir target --no-default-features
 
-# For other architectures and C libraries. Needs root, to make a chroot, and a network.
-TARGETS = aarch64-unknown-linux-musl aarch64-unknown-linux-gnu riscv64gc-unknown-linux-gnu x86_64-unknown-linux-musl
+# For other architectures, C libraries and systems. Needs root, to make a chroot, and a network.
+TARGETS = aarch64-unknown-linux-musl aarch64-unknown-linux-gnu riscv64gc-unknown-linux-gnu x86_64-unknown-linux-musl \
+	aarch64-apple-darwin x86_64-unknown-freebsd
 check-targets: .cache/venv vendor
 	$(SUITE) system.packages.targets $(TARGETS)
-	test -z "$$EPCACHE_COVERAGE" || echo '{"row": "targets", "columns": []}' >>"$$EPCACHE_COVERAGE"
+	test -z "$$EPCACHE_COVERAGE" || printf '{"row": "%s", "columns": []}\n' targets systems >>"$$EPCACHE_COVERAGE"
 
 # Writes docs/coverage.md anew. Needs root.
 coverage: export EPCACHE_COVERAGE = $(CURDIR)/.cache/coverage

@@ -25,6 +25,9 @@
 //!    registered to run after a change;
 //! 9. [`command`]: all that a person types.
 
+// What Linux alone has is not used elsewhere.
+#![cfg_attr(not(target_os = "linux"), allow(dead_code))]
+
 pub mod change;
 pub mod command;
 pub mod config;

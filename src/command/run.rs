@@ -6,8 +6,6 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
 
-use nix::errno::Errno;
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
 use super::Work;
@@ -18,6 +16,7 @@ use crate::error::Result;
 use crate::refresh::{Ended, Request};
 use crate::site::{discovery, nearby};
 use crate::store::target::Operation;
+use crate::sys::ended;
 use crate::sys::message;
 use crate::sys::root::System;
 use crate::sys::signal::{self, Forwarding};
@@ -51,17 +50,11 @@ fn run_in_foreground(command: &mut Command) -> io::Result<ExitStatus> {
     let started = command.spawn().inspect(|child| {
         let process = Pid::from_raw(child.id() as libc::pid_t);
         forwarding.set_receiver(process);
-        wait_for_exit(process);
+        ended::wait(process);
     });
     // Before the command is reaped: after that, its process id may belong to another process.
     forwarding.stop();
     started?.wait()
-}
-
-/// Waits until a child has ended, without reaping it.
-fn wait_for_exit(process: Pid) {
-    // Another error can mean that it ended by a real-time signal, for which nix has no name.
-    while waitid(Id::Pid(process), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(Errno::EINTR) {}
 }
 
 /// The exit status with which a shell reports how a command ended: its own, or 128 and the signal.

@@ -7,6 +7,12 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::SECOND;
 
+/// The clock that stamps files.
+#[cfg(target_os = "linux")]
+const STAMPING: ClockId = ClockId::RealtimeCoarse;
+#[cfg(not(target_os = "linux"))]
+const STAMPING: ClockId = ClockId::Realtime;
+
 /// The age at which a complete distribution counts as settled.
 ///
 /// mlocate and plocate wait as long: the granularity of FAT, 2 s, and a second of clock skew.
@@ -55,6 +61,8 @@ impl Clock {
         let kind = rustix::fs::fstatfs(directory).map(|stat| stat.f_type as u32);
         match kind {
             Err(_) => Self::Remote,
+            // Other systems have numbers and granules of their own.
+            Ok(_) if cfg!(not(target_os = "linux")) => Self::Remote,
             Ok(kind) if REMOTE.contains(&kind) => Self::Remote,
             Ok(FAT) => Self::Local { granule: 2 * SECOND },
             // A ctime is never set by hand, so a fraction in it shows that the file system keeps one.
@@ -134,7 +142,7 @@ pub(crate) fn time_after(ctime: i64, age: Duration) -> i64 {
 
 /// The time that local file systems use for stamps: the real time at the last tick, in ns.
 pub(crate) fn now() -> i64 {
-    time_of(ClockId::RealtimeCoarse)
+    time_of(STAMPING)
 }
 
 fn time_of(clock: ClockId) -> i64 {

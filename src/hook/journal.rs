@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use super::Registration;
 use crate::change::{Change, Event};
 use crate::error::{Error, Result};
-use crate::privilege::supervisor::MAX_OUTPUT;
+use crate::privilege::program::MAX_OUTPUT;
 use crate::store::index_dir::{IndexDir, JOURNAL};
 use crate::store::target::Target;
 use crate::sys::fs::Unreadable;

@@ -9,8 +9,9 @@ use super::surroundings::{Setting, Surroundings};
 use crate::change::{Change, write_lines};
 use crate::encoding::printable;
 use crate::error::{Error, Result};
+use crate::privilege::program::{End, Ended, Program};
 use crate::privilege::sandbox::Confinement;
-use crate::privilege::supervisor::{self, End, Ended, Program, Running};
+use crate::privilege::supervisor::{self, Running};
 use crate::sys::message;
 
 /// A hook that is due.

@@ -271,10 +271,22 @@ fn warn_once(missing: &str) {
 /// Reads the answer of a child until the child has ended, and returns it with a description of the end. A
 /// child that does not end in time, or that sends too much, is killed.
 fn receive(child: Pid, socket: UnixStream, time_limit: Duration) -> Result<(Vec<u8>, String)> {
-    let pidfd = rustix::process::Pid::from_raw(child.as_raw())
-        .and_then(|pid| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok());
+    let pidfd = end_descriptor(child);
     receive_until(child, pidfd.as_ref(), socket, time_limit)
         .inspect_err(|_| kill_and_reap(child, pidfd.as_ref()))
+}
+
+/// A descriptor that is readable from the end of a child on; `None` on kernels before 5.3.
+#[cfg(target_os = "linux")]
+fn end_descriptor(child: Pid) -> Option<OwnedFd> {
+    let child = rustix::process::Pid::from_raw(child.as_raw())?;
+    rustix::process::pidfd_open(child, rustix::process::PidfdFlags::empty()).ok()
+}
+
+/// `None` on other systems.
+#[cfg(not(target_os = "linux"))]
+fn end_descriptor(_: Pid) -> Option<OwnedFd> {
+    None
 }
 
 /// Does what [`receive`] says. After an error, the child has not been reaped.

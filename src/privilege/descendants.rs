@@ -14,12 +14,13 @@
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, getppid};
 
 use super::child::{KILL_LIMIT, LOOK_INTERVAL};
 use super::sandbox;
 use crate::sys::deadline::Deadline;
+use crate::sys::ended;
 use crate::sys::fs::read_of_kernel;
 
 /// The descendants of this process.
@@ -90,11 +91,7 @@ fn kill_children(group: Option<Pid>, deadline: Deadline) {
             group.map(|group| killpg(group, Signal::SIGKILL));
             return;
         };
-        let is_alive = |child: &Pid| {
-            let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-            waitid(Id::Pid(*child), flags) == Ok(WaitStatus::StillAlive)
-        };
-        let alive: Vec<Pid> = children.into_iter().filter(is_alive).collect();
+        let alive: Vec<Pid> = children.into_iter().filter(|child| ended::is_alive(*child)).collect();
         if alive.is_empty() {
             return;
         }

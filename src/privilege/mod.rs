@@ -7,11 +7,18 @@
 //! every reader sees that the index is stale.
 //!
 //! A registered hook is another program, so a [`supervisor`] runs it.
+//!
+//! All of it is Linux's. On other systems, root can't give its privileges up and does nothing, hooks do not run, and a
+//! process of a caller has resource limits alone.
 
 pub mod child;
+#[cfg(target_os = "linux")]
 mod descendants;
+#[cfg_attr(not(target_os = "linux"), path = "drop_elsewhere.rs")]
 mod drop;
+pub mod program;
 pub mod sandbox;
+#[cfg_attr(not(target_os = "linux"), path = "supervisor_elsewhere.rs")]
 pub mod supervisor;
 
 use crate::error::{Error, Result};

@@ -12,7 +12,7 @@
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::Permissions;
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
@@ -28,14 +28,13 @@ use serde::{Deserialize, Serialize};
 
 use super::child::{self, Answer, LOOK_INTERVAL, Started, check_single_thread};
 use super::descendants::Descendants;
+use super::program::{End, Ended, MAX_OUTPUT, Program};
 use super::sandbox::{self, Confined, Confinement, Limits, Needs, Part, Reach, State};
 use super::{RunAs, drop as privileges};
 use crate::error::{Error, Failure, Result};
 use crate::sys::deadline::{Deadline, ReadUntil};
 use crate::sys::{message, signal};
 
-/// Bytes of what a program prints that are kept: the first ones.
-pub const MAX_OUTPUT: usize = 64 << 10;
 /// Bytes that are read at once, and at most before the time is looked at.
 const PIECE: usize = 64 << 10;
 const PIECES: usize = 16;
@@ -46,42 +45,6 @@ const REMOVAL: Duration = Duration::from_secs(5);
 /// Where private directories are made.
 const TEMPORARY: &str = "/tmp";
 const PREFIX: &str = "epcache-hook.";
-
-/// A program that is ready to run.
-#[derive(Debug)]
-pub struct Program<'p> {
-    /// Open for being executed.
-    pub file: BorrowedFd<'p>,
-    /// Its arguments. The first is the name by which it was found.
-    pub arguments: Vec<OsString>,
-    /// Its environment, apart from `HOME` and `TMPDIR`: its private directory.
-    pub environment: Vec<(&'static str, OsString)>,
-    /// Its standard input.
-    pub input: &'p [u8],
-}
-
-/// How a program ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum End {
-    Status(i32),
-    Signal(String),
-    /// It did not end in time, and was killed.
-    Limit,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Ended {
-    pub end: End,
-    /// The beginning of what it printed, on standard output and standard error.
-    pub output: String,
-    /// Whether it printed more.
-    pub is_cut: bool,
-    /// Whether it left processes, which were killed.
-    pub has_left: bool,
-    pub seconds: f64,
-    /// What does not confine it although it should, described; only where it does not have the caller's rights.
-    pub lacking: Option<String>,
-}
 
 /// A program that runs.
 pub struct Running(Started, Duration);

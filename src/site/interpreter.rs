@@ -10,9 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use crate::config::Config;
@@ -21,7 +19,7 @@ use crate::limits::INDEX_SIZE;
 use crate::privilege::sandbox::{Confinement, Limits, Needs, Program};
 use crate::privilege::{RunAs, child};
 use crate::sys::deadline::ReadUntil;
-use crate::sys::signal;
+use crate::sys::{ended, signal};
 
 /// How long an interpreter may take. Most need 20 ms.
 const TIME_LIMIT: Duration = Duration::from_secs(20);
@@ -87,9 +85,7 @@ fn read(child: &mut Child, process: Pid, limit: Duration) -> Answer<(Vec<u8>, Ve
     };
     let answer = read_pipe(child.stdout.take(), left()).map_err(failed)?;
     let message = read_pipe(child.stderr.take(), left()).map_err(failed)?;
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    // An error can mean that it ended by a real-time signal, for which nix has no name.
-    while matches!(waitid(Id::Pid(process), flags), Ok(WaitStatus::StillAlive) | Err(Errno::EINTR)) {
+    while ended::is_alive(process) {
         if left().is_zero() {
             return Err(too_long());
         }

@@ -229,7 +229,8 @@ fn count_waiting(start: Instant) {
 pub fn make_base(location: &Location, site: &Path, system: &System) -> io::Result<()> {
     match location.directory(site, system) {
         Some((base, _)) if location.writer == Writer::Caller => {
-            let mode = location.readers.directory_mode().as_raw_mode();
+            #[allow(clippy::useless_conversion)] // Its type differs between systems.
+            let mode = location.readers.directory_mode().as_raw_mode().into();
             std::fs::DirBuilder::new().recursive(true).mode(mode).create(base)
         }
         _ => Ok(()),

@@ -5,8 +5,6 @@
 
 use std::io;
 
-use caps::{CapSet, Capability};
-
 use super::fs::read_of_kernel;
 
 /// The effective user.
@@ -23,10 +21,19 @@ pub fn is_root() -> bool {
 ///
 /// So it is in a container that a single user runs (`unshare -r`), and without capabilities. Where that is not
 /// known, the answer is no, and becoming another user fails later.
+#[cfg(target_os = "linux")]
 pub fn is_bound() -> bool {
+    use caps::{CapSet, Capability};
+
     let may = |capability| caps::has_cap(None, CapSet::Permitted, capability).unwrap_or(true);
     let is_forbidden = || read_of_kernel("/proc/self/setgroups").is_ok_and(|text| text == "deny\n");
     !(may(Capability::CAP_SETUID) && may(Capability::CAP_SETGID)) || is_forbidden()
+}
+
+/// Where that is not known.
+#[cfg(not(target_os = "linux"))]
+pub fn is_bound() -> bool {
+    false
 }
 
 /// The number of threads of this process, from proc_pid_stat(5).

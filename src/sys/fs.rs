@@ -17,15 +17,13 @@
 //! [`resolve`](super::resolve), what is on the way of a path, which it can't read; and `std::fs::read_dir`, where
 //! the names in a directory of an interpreter's prefix are needed.
 
+use std::ffi::{CString, OsStr};
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, StatVfsMountFlags, Timespec, Timestamps,
-};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, StatVfsMountFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
@@ -82,15 +80,35 @@ pub fn open_dir(at: impl AsFd, path: impl Arg, links: Links) -> Result<OwnedFd, 
     rustix::fs::openat(at, path, flags, Mode::empty())
 }
 
+/// To examine something without the right to read it.
+#[cfg(not(target_vendor = "apple"))]
+const EXAMINING: OFlags = OFlags::PATH;
+/// macOS has no such flag.
+#[cfg(target_vendor = "apple")]
+const EXAMINING: OFlags = OFlags::NONBLOCK;
+/// To open a link itself.
+#[cfg(not(target_vendor = "apple"))]
+const LINK: OFlags = OFlags::NOFOLLOW;
+#[cfg(target_vendor = "apple")]
+const LINK: OFlags = OFlags::from_bits_retain(libc::O_SYMLINK as u32);
+
 /// Opens the directory `path` for looking things up below it, and for nothing else.
 pub fn reach_dir(at: impl AsFd, path: impl Arg, links: Links) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | links.open_flags();
+    let flags = EXAMINING | OFlags::DIRECTORY | links.open_flags();
     rustix::fs::openat(at, path, flags, Mode::empty())
 }
 
 /// Opens `path`, whatever it is, for examining it and for nothing else.
 pub fn reach(at: impl AsFd, path: impl Arg, links: Links) -> Result<OwnedFd, Errno> {
-    rustix::fs::openat(at, path, OFlags::PATH | links.open_flags(), Mode::empty())
+    let link = if links == Links::Refuse { LINK } else { OFlags::empty() };
+    rustix::fs::openat(at, path, EXAMINING | OFlags::CLOEXEC | link, Mode::empty())
+}
+
+/// The text of the open `link`, which is `name` in the directory `at`.
+pub fn read_link(at: BorrowedFd<'_>, name: &OsStr, link: BorrowedFd<'_>) -> Result<CString, Errno> {
+    // Only macOS can't read it by its descriptor.
+    let (at, name) = if cfg!(target_vendor = "apple") { (at, name) } else { (link, OsStr::new("")) };
+    rustix::fs::readlinkat(at, name, Vec::new())
 }
 
 /// Opens the directory `name` in `at`, and makes it where there is none. Never follows a link.
@@ -178,7 +196,12 @@ pub fn open_file_beneath(at: impl AsFd, path: impl Arg) -> Result<OpenFile, Unre
 }
 
 /// `openat2`, which is not called again once it is missing: it would be for each file.
+#[cfg(target_os = "linux")]
 fn open_beneath(at: impl AsFd, path: impl Arg, flags: OFlags, links: Links) -> Result<OwnedFd, Errno> {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use rustix::fs::ResolveFlags;
+
     static IS_MISSING: AtomicBool = AtomicBool::new(false);
     if IS_MISSING.load(Ordering::Relaxed) {
         return Err(Errno::NOSYS);
@@ -190,6 +213,11 @@ fn open_beneath(at: impl AsFd, path: impl Arg, flags: OFlags, links: Links) -> R
     let opened = rustix::fs::openat2(at, path, flags, Mode::empty(), resolve);
     IS_MISSING.store(opened.as_ref().is_err_and(|error| *error == Errno::NOSYS), Ordering::Relaxed);
     opened
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_beneath(_: impl AsFd, _: impl Arg, _: OFlags, _: Links) -> Result<OwnedFd, Errno> {
+    Err(Errno::NOSYS)
 }
 
 const READING: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
@@ -258,7 +286,7 @@ pub fn read_of_kernel(path: &str) -> io::Result<String> {
 /// The error is `NOENT` or `NOTDIR` where it leads to nothing; `LOOP` for a link that is refused or, on
 /// kernels before 5.6, can't be followed safely; `XDEV` for a path that leads out of `at`.
 pub fn find_beneath(at: impl AsFd, path: &str, links: Links) -> Result<(), Errno> {
-    match open_beneath(&at, path, OFlags::PATH | OFlags::CLOEXEC, links) {
+    match open_beneath(&at, path, EXAMINING | OFlags::CLOEXEC, links) {
         // Kernels before 5.6, and filters of system calls that don't know this one.
         Err(Errno::NOSYS | Errno::PERM) => walk(at.as_fd(), path),
         found => found.map(drop),

@@ -14,7 +14,7 @@
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
+use rustix::fs::{AtFlags, FileType, RawMode, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 
 use super::caller;
 use super::fs::is_writable_by_others;
@@ -22,7 +22,7 @@ use super::walk::{Step, Walk, identity};
 use crate::encoding::shell_quoted;
 use crate::error::{Error, Result};
 
-const STICKY: u32 = 0o1000;
+const STICKY: RawMode = 0o1000;
 const EXCHANGED: &str = "was exchanged after it was found";
 
 /// Who may own the links and directories on the way.
@@ -45,7 +45,7 @@ pub struct Place {
     pub owner: u32,
     pub is_directory: bool,
     /// Its kind and its permissions.
-    pub mode: u32,
+    pub mode: RawMode,
     /// Whether it and everything on the way belongs to root. Nobody else may write to it, and nobody else can
     /// exchange anything on the way.
     pub is_roots: bool,

@@ -72,6 +72,7 @@ pub fn close_descriptors_except(kept: &[Option<BorrowedFd<'_>>]) {
 fn close(first: i32, last: i32) {
     // SAFETY: the caller has promised that nothing here works with them any more.
     unsafe {
+        #[cfg(target_os = "linux")]
         if libc::syscall(libc::SYS_close_range, first, last, 0) == 0 {
             return;
         }

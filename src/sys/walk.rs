@@ -203,7 +203,8 @@ impl Walk {
         if self.links > MAX_LINKS {
             return Err(Errno::LOOP);
         }
-        let text = rustix::fs::readlinkat(descriptor, "", Vec::new())?;
+        let name = link.path.file_name().unwrap_or_default();
+        let text = fs::read_link(self.descriptor(), name, descriptor.as_fd())?;
         let target = PathBuf::from(OsString::from_vec(text.into_bytes()));
         self.link = Some((link.path.clone(), target.clone()));
         Ok(target)

@@ -40,6 +40,7 @@ pub fn enter(limits: &Limits) -> io::Result<Part> {
     let limits = [
         (Resource::RLIMIT_DATA, limits.memory),
         (Resource::RLIMIT_FSIZE, limits.file),
+        #[cfg(not(target_vendor = "apple"))]
         (Resource::RLIMIT_NPROC, limits.processes.unwrap_or(u64::MAX)),
         (Resource::RLIMIT_NOFILE, DESCRIPTORS),
         (Resource::RLIMIT_CPU, SECONDS),

@@ -14,12 +14,13 @@
 //! them; [`Confined`] reports the result. Where the kernel claims to have set one up and a test shows that
 //! it is not in force, the job does not begin.
 
-#[cfg_attr(not(feature = "landlock"), path = "landlock_omitted.rs")]
+#[cfg_attr(not(all(feature = "landlock", target_os = "linux")), path = "landlock_omitted.rs")]
 mod landlock;
 mod limits;
 #[cfg_attr(
     not(all(
         feature = "seccomp",
+        target_os = "linux",
         any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"),
         target_pointer_width = "64",
         target_endian = "little"
@@ -39,6 +40,7 @@ use crate::error::{Error, Result};
 use crate::sys::root::System;
 use crate::sys::{caller, message, signal};
 
+#[cfg(target_os = "linux")]
 pub use landlock::scope_signals;
 pub use limits::Limits;
 pub use state::{Confined, Part, State};
@@ -127,11 +129,8 @@ pub fn enter(confinement: &Confinement, groups: Part) -> Result<Confined> {
     }
     // No socket can be connected later.
     message::connect_journal();
-    // Where the user has changed, the kernel has done it. The tracer of an emulated root (proot) has to read its memory.
-    let is_traceable = nix::sys::prctl::get_dumpable().unwrap_or(true);
-    if is_traceable && !caller::is_traced() {
-        step("not being traced", nix::sys::prctl::set_dumpable(false).map_err(Into::into))?;
-    }
+    #[cfg(target_os = "linux")]
+    refuse_tracers()?;
     signal::ignore_sigxfsz();
     let confined = Confined {
         limits: step("verifying the limits", limits::enter(limits))?,
@@ -142,6 +141,17 @@ pub fn enter(confinement: &Confinement, groups: Part) -> Result<Confined> {
     match confined.lacking() {
         Some(lacking) if *required => Err(Error::Unconfined { lacking }),
         _ => Ok(confined),
+    }
+}
+
+/// Lets no other process of this user trace this one.
+#[cfg(target_os = "linux")]
+fn refuse_tracers() -> Result<()> {
+    // Where the user has changed, the kernel has done it. The tracer of an emulated root (proot) has to read its memory.
+    let is_traceable = nix::sys::prctl::get_dumpable().unwrap_or(true);
+    match is_traceable && !caller::is_traced() {
+        true => step("not being traced", nix::sys::prctl::set_dumpable(false).map_err(Into::into)),
+        false => Ok(()),
     }
 }
 

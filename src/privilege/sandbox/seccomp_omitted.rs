@@ -4,7 +4,7 @@ use super::{Part, Program, State};
 
 pub fn enter(_: Option<Program>) -> std::io::Result<Part> {
     let why = if cfg!(feature = "seccomp") {
-        "there is no filter for this architecture"
+        "there is no filter for this system"
     } else {
         "this program was built without it"
     };

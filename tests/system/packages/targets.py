@@ -1,4 +1,4 @@
-"""Checks that the program compiles for other architectures and C libraries, in Debian trixie's compiler.
+"""Checks that the program compiles for other architectures, C libraries and systems, in Debian trixie's compiler.
 
 Run as ``python -m system.packages.targets TARGET...``. Debian has the source of the standard library, so that each
 target can be checked without one that is compiled, or a linker. What that source needs comes from the package

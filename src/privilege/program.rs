@@ -1,0 +1,45 @@
+//! A program of others, and how it ended.
+
+use std::ffi::OsString;
+use std::os::fd::BorrowedFd;
+
+use serde::{Deserialize, Serialize};
+
+/// Bytes of what a program prints that are kept: the first ones.
+pub const MAX_OUTPUT: usize = 64 << 10;
+
+/// A program that is ready to run.
+#[derive(Debug)]
+pub struct Program<'p> {
+    /// Open for being executed.
+    pub file: BorrowedFd<'p>,
+    /// Its arguments. The first is the name by which it was found.
+    pub arguments: Vec<OsString>,
+    /// Its environment, apart from `HOME` and `TMPDIR`: its private directory.
+    pub environment: Vec<(&'static str, OsString)>,
+    /// Its standard input.
+    pub input: &'p [u8],
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum End {
+    Status(i32),
+    Signal(String),
+    /// It did not end in time, and was killed.
+    Limit,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    pub end: End,
+    /// The beginning of what it printed, on standard output and standard error.
+    pub output: String,
+    /// Whether it printed more.
+    pub is_cut: bool,
+    /// Whether it left processes, which were killed.
+    pub has_left: bool,
+    pub seconds: f64,
+    /// What does not confine it although it should, described; only where it does not have the caller's rights.
+    pub lacking: Option<String>,
+}
