@@ -19,7 +19,7 @@ SUITE = PYTHONPATH=tests .cache/venv/bin/python -m
 REMAP = --remap-path-prefix=$(CURDIR)=/usr/src/epcache \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/usr/src/cargo
 
-.PHONY: build crates dsc srpm test quick test-upstream test-upstream-full test-histories test-freshness test-hook test-hook-full test-pythons test-programs soak test-packages test-packaging test-images test-faults test-faults-full test-reproducible test-wheels fuzz deny demo lint check-oldest check-targets coverage bench vendor rpm wheel sdist wheels install uninstall clean
+.PHONY: build crates dsc srpm test quick test-upstream test-upstream-full test-histories test-freshness test-hook test-hook-full test-pythons test-programs soak test-packages test-packaging test-images test-faults test-faults-full test-reproducible test-wheels fuzz deny demo lint check-oldest check-targets coverage bench vendor rpm wheel sdist wheels wheels-with-program other-wheels install uninstall clean
 
 build:
 	RUSTFLAGS="$(REMAP) $$RUSTFLAGS" $(CARGO) build --release --locked
@@ -227,17 +227,25 @@ sdist: .cache/wheel-tools
 # What a release has: a wheel with the program for each of WHEEL_TARGETS, one with the reader alone, which pip takes
 # where none of these fits, and the sdist. zig links against the C library of manylinux2014, or musl statically.
 WHEEL_TARGETS = $(shell rustc -vV | sed -n 's/^host: //p')
-wheels: .cache/wheel-tools .cache/zig
+wheels: wheels-with-program
+	SOURCE_DATE_EPOCH=$(WHEEL_DATE) .cache/wheel-tools/bin/hatchling build --target wheel --directory $(DIST)/wheels
+	.cache/wheel-tools/bin/maturin sdist --out $(DIST)/wheels
+
+wheels-with-program: .cache/wheel-tools .cache/zig
 	rm -rf $(DIST)/wheels
 	for target in $(WHEEL_TARGETS); do \
 		CARGO_ZIGBUILD_ZIG_PATH=$(CURDIR)/.cache/zig/ziglang/zig $(MATURIN) --zig --target $$target --out $(DIST)/wheels || exit; \
 	done
 	$(call without_place,$(DIST)/wheels)
-	SOURCE_DATE_EPOCH=$(WHEEL_DATE) $</bin/hatchling build --target wheel --directory $(DIST)/wheels
-	$</bin/maturin sdist --out $(DIST)/wheels
+
+# The wheels for which this machine's compiler has no standard library, added to the others. Needs root, to make a
+# chroot, and a network.
+OTHER_TARGETS = x86_64-unknown-linux-musl aarch64-unknown-linux-gnu aarch64-unknown-linux-musl
+other-wheels: .cache/venv vendor
+	SOURCE_DATE_EPOCH=$(WHEEL_DATE) $(SUITE) system.wheels.other_machines $(DIST)/wheels $(OTHER_TARGETS)
 
 WHEEL_DATE = $(or $(SOURCE_DATE_EPOCH),$(shell git log -1 --format=%ct 2>/dev/null),1577836800)
-MATURIN = CARGO_TARGET_DIR=$(TARGET)/wheel RUSTFLAGS="$(REMAP)" SOURCE_DATE_EPOCH=$(WHEEL_DATE) $</bin/maturin build --release
+MATURIN = CARGO_TARGET_DIR=$(TARGET)/wheel RUSTFLAGS="$(REMAP) $$RUSTFLAGS" SOURCE_DATE_EPOCH=$(WHEEL_DATE) $</bin/maturin build --release
 # The list of crates in a wheel (PEP 770) names us by the directory of the build; here by what the others are named by.
 without_place = set -e; for wheel in $(1)/epcache-*.whl; do \
 		.cache/wheel-tools/bin/wheel unpack --dest $$wheel.unpacked $$wheel; rm $$wheel; \

@@ -86,7 +86,7 @@ SECTIONS = {
         "aarch64": Row(
             "aarch64 with glibc",
             REAL,
-            "its wheel, installed by pip into Debian trixie's Python, emulated by qemu-user (`make test-wheels`)",
+            "its wheel, unpacked for Debian trixie's Python, emulated by qemu-user (`make test-wheels`)",
             False,
         ),
         "musl": Row(

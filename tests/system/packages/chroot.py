@@ -139,9 +139,16 @@ class Chroot:
             return self.run(*command, network=True, mounts=[("bind", archives, ARCHIVES), *mounts], **options)
 
 
-def archive(suite, include=()):
-    """The tar archive of a minimal system of `suite` with the packages `include`."""
+def archive(suite, include=(), architecture=None):
+    """The tar archive of a minimal system of `suite` with the packages `include`.
+
+    The packages of another `architecture` are unpacked, and no more: their scripts can't be run here.
+    """
     key = hashlib.sha256(repr((4, suite, sorted(include))).encode()).hexdigest()[:12]
+    kind = ["--variant=apt"]
+    if architecture:
+        key += f"-{architecture}"
+        kind = ["--variant=extract", f"--architectures={architecture}"]
     path = CACHE / "chroots" / f"{suite}-{key}.tar"
     with locked(path.with_suffix(".lock")):
         if not path.exists():
@@ -150,7 +157,7 @@ def archive(suite, include=()):
                 [
                     "mmdebstrap",
                     "--mode=root",
-                    "--variant=apt",
+                    *kind,
                     "--quiet",
                     # The trees are temporary: surviving a power cut is not worth the time.
                     "--dpkgopt=force-unsafe-io",
@@ -170,12 +177,12 @@ def archive(suite, include=()):
 
 
 @contextlib.contextmanager
-def unpacked(suite, include=(), update=True):
-    """A fresh system of `suite` with the packages `include`, removed at the end.
+def unpacked(suite, include=(), update=True, architecture=None):
+    """A fresh system of `suite` with the packages `include`, removed at the end; `archive` has the arguments.
 
     With `update`, apt's package lists are brought up to date first.
     """
-    source = archive(suite, include)
+    source = archive(suite, include, architecture)
     place = Path(tempfile.mkdtemp(prefix=f"epcache-{suite}-"))
     try:
         # Names made for another user must be reachable for that user.
