@@ -9,7 +9,7 @@ use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work};
 use crate::error::Result;
-use crate::freshness::clock::SETTLE_AFTER;
+use crate::freshness::clock::{SETTLE_AFTER, TICK};
 use crate::refresh::report::SiteReport;
 use crate::refresh::{Depth, Ended, Request, Sealing};
 use crate::store::target::Operation;
@@ -53,8 +53,6 @@ pub fn run(arguments: &Refresh) -> Result<Status> {
 /// Waits until what is young is old enough to be settled, and refreshes once more. What takes longer than
 /// [`SETTLE_AFTER`] is not waited for.
 fn settle(work: &Work, request: Request, reports: &mut [SiteReport]) {
-    // The clock that stamps files moves in ticks.
-    const TICK: Duration = Duration::from_millis(20);
     let is_soon = |left: &f64| *left <= SETTLE_AFTER.as_secs_f64();
     let left = reports.iter().filter_map(|report| report.settles_in).filter(is_soon).reduce(f64::max);
     let Some(left) = left.and_then(|left| Duration::try_from_secs_f64(left).ok()) else { return };

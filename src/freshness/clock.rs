@@ -22,8 +22,11 @@ pub const SETTLE_AFTER: Duration = Duration::from_secs(3);
 /// files that an installer writes last. A minute is longer than an installer needs for one distribution.
 pub(crate) const UNFINISHED_AFTER: Duration = Duration::from_secs(60);
 
-/// The longest wait for the next tick of a local clock, in ns. A kernel's tick is 10 ms at most.
-const MAX_TICK: i64 = 20_000_000;
+/// The longest wait for the next tick of a local clock: so far [`now`] can be behind the real time. A kernel's tick is
+/// 10 ms at most.
+pub(crate) const TICK: Duration = Duration::from_millis(20);
+/// The same in ns.
+const MAX_TICK: i64 = TICK.as_nanos() as i64;
 /// A remote clock may be coarse by 2 s and wrong by a second.
 const REMOTE_UNCERTAINTY: i64 = 3 * SECOND;
 

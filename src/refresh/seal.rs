@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use rustix::fs::{FileType, Stat};
 
-use crate::freshness::clock::{SETTLE_AFTER, now};
+use crate::freshness::clock::{SETTLE_AFTER, TICK, now};
 use crate::freshness::{SECOND, Stamp};
 use crate::index::{Index, Seal, Witness};
 use crate::package_manager;
@@ -86,8 +86,18 @@ pub(super) fn time_to_wait(index: &Index<'_>, location: &Location, system: &Syst
     let databases = databases(location, system).into_iter().filter_map(|database| database.stat);
     let newest = young.chain(databases.map(|stat| Stamp::of(&stat).ctime)).fold(index.site.ctime, i64::max);
     let guard = i64::try_from(SETTLE_AFTER.as_nanos()).unwrap_or(i64::MAX);
-    let left = newest.saturating_add(guard).saturating_sub(now());
-    Duration::from_nanos(u64::try_from(left).unwrap_or(0))
+    let left = u64::try_from(newest.saturating_add(guard).saturating_sub(now())).unwrap_or(0);
+    // What was too young when it was read may be old enough by now, and is read once more.
+    match left > 0 || is_unfinished(index) {
+        true => Duration::from_nanos(left) + TICK,
+        false => Duration::ZERO,
+    }
+}
+
+/// Whether something may still be written. A distribution that is still without metadata is left to the readers, like
+/// any unsettled one.
+fn is_unfinished(index: &Index<'_>) -> bool {
+    index.distributions.iter().any(|row| row.stamps.metadata.is_some() && !row.settled)
 }
 
 /// The seal of `index`; `names` is the checksum of all names in the site directory.
@@ -100,9 +110,7 @@ pub(super) fn seal(
     if !location.may_seal {
         return Err(SealError::NotTracked);
     }
-    // A distribution that is still without metadata is left to the readers, like any unsettled one.
-    let unfinished = index.distributions.iter().any(|row| row.stamps.metadata.is_some() && !row.settled);
-    if !index.settled || unfinished || !time_to_wait(index, location, system).is_zero() {
+    if !index.settled || !time_to_wait(index, location, system).is_zero() {
         return Err(SealError::TooYoung);
     }
     if !is_kernel_mtime(index.site) {
