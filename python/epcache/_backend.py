@@ -6,7 +6,7 @@ import pathlib
 import sys
 
 from . import asked_for, module_of_finder
-from ._distribution import indexed
+from ._distribution import disguised, indexed
 from ._names import SUFFIXES, has_stem, stem
 from ._releases import release_of
 from ._scan import modes
@@ -306,9 +306,7 @@ def _selectable(module):
         def __reduce__(self):
             return base, (tuple(self),)
 
-    for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):
-        setattr(Selectable, attribute, getattr(base, attribute))
-    return Selectable
+    return disguised(Selectable, base)
 
 
 def _makers(entry_point):

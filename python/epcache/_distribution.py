@@ -12,6 +12,13 @@ from . import Unusable
 from ._table import METADATA
 
 
+def disguised(kind, base):
+    """A class made of `base`, which shows as that."""
+    for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):
+        setattr(kind, attribute, getattr(base, attribute))
+    return kind
+
+
 def indexed(base, backend):
     """The class for distributions of a `View` that otherwise are of the class `base`."""
 
@@ -112,6 +119,4 @@ def indexed(base, backend):
 
         Indexed._normalized_name = property(normalized_name)
 
-    for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):
-        setattr(Indexed, attribute, getattr(base, attribute))
-    return Indexed
+    return disguised(Indexed, base)

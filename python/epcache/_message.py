@@ -9,6 +9,7 @@ becomes of that message's class itself.
 import sys
 
 from . import Unusable
+from ._distribution import disguised
 
 _SOURCE = "_epcache_source"  # the attribute that holds a distribution and its row, until the file is read
 
@@ -89,8 +90,7 @@ def deferred(base):
             read(self)
             object.__delattr__(self, name)
 
-    for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):
-        setattr(Deferred, attribute, getattr(base, attribute))
+    disguised(Deferred, base)
 
     def message_of(distribution, row):
         message = object.__new__(Deferred)

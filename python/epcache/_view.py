@@ -265,8 +265,8 @@ class View:
 
     def _has_content(self, item, row, source):
         """Whether the file in question has the content that the index was made from."""
-        contents = _contents()
-        if source == TOP_LEVEL or contents is None:
+        contents = None if source == TOP_LEVEL else _contents()
+        if contents is None:
             return False
         name = self.names[item]
         path = f"{self.entry or '.'}/{name}"
