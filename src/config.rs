@@ -31,7 +31,7 @@ const MAX_TIMEOUT: i64 = 3600;
 pub struct Config {
     /// Absolute glob patterns of the system-wide site directories.
     pub site_directories: Vec<String>,
-    /// The same of environments, which `--all` selects.
+    /// Absolute glob patterns of environments, which `--all` selects.
     pub environments: Vec<String>,
     /// Whether a process does nothing unless it is confined in every way that this program knows.
     pub require_sandbox: bool,

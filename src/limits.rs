@@ -1,8 +1,8 @@
 //! The limits on what is read and written, each with its unit and its reason.
 //!
-//! All that untrusted users can make large has one here. Beyond it, a distribution is opaque and readers read it
-//! themselves, so that an index can always be written. Python has those that a reader goes by under the same
-//! names (`python/epcache/_limits.py`).
+//! Everything that untrusted users can make large has a limit here. Beyond it, a distribution is opaque and readers
+//! read it themselves, so that an index can always be written. `python/epcache/_limits.py` has the limits that a
+//! reader needs, under the same names.
 
 /// Bytes of the largest METADATA or PKG-INFO that is read: long descriptions reach some 100 KiB.
 pub const METADATA_SIZE: u64 = 8 << 20;
@@ -26,8 +26,7 @@ pub const ENTRY_POINTS_LENGTH: usize = 1 << 20;
 
 /// Distributions in one site directory. One with more has no index.
 pub const DISTRIBUTIONS: usize = 100_000;
-/// Bytes of the directory names of all distributions, of which an escape makes three. With more there is no
-/// index.
+/// Bytes of the directory names of all distributions; escaped, a byte takes three. With more there is no index.
 pub const DIRECTORY_NAMES: usize = 12 << 20;
 /// Bytes of all entry points in one site directory. Each counts [`ENTRY_POINT_COST`] bytes more than its text.
 pub const ALL_ENTRY_POINTS: usize = 32 << 20;

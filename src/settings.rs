@@ -1,5 +1,5 @@
-//! Files of settings in TOML. Every value knows its line, an unknown key is an error, and so is every value of
-//! another kind than is wanted.
+//! Files of settings in TOML. Every value has its line. An unknown key is an error, and so is a value of another kind
+//! than is wanted.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,7 +31,7 @@ impl fmt::Display for Mistake {
 
 pub type Result<T> = std::result::Result<T, Mistake>;
 
-/// A table of which the keys are known.
+/// A table that has no unknown keys.
 #[derive(Debug)]
 pub struct Section<'t> {
     text: &'t str,
@@ -51,11 +51,11 @@ pub struct Setting<'t> {
 }
 
 impl<'t> Section<'t> {
-    /// The whole of a file, in which there may be these keys.
+    /// Parses a whole file, which may have these keys.
     pub fn parse(text: &'t str, keys: &[&str]) -> Result<Self> {
         let entries = toml::from_str(text).map_err(|error| {
             let why = match error.message() {
-                // The library gives a date as a table with a key that has no place.
+                // The library gives a date as a table with a key that has no position.
                 message if message.contains("$__toml_private_datetime") => "no setting is a date or a time",
                 message => message,
             };
@@ -76,7 +76,7 @@ impl<'t> Section<'t> {
         }
     }
 
-    /// The setting of a key, once.
+    /// Takes the setting of a key out of the table.
     pub fn take(&mut self, key: &str) -> Option<Setting<'t>> {
         let (spelled, value) = self.entries.remove_entry(key)?;
         let line = line_of(self.text, spelled.span().start);
@@ -96,7 +96,7 @@ impl<'t> Setting<'t> {
         self.mistake(format!("{} must be {must}", self.key))
     }
 
-    /// The table that it is, in which there may be these keys.
+    /// The value as a table, which may have these keys.
     pub fn section(self, keys: &[&str]) -> Result<Section<'t>> {
         match self.value {
             Value::Table(entries) => {
@@ -113,8 +113,7 @@ impl<'t> Setting<'t> {
         }
     }
 
-    /// The texts of a list, made into something else. What `convert` says of one that it refuses is reported with
-    /// its line.
+    /// The texts of a list, converted. The reason why `convert` refuses one is reported with its line.
     pub fn texts<T>(&self, convert: impl Fn(&str) -> std::result::Result<T, String>) -> Result<Vec<T>> {
         let wrong = || self.wrong("a list of texts");
         let Value::List(list) = &self.value else { return Err(wrong()) };
@@ -139,7 +138,7 @@ impl<'t> Setting<'t> {
         Ok(Duration::from_secs(self.number("a number of seconds", 1..=most)?.unsigned_abs()))
     }
 
-    /// A number of what is named, within bounds.
+    /// A number within bounds. `what` names it in an error, with its unit.
     pub fn number(&self, what: &str, bounds: RangeInclusive<i64>) -> Result<i64> {
         match self.value {
             Value::Number(number) if bounds.contains(&number) => Ok(number),
@@ -159,10 +158,10 @@ fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
-/// Keys have places, and values have none: toml 0.8 knows none of a table that only dotted keys make.
+/// Keys have positions and values have none: toml 0.8 reports no position for a table that only dotted keys make.
 type Table = BTreeMap<Spanned<String>, Value>;
 
-/// A value with the places of all that is in it, which `toml::Value` has not.
+/// A value with the positions of all keys and items in it, which `toml::Value` does not have.
 #[derive(Debug)]
 enum Value {
     Text(String),

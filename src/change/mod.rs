@@ -47,18 +47,18 @@ impl fmt::Display for Event {
     }
 }
 
-/// One distribution that came, changed or went.
+/// A distribution that was added, updated or removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     pub event: Event,
     /// The normalized name (PEP 503): in lower case, with `-` for each run of `-`, `_` and `.`. Of a distribution that
     /// has none, the file name.
     pub distribution: String,
-    /// `None` where there was none, and where only the metadata file says it.
+    /// `None` where there was none, and where the index does not repeat the version.
     pub old_version: Option<String>,
     pub version: Option<String>,
     pub site: PathBuf,
-    /// Entry point groups, sorted: those that are new, those that are gone, and those whose entries are others.
+    /// Entry point groups, sorted: those that are new, those that are gone, and those with different entries.
     pub gained: Vec<String>,
     pub lost: Vec<String>,
     pub changed: Vec<String>,
@@ -127,7 +127,7 @@ fn file_name_of<'i>(row: &'i Distribution<'_>) -> Cow<'i, str> {
     String::from_utf8_lossy(&row.file_name)
 }
 
-/// A change of a distribution, which is there before or afterwards.
+/// The change of one distribution. `old` or `new` is given, or both.
 fn change(site: &Path, old: Option<&Distribution<'_>>, new: Option<&Distribution<'_>>) -> Change {
     let name = |row| name_of(row).map_or_else(|| file_name_of(row).into_owned(), |name| standard(&name));
     let (before, after) = (groups(old), groups(new));

@@ -16,7 +16,7 @@ use crate::store::prune::{Pruned, prune, prune_own};
 use crate::sys::caller;
 use crate::sys::root::System;
 
-/// What the process of the cache user sends.
+/// What the process of the cache user sends to its parent.
 #[derive(Serialize, Deserialize)]
 struct Done {
     sites: Vec<String>,
@@ -54,12 +54,12 @@ pub fn run(arguments: &Clean) -> Result<Status> {
     Ok(Status::Success)
 }
 
-/// The user to whom the indexes belong removes them.
+/// Removes indexes from the system's cache, in a process of the user that owns them.
 fn clean_system(system: &System, dry_run: bool) -> Result<Done> {
     let config = Config::load(system)?;
     let Configured { found, errors } = discovery::system_wide(&config, system);
     if let Some(error) = errors.into_iter().next() {
-        // It may have an index that is right.
+        // A site directory that could not be examined may have an index that is right, so nothing is removed.
         return Err(error);
     }
     let kept: Vec<PathBuf> = found.into_iter().map(|place| place.path).collect();

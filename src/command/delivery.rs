@@ -22,7 +22,7 @@ use crate::store::target::{Operation, Target};
 use crate::sys::root::System;
 use crate::sys::{caller, message};
 
-/// The hooks that are registered for system-wide site directories. What does not count although it should is reported.
+/// The hooks that are registered for system-wide site directories. Registrations that are refused are reported.
 pub(super) fn of_system(system: &System) -> Arc<[Registration]> {
     if system.is_foreign() {
         return Arc::new([]);
@@ -41,7 +41,7 @@ struct Planned<'w> {
     changes: Vec<Change>,
     everything: bool,
     failures: u32,
-    /// What the journals of these site directories had for it, by their serial numbers.
+    /// The site directories whose journals these changes come from, with the serial numbers there.
     of: Vec<(&'w Target, u64)>,
 }
 
@@ -69,8 +69,8 @@ impl Work {
         }
     }
 
-    /// Refreshes every index and, with `delivers`, gives the hooks what is due to them then. Otherwise they get it the
-    /// next time. `request` needs the system's hooks.
+    /// Refreshes every index. With `delivers`, then runs the hooks that are due; otherwise they run after the next
+    /// refresh. `request` needs the system's hooks.
     pub(super) fn refresh_and_deliver(&self, request: &Request, delivers: bool) -> Vec<SiteReport> {
         let mut reports = self.refresh(request);
         match delivers {
@@ -80,15 +80,15 @@ impl Work {
         reports
     }
 
-    /// Delivers what is due by `reports`, those of [`Work::refresh`], after a transaction: in a bounded time, and what
-    /// may run later by systemd, where that runs.
+    /// Runs the hooks that are due according to `reports`, those of [`Work::refresh`]. Hooks that may run later are
+    /// handed to systemd where it runs. The others take at most `hooks_timeout` together, since a transaction waits.
     pub(super) fn deliver(&self, reports: &mut [SiteReport], system_hooks: &[Registration]) {
         self.hand_over(reports, system_hooks);
         self.run_hooks(reports, system_hooks, Some(self.hooks_timeout));
     }
 
-    /// Runs the hooks that are due by `reports`, for at most `limit` together, and records how they ended. Returns
-    /// that, with their names.
+    /// Runs the hooks that are due according to `reports`, for at most `limit` together, and records how they ended.
+    /// Returns the name of each and how it ended.
     pub(super) fn run_hooks(
         &self,
         reports: &mut [SiteReport],
@@ -116,7 +116,7 @@ impl Work {
         }
         planned.sort_by(|one, other| one.hook.rank().cmp(&other.hook.rank()));
         let runs = self.run_planned(&planned, limit);
-        self.settle(&planned, &runs);
+        self.record_ends(&planned, &runs);
         self.refresh_written(&planned, system_hooks);
         planned.into_iter().map(|planned| planned.hook.name).zip(runs).collect()
     }
@@ -157,7 +157,7 @@ impl Work {
         run::all(&tasks, limit)
     }
 
-    /// Those of the system: one run of a hook for all site directories, unless it needs to know which one.
+    /// Plans the system's hooks: one run of a hook for all site directories, unless it needs to know which one changed.
     fn plan_system<'w>(&self, due: Vec<(&'w Target, Vec<Due>)>, hooks: &[Registration]) -> Vec<Planned<'w>> {
         if due.is_empty() {
             return Vec::new();
@@ -191,7 +191,7 @@ impl Work {
         planned
     }
 
-    /// Those of an environment. For root, a process of its owner reads the registrations, and no metadata.
+    /// Plans the hooks of an environment. For root, a process of its owner reads the registrations, and no metadata.
     fn plan_environment<'w>(&self, target: &'w Target, due: Vec<Due>) -> Result<Vec<Planned<'w>>> {
         let owner = target.place.as_ref().map(|place| place.owner);
         let Some(environment) = owner.and_then(|owner| Environment::of(&target.site, owner)) else {
@@ -217,7 +217,7 @@ impl Work {
     }
 
     /// Records in the journals how the hooks ended.
-    fn settle(&self, planned: &[Planned<'_>], runs: &[Run]) {
+    fn record_ends(&self, planned: &[Planned<'_>], runs: &[Run]) {
         let mut of_sites: HashMap<&PathBuf, Vec<(&str, u64, Run)>> = HashMap::new();
         let mut targets: Vec<Target> = Vec::new();
         for (planned, run) in planned.iter().zip(runs) {

@@ -28,8 +28,8 @@ const TURN: Duration = Duration::from_secs(3600);
 const TURN_POLL: Duration = Duration::from_millis(100);
 
 impl Work {
-    /// Hands over what is due by `reports` and may run later, and takes it out of them. Where that is not possible, it
-    /// stays.
+    /// Hands over the hooks that are due according to `reports` and may run later, and removes them from the reports.
+    /// If that fails, they stay there and run at once.
     pub(super) fn hand_over(&self, reports: &mut [SiteReport], system_hooks: &[Registration]) {
         let may_wait = |due: &Due| {
             let is_later = |hook: &&Registration| hook.name == due.hook && hook.when == When::Later;
@@ -51,7 +51,7 @@ impl Work {
     fn start_unit(&self, names: &BTreeSet<String>) -> Result<()> {
         let failed = |error| Error::child(format!("can't start a unit for hooks: {error}"));
         let program = std::env::current_exe().map_err(failed)?;
-        // Root runs it, so nobody else may have a hand in it.
+        // Root runs this program, so nobody else may be able to change it.
         let program = self.system.resolve(&program, Trust::Only(0))?.path;
         let names = names.iter().map(AsRef::as_ref);
         let words = ["hooks", "run", "--system", "--due", "--"].map(AsRef::as_ref);
@@ -62,9 +62,9 @@ impl Work {
     }
 }
 
-/// Waits until no unit runs hooks of the system. It is this process's turn for as long as what is returned is open.
+/// Waits until no unit runs hooks of the system. The turn of this process ends when it closes the descriptor.
 ///
-/// After [`TURN`], it goes on without.
+/// After [`TURN`], it stops waiting and returns without the lock.
 pub(super) fn take_turn() -> Option<OwnedFd> {
     if !caller::is_root() {
         return None;

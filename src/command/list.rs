@@ -143,7 +143,8 @@ fn list(site: &SiteDir, distribution: &Distribution<'_>, arguments: &List) -> Li
     }
     entries.sort_by(|[one, ..], [other, ..]| one.cmp(other));
     let is_unread = opaque && links == Links::Refuse && is_behind_link(site, &distribution.file_name);
-    // For names that are not ASCII an index has no key, since Python versions differ. Rust's tables do here.
+    // For names that are not ASCII an index has no key, since Python versions differ. For a list, Rust's are close
+    // enough.
     let key = distribution
         .key
         .as_deref()

@@ -28,7 +28,7 @@ use self::args::{Cli, Command};
 use self::work::Work;
 use crate::sys::{message, signal};
 
-/// The exit statuses. They are documented.
+/// The exit statuses, which the help and the manual page describe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Status {
     /// Everything was done.
@@ -71,7 +71,8 @@ pub fn run(cli: Cli) -> ExitCode {
     }))
 }
 
-/// Prints help, or what is wrong with the arguments. `trigger` has those of a trigger.
+/// Prints help, or what is wrong with the arguments. `trigger` has the arguments of `epcache trigger`, if that was
+/// called: wrong ones make the indexes stale.
 pub fn explain(error: &clap::Error, trigger: Option<&[OsString]>) -> ExitCode {
     let printed = error.print();
     if !error.use_stderr() {

@@ -15,7 +15,7 @@ use crate::refresh::{Depth, Ended, Request, Sealing};
 use crate::store::target::Operation;
 
 pub fn run(arguments: &Refresh) -> Result<Status> {
-    // What is written from now on is not its work.
+    // What is written from now on is not that installer's work.
     let ended = arguments.after.clone().map(|name| Ended::now([name]));
     let operation = if arguments.dry_run { Operation::DryRun } else { Operation::Refresh };
     let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, operation)?;
@@ -25,7 +25,7 @@ pub fn run(arguments: &Refresh) -> Result<Status> {
     }
     request.seal = match (arguments.seal, arguments.selection.root.is_some() && !arguments.no_seal) {
         (false, false) => Sealing::No,
-        // Who builds reproducibly gives all files one time afterwards.
+        // A reproducible build gives all files one time afterwards.
         _ if std::env::var_os("SOURCE_DATE_EPOCH").is_some_and(|time| !time.is_empty()) => {
             Sealing::ByContents
         }
@@ -50,8 +50,8 @@ pub fn run(arguments: &Refresh) -> Result<Status> {
     Ok(status)
 }
 
-/// Waits until what is young is old enough to be settled, and refreshes once more. What takes longer than
-/// [`SETTLE_AFTER`] is not waited for.
+/// Waits until young distributions are old enough to be settled, and refreshes once more. Those that need longer than
+/// [`SETTLE_AFTER`] are not waited for.
 fn settle(work: &Work, request: Request, reports: &mut [SiteReport]) {
     let is_soon = |left: &f64| *left <= SETTLE_AFTER.as_secs_f64();
     let left = reports.iter().filter_map(|report| report.settles_in).filter(is_soon).reduce(f64::max);
@@ -59,7 +59,7 @@ fn settle(work: &Work, request: Request, reports: &mut [SiteReport]) {
     let (seconds, guard) = (output::whole_seconds(left), SETTLE_AFTER.as_secs());
     log::info!("waiting {seconds} s until the last installation is {guard} s old");
     sleep(left + TICK);
-    // What was to be read is read.
+    // With --full, everything has been read already.
     let request = Request { depth: Depth::Files, ..request };
     for (report, later) in reports.iter_mut().zip(work.refresh(&request)) {
         report.follow(later);

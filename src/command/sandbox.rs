@@ -27,7 +27,7 @@ pub fn run(arguments: &args::Status) -> Result<Status> {
     let system = System::new(arguments.selection.root.as_deref())?;
     let required = Config::load(&system)?.require_sandbox;
     let run_as = match caller::is_root() {
-        // There is no other user to become.
+        // The kernel does not let this process become another user.
         true if caller::is_bound() => RunAs::User(system.user(caller::uid())),
         true => RunAs::User(system.cache_user().unwrap_or(User::NOBODY)),
         false => RunAs::Caller,

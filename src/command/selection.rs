@@ -1,4 +1,4 @@
-//! Finds the site directories that the command line names, and the rule of each.
+//! Finds the site directories that the command line names, with the location and the writer of each index.
 
 use std::path::{Path, PathBuf};
 

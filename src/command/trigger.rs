@@ -54,7 +54,7 @@ pub fn refuse(arguments: &[OsString]) {
     });
 }
 
-/// Does `job`, and reports its failure of any kind.
+/// Does `job`, and reports an error or a panic. After a panic the process exits with `status`.
 #[allow(clippy::exit)]
 fn report(status: Status, job: impl FnOnce() -> Result<()>) {
     message::on_panic(move || {
@@ -83,7 +83,7 @@ fn system_of(arguments: &Trigger) -> Result<Option<System>> {
         log::info!("not root, so no system-wide index is refreshed");
         return Ok(None);
     }
-    // As in the compose of an image: the service at boot makes the indexes, so nobody has to do anything.
+    // The cache is read-only while an image is made. The service at boot makes the indexes, so no message is needed.
     if SYSTEM_CACHE.top(&system).is_some_and(|cache| fs::is_read_only(&cache)) {
         message::be_quiet();
     }
@@ -197,8 +197,8 @@ fn refresh_and_prune(
     reports
 }
 
-/// Reads the list of changed files from standard input, for as long as `limit`. The list only saves work,
-/// so one that has no end is done without.
+/// Reads the list of changed files from standard input, for at most `limit`. The list only saves work, so one
+/// that does not end in time is ignored.
 fn read_hints(sites: &[PathBuf], limit: Duration) -> Hints {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {

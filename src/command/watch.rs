@@ -13,9 +13,9 @@ use crate::store::target::{Operation, Target};
 use crate::sys::message;
 use crate::sys::watch::Watched;
 
-/// An installer makes many changes one after the other. They count as done when nothing has happened for so long.
+/// An installer makes many changes one after the other. They count as done after this time without a change.
 const QUIET: Duration = Duration::from_millis(500);
-/// A refresh comes after so long in any case.
+/// The longest time from the first change to a refresh.
 const MOST: Duration = Duration::from_secs(5);
 
 pub fn run(arguments: &Watch) -> Result<Status> {
@@ -32,7 +32,7 @@ pub fn run(arguments: &Watch) -> Result<Status> {
             status = Status::Failed;
         }
     }
-    // What is changed after this is told by the kernel, so nothing is missed.
+    // The kernel reports every change after this, so nothing is missed.
     let mut to_refresh: BTreeSet<usize> = (0..work.targets.len()).collect();
     let mut is_first = true;
     let mut settles_at = None;

@@ -1,4 +1,4 @@
-//! The site directories that a command works on, each as the user that its rule says.
+//! The site directories that a command works on. A process of its user does the work on each ([`Target::run_as`]).
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::sys::account::User;
 use crate::sys::message;
 use crate::sys::root::System;
 
-/// The result of a job as JSON, or why it could not be given.
+/// The result of a job as JSON, or why there is none.
 type Outcome = std::result::Result<Vec<u8>, Failure>;
 
 pub(super) struct Work {
@@ -81,7 +81,7 @@ impl Work {
         self
     }
 
-    /// What a trigger works on: system-wide site directories, as the user to whom their indexes belong.
+    /// The work of a trigger: system-wide site directories, as the user that owns their indexes.
     pub fn of_trigger(system: &System, config: &Config, user: User, sites: &[PathBuf]) -> Self {
         let target =
             |site: &PathBuf| Target { run_as: RunAs::User(user), ..Target::system_wide(site.clone()) };
@@ -100,8 +100,8 @@ impl Work {
         Self { system: self.system.clone(), targets, operation, ..*self }
     }
 
-    /// The same operation on each site directory as its owner. A system-wide index belongs to another user
-    /// than the directory.
+    /// The same operation on each site directory as the owner of that directory. A system-wide index belongs to
+    /// another user.
     pub fn as_owners(&self) -> Self {
         let as_owner = |target: &Target| {
             let place = target.place.clone();
@@ -128,8 +128,8 @@ impl Work {
         reports
     }
 
-    /// Does `job` for every target as the user of its rule, in one process for each user. Returns the
-    /// results in the order of the targets.
+    /// Does `job` for every target as its user, in one process for each user. Returns the results in the order of
+    /// the targets.
     pub fn for_each<T: Serialize + DeserializeOwned>(
         &self,
         job: impl Fn(&Target, &System) -> Result<T>,
@@ -157,7 +157,7 @@ impl Work {
         self.targets.iter().zip(done.into_iter().flatten()).collect()
     }
 
-    /// Does `job` once for each user, for the places of all his targets in one process.
+    /// Does `job` once for each user, with the positions of all targets of that user.
     fn run(&self, job: &dyn Fn(&[usize]) -> Outcome) -> Vec<(Vec<usize>, Result<Vec<u8>>)> {
         if !self.operation.writes() {
             // Trust in an index depends on this user, which a confined process can't look up.

@@ -22,8 +22,8 @@ pub const SETTLE_AFTER: Duration = Duration::from_secs(3);
 /// files that an installer writes last. A minute is longer than an installer needs for one distribution.
 pub(crate) const UNFINISHED_AFTER: Duration = Duration::from_secs(60);
 
-/// The longest wait for the next tick of a local clock: so far [`now`] can be behind the real time. A kernel's tick is
-/// 10 ms at most.
+/// The longest wait for the next tick of a local clock. [`now`] can be behind the real time by as much. A kernel's tick
+/// is 10 ms at most.
 pub(crate) const TICK: Duration = Duration::from_millis(20);
 /// The same in ns.
 const MAX_TICK: i64 = TICK.as_nanos() as i64;
@@ -125,8 +125,8 @@ pub(crate) fn is_older_than(ctime: i64, age: Duration) -> bool {
     !is_epoch(ctime) && i64::try_from(age.as_nanos()).is_ok_and(|age| now().saturating_sub(ctime) >= age)
 }
 
-/// Waits for the next tick of the local clock, and returns its time: that of no earlier change, and the first of
-/// later ones.
+/// Waits for the next tick of the local clock, and returns its time. No change before this call has that time or a
+/// later one, and no change after it has an earlier one.
 ///
 /// The kernel also gives stamps between two ticks (since Linux 6.13), so the tick has to be after the real time.
 pub(crate) fn next_tick() -> i64 {
@@ -138,7 +138,7 @@ pub(crate) fn next_tick() -> i64 {
     now()
 }
 
-/// The time at which a change of the time `ctime` is `age` ago.
+/// The time at which a change made at `ctime` is as old as `age`.
 pub(crate) fn time_after(ctime: i64, age: Duration) -> i64 {
     ctime.saturating_add(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX))
 }

@@ -16,7 +16,7 @@ use crate::sys::root::System;
 /// Below the prefix of an environment.
 pub(super) const OF_ENVIRONMENT: &str = "share/epcache/hooks.d";
 
-/// The prefix in which a site directory is: that of an environment, or `/usr/local`.
+/// A site directory with the prefix that it is in: that of an environment, or `/usr/local`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
     /// Canonical paths, as the running system sees them.
@@ -42,7 +42,7 @@ impl Environment {
         self.prefix.join(OF_ENVIRONMENT)
     }
 
-    /// What its registrations are, unless something else is said of them.
+    /// The state of its registrations, unless one is overridden, masked or refused.
     pub(super) fn state(&self, system: &System) -> State {
         let setting = match self.setting(system) {
             Ok(setting) if setting.hooks => return State::Active,
@@ -54,7 +54,7 @@ impl Environment {
         State::Disabled { hint: format!("epcache enable{options} {}", shell_quoted(&self.site)) }
     }
 
-    /// What its owner has enabled. Where others could have written that, it is an error.
+    /// What its owner has enabled. It is an error if others could have written that.
     fn setting(&self, system: &System) -> Result<Setting> {
         let file = self.site.join(interpreter_hook::PTH);
         let opened = system.entry(&file, Links::Refuse).map_err(|lost| lost.error.into());
@@ -67,7 +67,7 @@ impl Environment {
         Ok(Setting::of(&bytes.map_err(|why| Error::io("can't read", &file, why))?))
     }
 
-    /// An error for a site directory that is in none.
+    /// The error for a site directory that is in no environment.
     pub fn missing(site: &Path) -> Error {
         Error::Unusable {
             path: site.to_owned(),

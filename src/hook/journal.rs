@@ -1,22 +1,22 @@
-//! The journal of hooks: what each of them has still to be given.
+//! The journal of hooks: the changes that are pending for each of them.
 //!
-//! It lies beside the index, belongs to whom the index belongs, and only that user's confined process works on it.
-//! A change is written to it before the index is replaced. Only after a hook has ended with success is it removed. So
-//! a process that is killed at any point loses nothing:
+//! It is beside the index and has the same owner. Only a confined process of that owner writes it. A change is written
+//! to it before the index is replaced, and removed only after the hook has succeeded. So a process that is killed at
+//! any point loses nothing:
 //!
 //! * before the journal is written: the old index is still there, and the next refresh finds the same changes;
-//! * between the journal and the index: the same, and they are merged with themselves;
+//! * between the journal and the index: the same, and each change is merged with the one that is recorded;
 //! * after that: the next refresh gives the hook what the journal holds.
 //!
 //! Each change is therefore delivered at least once, in the order of transactions. Changes of one distribution that
 //! are delivered together are merged into one.
 //!
 //! It is bounded: instead of more than [`MAX_CHANGES`] changes of a hook, it records that everything may have
-//! changed. A journal that is damaged counts as one that says so of every hook.
+//! changed. A damaged journal counts as one that records this for every hook.
 //!
 //! A hook that fails is tried again by the next refresh. After [`PATIENCE`] failures in a row it waits, so that it does
-//! not make each transaction longer: for an hour, and twice as long after each further failure, up to a day. It does not
-//! wait any longer if its registration or its program has changed.
+//! not make each transaction longer: for an hour, and twice as long after each further failure, up to a day. The wait
+//! ends early if its registration or its program changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -32,7 +32,7 @@ use crate::store::target::Target;
 use crate::sys::fs::Unreadable;
 use crate::sys::root::System;
 
-/// Changes of one hook. With more, everything may have changed.
+/// The most changes of one hook. With more, everything may have changed.
 pub const MAX_CHANGES: usize = 2_000;
 /// Bytes of the changes of all hooks, and of what is kept of their output.
 const MAX_SIZE: u64 = 16 << 20;
@@ -43,7 +43,7 @@ const MAX_DELIVERED: usize = 16 << 20;
 const VERSION: u32 = 1;
 /// Failures in a row after which a hook waits.
 const PATIENCE: u32 = 3;
-/// How long it waits first, and at most, in seconds.
+/// The first and the longest wait, in seconds.
 const FIRST_WAIT: u64 = 3600;
 const LONGEST_WAIT: u64 = 24 * FIRST_WAIT;
 
@@ -53,13 +53,13 @@ pub struct Journal {
     hooks: BTreeMap<String, Pending>,
 }
 
-/// About one hook.
+/// What the journal has about one hook.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
     /// Counts the transactions that have added something, so that a run removes only what it was given.
     pub serial: u64,
     pub changes: Vec<Change>,
-    /// There were more: all that is there now counts as added.
+    /// There were too many changes: all distributions that are there now count as added.
     pub everything: bool,
     /// How it ended last.
     pub last: Option<Run>,
@@ -68,7 +68,7 @@ pub struct Pending {
 /// Which hooks are to run, and with what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
-    /// Those that are due, with what is pending. One that has failed several times is not before it has waited.
+    /// Those that are due, with what is pending. A hook that has failed several times is due after it has waited.
     Due,
     /// All for which something is pending, with that.
     Pending,
@@ -82,7 +82,7 @@ pub struct Due {
     pub hook: String,
     pub serial: u64,
     pub changes: Vec<Change>,
-    /// All that is there counts as added, and the changes are these.
+    /// All distributions that are there count as added: `changes` has each of them.
     pub everything: bool,
     /// Whether another process finds the changes in the journal.
     pub is_recorded: bool,
@@ -106,8 +106,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// The time before which a refresh does not run the hook again, in seconds since 1970. `None` where it has not to
-    /// wait.
+    /// The time before which a refresh does not run the hook again, in seconds since 1970. `None` if it does not wait.
     pub fn waits_until(&self) -> Option<u64> {
         let further = self.failures.checked_sub(PATIENCE)?;
         Some(self.time.saturating_add((FIRST_WAIT << further.min(5)).min(LONGEST_WAIT)))
@@ -135,8 +134,8 @@ impl Default for Journal {
 }
 
 impl Journal {
-    /// The journal in the directory of an index. `hooks` are those that are registered: a damaged journal is replaced
-    /// by one that says of each of them that everything may have changed.
+    /// Reads the journal in the directory of an index. A damaged one is replaced: the new one records for each of
+    /// `hooks`, the registered ones, that everything may have changed.
     pub fn read(directory: &IndexDir, hooks: &[Registration]) -> Result<Self> {
         let Some(bytes) = directory.read_journal(MAX_SIZE)? else { return Ok(Self::default()) };
         if let Some(journal) = Self::parse(&bytes) {
@@ -151,26 +150,27 @@ impl Journal {
         serde_json::from_slice(bytes).ok().filter(|journal: &Self| journal.version == VERSION)
     }
 
-    /// In place of one that can't be read: everything may have changed.
+    /// The journal in place of a damaged one: everything may have changed for each of `hooks`.
     fn damaged(hooks: &[Registration]) -> Self {
         let pending = Pending { serial: 1, everything: true, ..Pending::default() };
         let hooks = hooks.iter().map(|hook| (hook.name.clone(), pending.clone()));
         Self { version: VERSION, hooks: hooks.collect() }
     }
 
-    /// Writes it beside the index, and to the disk: after a power cut it is the old one or the new one.
+    /// Writes it beside the index and waits until it is on the disk. After a power cut it is the old one or the new
+    /// one.
     pub fn write(&self, directory: &IndexDir) -> Result<()> {
         self.write_soon(directory)?;
         directory.sync_journal()
     }
 
-    /// Writes it beside the index, and leaves it to the system when that reaches the disk. After a power cut it may be
-    /// the old one, or damaged. So this is for what has been delivered: it is delivered again then.
+    /// Writes it beside the index without waiting for the disk. After a power cut it may be the old one, or damaged.
+    /// That is good enough for recording what was delivered: it is then delivered again.
     pub fn write_soon(&self, directory: &IndexDir) -> Result<()> {
         directory.replace_journal(&self.bounded(MAX_SIZE))
     }
 
-    /// Its bytes, without what makes them more than `most`: first the changes, then what was printed.
+    /// Renders it in at most `most` bytes: if necessary without the changes, and then without what hooks printed.
     fn bounded(&self, most: u64) -> Vec<u8> {
         let bytes = render(self);
         if bytes.len() as u64 <= most {
@@ -192,8 +192,8 @@ impl Journal {
         &self.hooks
     }
 
-    /// Adds what concerns each of `hooks`, and forgets those that are not registered any more. Says whether there was
-    /// anything to add.
+    /// Adds to each of `hooks` the changes that it is for, and removes hooks that are not registered any more. Returns
+    /// whether anything was added.
     pub fn record(&mut self, changes: &[Change], hooks: &[Registration]) -> bool {
         let names: BTreeSet<&str> = hooks.iter().map(|hook| &*hook.name).collect();
         self.hooks.retain(|name, _| names.contains(&**name));
@@ -210,14 +210,14 @@ impl Journal {
         is_changed
     }
 
-    /// Everything counts as pending for each of `hooks`.
+    /// Makes everything pending for each of `hooks`.
     pub fn overflow(&mut self, hooks: &[Registration]) {
         for hook in hooks {
             self.hooks.entry(hook.name.clone()).or_default().overflow();
         }
     }
 
-    /// The journal of a site directory, for a process that may not make anything beside the index.
+    /// Reads the journal of a site directory, for a process that may not write beside the index.
     pub fn find(target: &Target, system: &System) -> Result<Option<Self>> {
         let Some((base, below)) = target.location.directory(&target.site, system) else { return Ok(None) };
         let path = base.join(below).join(JOURNAL);
@@ -233,9 +233,10 @@ impl Journal {
         }
     }
 
-    /// What each of `hooks` is to be given, in their order. `all` has everything that is there now, as added.
+    /// What each of `hooks` is to be given, in their order. `all` makes a change of each distribution that is there
+    /// now, as added.
     ///
-    /// What is more than root's process accepts at once waits for the next time.
+    /// A hook whose changes would make the answer larger than root's process accepts stays pending.
     pub fn due(&self, hooks: &[Registration], wanted: Wanted, all: impl Fn() -> Vec<Change>) -> Vec<Due> {
         self.due_at(hooks, wanted, now(), all)
     }
@@ -315,7 +316,7 @@ impl Pending {
     }
 }
 
-/// What has happened to a distribution by one change and then another. The hook may have seen the first one.
+/// Merges two changes of a distribution into one. The hook may have seen the first one.
 fn merge(first: Change, then: Change) -> Change {
     let event = match (first.event, then.event) {
         (_, Event::Removed) => Event::Removed,
@@ -346,8 +347,7 @@ fn merge(first: Change, then: Change) -> Change {
     merged
 }
 
-/// A change of which the groups count as unknown, where they are very many: the author of a distribution chooses
-/// them.
+/// A change with unknown groups instead of very many: the author of a distribution chooses them.
 fn bounded(change: Change) -> Change {
     if cost(&change) <= MAX_CHANGE {
         return change;
@@ -355,7 +355,7 @@ fn bounded(change: Change) -> Change {
     Change { gained: Vec::new(), lost: Vec::new(), changed: Vec::new(), opaque: true, ..change }
 }
 
-/// About how many bytes a change takes in an answer.
+/// How many bytes a change takes in an answer, roughly.
 fn cost(change: &Change) -> usize {
     let groups = change.gained.iter().chain(&change.lost).chain(&change.changed);
     300 + change.distribution.len() + groups.map(|group| group.len() + 40).sum::<usize>()
@@ -371,7 +371,7 @@ pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
-/// The part of an output that is kept: less where much of it has to be escaped.
+/// The beginning of an escaped output, up to [`MAX_OUTPUT`] bytes.
 pub fn kept(output: &str) -> String {
     let end = (0..=output.len().min(MAX_OUTPUT)).rev().find(|end| output.is_char_boundary(*end)).unwrap_or(0);
     output[..end].to_owned()

@@ -36,7 +36,7 @@ pub(super) struct Layer<'r> {
     /// As the running system sees it.
     pub directory: PathBuf,
     origin: Origin,
-    /// What its registrations are if nothing else is said of them.
+    /// The state of its registrations, unless one is overridden, masked or refused.
     state: State,
     system: &'r System,
     programs: Programs<'r>,
@@ -110,14 +110,14 @@ impl Layer<'_> {
         Registered { name, path, origin: self.origin.clone(), state, registration }
     }
 
-    /// The text of a file and when it changed, if it belongs to whom it must. `None` if it is a mask.
+    /// The text of a file and when it changed, if its owner is trusted. `None` if it is a mask.
     fn read(&self, directory: &Walk, file_name: &OsStr) -> Result<Option<(String, u64)>> {
         let path = self.directory.join(file_name);
         let not_regular = |place: &Place| match place.kind() {
             FileType::RegularFile => Ok(()),
             _ => Err(Error::site(&path, Unreadable::NotRegular.to_string())),
         };
-        // Mostly it is no link. Then what is judged is what is read.
+        // The usual case: it is no link, so the open file is judged and read.
         if let Ok(file) = fs::open_file(directory.descriptor(), file_name, Links::Refuse) {
             let walk = directory.clone().at_open(file_name, &file.stat);
             not_regular(&resolve::end(&walk, self.trust())?)?;
@@ -191,14 +191,14 @@ fn refusal(error: &Error, file: &Path) -> Failure {
     Failure { message, hint: error.hint() }
 }
 
-/// Whether there is no such directory: one system call on the running system, which most have nothing registered
-/// on.
+/// Whether there is no such directory. This takes one system call on the running system: most systems have no
+/// registrations.
 fn is_missing(directory: &Path, system: &System) -> bool {
     let found = system.entry(directory, Links::Follow).map_err(Errno::from);
     matches!(found.and_then(|entry| entry.stat()), Err(Errno::NOENT | Errno::NOTDIR))
 }
 
-/// The names of the files in a directory that may be registrations, sorted. One more than may be there at most.
+/// The names of the files in a directory that may be registrations, sorted. At most one more than is allowed.
 fn names(directory: &Walk) -> std::result::Result<Vec<std::ffi::OsString>, Errno> {
     let mut found = Vec::new();
     for entry in Dir::new(fs::open_dir(directory.descriptor(), ".", Links::Refuse)?)? {
@@ -215,8 +215,9 @@ fn names(directory: &Walk) -> std::result::Result<Vec<std::ffi::OsString>, Errno
     Ok(found)
 }
 
-/// What the file at a canonical, seen path registers. In a directory of registrations it is judged as
-/// [`super::registry()`] does, without the decisions about several files. Anywhere else, only its content is.
+/// What the file at a canonical, seen path registers. In a directory of registrations it is judged as by
+/// [`super::registry()`], but on its own: it is not compared with files of the same name. Anywhere else, only its
+/// content is judged.
 ///
 /// Root must not call it for a file of another user.
 pub fn check(file: &Path, owner: u32, system: &System) -> Result<Registered> {

@@ -1,8 +1,8 @@
-//! Hooks: commands that are registered to run after distributions have come, changed or gone.
+//! Hooks: commands that are registered to run after distributions were added, updated or removed.
 //!
 //! [`registration`] is the content of one file, which [`parse`] reads. [`mod@registry`] says which files count ([`registered`]):
 //! those of the system, or of an [`environment`]. [`layer`] judges those of one directory, and [`program`] what they
-//! run. The [`journal`] has what each hook has still to be given. [`mod@run`] runs them, each in its
+//! run. The [`journal`] has the pending changes of each hook. [`mod@run`] runs them, each in its
 //! [`surroundings`]. `docs/reference/hooks.md` specifies all of it.
 
 pub mod environment;

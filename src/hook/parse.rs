@@ -119,7 +119,7 @@ fn when(setting: &Setting<'_>) -> Result<When> {
     }
 }
 
-/// A path that leads to one place whatever its links: without `..`.
+/// A path without `..`, which would lead to different places depending on links.
 fn path(text: &str) -> std::result::Result<PathBuf, String> {
     let path = PathBuf::from(text);
     let is_plain = path.components().all(|part| part != Component::ParentDir);
@@ -138,8 +138,8 @@ fn patterns<T>(
     if list.is_empty() { Err(setting.wrong("a list of at least one text")) } else { Ok(list) }
 }
 
-/// A pattern of names, in any spelling of the name. With a set of characters it has to be spelled as normalized,
-/// since `-` has a meaning there.
+/// A pattern of names, in any spelling of the name. One with a set of characters (`[a-z]`) must be spelled as
+/// normalized, since `-` has a meaning in a set.
 fn name_pattern(text: &str) -> std::result::Result<Pattern, String> {
     let text = if text.contains('[') { text.to_owned() } else { standard(text) };
     pattern(&text)

@@ -12,18 +12,18 @@ use crate::sys::resolve::{self, Place, Trust};
 use crate::sys::root::System;
 use crate::sys::walk::Walk;
 
-/// Finds programs, and judges who decides what they are.
+/// Finds the programs of hooks, and verifies that only trusted users can change them.
 pub(crate) struct Programs<'r> {
     environment: Option<&'r Environment>,
     system: &'r System,
     /// The last directory that a program was found in: the next one is often in the same.
     directory: Option<(PathBuf, Walk)>,
-    /// The last program: interpreters are those of many hooks.
+    /// The last program: many hooks share an interpreter.
     last: Option<(PathBuf, Place, Walk)>,
 }
 
 impl<'r> Programs<'r> {
-    /// Those of the hooks of an environment, or of the system's.
+    /// For the hooks of an environment, or for the system's.
     pub fn new(environment: Option<&'r Environment>, system: &'r System) -> Self {
         Self { environment, system, directory: None, last: None }
     }
@@ -33,10 +33,10 @@ impl<'r> Programs<'r> {
         Trust::Only(self.environment.map_or(0, |environment| environment.owner))
     }
 
-    /// What `program` is, with its descriptor at the end of the walk. A relative path is one below the prefix of the
+    /// Finds `program`; its descriptor is at the end of the walk. A relative path is below the prefix of the
     /// environment.
     ///
-    /// Fails unless nobody but root and the environment's owner decides that, and it is an executable file.
+    /// Fails if it is no executable file, or if others than root and the environment's owner can change it.
     pub fn find(&mut self, program: &str) -> Result<(Place, Walk)> {
         let prefix = self.environment.map(|environment| self.system.within(&environment.prefix));
         let path = prefix.unwrap_or_default().join(program);

@@ -18,7 +18,7 @@ pub enum Origin {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     Active,
-    /// By this file of the same name.
+    /// This file of the same name counts instead.
     Overridden(PathBuf),
     /// It is a link to `/dev/null`, and registers nothing.
     Masked,
@@ -30,10 +30,10 @@ pub enum State {
     Refused(Failure),
 }
 
-/// One file.
+/// A file in a directory of registrations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registered {
-    /// Of the hook. It can be one that no hook may have, if it is refused.
+    /// The name of the hook. Of a refused registration it can be an invalid name.
     pub name: String,
     /// As the running system sees it.
     pub path: PathBuf,

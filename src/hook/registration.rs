@@ -39,7 +39,7 @@ pub struct Registration {
     pub changed: u64,
 }
 
-/// The changes that a hook is for: those of which all three match.
+/// The changes that a hook is for: all three fields have to match.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct On {
     /// Of normalized names. Empty: of any name.
@@ -94,7 +94,7 @@ pub enum Write {
 }
 
 impl Registration {
-    /// Whether the hook is for this change. One whose groups are unknown may be of any group.
+    /// Whether the hook is for this change. A change with unknown groups matches every pattern of groups.
     pub fn matches(&self, change: &Change) -> bool {
         let any = |patterns: &[Pattern], text: &str| patterns.iter().any(|pattern| pattern.matches(text));
         let mut groups_of_change = change.gained.iter().chain(&change.lost).chain(&change.changed);
@@ -104,13 +104,14 @@ impl Registration {
             && (groups.is_empty() || change.opaque || groups_of_change.any(|group| any(groups, group)))
     }
 
-    /// Whether it runs once for each site directory: its interpreter runs it, or it writes there.
+    /// Whether it runs once for each site directory: because the interpreter of that directory runs it, or because it
+    /// writes there.
     pub fn is_of_one_site(&self) -> bool {
         let is_in_site = |write: &Write| matches!(write, Write::Site(_));
         matches!(self.action, Action::Python { .. }) || self.sandbox.write.iter().any(is_in_site)
     }
 
-    /// By which hooks are sorted: those of lower order run first, and of equal ones the name decides.
+    /// The key by which hooks are sorted: lower orders run first, equal ones by name.
     pub fn rank(&self) -> (i32, &str) {
         (self.order, &self.name)
     }
@@ -121,7 +122,7 @@ impl Registration {
         self.sandbox.write.iter().any(is_site)
     }
 
-    /// Whether it names a path below the prefix of an environment, which others have not.
+    /// Whether it has a relative path, which only a hook of an environment may have.
     pub fn needs_environment(&self) -> bool {
         let program = match &self.action {
             Action::Command(command) => command.first().map(PathBuf::from),
@@ -149,10 +150,10 @@ impl Default for Sandbox {
     }
 }
 
-// Serialized, a registration has the keys and the units of its file. The process of an environment's owner, which
-// reads it, sends it so.
+// Serialized, a registration has the keys and the units of its file. The process of an environment's owner sends it
+// in this form, and `hooks list --json` prints it.
 
-/// The keys of which one says what a hook does.
+/// The keys of the action: a registration has one of them.
 #[derive(Deserialize)]
 struct Keys {
     command: Option<Vec<String>>,

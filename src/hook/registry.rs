@@ -1,4 +1,4 @@
-//! Finding registrations, and saying which of them count.
+//! Finds registrations, and decides which of them count.
 //!
 //! Those of the system are for its system-wide site directories: packages register hooks in one directory,
 //! administrators in another, where a file of the same name overrides that of a package and a link to `/dev/null`
@@ -6,8 +6,8 @@
 //! them (`epcache enable --hooks`).
 //!
 //! A registration makes others run a program. So its file, the program and every directory above them must belong
-//! to root, or in an environment to its owner, and nobody else may write there (`Trust::Only`). What a hook runs
-//! in a Python module is judged by the site directory in which it is found.
+//! to root, or in an environment to its owner, and nobody else may write there (`Trust::Only`). The Python module of a
+//! hook is not judged by itself: it is found in the site directory, which has this owner.
 
 use std::path::PathBuf;
 
@@ -22,16 +22,16 @@ use crate::sys::root::System;
 /// All that is registered.
 #[derive(Debug, Default)]
 pub struct Registry {
-    /// Sorted by name, and of one name that which counts last.
+    /// Sorted by name. Of several with one name, the last one counts.
     pub registered: Vec<Registered>,
-    /// Why all that is in a directory does not count.
+    /// Why no registration in a directory counts.
     pub errors: Vec<Error>,
     /// The directories that were looked in, whether they exist or not.
     pub directories: Vec<PathBuf>,
 }
 
 impl Registry {
-    /// Reports what does not count although it should.
+    /// Reports registrations and directories that are refused.
     pub fn report(&self) {
         self.errors.iter().for_each(message::error);
         for registered in &self.registered {

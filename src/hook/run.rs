@@ -20,7 +20,7 @@ pub struct Task<'t> {
     pub hook: &'t Registration,
     pub setting: Setting<'t>,
     pub changes: &'t [Change],
-    /// All that is there counts as added, since not all changes are known.
+    /// All distributions that are there count as added, since not all changes are known.
     pub everything: bool,
     /// How often it has failed since its last success.
     pub failures: u32,
@@ -29,8 +29,8 @@ pub struct Task<'t> {
 /// The most hooks that run at the same time.
 const SIDE_BY_SIDE: usize = 4;
 
-/// Runs `tasks`, sorted by the order of their hooks, and reports what failed. Together they take at most `limit`, or
-/// else as long as each of them may. Returns their outcomes in the same order.
+/// Runs `tasks`, sorted by the order of their hooks, and reports what failed. Together they take at most `limit`;
+/// without one, at most the sum of their own timeouts. Returns their outcomes in the same order.
 pub fn all(tasks: &[Task<'_>], limit: Option<Duration>) -> Vec<Run> {
     if tasks.is_empty() {
         return Vec::new();
@@ -62,7 +62,7 @@ pub fn all(tasks: &[Task<'_>], limit: Option<Duration>) -> Vec<Run> {
         }
     }
     supervisor::end_orphans();
-    // Those that had to wait for another one are behind it.
+    // Back into the order of `tasks`: some had to wait for others of their group.
     let position = |task: &Task<'_>| tasks.iter().position(|other| std::ptr::eq(other, task));
     runs.sort_by_key(|(task, _)| position(task));
     runs.into_iter().map(|(_, run)| run).collect()
@@ -115,7 +115,7 @@ fn begin(task: &Task<'_>, found: &Surroundings, left: Duration) -> Result<Option
     supervisor::start(task.setting.run_as, &confinement, &program).map(Some)
 }
 
-/// Reports how a hook ended, if it did not succeed, and what is to be kept of it. `None`: it was not started.
+/// Reports a hook that did not succeed, and returns what the journal records. `None`: it was not started.
 fn record(task: &Task<'_>, ended: Result<Option<Ended>>, limit: Duration) -> Run {
     let (time, name) = (now(), &task.hook.name);
     let one_more = task.failures.saturating_add(1);

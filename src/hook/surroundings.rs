@@ -1,4 +1,4 @@
-//! What a hook finds: its program, its arguments and variables, and what it may reach.
+//! The surroundings of a hook: its program, its arguments and variables, and what it may reach.
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -18,7 +18,7 @@ use crate::sys::root::System;
 use crate::sys::walk::Walk;
 use crate::sys::{account, caller};
 
-/// The directory below which the system's hooks have their own. It belongs to the user as whom they run.
+/// The parent of the cache directories of the system's hooks. It belongs to the user that runs them.
 pub const CACHE: &str = "/var/cache/epcache-hooks";
 /// The same in an environment, beside the index.
 const CACHE_OF_ENVIRONMENT: &str = "hook-cache";
@@ -39,7 +39,7 @@ const PROGRAMS: [&str; 10] = [
     "/etc/ld.so.conf",
     "/etc/ld.so.conf.d",
 ];
-/// What it may read besides that if it may use the network: how names are looked up, and whom to trust.
+/// What it may read besides that if it may use the network: how names are looked up, and certificates.
 const OF_NETWORK: [&str; 9] = [
     "/etc/resolv.conf",
     "/etc/hosts",
@@ -53,7 +53,7 @@ const OF_NETWORK: [&str; 9] = [
 ];
 const DEVICES: [&str; 5] = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 
-/// Where a hook runs, and as whom.
+/// Where a hook runs, and as which user.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting<'s> {
     /// `None` for the system-wide site directories.
@@ -77,7 +77,7 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Fails where something that the registration names is not as it must be.
+    /// Prepares a hook. Fails if a path of the registration does not exist, or has the wrong owner or kind.
     pub fn of(hook: &Registration, setting: Setting<'_>) -> Result<Self> {
         let Setting { environment, sites, run_as, system, require_sandbox } = setting;
         let uid = match run_as {
@@ -156,7 +156,7 @@ impl Surroundings {
             // Linux does not count those of root.
             processes: (uid != 0).then(|| account::tasks(uid) + u64::from(hook.sandbox.processes)),
         };
-        // Without both, root's hook could do what root can.
+        // Without Landlock and the filter, a hook of root's environment could do what root can.
         let required = require_sandbox || uid == 0;
         let confinement = Confinement { needs, required, limits, time_limit: hook.timeout };
         let arguments = std::iter::once(name.into()).chain(arguments).collect();
@@ -169,8 +169,8 @@ fn within(path: &Path, environment: Option<&Environment>, system: &System) -> Pa
     environment.map_or_else(|| path.to_owned(), |environment| system.within(&environment.prefix).join(path))
 }
 
-/// A path that a hook may be granted. Packages of an environment register its hooks, so these reach nothing else that
-/// its owner has.
+/// A path that a hook may be granted. Packages of an environment register its hooks, so these reach none of its owner's
+/// files elsewhere.
 fn below_prefix(path: PathBuf, environment: Option<&Environment>) -> Result<PathBuf> {
     match environment.filter(|environment| !path.starts_with(&environment.prefix)) {
         None => Ok(path),
@@ -185,7 +185,7 @@ fn below_prefix(path: PathBuf, environment: Option<&Environment>) -> Result<Path
     }
 }
 
-/// A directory that a hook may write to, if it exists and belongs to the user as whom the hook runs.
+/// A directory that a hook may write to, if it exists and belongs to the user that runs the hook.
 fn own_directory(
     path: &Path,
     uid: u32,
@@ -221,7 +221,7 @@ fn own_directory(
     Ok(place.path)
 }
 
-/// The directory of the hook's own, which its process makes.
+/// The hook's own cache directory, which its process makes.
 fn cache(
     hook: &Registration,
     environment: Option<&Environment>,
@@ -254,8 +254,8 @@ fn cache(
     Ok(path)
 }
 
-/// The interpreter of a site directory: the name by which it finds its environment, and what that leads to. Where
-/// the prefix has none, as `/usr/local` and the directories of users, it is that of the system.
+/// The interpreter of a site directory: the path by which it finds its environment, and what that leads to. A prefix
+/// without one, such as `/usr/local` or a user's directory, has the system's.
 fn interpreter(site: &Path, programs: &mut Programs<'_>) -> Result<(PathBuf, (Place, Walk))> {
     let version = site.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
     let system = Path::new("/usr");

@@ -82,7 +82,7 @@ pub(super) struct Header<'a> {
     pub missing: SegmentRange,
     pub requirements: SegmentRange,
     pub contents: SegmentRange,
-    /// Those of a newer program.
+    /// Segments of a newer program. They are verified, and not used.
     pub unknown: Vec<SegmentRange>,
     pub groups: Vec<(&'a str, SegmentRange)>,
 }
@@ -201,7 +201,7 @@ fn parse_size_line(line: &str) -> Option<(usize, usize, u64)> {
     Some((number(length?).ok()?, number(header_length?).ok()?, number(checksum?).ok()?))
 }
 
-/// An escaped path, which holds no NUL.
+/// The path that is escaped in `text`. `None` if it has a NUL.
 fn unescaped_path(text: &str) -> Option<Cow<'_, [u8]>> {
     unescape(text).filter(|path| !path.contains(&0))
 }

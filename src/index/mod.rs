@@ -53,7 +53,7 @@ pub struct Index<'a> {
 #[derive(Debug)]
 pub struct Parsed<'a> {
     pub index: Index<'a>,
-    /// The segments with a line for each distribution that says nothing of others: `distributions`, `stamps`,
+    /// The segments in which the line of a distribution does not depend on others: `distributions`, `stamps`,
     /// `top-level`, `requirements` and `contents`.
     lines: [&'a str; 5],
 }
@@ -128,7 +128,7 @@ pub struct Witness<'a> {
     pub state: Option<(i64, u64)>,
 }
 
-/// Where a segment lies in the body of the file, as the header records it.
+/// Where a segment is in the body of the file, as the header records it.
 #[derive(Debug, Clone, Copy)]
 struct SegmentRange {
     offset: usize,

@@ -119,7 +119,7 @@ pub fn enable(site: &SiteDir, setting: Setting, caller: Uid) -> Result<bool> {
     Ok(true)
 }
 
-/// Removes what [`enable`] wrote; returns whether there was anything.
+/// Removes what [`enable`] wrote. Returns whether anything was removed.
 pub fn disable(site: &SiteDir) -> Result<bool> {
     let swept =
         fs::sweep(site, TEMPORARY).map_err(|error| Error::io("can't clear away", site.path(), error))?;
@@ -137,7 +137,7 @@ pub fn disable(site: &SiteDir) -> Result<bool> {
     }
 }
 
-/// What lies under the name of our file.
+/// What exists under the name of our file.
 enum File {
     Missing,
     Ours(Vec<u8>),

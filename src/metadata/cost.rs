@@ -1,4 +1,4 @@
-//! What a distribution takes of the budget of its site directory, in bytes.
+//! How much of the budget of its site directory a distribution takes, in bytes.
 
 use super::{Distribution, EntryPoint, TopLevel};
 use crate::limits::{ENTRY_POINT_COST, GROUP_COST};

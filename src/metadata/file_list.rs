@@ -15,7 +15,7 @@ use super::top_level::{Kind, TopLevel, spelled, spelled_with_slashes};
 use super::white_space::lines;
 use crate::limits::NAMES_LENGTH;
 
-/// Answers what exists in a site directory.
+/// Finds out what exists in a site directory.
 pub trait Presence {
     /// The entry of this name in the site directory itself.
     fn entry(&self, name: &str) -> Entry;
@@ -101,6 +101,7 @@ const MAX_PATH: usize = 1024;
 const MAX_NAME: usize = 255;
 /// The most files that are looked up in one list. Mostly it is one for each importable name.
 const MAX_LOOKUPS: u32 = 10_000;
+
 /// What was found in a list of files so far. Texts borrow from the list.
 #[derive(Default)]
 struct Found<'t> {

@@ -10,7 +10,7 @@ pub fn is_distribution(file_name: &[u8]) -> bool {
     has_suffix(file_name, b".dist-info") || has_suffix(file_name, b".egg-info")
 }
 
-/// The metadata file that belongs into a directory of this name.
+/// The metadata file that belongs in a directory of this name.
 pub(crate) fn metadata_file(file_name: &[u8]) -> &'static str {
     if has_suffix(file_name, b".egg-info") { "PKG-INFO" } else { "METADATA" }
 }
@@ -25,7 +25,7 @@ pub(crate) fn is_pip_leftover(file_name: &[u8]) -> bool {
     file_name.starts_with(b"~")
 }
 
-/// The normalized form of a name by PEP 503, by which people know it.
+/// The normalized form of a name by PEP 503, which people use.
 pub(crate) fn standard(name: &str) -> String {
     normalize(name).replace('_', "-")
 }

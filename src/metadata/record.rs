@@ -12,8 +12,7 @@ pub(crate) const RECORD: &str = "RECORD";
 /// The file that names the installer. It is written after the files of a wheel, so no wheel lists it.
 pub(crate) const INSTALLER: &str = "INSTALLER";
 
-/// Programs copy files in blocks, which are multiples of this. A length that is a multiple, too, may be that of
-/// a beginning.
+/// Programs copy files in blocks, which are multiples of this. A list of such a length may be incomplete.
 const BLOCK: usize = 512;
 /// A file smaller than this is written by one system call, and appears on the disk at once.
 const PAGE: usize = 4096;
@@ -21,7 +20,7 @@ const PAGE: usize = 4096;
 const MAX_FIELD: usize = 131_072;
 /// The most digits of a size. Python's `int` raises for too many (4300 by default); real sizes have ten.
 const MAX_SIZE_DIGITS: usize = 18;
-/// More files than that are no metadata.
+/// The most files in the directory of a distribution. No real one has so many.
 const MAX_FILES: usize = 1000;
 
 /// The lines of a `RECORD` about the files of its own distribution.
@@ -29,7 +28,7 @@ const MAX_FILES: usize = 1000;
 pub(crate) struct Record<'t> {
     /// The hash of each, by its path in the directory of the distribution; empty where there is none.
     hashes: BTreeMap<&'t str, &'t str>,
-    /// No line can be missing, whoever has written it.
+    /// Whether no line can be missing, whatever program wrote the list.
     pub is_whole: bool,
 }
 

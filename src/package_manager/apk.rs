@@ -1,5 +1,5 @@
-//! apk, of Alpine Linux. Its trigger gets the changed directories as arguments, all that match when our own package
-//! is installed, and nothing on standard input. It runs before apk writes its database.
+//! apk, of Alpine Linux. Its trigger gets the changed directories as arguments, or all that match when our own package
+//! is installed. It gets nothing on standard input, and runs before apk writes its database.
 //!
 //! A commit hook calls with `--before` before any file changes, and again at the end, since the trigger does not run
 //! where no site directory changed.

@@ -1,4 +1,4 @@
-//! Package managers, one file each: what they hand to a trigger, and their databases.
+//! Package managers, one file each: what they pass to a trigger, and their databases.
 //!
 //! What a trigger gets is a hint of what to read in any case, never the truth: lists can be missing,
 //! incomplete, or name every file of the system. The databases are the witnesses of sealed indexes: each
@@ -41,7 +41,8 @@ impl PackageManager {
         (self.root)()
     }
 
-    /// The same from the arguments of a trigger that were not understood. Any of them may have called.
+    /// The same from the arguments of a trigger that are wrong. If they name no package manager, any of them may have
+    /// called.
     pub(crate) fn root_by(arguments: &[OsString]) -> Option<PathBuf> {
         match arguments.first().and_then(|name| Self::named(name.to_str()?)) {
             Some(manager) => manager.root(),

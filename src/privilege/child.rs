@@ -27,7 +27,7 @@ const MAX_ANSWER: u64 = 64 << 20;
 /// The most values in it. Parsed, an empty text takes eight times as much memory as in the answer; with so many,
 /// all together take less than the longest answer.
 const MAX_VALUES: usize = 2_000_000;
-/// How often a child is looked at on kernels before 5.3, which do not report its end by a descriptor.
+/// The interval at which a child is polled on kernels before 5.3, which do not report its end by a descriptor.
 pub(super) const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 /// How long a killed child may take to end. A file system that does not answer can keep it for ever.
 pub(super) const KILL_LIMIT: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ type Job<'j> = &'j dyn Fn() -> std::result::Result<Vec<u8>, Failure>;
 
 /// What a child has done.
 pub(super) struct Answer {
-    /// How the child was confined, if it came so far.
+    /// How the child was confined, if it got that far.
     confined: Option<Confined>,
     /// The result of the job as JSON, or why it was not done.
     outcome: std::result::Result<Vec<u8>, Failure>,
@@ -79,7 +79,7 @@ impl Answer {
     }
 }
 
-/// The result of a job, for the way from a child.
+/// The result of a job as JSON, in which a child sends it.
 pub fn json(value: &impl Serialize) -> std::result::Result<Vec<u8>, Failure> {
     serde_json::to_vec(value).map_err(|_| internal_error())
 }
@@ -98,10 +98,10 @@ fn internal_error() -> Failure {
 /// A child is forked, drops its privileges if it has any, is confined, does the job, and sends the result as
 /// JSON. A child that takes longer than [`Confinement::time_limit`] is killed.
 ///
-/// Only another program that the caller names for [`RunAs::Caller`] is not confined: a plain call.
+/// For [`RunAs::Caller`], an interpreter that the caller names is run by this process itself, without confinement.
 ///
-/// No child becomes a user of another system's tree who is an account here that can log in. Where the number
-/// is another account's, the child must be confined.
+/// No child becomes a user of another system's tree whose uid is that of an account here that can log in. If the
+/// uid or gid is another account's, the child must be confined.
 ///
 /// Fails when there is no answer: this process can't become that user, privileges could not be dropped, or the child
 /// was killed.
@@ -116,7 +116,7 @@ pub fn run<T: Serialize + DeserializeOwned>(
     parsed(&run_to_json(run_as, confinement, &|| json(&job()))?)
 }
 
-/// As [`run`], for a job whose result is JSON. It is compiled once, not for each kind of result.
+/// As [`run`], for a job whose result is JSON. It is compiled once, not for each type of result.
 pub fn run_to_json(run_as: RunAs, confinement: &Confinement, job: Job<'_>) -> Result<Vec<u8>> {
     run_as.check()?;
     let system = &confinement.needs.system;
@@ -143,7 +143,7 @@ pub fn run_to_json(run_as: RunAs, confinement: &Confinement, job: Job<'_>) -> Re
         _ => Ok(confined),
     };
     let answer = fork_and_run(&|| confine(run_as, confinement).and_then(&check), confinement, job)?;
-    // The process of a caller has his rights and no more, with and without confinement.
+    // A process of the caller has the caller's rights and no more, with and without confinement.
     if let (RunAs::User(_), Some(confined)) = (run_as, &answer.confined) {
         confined.missing().iter().for_each(|missing| warn_once(missing));
     }
@@ -186,7 +186,7 @@ fn fork_and_run(
     start(&kept, &work)?.answer(confinement.time_limit)
 }
 
-/// A child that is at work.
+/// A child that is running.
 pub(super) struct Started {
     child: Pid,
     socket: UnixStream,
@@ -229,7 +229,7 @@ pub(super) fn start(
             signal::close_descriptors_except(&[&own, kept].concat());
             let theirs = Arc::new(theirs);
             let socket = Arc::clone(&theirs);
-            // A panic must not go on in what this process has copied from its parent.
+            // A panic must not unwind into the code of the parent, which this process has copied.
             message::on_panic(move || {
                 let _ = Answer { confined: None, outcome: Err(internal_error()) }.send(&socket);
                 end(false)
@@ -289,7 +289,7 @@ fn end_descriptor(_: Pid) -> Option<OwnedFd> {
     None
 }
 
-/// Does what [`receive`] says. After an error, the child has not been reaped.
+/// The part of [`receive`] before anything is killed. After an error, the child has not been reaped.
 fn receive_until(
     child: Pid,
     pidfd: Option<&OwnedFd>,
@@ -300,7 +300,7 @@ fn receive_until(
     let deadline = Deadline::after(time_limit);
     let longest = if pidfd.is_some() { time_limit } else { LOOK_INTERVAL };
     socket.set_nonblocking(true).map_err(failed)?;
-    // That of one site directory. Without room, it would be read in many small parts.
+    // Enough for the answer about one site directory. Without room, it would be read in many small parts.
     let mut answer = Vec::with_capacity(4096);
     let mut open = true;
     loop {

@@ -1,4 +1,4 @@
-//! The descendants of this process: it is given those whose parent ends, and kills them all.
+//! The descendants of this process: it adopts those whose parent ends, and kills them all.
 //!
 //! Linux has no call that kills a process with all that it has started: a descendant leaves its group and its
 //! session (`setsid`), and its parent may be gone. So this process is the one that orphans are given to (a
@@ -32,9 +32,10 @@ pub struct Descendants {
 }
 
 impl Descendants {
-    /// Gets the orphans among them from now on, and sends signals to nobody else, where the kernel can do that.
+    /// Makes this process adopt the orphans among its descendants. Where the kernel can do that, its signals reach
+    /// nobody else.
     ///
-    /// For a process with the rights of its parent.
+    /// For a process with the rights of its parent, to which it would otherwise be allowed to send a signal.
     pub fn adopt_alone() -> nix::Result<Self> {
         let parent = getppid();
         prctl::set_child_subreaper(true)?;
@@ -44,13 +45,13 @@ impl Descendants {
         Ok(Self { scoped })
     }
 
-    /// Gets the orphans among them from now on. Signals to others stay possible.
+    /// Makes this process adopt the orphans among its descendants. Signals to others stay possible.
     pub fn adopt() -> nix::Result<Self> {
         prctl::set_child_subreaper(true)?;
         Ok(Self { scoped: false })
     }
 
-    /// Kills and reaps all of them. `group` is the group of the first one, for systems without `/proc`. Says whether
+    /// Kills and reaps all of them. `group` is the group of the first one, for systems without `/proc`. Returns whether
     /// there were any.
     ///
     /// A process that a file system keeps from ending is left behind after [`KILL_LIMIT`].
@@ -72,7 +73,7 @@ impl Descendants {
     }
 }
 
-/// Reaps all children that have ended. Says whether there are no others.
+/// Reaps all children that have ended. Returns whether there are no others.
 fn reap_ended() -> bool {
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
@@ -102,7 +103,7 @@ fn kill_children(group: Option<Pid>, deadline: Deadline) {
     }
 }
 
-/// The children of this process, which has one thread. `None` where the kernel does not say that.
+/// The children of this process, which has one thread. `None` where the kernel does not list them.
 fn children() -> Option<Vec<Pid>> {
     let this = getpid();
     let text = read_of_kernel(&format!("/proc/{this}/task/{this}/children")).ok()?;

@@ -22,7 +22,7 @@ pub fn to(user: User, confinement: &Confinement) -> Result<Confined> {
 }
 
 /// Becomes `user` without any capability and without a way to get one, and verifies that. This process must have
-/// a single thread: credentials and capabilities belong to a thread. Returns what has become of its groups.
+/// a single thread: credentials and capabilities belong to a thread. Returns which groups it could not leave.
 ///
 /// The kernel is called directly, since a library that is loaded before the C library (fakeroot) only pretends.
 ///

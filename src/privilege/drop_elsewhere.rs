@@ -13,7 +13,7 @@ pub fn to(_: User, _: &Confinement) -> Result<Confined> {
     step("dropping them", Err(Error::new(ErrorKind::Unsupported, why)))
 }
 
-/// What a caller executes may have a set-user-ID bit, as what any of his programs executes.
+/// Does nothing. A program with a set-user-ID bit gains the privileges that it has when the caller runs it.
 pub fn no_new_privileges() -> Result<()> {
     Ok(())
 }

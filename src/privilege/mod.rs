@@ -1,15 +1,15 @@
 //! Giving up privileges.
 //!
-//! Whatever touches an index or untrusted metadata is done by a process that can't regain any privilege.
-//! [`child::run`] forks it, `drop` makes it the user it is to be, and [`sandbox`] confines it; then
+//! Everything that touches an index or untrusted metadata is done by a process that can't regain any privilege.
+//! [`child::run`] forks it, `drop` changes its user for good, and [`sandbox`] confines it; then
 //! the job begins. The parent, root, only waits for the answer and opens nothing. Where the answer is
 //! that an index could be neither refreshed nor removed, the parent touches the site directory, so that
 //! every reader sees that the index is stale.
 //!
 //! A registered hook is another program, so a [`supervisor`] runs it.
 //!
-//! All of it is Linux's. On other systems, root can't give its privileges up and does nothing, hooks do not run, and a
-//! process of a caller has resource limits alone.
+//! All of this needs Linux. On other systems, root can't give its privileges up and does nothing, hooks do not run, and
+//! a process of a caller has resource limits alone.
 
 pub mod child;
 #[cfg(target_os = "linux")]
@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::sys::account::User;
 use crate::sys::caller;
 
-/// The user as whom something is done.
+/// The user that does a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RunAs {
     /// The caller, who has no privileges to give up.
@@ -35,7 +35,7 @@ pub enum RunAs {
 }
 
 impl RunAs {
-    /// Fails for root that can't become that user.
+    /// Fails if this process is root's and can't become that user.
     pub fn check(self) -> Result<()> {
         match self {
             Self::User(user) if user.uid != caller::uid() && caller::is_bound() => {

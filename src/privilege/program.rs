@@ -1,21 +1,21 @@
-//! A program of others, and how it ended.
+//! A program that is not ours, and how it ended.
 
 use std::ffi::OsString;
 use std::os::fd::BorrowedFd;
 
 use serde::{Deserialize, Serialize};
 
-/// Bytes of what a program prints that are kept: the first ones.
+/// How many bytes of a program's output are kept: the first ones.
 pub const MAX_OUTPUT: usize = 64 << 10;
 
 /// A program that is ready to run.
 #[derive(Debug)]
 pub struct Program<'p> {
-    /// Open for being executed.
+    /// The open file, which is executed by this descriptor.
     pub file: BorrowedFd<'p>,
     /// Its arguments. The first is the name by which it was found.
     pub arguments: Vec<OsString>,
-    /// Its environment, apart from `HOME` and `TMPDIR`: its private directory.
+    /// Its environment, apart from `HOME` and `TMPDIR`, which name its private directory.
     pub environment: Vec<(&'static str, OsString)>,
     /// Its standard input.
     pub input: &'p [u8],
@@ -40,6 +40,6 @@ pub struct Ended {
     /// Whether it left processes, which were killed.
     pub has_left: bool,
     pub seconds: f64,
-    /// What does not confine it although it should, described; only where it does not have the caller's rights.
+    /// Which parts of the confinement are missing, for a message. `None` for a program with the caller's rights.
     pub lacking: Option<String>,
 }

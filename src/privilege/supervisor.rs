@@ -1,9 +1,9 @@
-//! Runs a program of others to its end, with all that it starts: a registered hook.
+//! Runs a registered hook to its end, with all that it starts.
 //!
 //! Two processes are forked for it. The first, the supervisor, keeps the rights of this one. It gives the program its
-//! input, keeps what it prints, waits for it, and kills what it has left; it opens nothing. It ends with this process,
-//! too. The second becomes the user, is confined, and then the program. So the program has no right over the
-//! process that watches it.
+//! input, keeps what it prints, waits for it, and kills what it has left; it opens nothing. It also ends when this
+//! process ends. The second changes its user, confines itself, and executes the program. So the program has no right
+//! over the process that watches it.
 //!
 //! The program is executed by its descriptor, which was opened before it was judged. A script is opened by
 //! its interpreter as `/dev/fd/N`, so it needs `/proc`.
@@ -35,7 +35,7 @@ use crate::error::{Error, Failure, Result};
 use crate::sys::deadline::{Deadline, ReadUntil};
 use crate::sys::{message, signal};
 
-/// Bytes that are read at once, and at most before the time is looked at.
+/// Bytes of one read, and how many reads follow each other before the deadline is checked.
 const PIECE: usize = 64 << 10;
 const PIECES: usize = 16;
 /// How much longer than the program its supervisor may take, to kill and to remove what is left.
@@ -46,7 +46,7 @@ const REMOVAL: Duration = Duration::from_secs(5);
 const TEMPORARY: &str = "/tmp";
 const PREFIX: &str = "epcache-hook.";
 
-/// A program that runs.
+/// A program that runs, and its time limit.
 pub struct Running(Started, Duration);
 
 /// What the second process reports before it becomes the program.
@@ -73,8 +73,8 @@ impl Running {
     }
 }
 
-/// Gets the orphans of programs whose supervisor was killed, which a program of the same user can do on kernels that
-/// do not confine signals.
+/// Makes this process adopt what is left of programs whose supervisor was killed. On kernels that do not confine
+/// signals, a program of the same user can kill it.
 pub fn adopt_orphans() {
     let _ = Descendants::adopt();
 }
@@ -86,7 +86,7 @@ pub fn end_orphans() {
     }
 }
 
-/// The supervisor.
+/// What the supervisor does. Returns how the program ended.
 fn supervise(
     run_as: RunAs,
     confinement: &Confinement,
@@ -141,7 +141,7 @@ fn supervise(
     }
 }
 
-/// A file in memory with these bytes, which nobody can change. Unlike a pipe, it never has to wait for its reader.
+/// A file in memory with these bytes, which nobody can change. Unlike with a pipe, no writer waits for the reader.
 fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let mut file = std::fs::File::from(rustix::fs::memfd_create("epcache-changes", flags)?);
@@ -165,7 +165,7 @@ struct Begun {
 impl Begun {
     fn read(report: OwnedFd, limit: Duration) -> Self {
         let mut text = Vec::new();
-        // Its end comes with the program, or with the end of the process.
+        // The pipe is closed when the process executes the program, or ends.
         let _ = ReadUntil::new(report, limit).take(PIECE as u64).read_to_end(&mut text);
         let mut begun = Self::default();
         for report in
@@ -259,8 +259,8 @@ impl Printed {
     }
 }
 
-/// Removes the private directory. What is in it is removed as the user to whom it belongs, who may exchange names in
-/// it; an empty one needs no such process.
+/// Removes the private directory. What is in it is removed by a process of its owner, who may exchange names in it. An
+/// empty one needs no such process.
 fn remove(directory: &Path, run_as: RunAs) {
     let is_named_so = |name: &OsStr| name.as_bytes().starts_with(PREFIX.as_bytes());
     let is_private =
@@ -279,7 +279,7 @@ fn remove(directory: &Path, run_as: RunAs) {
     }
 }
 
-/// Becomes the program. Returns only if that fails.
+/// Prepares this process and executes the program. Returns only if that fails.
 fn begin(
     run_as: RunAs,
     confinement: &Confinement,

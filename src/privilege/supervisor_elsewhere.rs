@@ -1,4 +1,4 @@
-//! Where no program of others is run: on systems other than Linux.
+//! Replaces the supervisor on systems other than Linux, where no hook runs.
 
 use super::RunAs;
 use super::program::{Ended, Program};

@@ -10,7 +10,7 @@ use crate::limits::{ALL_ENTRY_POINTS, ALL_GROUPS, ALL_NAMES, DISTRIBUTIONS, GROU
 use crate::metadata::cost::Cost;
 use crate::metadata::{Contents, Distribution, TopLevel, name};
 
-/// The most of one site directory. [`crate::limits`] has the units.
+/// The most that the index of one site directory holds. [`crate::limits`] has the units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     pub distributions: usize,
@@ -94,7 +94,7 @@ impl Selection {
         }
     }
 
-    /// Makes those of all distributions opaque that do not fit.
+    /// Makes all distributions opaque that do not fit, after the last one was admitted.
     pub fn finish(&mut self, rows: &mut [Rc<Distribution<'_>>]) {
         if !self.budget.has_room_for(self.used) {
             self.choose(rows);

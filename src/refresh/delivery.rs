@@ -1,7 +1,7 @@
-//! What the registered hooks of a site directory have still to be given.
+//! The pending changes of the registered hooks of a site directory.
 //!
-//! None of it stops a refresh: the index comes first. What can't be written to the journal is still given to the
-//! hooks this time.
+//! No failure here stops a refresh: the index comes first. Changes that can't be written to the journal are still given
+//! to the hooks this time.
 
 use std::path::Path;
 
@@ -17,8 +17,8 @@ use crate::sys::root::System;
 
 use super::request::Request;
 
-/// The registered hooks of a site directory. None run in the tree of another system, nor where the index is in the
-/// cache of another user.
+/// The registered hooks of a site directory. There are none in the tree of another system, nor for an index in a
+/// user's own cache.
 pub(super) fn hooks(target: &Target, system: &System, request: &Request) -> Vec<Registration> {
     if system.is_foreign() {
         return Vec::new();
@@ -43,8 +43,8 @@ pub(super) struct Delivery<'d> {
 }
 
 impl Delivery<'_> {
-    /// Records what hooks have to be given, before the new index replaces the old one. Returns what could not be
-    /// recorded.
+    /// Records the changes for the hooks, before the new index replaces the old one. Returns the changes if they could
+    /// not be recorded.
     pub fn record(&self, old: Option<&Index<'_>>, new: &Index<'_>) -> Vec<Change> {
         if self.hooks.is_empty() {
             return Vec::new();
@@ -65,7 +65,7 @@ impl Delivery<'_> {
         )
     }
 
-    /// What the journal has for each hook, and what could not be recorded.
+    /// What each hook is to be given: its changes in the journal, and those that could not be recorded.
     pub fn due(&self, wanted: Wanted, new: &Index<'_>, unrecorded: &[Change]) -> Vec<Due> {
         if self.hooks.is_empty() {
             return Vec::new();
@@ -81,7 +81,7 @@ impl Delivery<'_> {
     }
 }
 
-/// What each hook is to be given by its journal. `new` has what is there.
+/// What each hook is to be given according to the journal. `new` is the index of what is there now.
 pub(super) fn due(
     mut journal: Journal,
     hooks: &[Registration],

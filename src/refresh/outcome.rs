@@ -1,4 +1,4 @@
-//! What comparing an index with the disk comes to.
+//! The result of comparing an index with the disk.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use crate::freshness::Stamp;
 use crate::freshness::clock::{Clock, now};
 use crate::index::Index;
 
-/// The new index, and how it came about.
+/// The new index, and how it differs from the old one.
 #[derive(Debug)]
 pub struct Outcome<'a> {
     /// What the directory holds now.
@@ -80,7 +80,7 @@ impl Changes {
         self.added.is_empty() && self.updated.is_empty() && self.removed.is_empty()
     }
 
-    /// Counts a distribution that came as an update if one of the same name but another version went.
+    /// Counts an added distribution as an update if one of the same name was removed: it has another version.
     pub(super) fn recognise_upgrades(&mut self, old: &Index<'_>, new: &Index<'_>) {
         if self.added.is_empty() || self.removed.is_empty() {
             return;

@@ -104,7 +104,7 @@ fn is_up_to_date(old: &Index<'_>, site: Stamp, request: &Request) -> bool {
         && request.hints.is_empty()
 }
 
-/// How many of the first distributions of the old index are there with the stamps that it recorded.
+/// How many distributions of the old index, from the first one on, have the stamp that it recorded.
 fn with_recorded_stamps(site: &SiteDir, old: &Index<'_>) -> io::Result<usize> {
     for (row, known) in old.distributions.iter().enumerate() {
         let stat = stat_listed(site.as_fd(), &known.file_name, Links::Refuse)?;
@@ -170,7 +170,7 @@ impl<'a> Pass<'_, 'a> {
         !self.selection.left_out().is_empty()
     }
 
-    /// Forgets what was found.
+    /// Drops what was found, for another pass.
     fn begin_again(&mut self) {
         let Index { site, settled, .. } = self.outcome.index;
         let waited = self.outcome.waited;
@@ -242,7 +242,7 @@ impl<'a> Pass<'_, 'a> {
         !(self.carries && self.is_over_budget())
     }
 
-    /// Does what is done when all have been visited.
+    /// Finishes a pass after all distributions have been visited.
     fn finish(&mut self, old: Option<&Index<'a>>) -> io::Result<()> {
         self.outcome.changes.removed.sort();
         if let Some(old) = old.filter(|_| self.carries) {
@@ -478,13 +478,13 @@ impl<'a> Pass<'_, 'a> {
     }
 
     fn is_complete(&self, distribution: &Distribution<'_>) -> bool {
-        // An index is not sealed while something is being installed.
+        // For a seal, the caller ensures that nothing is being installed.
         self.request.seal != Sealing::No
             || self.request.managed && is_packaged(distribution)
             || is_complete(self.reader.site, distribution)
     }
 
-    /// When a refresh would find all that is young now old enough.
+    /// When everything that is too young now will be old enough to be settled, in ns.
     fn settles_at(&self) -> Option<i64> {
         let Index { site, settled, distributions, .. } = &self.outcome.index;
         let old_enough = |row: &Rc<Distribution<'_>>| {

@@ -44,7 +44,7 @@ pub struct Request {
 /// An installer that has ended.
 #[derive(Debug, Clone)]
 pub struct Ended {
-    /// When it had, in ns. What is younger is the work of another one.
+    /// When it had ended, in ns. What is younger is the work of another one.
     at: i64,
     /// What it can write into `INSTALLER`: words of its command.
     names: BTreeSet<String>,
@@ -74,14 +74,14 @@ fn program(name: &str) -> String {
 pub enum Sealing {
     No,
     IfPossible,
-    /// It should be: a warning says why if that is not possible.
+    /// Sealed if possible; otherwise a warning says why not.
     Wanted,
     /// By the content of the files, because the times will be changed.
     ByContents,
 }
 
 impl Request {
-    /// Compares the metadata files as well, as a person expects it.
+    /// The request of a person: compares the metadata files as well.
     pub fn thorough() -> Self {
         Self {
             depth: Depth::Files,

@@ -103,8 +103,8 @@ impl Update<'_> {
         }
     }
 
-    /// Writes the index, or returns true where the old one has the same bytes. What hooks have to be given, and could
-    /// not be recorded, is added to `unrecorded`.
+    /// Writes the index, or returns true where the old one has the same bytes. Changes for hooks that could not be
+    /// recorded are added to `unrecorded`.
     fn write(
         &self,
         index: &Index<'_>,

@@ -1,7 +1,7 @@
 //! Finding site directories: of the system, an environment, a user or an interpreter.
 //!
 //! Every path is resolved by [`System::resolve`], so that no untrusted user decides where it leads. What is
-//! found in an environment lies below it. Root opens no directory of another user: its owner lists it, in a
+//! found in an environment must be below it. Root opens no directory of another user: its owner lists it, in a
 //! confined process.
 
 use std::collections::HashSet;
@@ -34,8 +34,8 @@ pub fn system_wide(config: &Config, system: &System) -> Configured {
     matching(Kind::SystemWide, &config.site_directories, system)
 }
 
-/// The site directories of the environments that the configuration names; for other users than root, of their own
-/// ones. What is no environment is left out.
+/// The site directories of the environments that the configuration names. Users other than root get those of their own
+/// environments. Directories that are no environment are left out.
 pub fn environments(config: &Config, system: &System) -> Configured {
     let Configured { found: prefixes, mut errors } =
         matching(Kind::Environments(config, system), &config.environments, system);
@@ -107,11 +107,12 @@ pub fn of_user(config: &Config, system: &System) -> Result<Vec<Place>> {
 
 /// The site directories of the interpreter `program`.
 ///
-/// It is asked, but for root only if the program, its libraries and everything on the way are root's alone, and
-/// then as nobody. Otherwise its place tells: a program of others is never run for root.
+/// The interpreter is asked. For root it is asked as nobody, and only if the program, its libraries and everything
+/// on the way are root's alone: a program of others is never run for root. Otherwise the site directories below its
+/// prefix count.
 ///
-/// The prefix is that of the directory in which the program lies. That of the file to which the program is a
-/// link counts only where there is nothing: in a virtual environment, it is that of the base interpreter.
+/// The prefix is that of the directory which has the program. If the program is a link and there is nothing below
+/// that prefix, it is that of the link's target: in a virtual environment, that is the base interpreter.
 pub fn of_interpreter(program: &Path, config: &Config, system: &System) -> Result<Vec<Place>> {
     let failed = |why: String, hint| Error::Unusable { path: program.to_owned(), why, hint };
     let missing = || failed("no such program".to_owned(), None);

@@ -126,8 +126,8 @@ fn pyvenv_cfg(environment: &Path, site: &Path) -> Option<String> {
     match read_regular(CWD, environment.join(PYVENV_CFG), MAX_PYVENV_CFG) {
         Ok((text, stat)) => {
             let owner = rustix::fs::stat(site).ok()?.st_uid;
-            let is_believed = (stat.st_uid == 0 || stat.st_uid == owner) && stat.st_mode & 0o002 == 0;
-            Some(String::from_utf8(text).ok().filter(|_| is_believed).unwrap_or_default())
+            let is_trusted = (stat.st_uid == 0 || stat.st_uid == owner) && stat.st_mode & 0o002 == 0;
+            Some(String::from_utf8(text).ok().filter(|_| is_trusted).unwrap_or_default())
         }
         Err(Unreadable::Missing) => None,
         Err(_) => Some(String::new()),

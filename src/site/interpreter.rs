@@ -1,7 +1,7 @@
 //! Asking an interpreter for its site directories.
 //!
-//! It runs isolated, with an empty environment, and in a process group of its own. What it does is not trusted:
-//! it has a deadline, and its output a limit.
+//! It runs isolated, with an empty environment, and in a process group of its own. It is not trusted: it has a
+//! deadline, and its output has a limit.
 
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
@@ -23,9 +23,9 @@ use crate::sys::{ended, signal};
 
 /// How long an interpreter may take. Most need 20 ms.
 const TIME_LIMIT: Duration = Duration::from_secs(20);
-/// How much longer the process that started it may take, which then kills it.
+/// How much longer the process may take that starts the interpreter, and kills it at its limit.
 const GRACE: Duration = Duration::from_secs(10);
-/// How often it is looked at whether it has ended.
+/// The interval at which the interpreter is polled.
 const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 /// The most output that is read. An interpreter has about three site directories.
 const MAX_OUTPUT: u64 = 64 << 10;
@@ -74,7 +74,7 @@ fn run(program: &Path, limit: Duration) -> Answer<Vec<PathBuf>> {
     Ok(text.split('\0').filter(|path| !path.is_empty()).map(PathBuf::from).collect())
 }
 
-/// What a process prints, on standard output and standard error. It ends in time, and is not reaped.
+/// What a process prints on standard output and standard error. Fails if it does not end in time. It is not reaped.
 fn read(child: &mut Child, process: Pid, limit: Duration) -> Answer<(Vec<u8>, Vec<u8>)> {
     let start = Instant::now();
     let left = || limit.saturating_sub(start.elapsed());

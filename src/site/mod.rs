@@ -131,7 +131,7 @@ impl SiteDir {
 pub(crate) struct Listing {
     /// The file names of all distributions, in the order in which `importlib.metadata` finds them.
     pub distributions: Vec<Box<[u8]>>,
-    /// The names of all other entries, one behind the other.
+    /// The names of all other entries, one after the other.
     names: Vec<u8>,
     /// The range of each in `names`, and its type as the directory gives it.
     others: Vec<(Range<usize>, FileType)>,
@@ -139,7 +139,7 @@ pub(crate) struct Listing {
     sorted: OnceCell<Vec<(Range<usize>, FileType)>>,
 }
 
-/// The listing of a site directory, made when it is needed first.
+/// The listing of a site directory, which is made on first use.
 #[derive(Debug)]
 pub(crate) struct LazyListing<'s> {
     site: &'s SiteDir,

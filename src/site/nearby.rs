@@ -8,8 +8,8 @@
 //! 3. the prefix in which this program is installed, such as an environment, or `/usr/local` in an image of
 //!    Python. A program of the system has none here: its directories are system-wide.
 //!
-//! What a variable names, the caller has named. Of what is only found in the working directory and above,
-//! nothing is taken that belongs to another user, who may have left it for others to find.
+//! What a variable names is taken as named by the caller. An environment that is only found, in the working
+//! directory or above, is not taken if it belongs to another user, who may have left it for others to find.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
@@ -115,7 +115,8 @@ fn project() -> Vec<PathBuf> {
     above
 }
 
-/// Whether what belongs to `owner` is the caller's. Under sudo, that is the user who called it, too, as for git.
+/// Whether what belongs to `owner` counts as the caller's. Under sudo, so does what belongs to the user who called
+/// sudo, as for git.
 fn is_own(owner: u32) -> bool {
     let sudo = || std::env::var("SUDO_UID").ok()?.parse::<u32>().ok();
     owner == caller::uid() || caller::is_root() && sudo() == Some(owner)
@@ -134,8 +135,8 @@ fn beside_program(config: &Config, system: &System, system_wide: &[PathBuf]) -> 
     }
 }
 
-/// This program as the caller has named it. A link to it counts, not where it leads: `pipx` and `uv tool` put
-/// one into `~/.local/bin`, and uv can make each file of an environment one.
+/// The path of this program as the caller has named it. A link is not followed: `pipx` and `uv tool` put one into
+/// `~/.local/bin`, and uv can make each file of an environment a link.
 fn own_program(system: &System) -> Option<PathBuf> {
     discovery::on_path(Path::new(&std::env::args_os().next()?), system)
 }

@@ -16,8 +16,8 @@ use crate::sys::fs::Links;
 use crate::sys::resolve::Place;
 use crate::sys::root::System;
 
-/// The names in each of `directories` that are wanted, sorted, and at most so many of each. Root has `owner` list
-/// them in a confined process, and believes it no other names. What can't be listed is empty.
+/// The wanted names in each of `directories`, sorted, at most `most` of each. For root, a confined process of `owner`
+/// lists them, and names that are not wanted are dropped from its answer. What can't be listed is empty.
 pub fn names(
     owner: u32,
     directories: &[Place],

@@ -1,9 +1,9 @@
 //! The directories that match a pattern of the configuration.
 //!
-//! Of system-wide site directories, only what is root's all the way is listed and found ([`Trust::Root`]):
-//! another user would decide which directories are system-wide. Of environments, what is not root's is listed by
-//! its owner ([`Trust::Owner`]), so that root opens no directory of another user. What may not be followed is
-//! skipped with a warning.
+//! A system-wide site directory must be root's, with everything on the way ([`Trust::Root`]): otherwise another user
+//! would decide which directories are system-wide. On the way to an environment, a directory that is not root's is
+//! listed by its owner ([`Trust::Owner`]), so that root opens no directory of another user. What may not be followed
+//! is skipped with a warning.
 //!
 //! A directory that can't be examined is an error here. If it were silently left out, its index would stay
 //! and nobody would refresh it.
@@ -79,7 +79,7 @@ impl Search<'_> {
         }
     }
 
-    /// Notes the error, and continues as if there were nothing.
+    /// Adds the error to `errors`, and continues as if nothing existed there.
     fn note<T: Default>(&mut self, result: Result<T>) -> T {
         result.unwrap_or_else(|error| {
             self.errors.push(error);
@@ -88,7 +88,7 @@ impl Search<'_> {
     }
 }
 
-/// The pattern that a part of a path is, unless it stands for itself.
+/// The pattern in a part of a path. `None` for a plain name.
 fn pattern_of(part: &OsStr) -> Option<Pattern> {
     let text = part.to_str().filter(|text| text.contains(['*', '?', '[']))?;
     Pattern::new(text).ok()
@@ -149,7 +149,7 @@ fn is_match(name: &[u8], pattern: &Pattern) -> bool {
     name != b"." && name != b".." && pattern.matches_path_with(path, MatchOptions::default())
 }
 
-/// Nothing, where there is nothing or nothing that this user may see. Root may see everything, so for root
+/// An empty result where nothing exists, or nothing that this user may see. Root may see everything, so for root
 /// a refusal is an error.
 fn nothing_or<T: Default>(error: Errno, doing: &'static str, path: &Path) -> Result<T> {
     match error {

@@ -1,7 +1,7 @@
 //! Reading one text file of a distribution, which may be the work of an untrusted user.
 //!
-//! [`sys::fs`](crate::sys::fs) has the rules for opening it. Here is decided what becomes of a file that
-//! can't be read: a reader is sent to the disk, or our own failure is reported.
+//! [`sys::fs`](crate::sys::fs) has the rules for opening it. This module decides what happens if a file can't be
+//! read: the distribution is opaque, so that readers read the disk, or the refresh fails.
 
 use std::cell::RefCell;
 use std::io;
@@ -51,11 +51,11 @@ pub enum Content {
     Hidden(String),
 }
 
-/// The text of a file, in memory that the next one gets. A refresh reads thousands of files.
+/// The text of a file. Its memory is reused for the next one, since a refresh reads thousands of files.
 #[derive(Debug)]
 pub struct Body(String);
 
-/// How much memory waits for the next files: as much as is in use for one distribution, which has four.
+/// How many buffers are kept for the next files, and the bytes of the largest. One distribution uses four.
 const SPARES: usize = 4;
 const LARGEST_SPARE: usize = 128 << 10;
 

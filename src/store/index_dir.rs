@@ -1,7 +1,7 @@
 //! The directory of one index: locking it, and reading, replacing and removing the index.
 //!
-//! Everything is done relative to a descriptor of a directory that belongs to us. The lock only saves
-//! double work. A process that waits too long continues without it, and no lock is taken on network file
+//! Everything is done relative to a descriptor of a directory that belongs to this process's user. The lock only
+//! avoids duplicate work. A process that waits too long continues without it, and no lock is taken on network file
 //! systems, where locking may hang.
 
 use std::io;
@@ -59,9 +59,9 @@ impl IndexDir {
     /// Fails when it can't be made, is a link, belongs to another user, or others may write to it. In a site
     /// directory, the last is repaired: `chmod -R g=u` is how images for OpenShift are made.
     pub fn open(location: &'static Location, site: &SiteDir, system: &System) -> Result<Self> {
-        let homeless =
+        let no_location =
             || Error::site(site.path(), "no location for its index: neither XDG_CACHE_HOME nor HOME is set");
-        let (mut path, below) = location.directory(site.path(), system).ok_or_else(homeless)?;
+        let (mut path, below) = location.directory(site.path(), system).ok_or_else(no_location)?;
         let mut descriptor = open_base(location, &path, site, system)
             .map_err(|error| refused(location, system, &path, error))?;
         let stat = check_owner(&descriptor).map_err(|why| refused(location, system, &path, why))?;
@@ -121,7 +121,7 @@ impl IndexDir {
         }
         count_waiting(start);
         self.lock = rustix::fs::fstat(&file).ok().map(|stat| Lock { stamp: Stamp::of(&stat), file });
-        // No other process is writing, so that all of them have been abandoned.
+        // No other process is writing, so all temporary files have been abandoned.
         if let Err(error) = fs::sweep(&self.descriptor, TEMPORARY) {
             log::debug!("{}: can't remove temporary files: {error}", self.path.display());
         }
@@ -237,7 +237,7 @@ pub fn make_base(location: &Location, site: &Path, system: &System) -> io::Resul
     }
 }
 
-/// Opens the directory that exists beforehand.
+/// Opens the part of the path that exists beforehand.
 fn open_base(location: &Location, path: &Path, site: &SiteDir, system: &System) -> io::Result<OwnedFd> {
     if location.is_in_site() {
         // The path may lead to another directory by now than the one that is read.

@@ -1,5 +1,5 @@
-//! Index files on disk: where they lie ([`location`]), who writes which ([`target`]), opening and replacing
-//! one ([`index_dir`]), removing those that no trigger updates ([`prune`]), making one stale ([`invalidate`]).
+//! Index files on disk: where they are ([`location`]), who writes which ([`target`]), opening and replacing one
+//! ([`index_dir`]), removing those that are not updated any more ([`prune`]), making one stale ([`invalidate`]).
 
 pub mod index_dir;
 pub(crate) mod invalidate;

@@ -1,12 +1,13 @@
 //! Removing indexes from a cache.
 //!
-//! In that of the system, those go that no trigger updates: of site directories that the configuration does not
-//! name any more, or that were not found. Readers would trust them as long as the directory's stamp stays the same.
-//! A package that is rebuilt does not change that stamp. In a user's own cache, those go whose site directory is gone.
+//! From the system's cache, it removes indexes that no trigger updates: those of site directories that the
+//! configuration does not name any more, or that were not found. Readers would trust them while the directory's stamp
+//! stays the same, and a package that is rebuilt does not change that stamp. From a user's own cache, it removes
+//! indexes whose site directory is gone.
 //!
 //! The walk is bounded, since a package transaction waits for it. Where the cache holds more than it can need,
-//! indexes may be left that should be removed. Only the user `epcache` or root can have filled that of the system,
-//! and what they could leave that way they could write as well.
+//! indexes may be left that should be removed. Only root and the user `epcache` can fill the system's cache, and they
+//! could write such indexes anyway.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! Users, and what a user database says of them.
+//! Users, and their entries in a user database.
 //!
 //! A file in the tree of another system must belong to the tree's user, so our process has to become that user.
 //! The same number can be another account's here: an untrusted tree names any number, and numbers of services are
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 
 /// The user that system-wide indexes belong to.
 pub(crate) const CACHE_USER: &str = "epcache";
-/// The user as whom the hooks of system-wide site directories run.
+/// The user that runs the hooks of system-wide site directories.
 pub(crate) const HOOK_USER: &str = "epcache-hook";
 
 /// The file names of the shells of accounts for services. An account with another one may be a person's, who
@@ -33,7 +33,7 @@ impl User {
     pub(crate) const NOBODY: Self = Self { uid: 65534, gid: 65534 };
 }
 
-/// What a user database says of a user.
+/// The entry of a user in a user database.
 pub(super) struct Account {
     pub user: User,
     pub shell: PathBuf,

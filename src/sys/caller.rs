@@ -1,4 +1,4 @@
-//! The user as whom this process runs, and what the kernel lets it become.
+//! The user of this process, and whether the kernel lets it become another one.
 //!
 //! The kernel is asked, not the C library: a library that is loaded before it (fakeroot) says that every user
 //! is root.
@@ -19,8 +19,8 @@ pub fn is_root() -> bool {
 /// Whether this process can surely not become another user with that user's groups alone: it has no capability
 /// for it and can get none, or its user namespace lets nobody change groups.
 ///
-/// So it is in a container that a single user runs (`unshare -r`), and without capabilities. Where that is not
-/// known, the answer is no, and becoming another user fails later.
+/// This is so in a user namespace with one user (`unshare -r`), and without capabilities. Where it is not known,
+/// the answer is no, and becoming another user fails later.
 #[cfg(target_os = "linux")]
 pub fn is_bound() -> bool {
     use caps::{CapSet, Capability};
@@ -30,7 +30,7 @@ pub fn is_bound() -> bool {
     !(may(Capability::CAP_SETUID) && may(Capability::CAP_SETGID)) || is_forbidden()
 }
 
-/// Where that is not known.
+/// Not known on other systems.
 #[cfg(not(target_os = "linux"))]
 pub fn is_bound() -> bool {
     false

@@ -1,21 +1,21 @@
-//! The one door to the file system: every file that this program reads or writes is opened here, and every
+//! All access to the file system: every file that this program reads or writes is opened here, and every
 //! directory that it works in.
 //!
-//! Site directories and caches belong to other users, who may put anything in our way. These rules hold
-//! for everything that is opened:
+//! Site directories and caches belong to other users, who may put anything there. These rules hold for
+//! everything that is opened:
 //!
 //! * Paths are relative to the descriptor of a directory that has been checked, so that nobody can exchange
 //!   a directory on the way. [`CWD`] stands for an absolute path. Those of another system's tree are looked up
 //!   by `sys::walk`, which never leaves it.
 //! * A symbolic link as the last part is refused, unless the caller asks for [`Links::Follow`].
 //! * Only regular files are read, and only up to a limit. Opening never waits: a FIFO without a writer opens
-//!   at once (`O_NONBLOCK`) and is then refused. A terminal does not become ours (`O_NOCTTY`).
+//!   at once (`O_NONBLOCK`) and is then refused. A terminal does not become the controlling one (`O_NOCTTY`).
 //! * No descriptor reaches a program that we start (`O_CLOEXEC`).
 //! * A file is replaced as a whole ([`replace`]), so that others see the old one or the new one.
 //!
-//! Three others open something: the confinement of processes (`privilege::sandbox`), for its rules;
-//! [`resolve`](super::resolve), what is on the way of a path, which it can't read; and `std::fs::read_dir`, where
-//! the names in a directory of an interpreter's prefix are needed.
+//! There are these exceptions: the confinement of processes (`privilege::sandbox`) opens directories for its rules,
+//! `std::fs::read_dir` lists a directory of an interpreter's prefix, and the supervisor of hooks
+//! (`privilege::supervisor`) makes a file in memory and a temporary directory.
 
 use std::ffi::{CString, OsStr};
 use std::fmt;
@@ -266,13 +266,13 @@ impl AsFd for OpenFile {
     }
 }
 
-/// Reads the regular file `path`, no link and of at most `limit` bytes, and says what `stat` said of it.
+/// Reads the regular file `path`, which is no link and has at most `limit` bytes. Also returns its `stat`.
 pub fn read_regular(at: impl AsFd, path: impl Arg, limit: u64) -> Result<(Vec<u8>, Stat), Unreadable> {
     let file = open_file(at, path, Links::Refuse)?;
     Ok((file.read(limit)?, file.stat))
 }
 
-/// Reads a file of the kernel's, whose `stat` does not give its size, up to a page.
+/// Reads a file below `/proc`, up to a page: its `stat` does not give its size.
 pub fn read_of_kernel(path: &str) -> io::Result<String> {
     let file = rustix::fs::open(path, READING | Links::Refuse.open_flags(), Mode::empty())?;
     let mut text = Vec::with_capacity(4096);
@@ -294,7 +294,7 @@ pub fn find_beneath(at: impl AsFd, path: &str, links: Links) -> Result<(), Errno
 }
 
 /// [`find_beneath`] without `openat2`: opens one part after the other. It gives up at the first link
-/// (`LOOP`) and at `..` (`XDEV`), since it can't tell where they lead.
+/// (`LOOP`) and at `..` (`XDEV`), since it does not know where they lead.
 fn walk(at: BorrowedFd<'_>, path: &str) -> Result<(), Errno> {
     if path.starts_with('/') {
         return Err(Errno::XDEV);
@@ -359,7 +359,7 @@ pub fn sync(directory: impl AsFd, name: impl Arg) -> Result<(), Errno> {
     rustix::fs::fsync(directory)
 }
 
-/// Removes the temporary files of killed processes from `directory`; says whether there were any.
+/// Removes the temporary files of killed processes from `directory`. Returns whether there were any.
 ///
 /// Only for a caller that knows of no other process that is writing there now. In a directory of more than
 /// [`MAX_SWEPT`] entries, some may stay.

@@ -59,8 +59,8 @@ pub fn warn_admin(text: &str) {
     log::warn!(target: ADMIN, "{text}");
 }
 
-/// From now on, this process ends by `end` after a panic has been reported, and not as its parent would. The released
-/// program does not unwind, so nothing can catch one.
+/// From now on, a panic is reported and then `end` is called, which ends this process. The released program does not
+/// unwind, so nothing can catch a panic.
 pub fn on_panic(end: impl Fn() + Send + Sync + 'static) {
     static REPORT: LazyLock<PanicHook> = LazyLock::new(std::panic::take_hook);
     LazyLock::force(&REPORT);

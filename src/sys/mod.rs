@@ -1,4 +1,4 @@
-//! The one door to the operating system: files, signals, the log, and the root of the system that is worked on.
+//! All access to the operating system: files, signals, the log, and the root of the system that is worked on.
 
 pub mod account;
 pub mod caller;

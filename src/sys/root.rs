@@ -73,8 +73,8 @@ impl System {
         self.tree.is_some()
     }
 
-    /// Whether the caller may have indexes in a cache directory of their own. Root has none there, and the
-    /// users as whom root's processes work can't enter it.
+    /// Whether the caller may have indexes in a cache directory of their own. Root has none there, and the users that
+    /// root's processes become can't enter it.
     pub(crate) fn caller_has_cache(&self) -> bool {
         !self.called_by_root
     }
@@ -149,20 +149,21 @@ impl System {
         }
     }
 
-    /// Who has the uid or gid of a user of another system on the running one. A process of the caller
-    /// becomes nobody, and on the running system its users are what they are.
+    /// Which account of the running system has the uid or gid of a user of another system. `None` on the running
+    /// system, whose users these are, and if the caller is not root, since no process then changes its user.
     pub(crate) fn taken(&self, user: User) -> Option<Taken> {
         if self.is_foreign() && self.called_by_root { account::taken(user) } else { None }
     }
 
-    /// The user as which root reads what `user` may read: nobody, where no process may become that one.
+    /// The user that root's process becomes to read what `user` may read. It is nobody, where no process may become
+    /// `user`.
     pub(crate) fn reader(&self, user: User) -> User {
         if matches!(self.taken(user), Some(Taken::Person(_))) { User::NOBODY } else { user }
     }
 
-    /// The user as whom the hooks of system-wide site directories run. None of them runs in another system.
+    /// The user that runs the hooks of system-wide site directories. None of them runs in another system.
     ///
-    /// The same users are refused as for the indexes, and so is their owner.
+    /// The same users are refused as for the indexes, and so is the owner of the indexes.
     pub(crate) fn hook_user(&self) -> Result<User> {
         let user = check_service(HOOK_USER, account::look_up(HOOK_USER)?)?;
         if self.cache_user().is_ok_and(|owner| owner.uid == user.uid || owner.gid == user.gid) {
@@ -187,10 +188,11 @@ impl System {
         Ok(*self.cache_user.get_or_init(|| user))
     }
 
-    /// The user with this uid and his primary group in the user database, `nogroup` where he is not in it.
+    /// The user with this uid, and the user's primary group in the user database. A user who is not in it gets the
+    /// group `nogroup`.
     ///
-    /// The group of a file that he owns says nothing about him: in a directory with the set-group-id bit,
-    /// files get its group, which he may not be in. Root's group is for root alone.
+    /// The group of a user's file is not taken: in a directory with the set-group-id bit, files get its group, which
+    /// their owner need not be in. Root's group is for root alone.
     pub(crate) fn user(&self, uid: u32) -> User {
         let nobody = User { uid, ..User::NOBODY };
         if uid == 0 {

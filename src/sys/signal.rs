@@ -38,7 +38,7 @@ pub fn ignore_sigxfsz() {
     set(Signal::SIGXFSZ, SigHandler::SigIgn);
 }
 
-/// Sets default dispositions and an empty mask.
+/// Resets the signals that end a process, and SIGCHLD, and unblocks all signals.
 pub fn reset() {
     TERMINATION.into_iter().for_each(set_default);
     restore_sigchld();
@@ -52,8 +52,8 @@ pub fn block_termination() {
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None);
 }
 
-/// Closes every descriptor but the standard three and `kept`. What the caller of this program has open for
-/// root is not the business of an unprivileged process.
+/// Closes every descriptor but the standard three and `kept`. An unprivileged process must not reach what root's
+/// caller has open.
 ///
 /// For a process that has just been forked and works with none of the others.
 pub fn close_descriptors_except(kept: &[Option<BorrowedFd<'_>>]) {

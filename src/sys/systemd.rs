@@ -14,6 +14,7 @@ use super::{caller, signal};
 const RUN: &str = "/usr/bin/systemd-run";
 /// How long it may take to queue a unit. Nothing waits for the unit itself.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// The interval at which `systemd-run` is polled.
 const LOOK_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Whether systemd runs this system, and this process sees the same one: not from a chroot, to which the outer `/run`

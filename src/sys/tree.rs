@@ -23,7 +23,7 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// The tree below `root`, a canonical path, which is opened when it is needed first.
+    /// The tree below `root`, a canonical path, which is opened on first use.
     pub fn new(root: &Path) -> Self {
         Self { root: root.to_owned(), descriptor: OnceLock::new() }
     }

@@ -99,7 +99,8 @@ impl Walk {
         }
     }
 
-    /// The walk to what is open already under this name in the present directory. Its end is for being judged alone.
+    /// The walk to a file of this name in the present directory, which the caller has opened already. The result has no
+    /// descriptor for that file, so it is for [`resolve::end`](super::resolve::end) and [`Self::changed`] alone.
     pub fn at_open(mut self, name: &OsStr, stat: &Stat) -> Self {
         let path = self.end().path.join(name);
         self.steps.push(Step { path, stat: *stat });

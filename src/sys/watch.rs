@@ -1,4 +1,4 @@
-//! Being told by the kernel when something in a directory changes (inotify).
+//! Watches directories: the kernel reports when a name in them comes or goes (inotify).
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -92,7 +92,7 @@ impl Watched {
         };
         for InotifyEvent { wd, mask, .. } in events {
             if mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
-                // Events were lost, of whatever directory.
+                // Events were lost, which may be those of any directory.
                 happened.changed.extend(self.directories.values());
                 continue;
             }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_come_and_go_are_told_and_nothing_else() {
+    fn names_that_come_and_go_are_reported_and_nothing_else() {
         let place = tempfile::tempdir().expect("a directory");
         let paths = ["one", "two"].map(|name| place.path().join(name));
         let mut watched = Watched::new().expect("inotify");
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_without_an_end_are_told_all_the_same() {
+    fn changes_without_an_end_are_reported_all_the_same() {
         let place = tempfile::tempdir().expect("a directory");
         let mut watched = Watched::new().expect("inotify");
         watched.add(File::open(place.path()).expect("open"), 0).expect("watched");

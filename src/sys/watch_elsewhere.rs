@@ -1,4 +1,4 @@
-//! Where the kernel does not tell of changes by inotify: on systems other than Linux.
+//! Replaces watching on systems other than Linux, which have no inotify.
 
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};

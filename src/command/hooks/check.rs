@@ -13,14 +13,14 @@ use crate::sys::resolve::Trust;
 use crate::sys::root::System;
 use crate::sys::{caller, message};
 
-/// What is printed of a valid registration: a line each.
+/// The lines that are printed about a valid registration.
 type Lines = Vec<String>;
 
 pub fn run(arguments: &HooksCheck) -> Result<Status> {
     let system = System::default();
     let config = Config::load(&system)?;
     let place = system.resolve(&arguments.file, Trust::Owner)?;
-    // Root reads no file of another user.
+    // Root itself reads no file of another user: a process of that user does.
     let run_as = match caller::is_root() {
         true => RunAs::User(system.user(place.owner)),
         false => RunAs::Caller,
@@ -46,7 +46,7 @@ pub fn run(arguments: &HooksCheck) -> Result<Status> {
     }
 }
 
-/// The canonical path of a file. A link as the last part stays one: it may be a mask.
+/// The canonical path of a file. A link as the last part is kept: it may be a mask.
 fn spelled(file: &Path, system: &System) -> Result<PathBuf> {
     let absolute = std::path::absolute(file).map_err(|error| Error::io("can't find", file, error))?;
     match (absolute.parent(), absolute.file_name()) {

@@ -1,4 +1,4 @@
-//! `epcache hooks log`: what hooks printed, and what has still to be given to them.
+//! `epcache hooks log`: what hooks printed, and the changes that are still pending for them.
 
 use serde::{Deserialize, Serialize};
 

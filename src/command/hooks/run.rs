@@ -1,4 +1,4 @@
-//! `epcache hooks run`: run hooks as if everything had just been added, or with what is due to them.
+//! `epcache hooks run`: run hooks as if everything had just been added, or with their pending changes.
 
 use std::collections::BTreeMap;
 
@@ -71,7 +71,8 @@ fn pattern(text: &str) -> Result<Pattern> {
     })
 }
 
-/// Leaves what was asked for. A hook that is given a part has not been given everything.
+/// Keeps the hooks and the distributions that were asked for. A hook that gets only a part of the changes keeps all of
+/// them pending: no journal has pending changes under the serial number 0.
 fn select(report: &mut SiteReport, names: &[String], pattern: Option<&Pattern>) {
     report.due.retain(|due| names.is_empty() || names.contains(&due.hook));
     if let Some(pattern) = pattern {

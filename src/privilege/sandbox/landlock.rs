@@ -99,8 +99,8 @@ fn rights(reach: Reach) -> BitFlags<AccessFs> {
 /// Opens the path of a rule as the job will open it: a link that the job would not follow is not
 /// followed.
 ///
-/// What can't be opened is not granted, and the job reports why it can't open it either. A temporary
-/// error is therefore tried again: otherwise the job would only report that access was denied.
+/// What can't be opened is not granted, and the job reports why it can't open it either. After a temporary
+/// error, it is opened again: otherwise the job would only report that access was denied.
 fn open(grant: &Grant, needs: &Needs) -> Option<OwnedFd> {
     let opened = open_once(grant, needs).or_else(|error| match error {
         Errno::NOENT | Errno::NOTDIR | Errno::LOOP => Err(error),
@@ -144,8 +144,8 @@ fn is_of(place: &OwnedFd, kind: FileType) -> bool {
     rustix::fs::fstat(place).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == kind)
 }
 
-/// Keeps this process from sending signals to others than its descendants. Says whether that is in force:
-/// older kernels than 6.12 can't.
+/// Keeps this process from sending signals to others than its descendants. Returns whether that is in force:
+/// kernels before 6.12 can't do it.
 pub fn scope_signals() -> bool {
     let restrict = || {
         let mut ruleset = Ruleset::default()

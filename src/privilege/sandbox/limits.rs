@@ -6,14 +6,14 @@ use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 
 use super::{Part, State};
 
-/// Memory that the process can write to. It is not the address space, of which an interpreter that is
-/// asked for its directories may reserve any amount.
+/// Bytes of memory that the process can write to. The address space is not limited, since an interpreter may
+/// reserve any amount of it.
 const MEMORY: u64 = 4 << 30;
-/// How many times the largest file of the job fits into the limit on the size of files.
+/// The limit on the size of files, as a multiple of the job's largest file.
 const FILE_SIZE_FACTOR: u64 = 4;
-/// The deepest walk of a tree has 70 descriptors open.
+/// The highest number of descriptors. The deepest walk of a tree has 70 open.
 const DESCRIPTORS: u64 = 1024;
-/// Processor time. A directory with 10,000 distributions takes 0.3 s.
+/// Seconds of processor time. A directory with 10,000 distributions takes 0.3 s.
 const SECONDS: u64 = 600;
 
 /// The limits that depend on the job.

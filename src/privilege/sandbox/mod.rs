@@ -10,8 +10,8 @@
 //! * `seccomp`: system calls that no job makes, and those that change a file by its path alone. Landlock
 //!   allows the latter, and root without capabilities may still change the mode of all that root owns.
 //!
-//! Where the kernel can't set one of them up, the others must do, unless the administrator requires all of
-//! them; [`Confined`] reports the result. Where the kernel claims to have set one up and a test shows that
+//! Where the kernel can't set one of them up, the job runs with the others, unless the administrator requires all
+//! of them; [`Confined`] reports the result. Where the kernel claims to have set one up and a test shows that
 //! it is not in force, the job does not begin.
 
 #[cfg_attr(not(all(feature = "landlock", target_os = "linux")), path = "landlock_omitted.rs")]
@@ -119,8 +119,8 @@ pub struct Confinement {
 
 /// Confines this process, for good. It must have `no_new_privs` and a single thread.
 ///
-/// `groups` is what has become of its groups. Fails when a means is not in force although it could be set up, or
-/// one is missing that is required. The process must then do nothing but end.
+/// `groups` reports which groups it could not leave. Fails when a means is not in force although it could be set up,
+/// or one is missing that is required. The process must then do nothing but end.
 pub fn enter(confinement: &Confinement, groups: Part) -> Result<Confined> {
     let Confinement { needs, required, limits, time_limit: _ } = confinement;
     for path in &needs.made {

@@ -125,10 +125,10 @@ pub fn to_a_job() -> Policy {
     rules.push(Rule::allow(libc::SYS_renameat2, [If::Is(4, u32::MAX, 0)]));
     rules.extend(OF_DESCRIPTORS.map(|command| Rule::allow(libc::SYS_fcntl, [is(1, command as u32)])));
     rules.extend(OF_DEVICES.map(|request| Rule::allow(libc::SYS_ioctl, [is(1, request)])));
-    // To whom a socket is connected: the answer and the journal.
+    // Only to the peer of a connected socket: those of the answer and of the journal.
     rules.push(Rule::refuse(libc::SYS_sendto, [If::Given(4)], EPERM));
     rules.push(Rule::allow(libc::SYS_sendto, []));
-    // Code is loaded before a job begins, never by it.
+    // A job loads no code: all of it is loaded before the job begins.
     let executable = libc::PROT_EXEC as u32;
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
         rules.push(Rule::allow(call, [If::Is(2, executable, 0)]));

@@ -1,7 +1,7 @@
 //! The system calls that are denied to another program, and why.
 //!
-//! Nobody knows what an interpreter and its C library call, so all is allowed but this, and what kernels
-//! newer than this list have.
+//! An interpreter and its C library may need any call, so all others are allowed. Calls of kernels that are newer
+//! than this list do not exist for it (`ENOSYS`).
 
 use libc::{EPERM, c_long};
 
@@ -155,7 +155,8 @@ pub const NAMESPACES: [i32; 7] = [
     libc::CLONE_NEWPID,
     libc::CLONE_NEWNET,
 ];
-/// The rules for another program, which may do anything but change files.
+
+/// The rules for an interpreter.
 pub fn to_a_program() -> Policy {
     let mut rules: Vec<Rule> = DENIED.iter().map(|call| Rule::refuse(*call, [], EPERM)).collect();
     rules.extend(openings().into_iter().flat_map(|(call, flags)| opening(call, flags)));

@@ -1,6 +1,6 @@
 //! Compiles filters of system calls to programs for the kernel (BPF).
 //!
-//! A program finds the number of a call by halving: seven comparisons for a hundred calls. Since Linux 5.11
+//! A program finds the number of a call by a binary search: seven comparisons for a hundred calls. Since Linux 5.11
 //! the kernel also remembers which calls are allowed whatever their arguments are, and then runs no program.
 //! The kernel takes time for each instruction when it loads a program, so equal ends are shared.
 //!
@@ -23,7 +23,7 @@ pub enum If {
     Given(usize),
 }
 
-/// What becomes of a call.
+/// How a call is answered.
 #[derive(Debug, Clone, Copy)]
 pub enum Answer {
     Allow,
@@ -48,7 +48,7 @@ impl Rule {
     }
 }
 
-/// What becomes of every call.
+/// How every call is answered.
 #[derive(Debug)]
 pub struct Policy {
     /// The first rule about a call whose conditions hold decides.
@@ -90,7 +90,8 @@ const IF_AT_LEAST: u32 = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
 const JUMP: u32 = libc::BPF_JMP | libc::BPF_JA;
 const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
 
-/// An operation of prctl(2) that no kernel knows, and the error with which our filter answers it.
+/// An operation of prctl(2) that no kernel knows, and the error with which our filter answers it. So a process can
+/// find out whether the filter is in force.
 const QUESTION: i32 = 0x6570_6361;
 const ANSWER: i32 = libc::EOWNERDEAD;
 
@@ -109,7 +110,7 @@ impl Filter {
         Self(program.0)
     }
 
-    /// Puts this process under the filter, for good.
+    /// Applies the filter to this process, for good.
     pub fn load(&mut self) -> io::Result<()> {
         let program = sock_fprog {
             len: u16::try_from(self.0.len()).map_err(io::Error::other)?,

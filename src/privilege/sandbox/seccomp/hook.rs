@@ -1,7 +1,7 @@
 //! The system calls that a hook may make, and why. Every other one is refused, whatever newer kernels add.
 //!
-//! A hook is a program of others: it starts processes and threads, and writes where that is granted. So the list
-//! is that of a job and more. What the list leaves out: other processes' memory, mounts, namespaces, keys, `bpf`,
+//! A hook starts processes and threads, and writes where that is granted. So its list is that of a job and more. It
+//! leaves out: other processes' memory, mounts, namespaces, keys, `bpf`,
 //! `perf`, `io_uring`, `userfaultfd`, modules, what processes of one user share, local sockets, and whatever
 //! changes a file by its path alone, since Landlock allows that for all that the user owns.
 
@@ -18,7 +18,7 @@ const CLOSE_RANGE: c_long = 436;
 const OPENAT2: c_long = 437;
 
 /// Calls that are allowed whatever their arguments are, besides those of a job.
-const ANYHOW: &[c_long] = &[
+const CALLS_OF_HOOKS: &[c_long] = &[
     // Processes and threads of its own.
     libc::SYS_execve,
     libc::SYS_execveat,
@@ -165,8 +165,8 @@ const OF_NETWORK: &[c_long] = &[
     libc::SYS_recvmmsg,
 ];
 
-/// Set-user-id, set-group-id, and the right to write for others than the owner. A file that is open for reading
-/// need not be one that the hook may change.
+/// Set-user-id, set-group-id, and the right to write for others than the owner. fchmod(2) also works on a file that the
+/// hook may only read.
 const REFUSED_MODES: u32 = 0o6022;
 
 /// Copying descriptors, their flags, locks and the size of a pipe.
@@ -210,8 +210,8 @@ const ABOUT_ITSELF: [u32; 9] = [
 
 /// The rules for a hook.
 pub fn to_a_hook(network: bool) -> Policy {
-    let anyhow = CALLS_OF_JOBS.iter().chain(ANYHOW).chain(if network { OF_NETWORK } else { &[] });
-    let mut rules: Vec<Rule> = anyhow.map(|call| Rule::allow(*call, [])).collect();
+    let calls = CALLS_OF_JOBS.iter().chain(CALLS_OF_HOOKS).chain(if network { OF_NETWORK } else { &[] });
+    let mut rules: Vec<Rule> = calls.map(|call| Rule::allow(*call, [])).collect();
     rules.extend(openings().into_iter().flat_map(|(call, flags)| opening(call, flags)));
     // Its mode is in memory, where a filter can't see it.
     rules.push(Rule::refuse(OPENAT2, [], libc::ENOSYS));

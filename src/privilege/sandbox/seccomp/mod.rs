@@ -1,8 +1,8 @@
 //! Refuses system calls that a job does not need, by a filter (seccomp).
 //!
 //! The calls of a job are listed (`allowed`): what is not in the list fails with `EPERM`, so that a newer
-//! kernel adds nothing. So it is for a hook, whose list is longer (`hook`). For an interpreter that is asked for
-//! its directories, the denied calls are listed (`denied`).
+//! kernel adds nothing. A hook has a longer list (`hook`). For an interpreter that is asked for its directories,
+//! the denied calls are listed (`denied`).
 
 mod allowed;
 mod denied;
