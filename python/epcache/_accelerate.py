@@ -1,7 +1,7 @@
 """Answers in place of the functions of `importlib.metadata` and `importlib_metadata`, from indexes.
 
-`epcache_startup` calls them. It replaces ``MetadataPathFinder.find_distributions``, which pluggy, pip and
-everybody else who iterates over ``distributions()`` ends at, and ``entry_points``, ``version`` and
+`epcache_startup` calls them. It replaces ``MetadataPathFinder.find_distributions``, which ``distributions()`` calls
+for pluggy, pip and every other program. It also replaces ``entry_points``, ``version`` and
 ``packages_distributions``, which otherwise would still walk over every distribution.
 
 What they return is made of the module's own classes.
@@ -11,7 +11,7 @@ from . import _backend, _discovery, asked_for
 
 
 class Answers:
-    """Those in place of one module; None where its own function has to answer."""
+    """The answers in place of the functions of one module; None where its own function has to answer."""
 
     def __init__(self, backend):
         self.backend = backend

@@ -68,7 +68,7 @@ class Backend:
         self._entry_point = module.EntryPoint
         # How entry points are made that are nothing but their attributes: then many are made at once.
         self._made_by = None if release.tuples or release.validates else _makers(module.EntryPoint)
-        # The flag of those distributions whose entry points this release may read in another way.
+        # The flag of distributions whose entry points this release may read in another way; none if empty.
         self._refused = b"r" if release.validates else b""
         unique = getattr(module, "_unique", None)
         self.key = getattr(unique, "keywords", {}).get("key", operator.attrgetter("_normalized_name"))
@@ -76,7 +76,7 @@ class Backend:
         self._convert = module.localize.dist if release.converts else None
 
     def is_untouched(self):
-        """Whether the module's own finder is in place, or what stands for it, with all of its parts."""
+        """Whether the module's own finder is in place, or its stand-in, with all of its parts."""
         finder = self.finder
         return (
             self.module.MetadataPathFinder is finder
@@ -171,7 +171,7 @@ class Backend:
         return self._deferred(distribution, row)
 
     def all(self, view):
-        """Those of all distributions, in their order."""
+        """The objects for all distributions, in their order."""
         if view.index is None or view.cache.get(self):
             return [self.distribution(view, item) for item in self.order(view)]
         view.index.view = view
@@ -179,7 +179,7 @@ class Backend:
         kept = view.cache[self] = {}
         new, kind = object.__new__, self._indexed
         for item in self.order(view):
-            # What calling the class does, which would be most of the time that this takes.
+            # This is what calling the class does; the call would take most of the time.
             kept[item] = distribution = new(kind)
             distribution._view = view
             distribution._item = item
@@ -245,7 +245,7 @@ class Backend39(Backend):
 
 
 def _search_of(finder):
-    """The method by which a finder finds distributions; the original where another one stands for that."""
+    """The method by which a finder finds distributions; the original one where a stand-in is in place."""
     found = finder.__dict__.get("find_distributions")
     startup = sys.modules.get("epcache_startup")
     return found if startup is None else startup.originals.get(found, found)
@@ -267,7 +267,7 @@ def _message_class(module):
 
 
 def _selectable(module):
-    """A class that is the module's `EntryPoints`, but for the time that it takes to select a group.
+    """A class like the module's `EntryPoints` that selects a group in less time.
 
     The module compares each entry point with what is asked for. Programs that ask group by group, such as stevedore, do
     so for each of dozens of groups.

@@ -32,7 +32,7 @@ def directories():
         yield os.path.join(os.path.dirname(parent), "bin")
     # --target
     yield os.path.join(site, "bin")
-    # In an editable installation the package lies in a checkout, and the program in the interpreter's scripts.
+    # In an editable installation the package is in a checkout, and the program in the interpreter's scripts.
     import sysconfig
 
     yield sysconfig.get_path("scripts")

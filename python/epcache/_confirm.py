@@ -1,4 +1,4 @@
-"""What is believed of an index of the user `epcache`, in the plain case.
+"""Confirms what an index of the user `epcache` says, in the plain case.
 
 An attacker who has taken over that user must not choose what others run. So such an index only says where
 to look. The listing of the directory has to hold its distributions, all of them, and gives their order. The
@@ -23,7 +23,7 @@ def is_plain(index, listing):
 
 
 def confirmed(index, group, name, records):
-    """The records, if the distributions have the same; otherwise `NotPlain`.
+    """The records, if the files of the distributions have the same ones; otherwise raises `NotPlain`.
 
     With a name, only those of the distributions that have an entry point of that name.
     """

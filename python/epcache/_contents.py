@@ -1,6 +1,6 @@
 """The proof by content: a file that has the content from which the index was made.
 
-It holds where no stamp does: in a copy of the directory, and in an image whose files were all given one time. To read
+It holds where no stamp does: in a copy of the directory, and in an image whose files were all given one time. Reading
 a file takes a small part of the time of parsing it.
 """
 

@@ -1,7 +1,7 @@
-"""What is installed: the walk over `sys.meta_path` and `sys.path`, as `importlib.metadata` does it.
+"""Finds what is installed: the walk over `sys.meta_path` and `sys.path`, as `importlib.metadata` does it.
 
-Every finder that knows distributions, in order; for one that searches `sys.path` every path entry, in
-order. A path entry with an index is answered from it as far as it is proven right, any other from the
+The walk visits every finder that knows distributions, in order, and for one that searches `sys.path` every
+path entry, in order. A path entry with an index is answered from it as far as it is proven right, any other from the
 disk. The *backend* makes the answer: `_light.Light` for this package's own functions,
 `_backend.Backend` for `importlib.metadata` and `importlib_metadata`.
 """

@@ -1,6 +1,6 @@
-"""Distributions that answer from an index what it has, and from the disk what it has not.
+"""Distributions that answer from an index where it has the answer, and from the disk otherwise.
 
-Their class is made of the class that the module itself would use. So `files`, `read_text` and everything
+Their class is a subclass of the class that the module itself would use. So `files`, `read_text` and everything
 else about them is that class's own.
 """
 
@@ -13,14 +13,14 @@ from ._table import METADATA
 
 
 def disguised(kind, base):
-    """A class made of `base`, which shows as that."""
+    """Give a subclass of `base` the names, the module and the docstring of `base`, and return it."""
     for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):
         setattr(kind, attribute, getattr(base, attribute))
     return kind
 
 
 def indexed(base, backend):
-    """The class for distributions of a `View` that otherwise are of the class `base`."""
+    """A subclass of `base` for distributions of a `View`."""
 
     parsed, read_text = base.metadata, base.read_text
 
@@ -66,7 +66,7 @@ def indexed(base, backend):
         def _read_metadata(self):
             return super().metadata
 
-        # Of the class, so that an instance needs no dictionary only to look for it.
+        # In the class, so that looking for it makes no dictionary of an instance.
         _entry_points = None
 
         @property

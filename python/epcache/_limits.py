@@ -1,4 +1,4 @@
-"""The numbers that this package goes by: each with its unit and its reason.
+"""The limits of this package, each with its unit and its reason.
 
 Rust has those that are imported here under the same names (``src/freshness``, ``src/limits.rs``).
 """
@@ -21,19 +21,19 @@ __all__ = [
 
 NS = 1_000_000_000  # ns in a second
 
-# ns. An installer may be at work on a distribution for so long, where something is still missing: pip
+# ns. How long an installer may be at work on a distribution in which something is still missing: pip
 # compiles all modules between the first files of a distribution and the last.
 UNFINISHED_AFTER = 60 * NS
 
 # Bytes. An index repeats no larger file.
 METADATA_SIZE = 8 << 20
 
-# So many times a file is read again that is replaced while it is read.
+# How many times a file is read that is replaced while it is read.
 READ_ATTEMPTS = 3
 
-# Of so many directories without an index the real path is looked up in the caches. To resolve a path takes a call for
-# each of its parts.
+# For how many directories without an index the real path is looked up in the caches. Resolving a path takes a call
+# for each of its parts.
 RESOLVED = 8
 
-# So many site directories are remembered in a process; few programs have more than three.
+# How many site directories are remembered in a process; few programs have more than three.
 VIEWS = 64

@@ -1,9 +1,8 @@
 """The metadata of a distribution, as a message that reads its file when that is first needed.
 
-Most programs ask each distribution for its metadata, and that for the name and the version alone; pip asks for
-the requirements, too. The index has these. So the message is of a class of its own, which answers from the index what that has. At the first
-question for anything else it takes over the content of the message that `importlib.metadata` makes, and
-becomes of that message's class itself.
+Most programs ask the metadata of each distribution for the name and the version alone; pip asks for the requirements,
+too. The index has these. So the message has a class of its own, which answers such questions from the index. At the
+first question for anything else it takes over the content and the class of the message that `importlib.metadata` makes.
 """
 
 import sys
@@ -15,17 +14,17 @@ _SOURCE = "_epcache_source"  # the attribute that holds a distribution and its r
 
 
 def deferred(base):
-    """A function that makes such a message, otherwise of the class `base`, of a distribution and its row."""
-    # What that calls where a header is missing. It warns about the line of its caller's caller.
+    """Return a function that makes such a message, a subclass of `base`, from a distribution and its row."""
+    # What `base` calls where a header is missing. It warns about the line of its caller's caller.
     warn = getattr(sys.modules[base.__module__], "_warn", None)
 
     def read(message):
-        """Make it a message of the class `base`."""
+        """Read the file, and make this a message of the class `base`."""
         attributes = object.__getattribute__(message, "__dict__")
         source = attributes.get(_SOURCE)
         if source is None:
             return
-        # What another thread has put there meanwhile remains: a program may have changed it.
+        # Attributes that another thread has set meanwhile remain: a program may have changed them.
         for name, value in vars(source[0]._read_metadata()).items():
             attributes.setdefault(name, value)
         # By one thread alone: CPython before 3.12 counts the class twice if two change it during an audit hook.
@@ -68,7 +67,7 @@ def deferred(base):
             return bool(values)
 
         def __bool__(self):
-            # One with a name has headers. Any other is as long as they are.
+            # A message with a name has headers. Otherwise their number decides.
             if _values(self, "name") is not None:
                 return True
             read(self)

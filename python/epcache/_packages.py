@@ -50,7 +50,7 @@ def _pairs(view, backend, strict):
 
 
 def _from_table(rule, table, row, strict):
-    """The names by an index; None if the disk has to be read.
+    """The importable names according to an index; None if the disk has to be read.
 
     In strict mode, what was inferred from a list of files is inferred again: removing a module leaves
     no trace in the metadata.

@@ -11,8 +11,8 @@ A tree below ``--root`` is left alone. It becomes a package or an image, where a
 file; ``epcache refresh --root`` makes those that belong there. The same holds for the environments in
 which pip builds: pip removes them at its end.
 
-pip must not notice. Nothing here prints or raises. pip waits for 15 ms at most, which is enough for most
-refreshes. A refresh that takes longer continues in a session of its own, with none of pip's files open.
+The hook must not disturb pip. Nothing here prints or raises. pip waits for 15 ms at most, which is enough for
+most refreshes. A refresh that takes longer continues in a session of its own, with none of pip's files open.
 
 Everything is imported at once, and the program found: since 26.1, pip forbids further imports once it has
 installed something, so that no package that has just been installed is executed.

@@ -17,7 +17,7 @@ ALL = 3  # as above, and a file by itself may be without a suffix, too
 
 
 class Release:
-    """What tells one release from another."""
+    """The rules in which one release differs from another."""
 
     def __init__(
         self, top_level, unique=True, tuples=False, validates=False, converts=False, valid_first=False

@@ -16,12 +16,11 @@ _SECOND = 1_000_000_000
 
 
 def proof(index, entry, info, listing=None):
-    """None if the index describes the directory, whose `stat` is `info`; otherwise why it does not. That is empty where
-    only the content of each distribution proves it.
+    """None if the index describes the directory, whose `stat` is `info`; otherwise the reason why it does not.
 
-    `listing` was made after that, if it was made already.
-
-    If it does, the index gets the order of the distributions in this copy, and `cacheable`.
+    The reason is empty where only the content of each distribution proves the index. `listing` is that of the
+    directory, if it has been listed after the `stat`. With the proof, the index gets the order of the distributions
+    in this copy, and `cacheable`.
     """
     if index.sealed == b"contents":
         return ""

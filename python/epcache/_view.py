@@ -1,11 +1,11 @@
 """The distributions of one site directory, and which of them the index describes as they are.
 
 There are three proofs. The *site proof*: the directory has the stamp that the index records. Then all
-of the index is right. Otherwise the *proof of each distribution*: it is answered from the index if
+of the index is right. Otherwise the *distribution proof*: a distribution is answered from the index if
 its directory and the file in question have the recorded stamps. A file that was missing when the index
-was made can't have been added without a change of the directory's stamp. Last the *proof by content*: the
-file is read, and has the content that it had then (see `_contents`). What has none of these is answered from
-the disk.
+was made can't have been added without a change of the directory's stamp. Last the *content proof*: the
+file is read, and has the content from which the index was made (see `_contents`). Everything else is
+answered from the disk.
 """
 
 import posix
@@ -201,7 +201,7 @@ class View:
         return row if self._has_content(item, row, METADATA) else None
 
     def compare(self, item, declared, recorded):
-        """Note it if a distribution has not changed, and its file has other entry points than the index."""
+        """Set `doubt` if a distribution has not changed, and its file has other entry points than the index."""
         if declared != recorded and not self.has_changed(self.rows[item]):
             self.doubt = f"the index {self.index.path} has other entry points than {self.names[item]!r}"
 
@@ -281,7 +281,7 @@ class View:
         return found
 
     def _will_change_unseen(self):
-        """Do not keep this view: what was proven by content is so at this moment, and no stamp shows when it changes."""
+        """Do not keep this view: the content proof holds at this moment, and no stamp shows a later change."""
         self.stamp = None
 
     def _has_stamps(self, item, row, source):

@@ -1,4 +1,4 @@
-"""Warnings about indexes that are of little use."""
+"""Warnings about indexes that can't be used, or not in full."""
 
 import os
 import shlex
@@ -6,7 +6,7 @@ import sys
 import warnings
 
 _warned = set()
-# The modules between a question and its warning.
+# Frames of these packages are between the program's call and the warning.
 _BETWEEN = (f"{__package__}.", f"{__package__}_startup.", "importlib.metadata.", "importlib_metadata.")
 
 

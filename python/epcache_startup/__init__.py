@@ -12,7 +12,7 @@ another module named ``epcache`` precedes it, or where its directory has left ``
 Every start of the interpreter pays for what this imports, and where each file that is looked at costs a request to a
 server, every program for each further file. So this is one file, and it imports nothing before it is needed.
 
-This is a package because the byte code of a single module would lie in the site directory: a new
+This is a package because the byte code of a single module would be in the site directory: a new
 ``__pycache__`` there changes the directory's stamp, which makes its index stale.
 """
 
@@ -28,8 +28,8 @@ MODULES = {
 _awaited = []
 _FUNCTIONS = ("entry_points", "version", "packages_distributions")
 _REPLACED = (*_FUNCTIONS, "find_distributions")
-_standing = {}  # by the name of the module
-originals = {}  # what the finders of the modules had, by what stands for it
+_standing = {}  # the stand-ins that are in place, by the name of the module
+originals = {}  # the search methods of the modules' finders, by their stand-ins
 # An older interpreter can find this package too, in a directory that several versions share.
 _OLDEST = (3, 9)
 
@@ -46,7 +46,7 @@ def enable(*features: str) -> None:
 
 
 def find_spec(name, path=None, target=None):
-    """Find the package `epcache`, and hand over the import of an awaited module."""
+    """Find the package `epcache`; for an awaited module, put the stand-ins or pip's hook in place."""
     if name == "epcache":
         return _spec_of_package()
     if name not in _awaited:
@@ -173,7 +173,7 @@ def remove():
 
 
 class StandIns:
-    """Those of one module."""
+    """The stand-ins for the functions of one module."""
 
     def __init__(self, module):
         self.module = module
@@ -238,7 +238,7 @@ class StandIns:
         return [dict(vars(each)) for each in (module, *kinds)]
 
     def _is_as_imported(self):
-        """Whether nothing has been replaced: what is there now is taken for the module's own."""
+        """Whether nothing has been replaced since the import, so that all functions are the module's own."""
         return all(
             now.get(name) is value or name in _REPLACED
             for now, first in zip(self._content(), self._first_content)

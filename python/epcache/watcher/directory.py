@@ -9,7 +9,7 @@ invalidates the caches of the import system.
 # Which removals are delayed
 Installers remove the old version before they add the new one. So a removal is reported only when the
 directory has been quiet for 3 s, and neither a new distribution of the name is being installed nor the
-old one lies beside as pip's ``~name``. After a minute only a distribution that has metadata delays it.
+old one is still there as pip's ``~name``. After a minute only a distribution that has metadata delays it.
 
 Of several distributions of one name in a directory, the one that was completed last counts.
 """
