@@ -15,7 +15,7 @@ DEBUG = EPCACHE_BIN=$(or $(EPCACHE_BIN),$(abspath $(TARGET))/debug/epcache)
 RELEASE = EPCACHE_BIN=$(or $(EPCACHE_BIN),$(abspath $(TARGET))/release/epcache)
 # A program of the suites.
 SUITE = PYTHONPATH=tests .cache/venv/bin/python -m
-# Nothing tells where it was built, so the same sources give the same bytes everywhere.
+# Nothing in the program shows where it was built, so the same sources give the same bytes everywhere.
 REMAP = --remap-path-prefix=$(CURDIR)=/usr/src/epcache \
 	--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/usr/src/cargo
 
@@ -120,9 +120,9 @@ test-wheels: .cache/venv
 test-reproducible: .cache/venv .cache/wheel-tools
 	$(PYTEST) tests/system/reproducible
 
-# Every parser and the index, with bytes made up (docs/internals/testing.md): SECONDS or RUNS of each target, and then
-# what was of interest is asked of CPython and the reader in Python. FUZZ names targets, and SEED a number
-# by which the same is tried each time.
+# Every parser and the index, with random bytes (docs/internals/testing.md): SECONDS or RUNS of each target. Then
+# CPython and the reader in Python answer for the inputs that reached new code. FUZZ names targets. With the same SEED,
+# the same inputs are tried.
 fuzz: SECONDS = 60
 fuzz:
 	fuzz/run $(if $(RUNS),-r $(RUNS),-s $(SECONDS)) $(if $(SEED),-d $(SEED)) $(FUZZ)

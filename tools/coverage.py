@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/coverage.md"
 
-#: The columns, in their order. Without any, only how it was tried is told.
+#: The columns, in their order. A row without marks only says how it was tried.
 COLUMNS = ["install", "upgrade", "same version", "removal", "failed", "killed", "readers"]
 REAL, REPLAYED, COMPILED = "real", "reproduced", "compile-checked"
 

@@ -235,7 +235,7 @@ fn one_directory_of_an_interpreter_with_the_package_is_enough() {
     let local = place.directory("usr/local/lib/python3.13/dist-packages");
     let site = place.directory("usr/lib/python3/dist-packages");
     let python = place.directory("usr/bin").join("python3.13");
-    // Nothing can run it, so that its place tells.
+    // Nothing can run it, so its location decides.
     fs::write(&python, "").expect("room");
     let enable = || run(place.epcache(["enable", "--accelerate", "--python"]).arg(&python));
     let ended = enable();

@@ -217,7 +217,7 @@ fn root_runs_no_program_of_others() {
     script(&python, &format!("id >{}; printf %s {}", marker.display(), shown.display()));
     let ask = |program: &Path| run(place.epcache(["refresh", "--python"]).arg(program));
     let shares_library = venv.join("lib");
-    // Root's, but for this directory; and what the place tells.
+    // Root's, but for this directory; and whether the location decides as well.
     for (owners, done) in [("", true), ("bin", true), ("bin/python", true), (SITE, true), ("lib", false)] {
         give(&venv, 0);
         give(&venv.join(owners), VICTIM);
@@ -287,7 +287,7 @@ fn a_caller_asks_an_interpreter_which_may_leave_nothing_running() {
         assert!(start.elapsed() < Duration::from_secs(10), "it still runs");
         std::thread::sleep(Duration::from_millis(5));
     }
-    // A program that prints without an end, with a prefix that tells.
+    // A program that prints without an end, in a prefix that has a site directory.
     script(&python, "yes");
     let site = place.directory(&format!("prefix/{SITE}"));
     give(place.path(), UNTRUSTED_UID);

@@ -112,8 +112,8 @@ fn what_is_in_the_way_of_the_index_directory_is_named_and_the_hint_mends_it() {
         let hint = ended.err.split_once("; hint: ").expect("a hint").1.lines().next().expect("a line");
         let program = Path::new(env!("CARGO_BIN_EXE_epcache")).parent().expect("a directory");
         let path = format!("{}:/usr/bin:/bin", program.display());
-        let mended = run(Command::new("sh").args(["-c", hint]).env_clear().env("PATH", path));
-        assert_eq!(mended.status, Some(0), "{hint}: {mended:?}");
+        let fixed = run(Command::new("sh").args(["-c", hint]).env_clear().env("PATH", path));
+        assert_eq!(fixed.status, Some(0), "{hint}: {fixed:?}");
         assert_eq!(indexed(&site.index()), ["foo-1.dist-info"]);
     }
 }

@@ -174,7 +174,7 @@ fn what_is_installed_while_it_is_watched_is_in_the_index() {
         serde_json::from_str(&line).expect("JSON")
     };
     assert_eq!(next()["added"], serde_json::json!([]));
-    // The kernel tells about it, although it is there before the first distribution is.
+    // The kernel reports it, although it is there before the first distribution is.
     for name in ["one", "two"] {
         let path = install(&site, name);
         everything_below(&path).keys().for_each(|path| give_away(path));

@@ -152,7 +152,7 @@ fn the_list_of_files_is_read_as_rpm_and_pacman_write_it() {
         // apk and dpkg write none.
         ("apk", format!("{site}/foo-1.dist-info/METADATA\n"), &[]),
     ] {
-        // In such a way that only a list of files tells.
+        // In such a way that only a list of files shows it.
         fs::write(foo.join("entry_points.txt"), "[g]\nfoo = m:f\n").expect("room");
         let start = Instant::now();
         let mut child = trigger_in_place(&tree, &[manager, "--json"]).spawn().expect("unshare of util-linux");

@@ -6,7 +6,6 @@ it), and perhaps ``hashed`` (see `records`). Bytes that are not UTF-8 are spelle
 
 The pools are small, so that names coincide: duplicates, shadowed distributions and groups with several
 distributions are common. Most of the content is what packages look like; the rest is malformed.
-not.
 """
 
 import re
