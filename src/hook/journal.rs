@@ -371,10 +371,10 @@ pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
-/// The beginning of an escaped output, up to [`MAX_OUTPUT`] bytes.
-pub fn kept(output: &str) -> String {
+/// The beginning of an escaped output, up to [`MAX_OUTPUT`] bytes, and whether that is not all of it.
+pub fn kept(output: &str) -> (String, bool) {
     let end = (0..=output.len().min(MAX_OUTPUT)).rev().find(|end| output.is_char_boundary(*end)).unwrap_or(0);
-    output[..end].to_owned()
+    (output[..end].to_owned(), end < output.len())
 }
 
 #[cfg(test)]
@@ -514,6 +514,15 @@ mod tests {
         assert!(shorter["a"].everything && shorter["a"].changes.is_empty() && !shorter["b"].everything);
         assert!(shorter["b"].last.as_ref().is_some_and(|run| run.output.len() == 1000));
         assert!(shortest["a"].everything && shortest["b"].last.as_ref().is_some_and(|run| run.is_cut));
+    }
+
+    #[test]
+    fn an_output_that_escapes_make_too_long_counts_as_cut() {
+        assert_eq!(kept("short"), ("short".to_owned(), false));
+        let (all, is_cut) = kept(&"x".repeat(MAX_OUTPUT));
+        assert_eq!((all.len(), is_cut), (MAX_OUTPUT, false));
+        let (beginning, is_cut) = kept(&"\u{20ac}".repeat(MAX_OUTPUT));
+        assert_eq!((beginning.len(), is_cut), (MAX_OUTPUT - MAX_OUTPUT % 3, true));
     }
 
     #[test]

@@ -132,7 +132,8 @@ fn record(task: &Task<'_>, ended: Result<Option<Ended>>, limit: Duration) -> Run
         Err(error) => (one_more, error.to_string(), "", false),
     };
     let succeeded = matches!(&ended, Ok(Some(ended)) if ended.end == End::Status(0));
-    let run = Run { time, succeeded, failures, what, output: kept(&printable_lines(output)), is_cut };
+    let (kept, is_longer) = kept(&printable_lines(output));
+    let run = Run { time, succeeded, failures, what, output: kept, is_cut: is_cut || is_longer };
     if succeeded {
         log::debug!("hook {name}: {}", run.what);
     } else {
