@@ -158,7 +158,7 @@ impl fmt::Display for Error {
             Self::UnconfinedAsAnother { lacking, account, .. } => {
                 write!(
                     f,
-                    "has the number of {account} of the running system, but is not confined by {lacking}"
+                    "has the uid or gid of {account} of the running system, but is not confined by {lacking}"
                 )
             }
             Self::Reported(failure) => f.write_str(&failure.message),

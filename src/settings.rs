@@ -109,13 +109,13 @@ impl<'t> Setting<'t> {
     pub fn text(&self) -> Result<&str> {
         match &self.value {
             Value::Text(text) => Ok(text),
-            _ => Err(self.wrong("a text")),
+            _ => Err(self.wrong("a string")),
         }
     }
 
-    /// The texts of a list, converted. The reason why `convert` refuses one is reported with its line.
+    /// The strings of a list, converted. The reason why `convert` refuses one is reported with its line.
     pub fn texts<T>(&self, convert: impl Fn(&str) -> std::result::Result<T, String>) -> Result<Vec<T>> {
-        let wrong = || self.wrong("a list of texts");
+        let wrong = || self.wrong("a list of strings");
         let Value::List(list) = &self.value else { return Err(wrong()) };
         let convert = |item: &Spanned<Value>| {
             let Value::Text(text) = item.get_ref() else { return Err(wrong()) };
@@ -247,8 +247,8 @@ mod tests {
     fn a_mistake_names_its_line_and_what_is_wrong() {
         for (text, line, why) in [
             ("list = [\n 'a',\n 'B',\n]", 3, "B: has other letters"),
-            ("list = [\n 'a',\n 3,\n]", 1, "list must be a list of texts"),
-            ("list = 'a'", 1, "list must be a list of texts"),
+            ("list = [\n 'a',\n 3,\n]", 1, "list must be a list of strings"),
+            ("list = 'a'", 1, "list must be a list of strings"),
             ("\ntable = 3", 2, "table must be a table"),
             ("[table]\nnumber = 10", 2, "table.number must be a number from 1 to 9"),
             ("[table]\nnumber = 1.5", 2, "table.number must be a number from 1 to 9"),
@@ -256,7 +256,7 @@ mod tests {
             ("[table]\nnumbre = 1", 2, "unknown key table.numbre; did you mean table.number?"),
             ("[table]\nflag = true\n[tabel]", 3, "unknown key tabel; did you mean table?"),
             ("list = []\nlits = 1\na = 1", 2, "unknown key lits; did you mean list?"),
-            ("\n\nlist.a = 1", 3, "list must be a list of texts"),
+            ("\n\nlist.a = 1", 3, "list must be a list of strings"),
             ("table.numbr.x = 1", 1, "unknown key table.numbr; did you mean table.number?"),
             ("date = 1979-05-27", 1, "no setting is a date or a time"),
             ("\"ta\\u001bble\" = 1", 1, "unknown key ta\\u{1b}ble; did you mean table?"),

@@ -145,7 +145,7 @@ class FullScan(Scan):
     def _stale(self, entry, info, index, why):
         text = None
         if why:
-            text = f"the index {index.path} is stale: {why}; what it can't vouch for is read instead"
+            text = f"the index {index.path} is stale: {why}; what it does not prove is read from the disk"
             self.warnings.append((entry, text))
         try:
             view = View.stale(entry, index, posix.listdir(entry))

@@ -269,7 +269,7 @@ impl Journal {
             let size: usize = changes.iter().map(cost).sum();
             if size > room {
                 log::warn!(
-                    "hook {}: its {} changes are too many to be given to it now; hint: epcache hooks run {}",
+                    "hook {}: its {} changes are too large to be delivered now; hint: epcache hooks run {}",
                     hook.name,
                     changes.len(),
                     hook.name

@@ -135,7 +135,7 @@ fn patterns<T>(
     convert: impl Fn(&str) -> std::result::Result<T, String>,
 ) -> Result<Vec<T>> {
     let list = setting.texts(convert)?;
-    if list.is_empty() { Err(setting.wrong("a list of at least one text")) } else { Ok(list) }
+    if list.is_empty() { Err(setting.wrong("a list of at least one string")) } else { Ok(list) }
 }
 
 /// A pattern of names, in any spelling of the name. One with a set of characters (`[a-z]`) must be spelled as
@@ -308,7 +308,7 @@ mod tests {
                 Some(2),
                 "command must be a list of a program and its arguments".to_owned(),
             ),
-            ("description = 'x'\ncommand = '/x'", Some(2), "command must be a list of texts".to_owned()),
+            ("description = 'x'\ncommand = '/x'", Some(2), "command must be a list of strings".to_owned()),
             ("description = 'x'\ncommand = ['/a/../x']", Some(2), format!("/a/../x: {bad_path}")),
             ("description = 'x'\ncommand = ['']", Some(2), format!(": {bad_path}")),
             ("description = 'x'\ncommand = ['/']", Some(2), format!("/: {bad_path}")),
@@ -338,9 +338,9 @@ mod tests {
             ("timeout = 3601", "timeout must be a number of seconds from 1 to 3600"),
             ("when = 'now'", "when must be \"transaction\" or \"later\""),
             ("on = 'a'", "on must be a table"),
-            ("on.events = []", "on.events must be a list of at least one text"),
-            ("on.groups = []", "on.groups must be a list of at least one text"),
-            ("on.distributions = []", "on.distributions must be a list of at least one text"),
+            ("on.events = []", "on.events must be a list of at least one string"),
+            ("on.groups = []", "on.groups must be a list of at least one string"),
+            ("on.distributions = []", "on.distributions must be a list of at least one string"),
             ("on.events = ['gone']", "gone: must be added, updated or removed"),
             ("on.event = ['added']", "unknown key on.event; did you mean on.events?"),
             ("sandbox.memory = 0", "sandbox.memory must be a number of MiB from 1 to 65536"),

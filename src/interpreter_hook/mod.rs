@@ -121,8 +121,8 @@ pub fn enable(site: &SiteDir, setting: Setting, caller: Uid) -> Result<bool> {
 
 /// Removes what [`enable`] wrote. Returns whether anything was removed.
 pub fn disable(site: &SiteDir) -> Result<bool> {
-    let swept =
-        fs::sweep(site, TEMPORARY).map_err(|error| Error::io("can't clear away", site.path(), error))?;
+    let swept = fs::sweep(site, TEMPORARY)
+        .map_err(|error| Error::io("can't remove temporary files", site.path(), error))?;
     match read(site)? {
         File::Missing => Ok(swept),
         File::Foreign => {

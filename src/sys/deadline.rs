@@ -61,7 +61,7 @@ impl<F: AsFd> Read for ReadUntil<F> {
             }
         }
         let limit = self.limit.as_secs_f64();
-        Err(io::Error::new(io::ErrorKind::TimedOut, format!("no end of it after {limit} s")))
+        Err(io::Error::new(io::ErrorKind::TimedOut, format!("it did not end within {limit} s")))
     }
 }
 
@@ -92,7 +92,7 @@ mod tests {
         let error = ReadUntil::new(read, limit).read_to_string(&mut text).expect_err("there is no end");
         assert_eq!(
             (error.kind(), error.to_string().as_str()),
-            (io::ErrorKind::TimedOut, "no end of it after 0.05 s")
+            (io::ErrorKind::TimedOut, "it did not end within 0.05 s")
         );
         assert!(start.elapsed() >= limit);
     }

@@ -23,7 +23,7 @@ use crate::encoding::shell_quoted;
 use crate::error::{Error, Result};
 
 const STICKY: RawMode = 0o1000;
-const EXCHANGED: &str = "was exchanged after it was found";
+const EXCHANGED: &str = "was replaced after it was found";
 
 /// Who may own the links and directories on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

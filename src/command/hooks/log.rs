@@ -16,7 +16,7 @@ use crate::sys::root::System;
 struct Row {
     hook: String,
     site: String,
-    /// How many changes have still to be given to it; `None`: more than the journal holds.
+    /// How many changes are pending for it; `None`: more than the journal holds.
     pending: Option<usize>,
     /// When it ran last, in seconds since 1970.
     time: Option<u64>,
@@ -44,7 +44,7 @@ pub fn run(arguments: &HooksLog) -> Result<Status> {
     }
     rows.retain(|row| name.as_ref().is_none_or(|name| *name == row.hook));
     if rows.is_empty() && status == Status::Success {
-        let message = "no such hook has run or has anything to be given there".to_owned();
+        let message = "no such hook has run there, and no changes are pending for one".to_owned();
         return Err(Error::Reported(Failure { message, hint: Some("epcache hooks list".to_owned()) }));
     }
     if *json {
@@ -80,8 +80,8 @@ fn print(row: &Row) {
     };
     let pending = match row.pending {
         Some(0) => String::new(),
-        Some(count) => format!("; {count} changes have still to be given to it"),
-        None => "; everything has still to be given to it".to_owned(),
+        Some(count) => format!("; pending changes: {count}"),
+        None => "; pending changes: all distributions".to_owned(),
     };
     output::line(&format!("{}: {}: {result}{pending}", row.hook, row.site));
     row.output.lines().for_each(|line| output::line(&format!("    {line}")));

@@ -85,8 +85,8 @@ fn select(report: &mut SiteReport, names: &[String], pattern: Option<&Pattern>) 
 
 fn nothing(names: &[String]) -> Error {
     let message = match names {
-        [] => "no hook that is for a distribution there".to_owned(),
-        names => format!("no hook {} that is for a distribution there", names.join(", ")),
+        [] => "no hook is for a distribution there".to_owned(),
+        names => format!("no hook named {} is for a distribution there", names.join(" or ")),
     };
     Error::Reported(Failure { message, hint: Some("epcache hooks list".to_owned()) })
 }

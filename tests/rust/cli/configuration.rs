@@ -19,7 +19,7 @@ fn a_broken_configuration_is_reported_with_its_line_and_nothing_is_written() {
         ),
         ("site-directories = [\n  '/usr/lib'\n", "config.toml:"),
         ("site-directories = ['lib']\n", "config.toml:1: lib: must be an absolute path without .."),
-        ("site-directories = '/usr/lib'\n", "config.toml:1: site-directories must be a list of texts"),
+        ("site-directories = '/usr/lib'\n", "config.toml:1: site-directories must be a list of strings"),
         ("\"site\\u001bx\" = 1\n", "unknown key site\\u{1b}x"),
     ] {
         let path = tree.configure(text);

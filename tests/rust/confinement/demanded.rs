@@ -160,7 +160,8 @@ fn with_the_number_of_another_account_a_process_must_be_confined() {
                 continue;
             }
             assert_eq!(refreshed.status, Some(3), "{refreshed:?}");
-            let why = format!("has the number of the {owner} of the running system, but is not confined by ");
+            let why =
+                format!("has the uid or gid of the {owner} of the running system, but is not confined by ");
             let hint =
                 format!("hint: if you trust its programs: chroot {} epcache refresh --system", root[1]);
             for ended in [&refreshed, &triggered] {
