@@ -52,6 +52,32 @@ pub fn checksum(bytes: &[u8]) -> u64 {
     sums.iter().rev().fold(0, |total, sum| (total * weight(4) + sum) % PRIME)
 }
 
+/// A hash of `bytes`: their little-endian number modulo the largest prime below 2^60.
+///
+/// It proves that a file or a listing is the one that was read, so two different ones must not have the same by chance.
+/// Python computes it as it does a [`checksum`], which only has to detect damage.
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
+    const BITS: u32 = 60;
+    /// What 2^60 is modulo the prime.
+    const REST: u64 = 93;
+    const PRIME: u64 = (1 << BITS) - REST;
+    let fold = |number: u128| (number >> BITS) * u128::from(REST) + (number & ((1 << BITS) - 1));
+    // Horner's rule from the most significant end. 124 bits are folded to 71, and those to less than 2^60 + 2^18.
+    let add = |hash: u64, word: u64| {
+        let folded = fold(fold(u128::from(hash) << 64 | u128::from(word))) as u64;
+        if folded < PRIME { folded } else { folded - PRIME }
+    };
+    let (mut words, rest) = bytes.split_at(bytes.len() / 8 * 8);
+    let mut most_significant = [0; 8];
+    most_significant[..rest.len()].copy_from_slice(rest);
+    let mut hash = add(0, u64::from_le_bytes(most_significant));
+    while let Some((before, word)) = words.split_last_chunk() {
+        hash = add(hash, u64::from_le_bytes(*word));
+        words = before;
+    }
+    hash
+}
+
 /// The first place of `byte` in `bytes`.
 ///
 /// The functions of the crate's root first ask the processor what it can. For a virtual machine, that takes longer
@@ -198,7 +224,7 @@ mod tests {
     use std::path::Path;
     use std::process::Command;
 
-    use super::{checksum, printable, sha256, shell_quoted};
+    use super::{checksum, hash, printable, sha256, shell_quoted};
 
     #[test]
     fn a_quoted_path_is_one_word_for_every_shell() {
@@ -242,6 +268,25 @@ mod tests {
         assert_eq!(sha256(b""), "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU");
         assert_eq!(sha256(b"pip\n"), "zuuue4knoyJ-UwPPXg8fezS7VCrXJQrAP7zeNuwvFQg");
         assert_eq!(sha256(&[0xff; 65]), "hVyaKP_yu71xMnFlVUoAxv3UTV1YwfErj9_ym11n8AE");
+    }
+
+    #[test]
+    fn the_hash_is_the_remainder_of_the_little_endian_number() {
+        // int.from_bytes(data, "little") % (2**60 - 93), computed by Python
+        let long: Vec<u8> = (0..1280u32).map(|number| number as u8).collect();
+        for (bytes, expected) in [
+            (&b""[..], 0),
+            (b"a", 97),
+            (b"epcache-index 1\n", 788_732_676_426_599_379),
+            (b"abcdefgh", 605_565_260_566_586_511),
+            (&[0xff; 33], 1_255_023_015_100_415),
+            (&long, 902_417_474_394_225_343),
+            // The prime itself, and the number before it.
+            (&((1u64 << 60) - 93).to_le_bytes(), 0),
+            (&((1u64 << 60) - 94).to_le_bytes(), (1 << 60) - 94),
+        ] {
+            assert_eq!(hash(bytes), expected, "{bytes:?}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ import posix
 import sys
 import time
 
-from . import _PRIME, SETTLE_AFTER, checked, stamp_of, unescaped
+from . import HASH_PRIME, SETTLE_AFTER, checked, stamp_of, unescaped
 from ._table import Table
 
 _SECOND = 1_000_000_000
@@ -42,7 +42,7 @@ def proof(index, entry, info, listing=None):
     except OSError as error:
         return f"the directory can't be read ({error.strerror})"
     found = [name.encode(sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()) for name in listing]
-    if int.from_bytes(b"\0".join(sorted(found)), "little") % _PRIME != names or not index.take_order(
+    if int.from_bytes(b"\0".join(sorted(found)), "little") % HASH_PRIME != names or not index.take_order(
         Table(index).names(), listing
     ):
         return "the directory has changed since it was sealed"

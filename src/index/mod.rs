@@ -100,7 +100,7 @@ pub enum Seal<'a> {
     Times {
         /// The mtime of the index file itself, in seconds.
         time: i64,
-        /// The checksum of all names in the site directory (`Listing::checksum`).
+        /// The hash of all names in the site directory (`Listing::hash`).
         names: u64,
         /// Files that change when packages change, sorted by path.
         witnesses: Vec<Witness<'a>>,

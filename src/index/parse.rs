@@ -212,8 +212,8 @@ fn fingerprint(field: &str) -> Option<Option<Fingerprint>> {
     if field == "-" {
         return Some(None);
     }
-    let (length, checksum) = field.split_once(' ')?;
-    Some(Some(Fingerprint { length: number(length).ok()?, checksum: number(checksum).ok()? }))
+    let (length, hash) = field.split_once(' ')?;
+    Some(Some(Fingerprint { length: number(length).ok()?, hash: number(hash).ok()? }))
 }
 
 /// Takes a stamp or `-` from the beginning of `rest`, with the tab behind it.

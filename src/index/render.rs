@@ -183,10 +183,10 @@ fn contents(text: &mut String, row: &Distribution<'_>) {
     let Contents { metadata, entry_points } = row.contents;
     for (file, end) in [(metadata, "\t"), (entry_points, "")] {
         match file {
-            Some(Fingerprint { length, checksum }) => {
+            Some(Fingerprint { length, hash }) => {
                 push_number(text, length);
                 text.push(' ');
-                push_number(text, checksum);
+                push_number(text, hash);
             }
             None => text.push('-'),
         }

@@ -15,7 +15,7 @@ mod white_space;
 
 use std::borrow::Cow;
 
-use crate::encoding::checksum;
+use crate::encoding::hash;
 use crate::freshness::Stamp;
 pub use entry_points::EntryPoint;
 pub use top_level::TopLevel;
@@ -84,12 +84,12 @@ pub struct Contents {
 pub struct Fingerprint {
     /// In bytes.
     pub length: u64,
-    pub checksum: u64,
+    pub hash: u64,
 }
 
 impl Fingerprint {
     pub(crate) fn of(text: &str) -> Self {
-        Self { length: text.len() as u64, checksum: checksum(text.as_bytes()) }
+        Self { length: text.len() as u64, hash: hash(text.as_bytes()) }
     }
 }
 

@@ -13,7 +13,7 @@ pub struct Outcome<'a> {
     /// What the directory holds now.
     pub index: Index<'a>,
     pub changes: Changes,
-    /// The checksum of all names in the directory, if the old index or the new one is sealed.
+    /// The hash of all names in the directory, if the old index or the new one is sealed.
     pub names: u64,
     /// Diagnostics of distributions that were read: the path in the site directory, and what is wrong.
     pub diagnostics: Vec<String>,

@@ -206,7 +206,7 @@ impl<'a> Pass<'_, 'a> {
     fn visit_all(&mut self, old: Option<&Index<'a>>) -> io::Result<()> {
         let listing = self.listing.get()?;
         if self.request.seal != Sealing::No || old.is_some_and(|old| old.seal.is_some()) {
-            self.outcome.names = listing.checksum();
+            self.outcome.names = listing.hash();
         }
         let names = &listing.distributions;
         self.outcome.index.distributions.reserve(names.len());

@@ -100,7 +100,7 @@ fn is_unfinished(index: &Index<'_>) -> bool {
     index.distributions.iter().any(|row| row.stamps.metadata.is_some() && !row.settled)
 }
 
-/// The seal of `index`; `names` is the checksum of all names in the site directory.
+/// The seal of `index`; `names` is the hash of all names in the site directory.
 pub(super) fn seal(
     index: &Index<'_>,
     names: u64,
@@ -133,7 +133,7 @@ pub(super) fn seal(
 }
 
 /// Proves a sealed index as a reader does, but for what a comparison with the files proves. `modified` is the mtime of the index file in seconds, `site` the
-/// stamp of the site directory, and `names` the checksum of all names in it.
+/// stamp of the site directory, and `names` the hash of all names in it.
 pub(super) fn prove(
     index: &Index<'_>,
     seal: &Seal<'_>,

@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Dir, FileType, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use rustix::io::Errno;
 
-use crate::encoding::checksum;
+use crate::encoding::hash;
 use crate::error::{Error, Result};
 use crate::freshness::Stamp;
 use crate::limits::DIRECTORY_NAMES;
@@ -163,13 +163,13 @@ impl<'s> LazyListing<'s> {
 }
 
 impl Listing {
-    /// The checksum of all names, sorted by their bytes, with a NUL between two.
-    pub fn checksum(&self) -> u64 {
+    /// The hash of all names, sorted by their bytes, with a NUL between two.
+    pub fn hash(&self) -> u64 {
         let others = self.others.iter().map(|(range, _)| &self.names[range.clone()]);
         let mut names: Vec<&[u8]> = self.distributions.iter().map(AsRef::as_ref).chain(others).collect();
         names.retain(|name| *name != b"." && *name != b"..");
         names.sort_unstable();
-        checksum(&names.join(&0))
+        hash(&names.join(&0))
     }
 
     /// The type of an entry that is no distribution, as the directory gives it; `None` where there is none

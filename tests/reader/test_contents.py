@@ -53,7 +53,7 @@ def sealed(tmp_path_factory, epcache, request):
     """A site directory with a sealed index."""
     site = tmp_path_factory.mktemp("sealed") / "site"
     add(site, "foo-1.dist-info", "[g]\na = foo:a\n[h]\nb = foo:b\n")
-    add(site, "bar-1.dist-info", "[h]\nb = bar:b\n")
+    add(site, "bar-1.dist-info", "[h]\nb = bar:qebdxuox\n")
     add(site, "plain-1.dist-info")
     add(site, "old-1.egg-info", "[g]\no = old:o\n")
     (site / "file-1.egg-info").write_text("Metadata-Version: 1.0\nName: file\nVersion: 1\n")
@@ -110,8 +110,12 @@ CHANGES = {
     ),
     "entry points that went": lambda site: (site / "foo-1.dist-info/entry_points.txt").unlink(),
     "zeros at the end": lambda site: (site / "bar-1.dist-info/entry_points.txt").write_bytes(
-        b"[h]\nb = bar:b\n\0\0"
+        b"[h]\nb = bar:qebdxuox\n\0\0"
     ),
+    # The checksum of segments, of 30 bits, is the same for both.
+    "entry points of the same length and checksum": lambda site: (
+        site / "bar-1.dist-info/entry_points.txt"
+    ).write_text("[h]\nb = bar:qefjxudx\n"),
     "METADATA beside PKG-INFO": lambda site: (site / "old-1.egg-info/METADATA").write_text(
         "Name: new\nVersion: 2\n"
     ),

@@ -23,7 +23,7 @@ class Distribution:
     stamps: list
     top_level: TopLevel | None = None
     requirements: list | None = None  # of (header, value), in the order of the file; None: opaque
-    contents: list | None = None  # length and checksum of the metadata and of entry_points.txt, or None
+    contents: list | None = None  # length and hash of the metadata and of entry_points.txt, or None
 
 
 @dataclass
@@ -38,7 +38,7 @@ class TopLevel:
 @dataclass
 class Seal:
     time: int
-    names: int  # the checksum of all names
+    names: int  # the hash of all names
     witnesses: dict  # (seconds, size), or None, by path (bytes)
 
 
@@ -148,9 +148,9 @@ def _seal(fields):
     return Seal(int(time), int(names), found)
 
 
-def names_check(names):
-    """The checksum of the names (bytes) of a listing, as in a sealed index."""
-    return check(b"\0".join(sorted(names)))
+def names_hash(names):
+    """The hash of the names (bytes) of a listing, as in a sealed index."""
+    return int.from_bytes(b"\0".join(sorted(names)), "little") % ((1 << 60) - 93)
 
 
 def _numbers(text):

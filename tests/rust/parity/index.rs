@@ -184,7 +184,7 @@ fn row(row: &Distribution<'_>) -> Value {
     let stamps = [Some(of.itself), of.metadata, of.entry_points, of.top_level, of.files];
     let stamps = stamps.map(|of| of.map(stamp));
     let contents = [row.contents.metadata, row.contents.entry_points]
-        .map(|of| of.map(|Fingerprint { length, checksum }| json!([length, checksum])));
+        .map(|of| of.map(|Fingerprint { length, hash }| json!([length, hash])));
     let kind = match row.top_level.kind {
         Kind::Declared => "declared",
         Kind::Inferred => "inferred",

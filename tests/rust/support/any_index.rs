@@ -108,7 +108,7 @@ fn any_distribution(u: &mut Unstructured<'_>) -> Result<Distribution<'static>> {
 
 fn optional_fingerprint(u: &mut Unstructured<'_>) -> Result<Option<Fingerprint>> {
     Ok(match u.arbitrary()? {
-        true => Some(Fingerprint { length: u.arbitrary()?, checksum: u.arbitrary()? }),
+        true => Some(Fingerprint { length: u.arbitrary()?, hash: u.arbitrary()? }),
         false => None,
     })
 }

@@ -50,7 +50,7 @@ def test_a_sealed_file_follows_the_format(environment):
     path = environment.site / ".epcache/index"
     seal = parsed(path).seal
     assert os.stat(path).st_mtime_ns == seal.time * 10**9
-    assert seal.names == index_reader.names_check(os.listdir(os.fsencode(environment.site)))
+    assert seal.names == index_reader.names_hash(os.listdir(os.fsencode(environment.site)))
     assert seal.witnesses == {} and parsed(path).settled and not parsed(path).unsettled
 
 
