@@ -46,7 +46,7 @@ pub enum Command {
     Run(Run),
     /// Remove indexes from the cache whose site directories are gone
     ///
-    /// From your own cache; for root from the system's, where those go as well that the configuration does not name any more.
+    /// From your own cache; for root from the system's, also those whose site directories the configuration does not name any more.
     Clean(Clean),
     /// Refresh indexes whenever something is installed, until it is stopped (for development machines)
     ///
@@ -62,7 +62,7 @@ pub struct Selection {
     /// A virtual environment
     #[arg(long, value_name = "DIR")]
     pub venv: Vec<PathBuf>,
-    /// The site directories of an interpreter (one that is not root's alone is not run for root)
+    /// The site directories of an interpreter (root runs only one that root alone can change)
     #[arg(long, value_name = "EXE")]
     pub python: Vec<PathBuf>,
     /// Your own site directories (pip install --user)
@@ -104,7 +104,7 @@ pub struct Refresh {
     /// Show what would be done, and write nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Run no hooks; what they miss is given to them the next time
+    /// Run no hooks; the changes stay pending until the next refresh
     #[arg(long)]
     pub no_hooks: bool,
     /// Print one JSON object for each site directory
@@ -215,7 +215,7 @@ pub struct Environments {
     /// A virtual environment
     #[arg(long, value_name = "DIR")]
     pub venv: Vec<PathBuf>,
-    /// The site directories of an interpreter (one that is not root's alone is not run for root)
+    /// The site directories of an interpreter (root runs only one that root alone can change)
     #[arg(long, value_name = "EXE")]
     pub python: Vec<PathBuf>,
 }
@@ -230,7 +230,7 @@ pub struct Setting {
     /// Let pip refresh the index when it ends
     #[arg(long)]
     pub pip_hook: bool,
-    /// Let the hooks count that packages of the environment register (see hooks list)
+    /// Let hooks that packages of the environment register run (see hooks list)
     #[arg(long)]
     pub hooks: bool,
 }
@@ -271,7 +271,7 @@ pub struct Watch {
     pub site: Vec<PathBuf>,
     #[command(flatten)]
     pub selection: Selection,
-    /// Run no hooks; what they miss is given to them the next time
+    /// Run no hooks; the changes stay pending until the next refresh
     #[arg(long)]
     pub no_hooks: bool,
     /// Print one JSON object for each site directory that is refreshed
@@ -299,7 +299,7 @@ pub enum HooksCommand {
     ///
     /// Without --venv, --system or --site, those that `epcache refresh` would run. None of them is limited by hooks-timeout, only by its own timeout.
     Run(HooksRun),
-    /// Show what hooks printed when they last ran, and what has still to be given to them
+    /// Show what hooks printed when they last ran, and their pending changes
     Log(HooksLog),
 }
 
@@ -329,7 +329,7 @@ pub struct HooksRun {
     /// Give them only the distributions whose normalized name matches
     #[arg(long, value_name = "GLOB")]
     pub dist: Option<String>,
-    /// Give them only what they have still to be given
+    /// Give them only their pending changes
     #[arg(long, conflicts_with = "dist")]
     pub due: bool,
     /// Show what would run, and write nothing
