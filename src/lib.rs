@@ -12,8 +12,8 @@
 //!
 //! Imports point down only, from the last of these layers to the first:
 //!
-//! 1. `encoding`, [`error`], [`freshness`], [`limits`], [`settings`]: text, errors, when an equal stamp proves that
-//!    nothing changed, how much is read and written, and files of settings;
+//! 1. `checksum`, `encoding`, [`error`], [`freshness`], [`limits`], [`settings`]: checksums and hashes, text, errors,
+//!    when an equal stamp proves that nothing changed, how much is read and written, and files of settings;
 //! 2. [`sys`]: all access to files, signals and the log;
 //! 3. [`metadata`]: the model of a distribution and its parsers, which open nothing;
 //! 4. [`index`]: the format, as bytes;
@@ -29,6 +29,7 @@
 #![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 
 pub mod change;
+mod checksum;
 pub mod command;
 pub mod config;
 mod encoding;

@@ -234,7 +234,7 @@ impl Work {
             directory.lock();
             let mut journal = Journal::read(&directory, &[])?;
             for (name, serial, run) in of_sites.get(&target.site).into_iter().flatten() {
-                journal.settle(name, *serial, run.clone());
+                journal.record_end(name, *serial, run.clone());
             }
             journal.write_soon(&directory)
         };

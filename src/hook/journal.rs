@@ -286,7 +286,7 @@ impl Journal {
     }
 
     /// Records how a hook ended that was given what was pending at `serial`.
-    pub fn settle(&mut self, name: &str, serial: u64, run: Run) {
+    pub fn record_end(&mut self, name: &str, serial: u64, run: Run) {
         let pending = self.hooks.entry(name.to_owned()).or_default();
         if run.succeeded && pending.serial == serial {
             (pending.changes, pending.everything) = (Vec::new(), false);
@@ -471,15 +471,15 @@ mod tests {
         assert!(journal.record(&[change(Event::Added, "a", [None, None])], &hooks));
         let given = journal.hooks()["h"].serial;
         assert!(journal.record(&[change(Event::Added, "b", [None, None])], &hooks));
-        journal.settle("h", given, run(true));
+        journal.record_end("h", given, run(true));
         let names = |journal: &Journal| -> Vec<String> {
             journal.hooks()["h"].changes.iter().map(|change| change.distribution.clone()).collect()
         };
         assert_eq!(names(&journal), ["a", "b"], "both again, in order");
         let given = journal.hooks()["h"].serial;
-        journal.settle("h", given, run(false));
+        journal.record_end("h", given, run(false));
         assert_eq!(names(&journal), ["a", "b"], "it failed");
-        journal.settle("h", given, run(true));
+        journal.record_end("h", given, run(true));
         assert!(journal.hooks()["h"].is_empty());
         journal.record(&[], &[]);
         assert!(journal.hooks().is_empty(), "not registered any more");
@@ -506,7 +506,7 @@ mod tests {
         journal.record(&[change(Event::Added, "one", [None, None])], &hooks);
         let output = "x".repeat(1000);
         let run = Run { output, ..ended(0, 0) };
-        journal.settle("b", 1, run);
+        journal.record_end("b", 1, run);
         let whole = render(&journal).len() as u64;
         let bounded = |most| Journal::parse(&journal.bounded(most)).expect("a journal").hooks;
         assert_eq!(bounded(whole), journal.hooks);
@@ -531,7 +531,7 @@ mod tests {
         let journal = |last| {
             let mut journal = Journal::default();
             journal.record(&[change(Event::Added, "a", [None, None])], &[hook("h")]);
-            journal.settle("h", 1, Run { succeeded: false, ..last });
+            journal.record_end("h", 1, Run { succeeded: false, ..last });
             journal
         };
         let is_due = |last: Run, now, changed| {

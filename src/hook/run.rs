@@ -156,9 +156,8 @@ fn record(task: &Task<'_>, ended: Result<Option<Ended>>, limit: Duration) -> Run
 fn describe(ended: &Ended, limit: Duration) -> String {
     let how = match &ended.end {
         End::Status(0) => format!("succeeded in {:.1} s", ended.seconds),
-        End::Status(status) => format!("exit status {status}"),
-        End::Signal(signal) => format!("killed by {signal}"),
         End::Limit => format!("did not end within {} s, and was killed", limit.as_secs_f64()),
+        end => end.to_string(),
     };
     if ended.has_left { format!("{how}; what it left running was killed") } else { how }
 }

@@ -84,52 +84,10 @@ impl Surroundings {
             RunAs::Caller => caller::uid(),
             RunAs::User(user) => user.uid,
         };
-        let mut programs = Programs::new(environment, system);
         let mut needs =
             Needs { program: Some(Program::Hook { network: hook.sandbox.network }), ..Needs::default() };
-        let mut run = |path: PathBuf| needs.add(path, Reach::Run);
-        PROGRAMS
-            .iter()
-            .chain(if hook.sandbox.network { &OF_NETWORK[..] } else { &[] })
-            .for_each(|path| run(path.into()));
-        sites.iter().cloned().for_each(&mut run);
-        if let Some(environment) = environment {
-            ["bin", "lib", "lib64", "pyvenv.cfg"].iter().for_each(|name| run(environment.prefix.join(name)));
-        }
-        let ((place, walk), name, arguments) = match &hook.action {
-            Action::Command(words) => {
-                let [path, words @ ..] = &words[..] else { return Err(Error::child("has no program")) };
-                let (place, walk) = programs.find(path)?;
-                ((place.clone(), walk), place.path, words.iter().map(OsString::from).collect())
-            }
-            Action::Python { module, function } => {
-                let site = &sites[0];
-                let (name, (place, walk)) = interpreter(site, &mut programs)?;
-                // Its standard library, where that is not below /usr.
-                if let Some(prefix) = place.path.ancestors().nth(2) {
-                    ["lib", "lib64"].iter().for_each(|name| run(prefix.join(name)));
-                }
-                // Debian's sitecustomize.
-                for path in glob::glob("/etc/python3*").into_iter().flatten().flatten() {
-                    run(path);
-                }
-                let words: [OsString; 6] =
-                    ["-I".into(), "-c".into(), CALL.into(), site.into(), module.into(), function.into()];
-                ((place, walk), name, words.to_vec())
-            }
-        };
-        run(place.path.clone());
-        let file = walk.descriptor().try_clone_to_owned();
-        let file = file.map_err(|error| Error::io("can't open", &place.path, error))?;
-        for path in &hook.sandbox.read {
-            // What does not exist needs no right.
-            match system.resolve(&within(path, environment, system), Trust::Owner) {
-                Ok(place) => needs.add(below_prefix(place.path, environment)?, Reach::Run),
-                Err(Error::Site { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        DEVICES.iter().for_each(|path| needs.add(path.into(), Reach::Device));
+        let (file, arguments) = program(hook, setting, &mut needs)?;
+        add_readable(hook, setting, &mut needs)?;
         let mut variables: Vec<(&'static str, OsString)> = vec![
             ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin".into()),
             ("LANG", "C.UTF-8".into()),
@@ -159,9 +117,70 @@ impl Surroundings {
         // Without Landlock and the filter, a hook of root's environment could do what root can.
         let required = require_sandbox || uid == 0;
         let confinement = Confinement { needs, required, limits, time_limit: hook.timeout };
-        let arguments = std::iter::once(name.into()).chain(arguments).collect();
         Ok(Self { file, arguments, environment: variables, confinement, written })
     }
+}
+
+/// The file that a hook executes and its arguments, the first of which is its name. Adds what it needs to run.
+fn program(hook: &Registration, setting: Setting<'_>, needs: &mut Needs) -> Result<(OwnedFd, Vec<OsString>)> {
+    let mut programs = Programs::new(setting.environment, setting.system);
+    let mut run = |path: PathBuf| needs.add(path, Reach::Run);
+    let ((place, walk), arguments) = match &hook.action {
+        Action::Command(words) => {
+            let [path, words @ ..] = &words[..] else { return Err(Error::child("has no program")) };
+            let found = programs.find(path)?;
+            let name = OsString::from(&found.0.path);
+            (found, std::iter::once(name).chain(words.iter().map(OsString::from)).collect())
+        }
+        Action::Python { module, function } => {
+            let site = &setting.sites[0];
+            let (name, found) = interpreter(site, &mut programs)?;
+            // Its standard library, where that is not below /usr.
+            if let Some(prefix) = found.0.path.ancestors().nth(2) {
+                ["lib", "lib64"].iter().for_each(|name| run(prefix.join(name)));
+            }
+            // Debian's sitecustomize.
+            for path in glob::glob("/etc/python3*").into_iter().flatten().flatten() {
+                run(path);
+            }
+            let words: [OsString; 7] = [
+                name.into(),
+                "-I".into(),
+                "-c".into(),
+                CALL.into(),
+                site.into(),
+                module.into(),
+                function.into(),
+            ];
+            (found, words.to_vec())
+        }
+    };
+    let file = walk.descriptor().try_clone_to_owned();
+    let file = file.map_err(|error| Error::io("can't open", &place.path, error))?;
+    run(place.path);
+    Ok((file, arguments))
+}
+
+/// Adds what every hook may read, what the registration of this one asks for, and devices.
+fn add_readable(hook: &Registration, setting: Setting<'_>, needs: &mut Needs) -> Result<()> {
+    let Setting { environment, sites, system, .. } = setting;
+    let of_network = if hook.sandbox.network { &OF_NETWORK[..] } else { &[] };
+    PROGRAMS.iter().chain(of_network).for_each(|path| needs.add(path.into(), Reach::Run));
+    sites.iter().for_each(|site| needs.add(site.clone(), Reach::Run));
+    if let Some(Environment { prefix, .. }) = environment {
+        let names = ["bin", "lib", "lib64", "pyvenv.cfg"];
+        names.iter().for_each(|name| needs.add(prefix.join(name), Reach::Run));
+    }
+    for path in &hook.sandbox.read {
+        // What does not exist needs no right.
+        match system.resolve(&within(path, environment, system), Trust::Owner) {
+            Ok(place) => needs.add(below_prefix(place.path, environment)?, Reach::Run),
+            Err(Error::Site { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    DEVICES.iter().for_each(|path| needs.add(path.into(), Reach::Device));
+    Ok(())
 }
 
 /// A path of a registration, as the system itself knows it.

@@ -7,7 +7,8 @@ use super::{
     BY_CONTENTS, END, EmptyDirectory, Invalid, MAGIC, Result, SIZE_LINE, SIZE_LINE_DIGITS, Seal,
     SegmentRange, Witness,
 };
-use crate::encoding::{checksum, find, places, unescape};
+use crate::checksum::checksum;
+use crate::encoding::{find, places, unescape};
 use crate::freshness::Stamp;
 use crate::limits::{HEADER_SIZE, INDEX_SIZE, WITHOUT_LINES};
 

@@ -9,7 +9,8 @@ use super::{
     BY_CONTENTS, END, Index, MAGIC, OPAQUE, ORDER_LINE, Parsed, SIZE_LINE, SIZE_LINE_DIGITS, Seal,
     SegmentRange,
 };
-use crate::encoding::{checksum, escape, push_number};
+use crate::checksum::checksum;
+use crate::encoding::{escape, push_number};
 use crate::freshness::Stamp;
 use crate::metadata::entry_points::is_plainly_a_reference;
 use crate::metadata::{Contents, Distribution, Fingerprint, Identity};

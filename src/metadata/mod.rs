@@ -15,7 +15,7 @@ mod white_space;
 
 use std::borrow::Cow;
 
-use crate::encoding::hash;
+use crate::checksum::hash;
 use crate::freshness::Stamp;
 pub use entry_points::EntryPoint;
 pub use top_level::TopLevel;

@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::white_space::lines;
-use crate::encoding::{find, sha256};
+use crate::checksum::sha256;
+use crate::encoding::find;
 
 /// The name of the list itself.
 pub(crate) const RECORD: &str = "RECORD";

@@ -8,13 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::program::End;
 use super::sandbox::{self, Confined, Confinement, Part, Program, State};
 use super::{RunAs, drop};
 use crate::error::{Error, Failure, Result};
@@ -268,9 +267,9 @@ fn warn_once(missing: &str) {
     }
 }
 
-/// Reads the answer of a child until the child has ended, and returns it with a description of the end. A
+/// Reads the answer of a child until the child has ended, and returns it with the end. A
 /// child that does not end in time, or that sends too much, is killed.
-fn receive(child: Pid, socket: UnixStream, time_limit: Duration) -> Result<(Vec<u8>, String)> {
+fn receive(child: Pid, socket: UnixStream, time_limit: Duration) -> Result<(Vec<u8>, End)> {
     let pidfd = end_descriptor(child);
     receive_until(child, pidfd.as_ref(), socket, time_limit)
         .inspect_err(|_| kill_and_reap(child, pidfd.as_ref()))
@@ -295,7 +294,7 @@ fn receive_until(
     pidfd: Option<&OwnedFd>,
     mut socket: UnixStream,
     time_limit: Duration,
-) -> Result<(Vec<u8>, String)> {
+) -> Result<(Vec<u8>, End)> {
     let failed = |error: io::Error| Error::child(format!("sent an answer that can't be read: {error}"));
     let deadline = Deadline::after(time_limit);
     let longest = if pidfd.is_some() { time_limit } else { LOOK_INTERVAL };
@@ -309,7 +308,7 @@ fn receive_until(
         deadline.wait(&descriptors, longest).map_err(failed)?;
         // Before the socket is read: what the child has sent is all there once it has ended. A descendant
         // may keep the socket open.
-        let ended = reap(child);
+        let ended = End::of(child);
         open = open && read_what_is_there(&mut socket, &mut answer).map_err(failed)?;
         if let Some(ended) = ended {
             return Ok((answer, ended));
@@ -360,19 +359,8 @@ fn kill_and_reap(child: Pid, pidfd: Option<&OwnedFd>) {
     let _ = kill(child, Signal::SIGKILL);
     let deadline = Deadline::after(KILL_LIMIT);
     let descriptors: Vec<BorrowedFd<'_>> = pidfd.map(AsFd::as_fd).into_iter().collect();
-    while reap(child).is_none() && !deadline.is_over() {
+    while End::of(child).is_none() && !deadline.is_over() {
         let _ = deadline.wait(&descriptors, if pidfd.is_some() { KILL_LIMIT } else { LOOK_INTERVAL });
-    }
-}
-
-/// Reaps a child if it has ended, and describes how.
-fn reap(child: Pid) -> Option<String> {
-    match waitpid(child, Some(WaitPidFlag::WNOHANG)) {
-        Ok(WaitStatus::Exited(_, status)) => Some(format!("exit status {status}")),
-        Ok(WaitStatus::Signaled(_, signal, _)) => Some(format!("killed by {signal}")),
-        Ok(_) | Err(Errno::EINTR) => None,
-        // It has ended by a real-time signal, for which nix has no name, or was lost.
-        Err(error) => Some(error.to_string()),
     }
 }
 

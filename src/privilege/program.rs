@@ -1,8 +1,12 @@
 //! A program that is not ours, and how it ended.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::os::fd::BorrowedFd;
 
+use nix::errno::Errno;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 /// How many bytes of a program's output are kept: the first ones.
@@ -28,6 +32,29 @@ pub enum End {
     Signal(String),
     /// It did not end in time, and was killed.
     Limit,
+}
+
+impl End {
+    /// Reaps a child if it has ended.
+    pub(super) fn of(child: Pid) -> Option<Self> {
+        match waitpid(child, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(_, status)) => Some(Self::Status(status)),
+            Ok(WaitStatus::Signaled(_, signal, _)) => Some(Self::Signal(signal.to_string())),
+            Ok(_) | Err(Errno::EINTR) => None,
+            // It has ended by a real-time signal, for which nix has no name.
+            Err(_) => Some(Self::Signal("a real-time signal".to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "exit status {status}"),
+            Self::Signal(signal) => write!(f, "killed by {signal}"),
+            Self::Limit => f.write_str("did not end in time, and was killed"),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

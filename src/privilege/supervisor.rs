@@ -19,9 +19,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, pipe2, setsid};
 use rustix::fs::{MemfdFlags, SealFlags};
 use serde::{Deserialize, Serialize};
@@ -198,7 +196,7 @@ fn watch(child: Pid, printed: &mut Printed, parent: &UnixStream, deadline: Deadl
             pipe.into_iter().chain(pidfd.as_ref().map(AsFd::as_fd)).chain([parent.as_fd()]).collect();
         let _ = deadline.wait(&waited, longest);
         printed.read();
-        if let Some(end) = reap(child) {
+        if let Some(end) = End::of(child) {
             break Some(end);
         }
         if deadline.is_over() || has_ended(parent) {
@@ -213,16 +211,6 @@ fn watch(child: Pid, printed: &mut Printed, parent: &UnixStream, deadline: Deadl
 fn has_ended(mut parent: &UnixStream) -> bool {
     let waits = |error: &io::Error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted);
     !parent.read(&mut [0]).is_err_and(|error| waits(&error))
-}
-
-fn reap(child: Pid) -> Option<End> {
-    match waitpid(child, Some(WaitPidFlag::WNOHANG)) {
-        Ok(WaitStatus::Exited(_, status)) => Some(End::Status(status)),
-        Ok(WaitStatus::Signaled(_, signal, _)) => Some(End::Signal(signal.to_string())),
-        Ok(_) | Err(Errno::EINTR) => None,
-        // It has ended by a real-time signal, for which nix has no name.
-        Err(_) => Some(End::Signal("a real-time signal".to_owned())),
-    }
 }
 
 /// What a program prints.

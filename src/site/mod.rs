@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Dir, FileType, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use rustix::io::Errno;
 
-use crate::encoding::hash;
+use crate::checksum::hash;
 use crate::error::{Error, Result};
 use crate::freshness::Stamp;
 use crate::limits::DIRECTORY_NAMES;

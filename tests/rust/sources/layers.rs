@@ -6,7 +6,7 @@ use super::sources;
 
 /// The top-level modules of the library, the lowest layer first.
 const LAYERS: &[&[&str]] = &[
-    &["encoding", "error", "freshness", "limits", "settings"],
+    &["checksum", "encoding", "error", "freshness", "limits", "settings"],
     &["sys"],
     &["metadata"],
     &["index"],
