@@ -1,5 +1,6 @@
 """The tested checkout, the programs built from it, and the programs of its suites."""
 
+import functools
 import os
 import pathlib
 import subprocess
@@ -20,6 +21,7 @@ def release_program():
     return os.environ.get("EPCACHE_BIN") or str(target() / "release" / "epcache")
 
 
+@functools.cache
 def debug_program():
     """The path of the tool, which is built first unless ``$EPCACHE_BIN`` names one."""
     if os.environ.get("EPCACHE_BIN"):

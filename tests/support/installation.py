@@ -26,6 +26,12 @@ def rows_of(entry_points):
     return sorted([ep.group, ep.name, ep.value] for ep in entry_points)
 
 
+def key_of(dist):
+    """What is equal for distributions of the same name. Of one without metadata, its directory says it."""
+    name = dist.metadata["Name"]
+    return re.sub("[-_.]+", "_", name).lower() if name else getattr(dist, "_normalized_name", None)
+
+
 def every_answer(metadata):
     """The results of the functions of `metadata`."""
     found = metadata.entry_points()
@@ -38,7 +44,13 @@ def every_answer(metadata):
         "entry_points": groups,
         "version": {name: outcome(metadata.version, name) for name in NAMES},
         "distributions": [
-            [dist.metadata["Name"], dist.version, str(dist.locate_file("")), rows_of(dist.entry_points)]
+            [
+                dist.metadata["Name"],
+                dist.version,
+                str(dist.locate_file("")),
+                rows_of(dist.entry_points),
+                key_of(dist),
+            ]
             for dist in metadata.distributions()
         ],
     }
@@ -53,8 +65,8 @@ def assert_own_functions_agree(answers):
 
     # The first of each name counts, as in importlib.metadata from 3.10 on.
     first = {}
-    for name, _, _, rows in answers["distributions"]:
-        first.setdefault(re.sub("[-_.]+", "-", name).lower(), rows)
+    for *_, rows, key in answers["distributions"]:
+        first.setdefault(key, rows)
     wanted = sorted(row for rows in first.values() for row in rows)
     assert rows_of(epcache.entry_points()) == wanted
     for group in {row[0] for row in wanted}:

@@ -5,15 +5,11 @@ strace delays each step by which the files of the distribution come and go, so t
 long enough to be read (see upgrade_reader.py).
 """
 
-import json
-import time
-
 import pytest
-from support import wheels
-from support.checkout import CHECKOUT
+from support import injection, readers, wheels
 from support.environments import uv
+from support.interpreters import run
 
-READER = CHECKOUT / "tests/system/packages/upgrade_reader.py"
 DELAY = 0.2  # s
 STEPS = "openat,mkdir,rename,link,linkat,unlink,unlinkat,rmdir"
 FILES = ["", "/METADATA", "/entry_points.txt", "/RECORD", "/INSTALLER"]
@@ -26,48 +22,24 @@ def made(directory, version, entry_points):
     )
 
 
-def slowly(environment, command):
-    """Run it in the environment, with a delay after each step."""
-    places = [f"{environment.site}/moving-{version}.dist-info{file}" for version in "12" for file in FILES]
-    watched = [word for place in places for word in ("-P", place)]
-    delays = ["-e", f"trace={STEPS}", "-e", f"inject={STEPS}:delay_exit={int(DELAY * 1e6)}"]
-    status, _, complaint = environment.call(
-        "strace", "-f", "-qq", "-o", "/dev/null", *watched, *delays, *command
-    )
-    assert status == 0, complaint
-
-
 def assert_readers_right(environment, directory, commands):
     """Check the answers of readers beside the commands."""
-    ready, stop = directory / "ready", directory / "stop"
-    index = environment.site / ".epcache/index"
-    command = [
-        environment.python,
-        "-IB",
-        READER,
-        environment.site,
-        index,
-        ready,
-        stop,
-        DELAY,
-        "moving",
-        "still",
-    ]
-    reader = environment.start(*command)
-    try:
-        while not ready.exists():
-            assert reader.poll() is None, reader.communicate()
-            time.sleep(0.02)
+    places = [f"{environment.site}/moving-{version}.dist-info{file}" for version in "12" for file in FILES]
+    slowly = injection.slowed(places, STEPS, DELAY)
+
+    def call(*command):
+        return run(*command, env=environment.variables)
+
+    def work():
         for command in commands:
-            slowly(environment, command)
-    finally:
-        stop.touch()
-        status, output, errors = environment.finished(reader)
-    assert status == 0, errors
-    answers = json.loads(output)
-    assert answers["wrong"] == [], errors
+            call(*slowly, *command)
+
+    python, index = [environment.python, "-IB"], environment.site / ".epcache/index"
+    judged, states = readers.answers_beside(
+        work, call, python, environment.site, index, directory, delay=DELAY
+    )
     # Other tests run at the same time. Of programs that start, few may have answered within a step.
-    assert min(answers["judged"][:5]) > 5 and answers["states"] > 8, answers
+    assert min(judged[:5]) > 5 and states > 8, (judged, states)
     environment.assert_fresh()
 
 

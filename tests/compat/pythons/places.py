@@ -78,8 +78,16 @@ class Place:
             )
             if from_index:
                 assert [path for path in accelerated["read"] if self.has(path)] == [], python
-        rows = plain["answers"]["distributions"]
-        return {(name, version) for name, version, path, _ in rows if path.rstrip("/") == str(self.site)}
+        rows = [row for row in plain["answers"]["distributions"] if row[2].rstrip("/") == str(self.site)]
+        self.assert_listed(rows)
+        return {(name, version) for name, version, *_ in rows}
+
+    def assert_listed(self, rows):
+        """Check that `epcache list` has the entry points of these distributions, of each name those of the first."""
+        first = {key: points for *_, points, key in reversed(rows)}
+        listed = json.loads(run(debug_program(), "list", "--site", self.site, "--json", env=self.variables))
+        found = sorted([point["group"], point["name"], point["value"]] for point in listed)
+        assert found == sorted(point for points in first.values() for point in points)
 
     def has(self, path):
         return path.startswith(f"{self.site}/")

@@ -1,12 +1,15 @@
 """A Debian system under test: what must hold after each step, and the steps."""
 
+import contextlib
 import json
+import shutil
 import stat
 from pathlib import Path
 
+import pytest
 from support import index_reader
 
-from . import trace
+from . import chroot, deb, trace
 
 HERE = Path(__file__).parent
 SITE = "/usr/lib/python3/dist-packages"
@@ -16,6 +19,25 @@ PROGRAM = "/usr/bin/epcache"
 REPOSITORY = "/srv/repository"
 # `bash` and `strace` are needed by trace.py inside.
 BASE = ["python3", "strace"]
+# With what our packages depend on, so that no network is needed.
+PACKAGES = [*BASE, "passwd", "python3-setuptools"]
+
+
+@contextlib.contextmanager
+def with_epcache(packages=PACKAGES):
+    """A fresh Debian trixie with `packages`, on which dpkg has installed ours."""
+    with chroot.unpacked("trixie", packages, update=False) as system:
+        for package in deb.epcache_packages():
+            shutil.copy(package, system.path("/srv"))
+        system.run("sh", "-c", "dpkg --install /srv/*.deb")
+        yield system
+
+
+@pytest.fixture(scope="session")
+def debian():
+    """One for all tests that leave our packages and the index as they were."""
+    with with_epcache() as system:
+        yield system
 
 
 def by_importlib(system, site=SITE):

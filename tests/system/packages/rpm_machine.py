@@ -10,7 +10,7 @@ import shutil
 import uuid
 from dataclasses import dataclass
 
-from support import index_reader
+from support import index_reader, readers
 from support.private_mounts import mounted
 
 from . import chroot, rpm_build, rpm_payload, trace
@@ -161,6 +161,17 @@ class Machine:
 
     def index(self, site):
         return self.system.path(f"{CACHE}{site}/index")
+
+    def answers_beside(self, work, delay):
+        """Check the answers of readers beside `work`; see support/readers.py."""
+
+        def run(*command):
+            return self.system.run(*command).stdout
+
+        index = f"{CACHE}{SITE}/index"
+        return readers.answers_beside(
+            work, run, ["python3", "-I"], SITE, index, self.system.path("/srv"), "/srv", delay
+        )
 
     def assert_answers_right(self, site):
         """Check that all answers are right, with or without an index."""

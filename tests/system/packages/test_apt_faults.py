@@ -18,19 +18,13 @@ from . import chroot, deb
 from . import debian_system as debian
 from .debian_system import CACHE, INDEX, SITE, assert_index_right
 
-# The dependencies of epcache are installed, so no network is needed.
-PACKAGES = [*debian.BASE, "passwd", "python3-setuptools"]
-
 revisions = itertools.count(10)
 
 
 @pytest.fixture(scope="module")
 def installed():
-    ours = deb.epcache_packages()
-    with chroot.unpacked("trixie", PACKAGES, update=False) as system:
-        for file in [*ours, debian.HERE / "reader_check.py"]:
-            shutil.copy(file, system.path("/srv"))
-        install(system, *(f"/srv/{file.name}" for file in ours))
+    with debian.with_epcache() as system:
+        shutil.copy(debian.HERE / "reader_check.py", system.path("/srv"))
         yield system
 
 
@@ -219,7 +213,7 @@ def target(installed):
     place = installed.path("/target")
     place.mkdir()
     archive = chroot.archive(
-        "trixie", [*PACKAGES, "systemd-standalone-sysusers", "systemd-standalone-tmpfiles"]
+        "trixie", [*debian.PACKAGES, "systemd-standalone-sysusers", "systemd-standalone-tmpfiles"]
     )
     subprocess.run(["tar", "-xpf", archive, "--numeric-owner", "-C", place], check=True)
     inner = chroot.Chroot(place, "trixie")

@@ -1,27 +1,13 @@
 """A hook of one package runs when others are installed, upgraded and removed, by dpkg and by rpm."""
 
-import shutil
 import time
 
-import pytest
-
-from . import chroot, deb, debian_system
+from . import deb, debian_system
 from .hook_package import FILES, Records
 from .rpm_machine import EPCACHE, SITE
 from .rpm_steps import ALPHA, ALPHA_2, BETA, BETA_REBUILT, GAMMA, RECORDER, erase, install
 
 GROUPS = ["console_scripts", "plugins"]
-
-
-@pytest.fixture(scope="module")
-def debian():
-    ours = deb.epcache_packages()
-    packages = [*debian_system.BASE, "passwd", "python3-setuptools"]
-    with chroot.unpacked("trixie", packages, update=False) as system:
-        for package in ours:
-            shutil.copy(package, system.path("/srv"))
-        system.run("sh", "-c", "dpkg -i /srv/*.deb")
-        yield system
 
 
 def test_dpkg_runs_a_hook_of_another_package(debian):

@@ -1,12 +1,11 @@
 """Hooks that may run later are handed to systemd, and the transaction does not wait: on a booted system."""
 
 import json
-import shutil
 import time
 
 import pytest
 
-from . import booted, chroot, deb, debian_system
+from . import booted, deb, debian_system
 
 SITE = debian_system.SITE
 CACHE = "/var/cache/epcache-hooks/slow"
@@ -24,12 +23,8 @@ STEPS = iter(range(1000))
 
 @pytest.fixture(scope="module")
 def machine():
-    ours = deb.epcache_packages()
     packages = [*debian_system.BASE, *booted.PACKAGES, "passwd", "procps"]
-    with chroot.unpacked("trixie", packages, update=False) as system:
-        for package in ours:
-            shutil.copy(package, system.path("/srv"))
-        system.run("sh", "-c", "dpkg -i /srv/*.deb")
+    with debian_system.with_epcache(packages) as system:
         # Shorter than the hook takes: the limit is for what transactions wait for.
         config = system.path("/etc/epcache/config.toml")
         config.parent.mkdir(exist_ok=True)

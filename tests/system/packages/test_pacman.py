@@ -8,7 +8,7 @@ import os
 import time
 
 import pytest
-from support import index_reader
+from support import index_reader, injection
 
 from . import pacman_build, rpm_faults, rpm_machine
 from .pacman_machine import MASK
@@ -167,10 +167,8 @@ FILES = [f"{SITE}/{directory(DELTA)}/{name}" for name in ("METADATA", "INSTALLER
 
 def kill(machine, call, number):
     """Rebuild `delta`, and kill pacman at this call."""
-    watched = [word for file in FILES for word in ("-P", file)]
     ended = machine.system.run(
-        *["strace", "-f", "-qq", "-o", "/dev/null", *watched, "-e", f"trace={call}"],
-        *["-e", f"inject={call}:signal=KILL:when={number}"],
+        *injection.killed(FILES, call, number),
         *["pacman", "--noconfirm", "-U", "--overwrite", "*", *paths(DELTA_REBUILT)],
         check=False,
     )

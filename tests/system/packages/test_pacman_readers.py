@@ -5,14 +5,12 @@ strace delays each step of pacman, so that every state of the directory lasts lo
 upgrade_reader.py).
 """
 
-import json
-import shutil
-
 import pytest
+from support import injection
 
 from . import pacman_build
-from .debian_system import HERE
-from .rpm_machine import CACHE, SITE
+from .chroot import CommandFailed
+from .rpm_machine import SITE
 from .rpm_payload import Payload, dist_info
 
 DELAY = 0.2  # s
@@ -44,49 +42,33 @@ FILES = [
     for version in ("1.0", "2.0", "3.0")
     for file in ("", "/METADATA", "/entry_points.txt")
 ]
-# $1: the delay in microseconds, $2: in seconds; then one word a transaction: packages, separated by commas.
-SCRIPT = f"""
-set -eu
-delay=$1 limit=$2; shift 2
-slowly() {{
-    strace -f -qq -o /dev/null {" ".join(f"-P {file}" for file in FILES)} \
-        -e trace={STEPS} -e inject={STEPS}:delay_exit=$delay pacman --noconfirm --noprogressbar "$@"
-}}
-rm -f /srv/ready /srv/stop
-python3 -I /srv/upgrade_reader.py {SITE} {CACHE}{SITE}/index /srv/ready /srv/stop "$limit" moving still \
-    >/srv/answers 2>/srv/errors &
-reader=$!
-until [ -e /srv/ready ]; do sleep 0.05; kill -0 $reader; done
-for packages; do
-    case $packages in
-        *huge*) ! slowly -U $(echo $packages | tr , ' ') ;;
-        *) slowly -U $packages ;;
-    esac
-done
-slowly -R moving
-touch /srv/stop
-wait $reader
-"""
 
 
 @pytest.mark.covers("pacman", "readers")
 def test_readers_get_what_is_there_while_pacman_works(arch):
     machine = arch
     pacman_build.build(machine.system, PAYLOADS)
-    shutil.copy(HERE / "upgrade_reader.py", machine.system.path("/srv"))
     machine.clear()
     machine.install(STILL, ours="first")
     machine.assert_right(SITE)
-    # The last but one fails after `moving` has changed, and no hook runs.
-    transactions = [[FIRST], [SECOND], [REBUILT], [BARE], [FILLED, HUGE], [SECOND]]
-    words = [",".join(f"/payloads/{pacman_build.file_name(one)}" for one in each) for each in transactions]
-    machine.system.run(
-        *["sh", "-c", SCRIPT, "script", int(DELAY * 1e6), DELAY, *words],
-        mounts=[("tmpfs", "size=64k", "/small")],
-        timeout=180,
-    )
-    errors = machine.system.path("/srv/errors").read_text()
-    answers = json.loads(machine.system.path("/srv/answers").read_text())
-    assert answers["wrong"] == [], errors
-    assert min(answers["judged"]) > 5 and answers["states"] > 8, answers
+
+    def pacman(*arguments):
+        slowly = injection.slowed(FILES, STEPS, DELAY)
+        small = ("tmpfs", "size=64k", "/small")
+        machine.system.run(*slowly, "pacman", "--noconfirm", "--noprogressbar", *arguments, mounts=[small])
+
+    def install(*payloads):
+        pacman("-U", *(f"/payloads/{pacman_build.file_name(payload)}" for payload in payloads))
+
+    def work():
+        for payload in (FIRST, SECOND, REBUILT, BARE):
+            install(payload)
+        # Fails after `moving` has changed, and no hook runs.
+        with pytest.raises(CommandFailed):
+            install(FILLED, HUGE)
+        install(SECOND)
+        pacman("-R", "moving")
+
+    judged, states = machine.answers_beside(work, DELAY)
+    assert min(judged) > 5 and states > 8, (judged, states)
     machine.assert_right(SITE)

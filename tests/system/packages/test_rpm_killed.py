@@ -7,6 +7,7 @@ and an old index says that there are none to be looked for. What dnf and zypper 
 import json
 
 import pytest
+from support import injection
 
 from .rpm_machine import EPCACHE, SITE
 from .rpm_steps import ALPHA, DELTA, DELTA_KILLING, DELTA_REBUILT, directory, install
@@ -28,10 +29,8 @@ def repair(machine):
 def kill(machine, step, options):
     """Rebuild DELTA, and kill rpm at this call; without one, when all files are in place."""
     if step:
-        call, number = step
         payload = DELTA_REBUILT
-        command = ["strace", "-qq", "-o", "/dev/null", "-P", PLACE, "-e", f"trace={call}"]
-        command += ["-e", f"inject={call}:signal=KILL:when={number}"]
+        command = injection.killed([PLACE], *step)
     else:
         # Nothing kills the first process of a namespace from within.
         payload, command = DELTA_KILLING, ["sh", "-c", '"$0" "$@"; exit $?']

@@ -5,14 +5,11 @@ strace delays each step of dpkg, so that every state of the directory lasts long
 upgrade_reader.py).
 """
 
-import json
-import shutil
-
 import pytest
+from support import injection, readers
 
-from . import chroot, deb
-from . import debian_system as debian
-from .debian_system import SITE, assert_index_right
+from . import deb
+from .debian_system import INDEX, SITE, assert_index_right
 
 DELAY = 0.1  # s
 STEPS = "rename,renameat,renameat2,unlink,unlinkat,rmdir,link"
@@ -22,33 +19,8 @@ FILES = [
     "",
     *(f"/{name}{new}" for name in ("METADATA", "INSTALLER", "entry_points.txt") for new in ("", ".dpkg-new")),
 ]
-PATHS = " ".join(
-    f"-P {SITE}/moving-{version}.dist-info{file}" for version in ("1.0", "2.0") for file in FILES
-)
-# $1: the delay in microseconds, $2: in seconds; then the packages that are installed, one after the other.
-SCRIPT = f"""
-set -eu
-delay=$1 limit=$2; shift 2
-slowly() {{
-    strace -f -qq -o /dev/null {PATHS} -e trace={STEPS} -e inject={STEPS}:delay_exit=$delay dpkg --force-unsafe-io "$@"
-}}
-python3 -I /srv/upgrade_reader.py {SITE} {debian.INDEX} /srv/ready /srv/stop "$limit" moving still >/srv/answers 2>/srv/errors &
-reader=$!
-until [ -e /srv/ready ]; do sleep 0.05; kill -0 $reader; done
-for package; do slowly --install "$package"; done
-slowly --remove moving
-touch /srv/stop
-wait $reader
-"""
-
-
-@pytest.fixture(scope="module")
-def system():
-    with chroot.unpacked("trixie", [*debian.BASE, "passwd", "python3-setuptools"], update=False) as system:
-        for file in [*deb.epcache_packages(), debian.HERE / "upgrade_reader.py"]:
-            shutil.copy(file, system.path("/srv"))
-        system.run("sh", "-c", "dpkg --install /srv/*.deb")
-        yield system
+PLACES = [f"{SITE}/moving-{version}.dist-info{file}" for version in ("1.0", "2.0") for file in FILES]
+SLOWLY = injection.slowed(PLACES, STEPS, DELAY)
 
 
 def package(system, name, version, revision, entry_points):
@@ -59,31 +31,33 @@ def package(system, name, version, revision, entry_points):
 
 
 @pytest.mark.covers("apt", "readers")
-def test_readers_get_what_is_there_while_dpkg_works(system):
+def test_readers_get_what_is_there_while_dpkg_works(debian):
     steps = [
         # Beside it, nothing changes.
-        package(system, "still", "1.0", 1, "[probe]\nstill = still:run\n"),
-        package(system, "moving", "1.0", 1, "[probe]\nfirst = moving:run\n"),
+        package(debian, "still", "1.0", 1, "[probe]\nstill = still:run\n"),
+        package(debian, "moving", "1.0", 1, "[probe]\nfirst = moving:run\n"),
         # Another directory.
-        package(system, "moving", "2.0", 1, "[probe]\nsecond = moving:run\n[other]\nthird = moving:run\n"),
+        package(debian, "moving", "2.0", 1, "[probe]\nsecond = moving:run\n[other]\nthird = moving:run\n"),
         # The same names, times and sizes: the site directory looks as before.
-        package(system, "moving", "2.0", 2, "[probe]\nsecond = moving:ran\n[other]\nthird = moving:ran\n"),
-        package(system, "moving", "1.0", 3, "[probe]\nfirst = moving:run\n"),
+        package(debian, "moving", "2.0", 2, "[probe]\nsecond = moving:ran\n[other]\nthird = moving:ran\n"),
+        package(debian, "moving", "1.0", 3, "[probe]\nfirst = moving:run\n"),
     ]
-    system.run("dpkg", "--install", f"/srv/{steps[0]}")
-    assert_index_right(system)
-    system.run(
-        "sh",
-        "-c",
-        SCRIPT,
-        "script",
-        int(DELAY * 1e6),
-        DELAY,
-        *(f"/srv/{name}" for name in steps[1:]),
-        timeout=120,
+    debian.run("dpkg", "--install", f"/srv/{steps[0]}")
+    assert_index_right(debian)
+
+    def dpkg(*arguments):
+        debian.run(*SLOWLY, "dpkg", "--force-unsafe-io", *arguments)
+
+    def work():
+        for name in steps[1:]:
+            dpkg("--install", f"/srv/{name}")
+        dpkg("--remove", "moving")
+
+    def run(*command):
+        return debian.run(*command).stdout
+
+    judged, states = readers.answers_beside(
+        work, run, ["python3", "-I"], SITE, INDEX, debian.path("/srv"), "/srv", DELAY
     )
-    errors = system.path("/srv/errors").read_text()
-    answers = json.loads(system.path("/srv/answers").read_text())
-    assert answers["wrong"] == [], errors
-    assert min(answers["judged"]) > 5 and answers["states"] > 8, answers
-    assert_index_right(system)
+    assert min(judged) > 5 and states > 8, (judged, states)
+    assert_index_right(debian)
