@@ -34,5 +34,5 @@ def answers_beside(work, run, python, site, index, directory, inside=None, delay
         finally:
             stop.touch()
         answers = json.loads(reader.result())
-    assert answers["wrong"] == []
+    assert answers["wrong"] == [], answers["wrong"]
     return answers["judged"], answers["states"]

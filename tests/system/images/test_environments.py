@@ -137,7 +137,7 @@ def test_an_image_with_one_time_for_everything_is_read_from_the_disk(store, seal
         right(Environment(root))
 
 
-@pytest.mark.covers("equal times", "install", "same version")
+@pytest.mark.covers("equal times", "install", "upgrade", "same version", "removal")
 def test_a_reproducible_build_gives_the_same_index_which_every_change_of_a_file_shows(store, monkeypatch):
     stamped = ["--timestamp", "1600000000", "--squash"]
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1600000000")
@@ -153,13 +153,24 @@ def test_a_reproducible_build_gives_the_same_index_which_every_change_of_a_file_
             assert (environment.status()["state"], environment.status()["sealed"]) == ("fresh", True)
             indexes.append((environment.site / ".epcache/index").read_bytes())
     assert indexes[0] == indexes[1]
-    # The next layer builds a distribution anew, and does not refresh.
-    with store.change("reproducible-one", "reproducible-later", *stamped) as root:
-        Environment(root).replace_unseen("alpha-1", leave_out=["entry_points.txt"])
-    with store.unpacked("reproducible-later") as root:
-        environment = Environment(root)
-        assert ["alpha", "alpha:run"] not in right(environment)["group"]
-        assert environment.status()["state"] == "stale"
+    changes = [
+        (
+            lambda environment: environment.replace_unseen("alpha-1", leave_out=["entry_points.txt"]),
+            {"beta": "1"},
+        ),
+        (lambda environment: environment.install("alpha-2"), {"alpha": "2", "beta": "1"}),
+        (lambda environment: environment.remove("beta"), {"alpha": "1"}),
+    ]
+    # In a layer of its own, without a refresh.
+    for change, expected in changes:
+        with store.change("reproducible-one", "reproducible-later", *stamped) as root:
+            change(Environment(root))
+        with store.unpacked("reproducible-later") as root:
+            environment = Environment(root)
+            answers = right(environment)
+            named = {name for name, _ in answers["group"]}
+            assert {name: it for name, it in answers["versions"].items() if name in named} == expected
+            assert environment.status()["state"] == "stale"
 
 
 def test_one_time_for_everything_proves_nothing_even_if_it_is_the_right_one(original, tree, tmp_path):

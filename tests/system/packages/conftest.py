@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from .debian_system import debian  # noqa: F401 - a fixture of test_apt_killed.py and others
+from .debian_system import debian  # noqa: F401 - a fixture of test_apk.py and others
 from .pacman_machine import arch  # noqa: F401 - a fixture of test_pacman*.py
 from .rpm_steps import bare, machine, managed, own_mounts, ready  # noqa: F401 - fixtures of test_rpm*.py
 

@@ -35,7 +35,7 @@ def with_epcache(packages=PACKAGES):
 
 @pytest.fixture(scope="session")
 def debian():
-    """One for all tests that leave our packages and the index as they were."""
+    """One for all tests that leave our packages there, and begin by a transaction that refreshes the index."""
     with with_epcache() as system:
         yield system
 

@@ -12,11 +12,10 @@ import time
 import pytest
 from support import index_reader
 
-from . import chroot, deb, rpm_faults, rpm_machine, trace
-from . import debian_system as debian
+from . import chroot, debian_system, rpm_faults, rpm_machine, trace
 from .rpm_machine import CACHE, EPCACHE, SITE
 from .rpm_payload import dist_info
-from .rpm_steps import directory, scripts
+from .rpm_steps import MOVING, STILL, directory, scripts
 
 DATABASE = "/lib/apk/db/installed"
 # Arguments: the script, then those that it gets.
@@ -47,6 +46,9 @@ AFTER = ["trigger", "apk"]
 class Machine(rpm_machine.Machine):
     """A system with our program, which dpkg has installed and no package manager touches afterwards."""
 
+    #: After each step of apk, in seconds.
+    pause = 0.0
+
     def __init__(self, system):
         super().__init__(system)
         system.path(DATABASE).parent.mkdir(parents=True)
@@ -69,15 +71,20 @@ class Machine(rpm_machine.Machine):
         """Write the files of `new`, then remove those of `old` that are no longer part of the package."""
         for path, text in new.files.items() if new else ():
             target = self.system.path(path)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.parent.exists():
+                target.parent.mkdir(parents=True)
+                time.sleep(self.pause)
             written = target.with_name(".apk.0123456789abcdef")
             written.write_text(text)
             written.rename(target)
+            time.sleep(self.pause)
         for path in old.files if old else ():
             if not new or path not in new.files:
                 self.system.path(path).unlink()
+                time.sleep(self.pause)
         if old and not (new and new.owned == old.owned):
             self.system.path(old.owned[0]).rmdir()
+            time.sleep(self.pause)
 
     def write_database(self):
         new = self.system.path(f"{DATABASE}.new")
@@ -102,14 +109,11 @@ class Machine(rpm_machine.Machine):
 
 
 @pytest.fixture(scope="module")
-def machine():
-    with chroot.unpacked("trixie", [*debian.BASE, "passwd", "python3-setuptools"], update=False) as system:
-        for file in deb.epcache_packages():
-            system.path(f"/srv/{file.name}").write_bytes(file.read_bytes())
-        system.run("sh", "-c", "dpkg --install /srv/*.deb && mkdir -p $0", SITE)
-        # The reader, where this system's site directory is.
-        system.run("sh", "-c", f"cp -a {debian.SITE}/epcache* {SITE}")
-        yield Machine(system)
+def machine(debian):
+    # The reader, where this system's site directory is.
+    debian.run("sh", "-c", f"mkdir -p {SITE} && cp -a {debian_system.SITE}/epcache* {SITE}")
+    yield Machine(debian)
+    debian.run("rm", "-r", SITE)
 
 
 @pytest.mark.covers("apk", "install", "upgrade", "same version", "removal")
@@ -170,6 +174,22 @@ def test_after_a_killed_transaction_readers_read_what_is_there(machine, is_calle
     machine.replay(BETA)
     machine.assert_right(SITE)
     machine.replay(old=DELTA_REBUILT)
+
+
+@pytest.mark.covers("apk", "readers")
+def test_readers_get_what_is_there_while_apk_works(machine, monkeypatch):
+    """Each step lasts long enough to be read (see upgrade_reader.py)."""
+    machine.replay(STILL)
+    monkeypatch.setattr(machine, "pause", 0.2)
+
+    def work():
+        # The last one removes it.
+        for old, new in zip([None, *MOVING], [*MOVING, None]):
+            machine.replay(new, old)
+
+    judged, states = machine.answers_beside(work, machine.pause)
+    assert min(judged) > 0 and sum(judged) > 50 and states > 8, (judged, states)
+    machine.assert_right(SITE)
 
 
 @pytest.mark.covers("apk", "failed")
