@@ -85,11 +85,13 @@ class View:
         """Stop comparing the stamps of distributions that were too young when the index was made.
 
         Only if none of them has changed, and all are old enough by now: `epcache refresh` would then
-        record the same.
+        record the same. One without a name may be filled at any time, and is compared always.
         """
         for item, row in enumerate(self.rows):
             if row not in self._unsettled:
                 continue
+            if b"n" in self.table.flags(row):
+                return
             age = now - self.table.newest_change(row)
             if age <= SETTLE_AFTER or age <= UNFINISHED_AFTER and not self._is_complete(item, row):
                 return
@@ -103,8 +105,6 @@ class View:
 
     def _is_complete(self, item, row):
         """Whether nothing is missing that an installer may still write."""
-        if b"n" in self.table.flags(row):
-            return False
         path = f"{self.entry}/{self.names[item]}"
         try:
             installer = stamp_of(posix.lstat(f"{path}/INSTALLER"))

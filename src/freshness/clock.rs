@@ -18,8 +18,8 @@ const STAMPING: ClockId = ClockId::Realtime;
 /// mlocate and plocate wait as long: the granularity of FAT, 2 s, and a second of clock skew.
 pub const SETTLE_AFTER: Duration = Duration::from_secs(3);
 
-/// The age at which an incomplete distribution counts as settled: one without the metadata, or without the
-/// files that an installer writes last. A minute is longer than an installer needs for one distribution.
+/// The age at which an incomplete distribution counts as settled: one without the files that an installer writes last.
+/// A minute is longer than an installer needs for one distribution.
 pub(crate) const UNFINISHED_AFTER: Duration = Duration::from_secs(60);
 
 /// The longest wait for the next tick of a local clock. [`now`] can be behind the real time by as much. A kernel's tick

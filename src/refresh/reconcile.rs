@@ -33,7 +33,7 @@ use crate::index::Index;
 use crate::metadata::top_level::Kind;
 use crate::metadata::{Distribution, Identity, name};
 use crate::site::distribution::Reader;
-use crate::site::install_state::{LastFiles, has_record, is_complete, is_packaged, last_files};
+use crate::site::install_state::{LastFiles, has_record, is_complete, is_named, is_packaged, last_files};
 use crate::site::retries::Retries;
 use crate::site::stamps::{stamps_now, stat_listed};
 use crate::site::{LazyListing, SiteDir};
@@ -463,9 +463,15 @@ impl<'a> Pass<'_, 'a> {
     fn is_installed(&self, distribution: &Distribution<'_>) -> bool {
         let is_older_than = |age| is_older_than(distribution.stamps.newest_ctime(), age);
         self.request.finished
-            || is_older_than(UNFINISHED_AFTER)
+            || is_older_than(UNFINISHED_AFTER) && self.settles_by_age(distribution)
             || is_older_than(SETTLE_AFTER) && self.is_complete(distribution)
             || self.is_by_ended_installer(distribution)
+    }
+
+    /// Whether an incomplete distribution may settle at all. One without a name may be filled at any time, and only in a
+    /// system-wide directory will a trigger report it.
+    fn settles_by_age(&self, distribution: &Distribution<'_>) -> bool {
+        self.request.managed || is_named(distribution)
     }
 
     /// Whether the installer that has ended wrote this distribution, and wrote it to the end.
@@ -494,7 +500,10 @@ impl<'a> Pass<'_, 'a> {
             let newest = if is_racy { now() } else { row.stamps.newest_ctime() };
             time_after(newest, age)
         };
-        let young = distributions.iter().filter(|row| !row.settled).map(old_enough);
+        let is_left_over = |row: &Rc<Distribution<'_>>| {
+            !self.settles_by_age(row) && is_older_than(row.stamps.newest_ctime(), UNFINISHED_AFTER)
+        };
+        let young = distributions.iter().filter(|row| !row.settled && !is_left_over(row)).map(old_enough);
         young.chain((!settled).then(|| time_after(site.ctime, SETTLE_AFTER))).max()
     }
 

@@ -33,8 +33,13 @@ const INSTALLER_SIZE: u64 = 100;
 /// Whether the files that installers write last are there. Package managers write them in any order, but
 /// run a trigger when they have finished.
 pub fn is_complete(site: &SiteDir, distribution: &Distribution<'_>) -> bool {
-    let named = distribution.identity.as_ref().is_none_or(|identity| identity.name.is_some());
-    named && has_last_files(site, &distribution.file_name)
+    is_named(distribution) && has_last_files(site, &distribution.file_name)
+}
+
+/// Whether there is metadata with a name, as far as the index repeats it. What an interrupted installer leaves may have
+/// none, and a later one may fill it, which changes no site directory.
+pub fn is_named(distribution: &Distribution<'_>) -> bool {
+    distribution.identity.as_ref().is_none_or(|identity| identity.name.is_some())
 }
 
 /// Whether the metadata comes from a package or a copy, as its times show, and was not written in place.
