@@ -357,10 +357,14 @@ _COMPRESSED_AT_MOST = 64
 _FLAGS = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOFOLLOW | posix.O_NOCTTY
 
 SYSTEM_CACHE = "/var/cache/epcache"
+# Where this is part of an image, the indexes of what is in it are here, below it.
+USR = "/usr"
+_IMAGE = "/lib/epcache/index"
 SYSTEM_USER = "epcache"
 
 
 NO_MEMORY = "takes more memory than there is"
+_OF_ANOTHER = "belongs to user %d, who is not trusted here"
 
 
 def checksum_of(data):
@@ -761,6 +765,8 @@ def distrust(index, site_owner):
     if file.st_mode & 0o022 and _has_more_writers(index):
         return "may be written by others than its owner (mode %04o)" % (file.st_mode & 0o7777)
     owner = file.st_uid
+    if owner and index.path.startswith(f"{USR}{_IMAGE}/"):
+        return _OF_ANOTHER % owner
     index.foreign = owner != 0 and owner != posix.geteuid()
     if not index.foreign:
         return None
@@ -773,7 +779,7 @@ def distrust(index, site_owner):
     index.untrusted = True
     if site_owner == 0 and index.path.startswith(SYSTEM_CACHE + "/") and owner == _uid_of_system_user():
         return None
-    return "belongs to user %d, who is not trusted here" % owner
+    return _OF_ANOTHER % owner
 
 
 _system_uid = None
@@ -816,7 +822,8 @@ def places(site, listing=None, missing=None):
     if not site.startswith("/") or "/../" in site + "/":
         return
     missing = {} if missing is None else missing
-    for cache in (SYSTEM_CACHE, user_cache()):
+    image = USR + _IMAGE if site.startswith(USR + "/") else None
+    for cache in (SYSTEM_CACHE, image, user_cache()):
         if cache and not (cache + site).startswith(tuple(missing.get(cache) or ())):
             yield cache + site + "/index"
             if cache not in missing:

@@ -125,6 +125,9 @@ class FullScan(Scan):
                     continue
                 if why is None:
                     return self._proven(entry, index)
+                if not why:
+                    # The content of each distribution proves it, whatever has changed.
+                    return self._stale(entry, info, index, why)
                 stale = stale or (index, why)
             except (Unusable, MemoryError) as found:
                 self._unusable.add(place)

@@ -92,6 +92,13 @@ pub struct Refresh {
     /// Write indexes that stay valid in copies of the tree (container images); may wait up to 3 s
     #[arg(long, conflicts_with = "no_seal")]
     pub seal: bool,
+    /// With --system --seal: write to /usr/lib/epcache/index, for images whose /var is not kept
+    #[arg(
+        long,
+        requires_all = ["system", "seal"],
+        conflicts_with_all = ["site", "venv", "python", "user", "all", "no_seal", "wait", "after", "dry_run"]
+    )]
+    pub usr: bool,
     /// With --root: do not seal
     #[arg(long)]
     pub no_seal: bool,

@@ -60,7 +60,7 @@ fn add(needs: &mut Needs, target: &Target, operation: Operation, system: &System
                 }
             }
         }
-        Operation::Refresh => {
+        Operation::Refresh | Operation::RefreshImage => {
             if let Some(environment) = Environment::of(site, 0).filter(|_| target.location.is_in_site()) {
                 needs.add(environment.directory(), Reach::Read);
             }
@@ -69,6 +69,11 @@ fn add(needs: &mut Needs, target: &Target, operation: Operation, system: &System
                     needs.made.push(base.join(&below));
                     needs.add(base.join(below), Reach::Index);
                 } else {
+                    if target.location.in_image {
+                        // No package has it.
+                        needs.made.extend(base.parent().map(Path::to_owned));
+                        needs.made.push(base.clone());
+                    }
                     needs.add(base, Reach::Index);
                 }
             }

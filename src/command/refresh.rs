@@ -17,7 +17,11 @@ use crate::store::target::Operation;
 pub fn run(arguments: &Refresh) -> Result<Status> {
     // What is written from now on is not that installer's work.
     let ended = arguments.after.clone().map(|name| Ended::now([name]));
-    let operation = if arguments.dry_run { Operation::DryRun } else { Operation::Refresh };
+    let operation = match arguments {
+        Refresh { dry_run: true, .. } => Operation::DryRun,
+        Refresh { usr: true, .. } => Operation::RefreshImage,
+        _ => Operation::Refresh,
+    };
     let work = Work::find(&arguments.site, &arguments.selection, Unnamed::One, operation)?;
     let mut request = Request::thorough();
     if arguments.full {

@@ -66,7 +66,7 @@ pub fn run(arguments: &args::Status) -> Result<Status> {
         if found.state != State::Fresh {
             status = status.max(Status::Different);
             if found.hint.is_empty() {
-                let refresh = || refresh_command(&work.system, &target.site, found.sealed);
+                let refresh = || refresh_command(&work.system, &target.site, false);
                 found.hint = error_hint.unwrap_or_else(refresh);
             }
         }
@@ -81,8 +81,11 @@ fn examined(target: &Target, system: &System) -> Result<SiteStatus> {
     examine(&site, system, &Request::thorough(), |examined, outcome| {
         let index = examined.as_ref().map(|examined| examined.found.path.to_string_lossy().into_owned());
         let seal = examined.as_ref().and_then(|examined| examined.seal(&outcome, system));
+        // What follows is not about the image.
+        let in_image = examined.as_ref().is_some_and(|examined| examined.found.location.in_image);
+        let refresh = refresh_command(system, site.path(), seal.is_some() && !in_image);
         let (mut state, mut reason) = judge(examined, &outcome, seal);
-        let mut hint = String::new();
+        let mut hint = if state == State::Fresh { String::new() } else { refresh.clone() };
         let linked = match state {
             State::Fresh => behind_links(&site, &outcome),
             _ => 0,
@@ -98,7 +101,6 @@ fn examined(target: &Target, system: &System) -> Result<SiteStatus> {
             let seconds = output::whole_seconds(left);
             settles_in = Some(left.as_secs_f64());
             reason = format!("{reason}; settles in {seconds} s");
-            let refresh = refresh_command(system, site.path(), seal.is_some());
             hint = match left <= SETTLE_AFTER {
                 true => format!("{refresh} --wait"),
                 false => format!("sleep {seconds} && {refresh}"),
@@ -120,10 +122,11 @@ fn judge(
     outcome: &Outcome<'_>,
     seal: Option<std::result::Result<(), SealError>>,
 ) -> (State, String) {
-    let index = match examined.map(|examined| examined.index) {
+    let (index, in_image) = match examined.map(|examined| (examined.index, examined.found.location.in_image))
+    {
         None => return (State::Missing, "no index that readers trust".to_owned()),
-        Some(Err(why)) => return (State::Stale, why.to_string()),
-        Some(Ok(index)) => index,
+        Some((Err(why), _)) => return (State::Stale, why.to_string()),
+        Some((Ok(index), in_image)) => (index, in_image),
     };
     if let Some(Err(why)) = seal {
         return (State::Stale, why.to_string());
@@ -146,7 +149,11 @@ fn judge(
         let reason = format!("{young} distributions are unsettled; readers check them individually");
         return (State::Unsettled, reason);
     }
-    let sealed = if seal.is_some() { "; sealed" } else { "" };
+    let sealed = match seal {
+        Some(_) if in_image => "; sealed, of the image",
+        Some(_) => "; sealed",
+        None => "",
+    };
     (State::Fresh, format!("{} distributions{sealed}", index.distributions.len()))
 }
 

@@ -30,8 +30,11 @@ pub use self::request::{Depth, Ended, Request, Sealing};
 use self::update::Update;
 use crate::error::Result;
 use crate::hook::journal::{Journal, Wanted};
+use crate::index::parse;
+use crate::site::retries::Retries;
 use crate::store::index_dir::IndexDir;
 use crate::store::invalidate::invalidate_open;
+use crate::store::location;
 use crate::store::target::{Operation, Target};
 use crate::sys::message;
 use crate::sys::root::System;
@@ -40,7 +43,10 @@ use crate::sys::root::System;
 pub fn refresh(target: &Target, system: &System, request: &Request, operation: Operation) -> SiteReport {
     let start = Instant::now();
     let mut report = SiteReport { site: target.site.to_string_lossy().into_owned(), ..SiteReport::default() };
-    let request = Request { managed: target.location.managed, ..request.clone() };
+    let mut request = Request { managed: target.location.managed, ..request.clone() };
+    if target.location.in_image {
+        request.seal = Sealing::ByContents;
+    }
     let done = if operation == Operation::DryRun {
         dry_run(target, system, &request, &mut report)
     } else {
@@ -81,17 +87,20 @@ fn write(target: &Target, system: &System, request: &Request, report: &mut SiteR
 fn dry_run(target: &Target, system: &System, request: &Request, report: &mut SiteReport) -> Result<()> {
     let site = target.open(system)?;
     let hooks = delivery::hooks(target, system, request);
-    examine(&site, system, request, |_, outcome| {
-        report.add(&outcome);
-        // Nothing runs after a refresh that only works out what it would do.
-        if request.wanted != Wanted::Due {
-            let journal = Journal::find(target, system).unwrap_or_else(|error| {
-                message::error(&error);
-                None
-            });
-            let journal = journal.unwrap_or_default();
-            report.due = delivery::due(journal, &hooks, request.wanted, site.path(), &outcome.index);
-        }
-        report::log_diagnostics(&site, &outcome.diagnostics.into_iter().collect());
-    })
+    let mut found = location::find(&site, system).into_iter().flatten();
+    let found = found.find(|found| found.location == target.location);
+    let old = found.as_ref().and_then(|found| parse(&found.bytes).ok());
+    let outcome = reconcile(&site, old.as_ref(), request, &Retries::default())?;
+    report.add(&outcome);
+    // Nothing runs after a refresh that only works out what it would do.
+    if request.wanted != Wanted::Due {
+        let journal = Journal::find(target, system).unwrap_or_else(|error| {
+            message::error(&error);
+            None
+        });
+        let journal = journal.unwrap_or_default();
+        report.due = delivery::due(journal, &hooks, request.wanted, site.path(), &outcome.index);
+    }
+    report::log_diagnostics(&site, &outcome.diagnostics.into_iter().collect());
+    Ok(())
 }

@@ -46,6 +46,10 @@ fn warn(target: &Target) {
 /// Whether `target` has an index, or may have one later: a cache directory that is missing now may be on a
 /// file system that is mounted later, with an old index in it.
 fn may_be_present(target: &Target, system: &System) -> bool {
+    // Nothing can make such an index wrong.
+    if target.location.in_image {
+        return false;
+    }
     let Some(index) = target.location.index(&target.site, system) else { return false };
     let stat = |path: &Path| {
         let entry = target.location.entry(path, system);

@@ -33,9 +33,12 @@ pub struct Location {
     pub may_settle: bool,
     /// An index may be sealed. The same condition applies.
     pub may_seal: bool,
+    /// The indexes are part of an image, and do not change after it has been made. They are sealed by content, which
+    /// no later change makes wrong, so nothing makes them stale; and no lock is left in the image.
+    pub in_image: bool,
     /// Who may read the indexes and their directories.
     pub readers: Readers,
-    /// The commands that make the directory usable, if they are always the same.
+    /// What makes the directory usable, if that is always the same.
     pub hint: Option<&'static str>,
 }
 
@@ -47,6 +50,8 @@ enum Base {
     Site(&'static str),
     /// Below this directory of the system, which repeats the paths of the site directories.
     System(&'static str),
+    /// The same below this directory of `/usr`, for the site directories that are in `/usr` as well.
+    Usr(&'static str),
     /// The same below this directory of the user's own cache directory.
     UserCache(&'static str),
 }
@@ -58,6 +63,8 @@ pub enum Writer {
     CacheUser,
     /// The user who calls.
     Caller,
+    /// Root, who owns the system-wide site directories.
+    Root,
 }
 
 /// Of environments, and of any other site directory that its owner refreshes.
@@ -67,6 +74,7 @@ pub static SITE: Location = Location {
     managed: false,
     may_settle: true,
     may_seal: true,
+    in_image: false,
     readers: Readers::Everybody,
     hint: None,
 };
@@ -78,10 +86,23 @@ pub static SYSTEM_CACHE: Location = Location {
     managed: true,
     may_settle: true,
     may_seal: true,
+    in_image: false,
     readers: Readers::Everybody,
     hint: Some(
         "systemd-tmpfiles --create epcache.conf || install -d -o epcache -g epcache /var/cache/epcache",
     ),
+};
+
+/// Of system-wide site directories in an image, whose `/usr` is read-only later and whose `/var` begins empty.
+pub static IMAGE: Location = Location {
+    base: Base::Usr("lib/epcache/index"),
+    writer: Writer::Root,
+    managed: false,
+    may_settle: true,
+    may_seal: true,
+    in_image: true,
+    readers: Readers::Everybody,
+    hint: Some("run it as root when the image is made, while /usr can be written to"),
 };
 
 /// Of site directories that the caller can only read. Their owner does not refresh this index.
@@ -91,12 +112,13 @@ pub static USER_CACHE: Location = Location {
     managed: false,
     may_settle: false,
     may_seal: false,
+    in_image: false,
     readers: Readers::Owner,
     hint: None,
 };
 
 /// All locations, in the order in which readers try them.
-pub static LOCATIONS: [&Location; 3] = [&SITE, &SYSTEM_CACHE, &USER_CACHE];
+pub static LOCATIONS: [&Location; 4] = [&SITE, &SYSTEM_CACHE, &IMAGE, &USER_CACHE];
 
 impl Location {
     /// Whether the index is part of the site directory, and moves and vanishes with it.
@@ -110,6 +132,7 @@ impl Location {
         match self.base {
             Base::Site(_) => None,
             Base::System(path) => Some(system.root().join(path)),
+            Base::Usr(path) => Some(system.root().join("usr").join(path)),
             Base::UserCache(name) if system.caller_has_cache() => Some(user_cache()?.join(name)),
             Base::UserCache(_) => None,
         }
@@ -117,12 +140,15 @@ impl Location {
 
     /// The directory of the index of `site`, in two parts: what exists beforehand, and what is made below.
     ///
-    /// `None` for root, and for a user without a home directory.
+    /// `None` for root, for a user without a home directory, and where the location is not for `site`.
     pub fn directory(&self, site: &Path, system: &System) -> Option<(PathBuf, PathBuf)> {
         if let Base::Site(name) = self.base {
             return Some((site.to_owned(), name.into()));
         }
         let below = system.within(site).strip_prefix("/").map(Path::to_owned).ok()?;
+        if matches!(self.base, Base::Usr(_)) && !below.starts_with("usr") {
+            return None;
+        }
         Some((self.top(system)?, below))
     }
 
@@ -135,19 +161,21 @@ impl Location {
     pub(crate) fn entry(&self, path: &Path, system: &System) -> Result<Entry, Lost> {
         match self.base {
             Base::UserCache(_) => Ok(Entry::of_running_system(path, Links::Refuse)),
-            Base::Site(_) | Base::System(_) => system.entry(path, Links::Refuse),
+            Base::Site(_) | Base::System(_) | Base::Usr(_) => system.entry(path, Links::Refuse),
         }
     }
 
-    /// Whether readers trust an index here that belongs to `uid`: root, the reader, the owner of the site
-    /// directory, and for root's directories the user who writes here.
+    /// Whether readers trust an index here that belongs to `uid`: root; unless root alone writes here, the reader and
+    /// the owner of the site directory; and for root's directories the user who writes here.
     fn trusts(&self, uid: u32, site_owner: u32, system: &System) -> bool {
-        uid == 0
-            || uid == caller::uid()
-            || uid == site_owner
-            || self.writer == Writer::CacheUser
-                && site_owner == 0
-                && system.cache_user().is_ok_and(|user| user.uid == uid)
+        let is_one_s_own = uid == caller::uid() || uid == site_owner;
+        let is_of_cache_user = || site_owner == 0 && system.cache_user().is_ok_and(|user| user.uid == uid);
+        match self.writer {
+            _ if uid == 0 => true,
+            Writer::Root => false,
+            Writer::CacheUser => is_one_s_own || is_of_cache_user(),
+            Writer::SiteOwner | Writer::Caller => is_one_s_own,
+        }
     }
 }
 
@@ -160,18 +188,19 @@ fn user_cache() -> Option<PathBuf> {
 /// An index file that a reader would trust.
 #[derive(Debug)]
 pub struct Found {
+    pub location: &'static Location,
     pub path: PathBuf,
     pub bytes: Vec<u8>,
     /// Its mtime in seconds.
     pub modified: i64,
 }
 
-/// Looks for the index of `site` as a reader does: the first file that is trusted. `skipped` is called with
-/// each other file that is there, and the reason why it is skipped.
-pub fn find(site: &SiteDir, system: &System, mut skipped: impl FnMut(&Path, String)) -> Option<Found> {
-    let site_stat = rustix::fs::fstat(site).ok()?;
-    for location in LOCATIONS {
-        let Some(path) = location.index(site.path(), system) else { continue };
+/// Looks for indexes of `site` where a reader does, in its order. A file that is not trusted is given as a text: its
+/// path, and the reason.
+pub fn find(site: &SiteDir, system: &System) -> Vec<Result<Found, String>> {
+    let Ok(site_stat) = rustix::fs::fstat(site) else { return Vec::new() };
+    let in_location = |location: &'static Location| {
+        let path = location.index(site.path(), system)?;
         let opened = match location.entry(&path, system) {
             Ok(entry) => entry.open_file(),
             Err(lost) => Err(lost.error.into()),
@@ -181,12 +210,11 @@ pub fn find(site: &SiteDir, system: &System, mut skipped: impl FnMut(&Path, Stri
             false => is_writable_by_others(file),
         };
         match read(opened, is_changeable, |uid| location.trusts(uid, site_stat.st_uid, system)) {
-            Ok(Some((bytes, modified))) => return Some(Found { path, bytes, modified }),
-            Ok(None) => {}
-            Err(why) => skipped(&path, why),
+            Ok(found) => found.map(|(bytes, modified)| Ok(Found { location, path, bytes, modified })),
+            Err(why) => Some(Err(format!("{}: skipped: {why}", path.display()))),
         }
-    }
-    None
+    };
+    LOCATIONS.into_iter().filter_map(in_location).collect()
 }
 
 /// The content and mtime of an index file that belongs to a trusted user, unless others may change it.

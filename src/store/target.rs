@@ -32,6 +32,8 @@ pub enum Operation {
     /// Works out what a refresh would do, and writes nothing.
     DryRun,
     Refresh,
+    /// Writes the indexes of an image.
+    RefreshImage,
     /// Writes start-up files into site directories.
     Enable,
     /// Removes start-up files from site directories.
@@ -45,7 +47,8 @@ impl Operation {
 
     /// Whether it fails where the user who writes system-wide indexes does not exist.
     ///
-    /// `Disable` does not: what was enabled can be disabled after that user has been removed.
+    /// `Disable` does not: what was enabled can be disabled after that user has been removed. Those of an image
+    /// are root's.
     pub fn needs_index_owner(self) -> bool {
         matches!(self, Self::DryRun | Self::Refresh | Self::Enable)
     }
@@ -64,7 +67,12 @@ impl Target {
         }
         let caller = caller::uid();
         let system_wide = system_wide.contains(&place.path);
+        if operation == Operation::RefreshImage && location::IMAGE.index(&place.path, system).is_none() {
+            return Err(Error::site(&place.path, "has no index in /usr, since it is not in /usr itself"));
+        }
         let (location, run_as) = match caller {
+            0 if operation == Operation::RefreshImage => (&location::IMAGE, RunAs::User(system.user(0))),
+            _ if operation == Operation::RefreshImage => (&location::IMAGE, RunAs::Caller),
             // Reading needs nobody else. It is root's all the way.
             0 if system_wide && !operation.needs_index_owner() && caller::is_bound() => {
                 (&location::SYSTEM_CACHE, RunAs::User(system.user(0)))

@@ -7,6 +7,7 @@ mod enable;
 mod found;
 mod hints;
 mod hooks;
+mod image;
 mod index_place;
 mod links;
 mod manual;

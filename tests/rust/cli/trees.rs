@@ -12,7 +12,7 @@ use crate::support::program::{Ended, Place, give_away, run, skipped_without_root
 use crate::support::tree::{CACHE_USER, Tree, account, become_user, everything_below, indexed, install};
 
 /// Every path below the root that is looked up, and those above it.
-const PATHS: [&str; 21] = [
+const PATHS: [&str; 23] = [
     "etc",
     "etc/passwd",
     "etc/epcache",
@@ -27,6 +27,8 @@ const PATHS: [&str; 21] = [
     "usr/lib",
     "usr/lib/epcache",
     "usr/lib/epcache/config.toml",
+    "usr/lib/epcache/index",
+    "usr/lib/epcache/index/usr/lib/python3/dist-packages",
     "usr/lib/python3",
     "usr/lib/python3/dist-packages",
     "var",
@@ -75,6 +77,7 @@ impl Scene {
             root(&["list", "--system", "--venv", "/opt/venv"]),
             root(&["status", "--system", "--venv", "/opt/venv"]),
             root(&["verify", "--system", "--venv", "/opt/venv"]),
+            root(&["refresh", "--seal", "--usr", "--system"]),
         ]
     }
 
@@ -133,7 +136,7 @@ fn links_within_a_tree_are_followed_as_the_tree_itself_would() {
         return;
     }
     // Directories of indexes may be no links, and an environment does not lead out of itself.
-    let strict = ["var/cache/epcache", "opt/venv/"];
+    let strict = ["var/cache/epcache", "usr/lib/epcache/index", "opt/venv/"];
     for path in PATHS.into_iter().filter(|path| !strict.iter().any(|start| path.starts_with(start))) {
         for target in ["/srv/moved", "../../../../../../../../../../srv/moved"] {
             let scene = Scene::new();
@@ -143,7 +146,10 @@ fn links_within_a_tree_are_followed_as_the_tree_itself_would() {
             symlink(target, root.join(path)).expect("a link");
             let before = everything_below(&scene.outside);
             eprintln!("{path} is a link to {target}");
-            assert_all_work(&scene.all());
+            let all = scene.all();
+            // The last command is for what is in /usr, when all links have been followed.
+            let is_in_usr = !path.starts_with("usr") || path.starts_with("usr/lib/epcache");
+            assert_all_work(if is_in_usr { &all } else { &all[..7] });
             assert_eq!(everything_below(&scene.outside), before);
         }
     }
