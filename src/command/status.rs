@@ -1,17 +1,23 @@
 //! `epcache status`: whether each index is fresh.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use serde::{Deserialize, Serialize};
 
 use super::output;
 use super::selection::Unnamed;
 use super::{Status, Work, args, sandbox};
+use crate::encoding::shell_quoted;
 use crate::error::{Error, Result};
 use crate::freshness::clock::SETTLE_AFTER;
+use crate::metadata::Distribution;
 use crate::refresh::report::refresh_command;
 use crate::refresh::seal::SealError;
 use crate::refresh::{Changes, Examined, Outcome, Request, examine};
 use crate::site::SiteDir;
 use crate::site::distribution::is_behind_link;
+use crate::site::install_state::is_named;
 use crate::store::target::{Operation, Target};
 use crate::sys::root::System;
 
@@ -97,6 +103,14 @@ fn examined(target: &Target, system: &System) -> Result<SiteStatus> {
             hint = "install without links (UV_LINK_MODE=copy)".to_owned();
         }
         let mut settles_in = None;
+        if let (State::Unsettled, None, Some(row)) = (state, outcome.settles_in(), left_over(&outcome)) {
+            let name = String::from_utf8_lossy(&row.file_name);
+            reason = format!(
+                "{name} has no name in its metadata, as an interrupted installer leaves it; readers check it individually"
+            );
+            let directory = site.path().join(OsStr::from_bytes(&row.file_name));
+            hint = format!("rm -r {} && {refresh} --wait", shell_quoted(&directory));
+        }
         if let (State::Unsettled, Some(left)) = (state, outcome.settles_in()) {
             let seconds = output::whole_seconds(left);
             settles_in = Some(left.as_secs_f64());
@@ -109,6 +123,11 @@ fn examined(target: &Target, system: &System) -> Result<SiteStatus> {
         let site = site.path().to_string_lossy().into_owned();
         SiteStatus { site, state, reason, index, sealed: seal.is_some(), settles_in, hint }
     })
+}
+
+/// A distribution that no later refresh settles, since it has no name.
+fn left_over<'o>(outcome: &'o Outcome<'_>) -> Option<&'o Distribution<'o>> {
+    outcome.index.distributions.iter().map(AsRef::as_ref).find(|row| !row.settled && !is_named(row))
 }
 
 /// How many distributions the index does not repeat because they are behind links.

@@ -3,6 +3,7 @@
 Filling it changes no site directory. So that it is older than a minute, its ctime is set, by debugfs on ext4.
 """
 
+import json
 import os
 import subprocess
 
@@ -44,6 +45,18 @@ def site(tmp_path):
     private_mounts.begin()
     with private_mounts.mounted("-o", "loop", image, mount):
         yield mount / "site"
+
+
+def test_the_hint_of_status_makes_the_index_fresh(site):
+    def status():
+        command = [debug_program(), "status", "--json", site]
+        return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=False).stdout)[0]
+
+    run(debug_program(), "refresh", site)
+    assert (status()["state"], LEFT in status()["reason"]) == ("unsettled", True)
+    path = f"{os.path.dirname(debug_program())}:{os.environ['PATH']}"
+    run("sh", "-c", status()["hint"], env={**os.environ, "PATH": path})
+    assert status()["state"] == "fresh"
 
 
 def test_a_distribution_that_was_left_empty_is_found_when_it_is_filled(site):
