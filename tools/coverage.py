@@ -55,9 +55,11 @@ SECTIONS = {
         "rpm-ostree": Row(
             "rpm-ostree, bootc",
             REPLAYED,
-            "scripts in the sandbox of a compose (bubblewrap), the first boot, another deployment",
+            "scripts and `refresh --usr` in the sandbox of a compose (bubblewrap), the first boot, another deployment",
         ),
-        "composefs": Row("composefs", REPLAYED, "EROFS images with all times 0"),
+        "composefs": Row(
+            "composefs", REPLAYED, "EROFS images with all times 0, with an index in `/usr` and without"
+        ),
         "systemd": Row("services and later hooks", REAL, "Debian trixie, booted by its systemd"),
         "chrootless": Row("another root", REAL, "`DPKG_ROOT`, scripts inside and outside of the tree"),
         "half-root": Row(

@@ -357,7 +357,7 @@ _COMPRESSED_AT_MOST = 64
 _FLAGS = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOFOLLOW | posix.O_NOCTTY
 
 SYSTEM_CACHE = "/var/cache/epcache"
-# Where this is part of an image, the indexes of what is in it are here, below it.
+# What an image-based system replaces as a whole, and where in it the indexes of its own site directories are.
 USR = "/usr"
 _IMAGE = "/lib/epcache/index"
 SYSTEM_USER = "epcache"

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from .inside import is_proven, right
+from .inside import accessed_paths, is_proven, right
 from .mounts import overlaid
 from .trees import EPCACHE, System
 
@@ -175,3 +175,80 @@ def test_a_system_index_without_a_package_database_is_not_sealed(place):
     assert done.returncode == 0 and "not sealed: there is no package database" in done.stderr
     assert system.status()["sealed"] is False
     right(system)
+
+
+@pytest.fixture
+def composed(place):
+    """A system as it is first booted: its image has an index in `/usr` and one time, and there is none in `/var`."""
+    root = place / "tree"
+    root.mkdir()
+    system = System.make(root)
+    system.dpkg("alpha-1", "beta-1")
+    assert system.refresh("--seal", "--usr")["index"] == str(system.index_in_usr)
+    system.set_times(0)
+    return system
+
+
+def used(system):
+    """The state of the index that readers use, and the directory in which it is."""
+    status = system.status()
+    return status["state"], status["index"].removeprefix(str(system.root)).removesuffix(
+        f"{system.PLACE}/index"
+    )
+
+
+def test_an_index_in_usr_is_used_where_all_times_are_0(composed, place):
+    assert used(composed) == ("fresh", "/usr/lib/epcache/index")
+    assert sorted(right(composed)["group"]) == [["alpha", "alpha:run"], ["beta", "beta:run"]]
+    accessed_paths(composed, ["names", "versions"], place / "log")
+    assert f'"/usr/lib/epcache/index{composed.PLACE}/index", O_RDONLY' in (place / "log").read_text()
+
+
+@pytest.mark.parametrize("change", [rebuild_alike, *CHANGES], ids=lambda change: change.__name__)
+@pytest.mark.parametrize("times", [0, None], ids=["times of 0", "times of dpkg"])
+def test_a_change_below_an_index_in_usr_is_seen_without_a_trigger(composed, change, times):
+    before = right(composed)
+    change(composed)
+    if times is not None:
+        composed.set_times(times)
+    assert right(composed) != before
+    assert used(composed) == ("stale", "/usr/lib/epcache/index")
+
+
+def test_a_trigger_leaves_an_index_in_usr_as_it_is_and_its_own_is_used(composed):
+    before = composed.index_in_usr.read_bytes()
+    composed.install_trigger()
+    for change in [rebuild, upgrade, add, remove]:
+        change(composed)
+        right(composed)
+        assert used(composed) == ("fresh", "/var/cache/epcache")
+    assert composed.index_in_usr.read_bytes() == before
+    # Whatever makes the trigger's unusable: readers come back to the one that is old.
+    composed.index.unlink()
+    right(composed)
+    assert used(composed) == ("stale", "/usr/lib/epcache/index")
+
+
+def test_two_composes_by_dpkg_give_the_same_index(composed, place):
+    root = place / "other"
+    root.mkdir()
+    other = System.make(root)
+    other.dpkg("beta-1")
+    time.sleep(1.1)
+    other.dpkg("alpha-1")
+    other.refresh("--seal", "--usr")
+    assert other.index_in_usr.read_bytes() == composed.index_in_usr.read_bytes()
+
+
+@pytest.mark.covers("equal times", "install", "same version")
+def test_an_index_in_usr_is_proven_in_an_image_with_one_time(store, tmp_path):
+    with store.change(None, "usr", "--timestamp", "0") as root:
+        system = System.make(root)
+        system.dpkg("alpha-1", "beta-1")
+        system.refresh("--seal", "--usr")
+    with store.unpacked("usr") as root:
+        system = System(root)
+        assert used(system) == ("fresh", "/usr/lib/epcache/index")
+        before = right(system)
+        rebuild_alike(system)
+        assert right(system) != before

@@ -81,6 +81,7 @@ class System:
         self.root = root
         self.site = root / self.PLACE.lstrip("/")
         self.index = root / f"var/cache/epcache{self.PLACE}/index"
+        self.index_in_usr = root / f"usr/lib/epcache/index{self.PLACE}/index"
         self.database = root / "var/lib/dpkg/status"
 
     @classmethod
@@ -150,6 +151,11 @@ class System:
         run("dpkg-deb", "--build", "--root-owner-group", tree, package)
         shutil.rmtree(tree)
         return package
+
+    def set_times(self, time):
+        """Give everything in `/usr` this mtime."""
+        for path in [*(self.root / "usr").rglob("*"), self.root / "usr"]:
+            os.utime(path, (time, time))
 
     def refresh(self, *options):
         """The result of `epcache refresh --json` for it."""

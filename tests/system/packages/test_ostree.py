@@ -1,4 +1,5 @@
-"""Image-based systems: a compose by rpm-ostree leaves no index, and the first boot makes one.
+"""Image-based systems: triggers leave no index in a compose by rpm-ostree, `refresh --usr` does, and the first boot
+makes one in `/var`.
 
 rpm-ostree is not in Debian. Its sandbox is reproduced (ostree.py), and so is a deployment: all mtimes are 0, and
 another one has other directories, with hard links to the same files where they are the same.
@@ -18,9 +19,10 @@ from support.private_mounts import mounted
 from . import ostree
 from .rpm_machine import CACHE, EPCACHE, SITE
 from .rpm_payload import write
-from .rpm_steps import ALPHA, BETA, BETA_REBUILT, EGGS, directory, install
+from .rpm_steps import ALPHA, ALPHA_2, BETA, BETA_REBUILT, EGGS, GAMMA, directory, erase, install
 
 PYTHON = os.path.dirname(SITE)
+IN_USR = "/usr/lib/epcache/index"
 
 
 @pytest.fixture
@@ -41,6 +43,7 @@ def composed(bare):
     yield bare
     for place in ("/composed", "/booted"):
         shutil.rmtree(bare.system.path(place))
+    shutil.rmtree(bare.system.path(IN_USR), ignore_errors=True)
 
 
 def set_times(machine):
@@ -108,6 +111,75 @@ def test_the_first_boot_makes_an_index_that_no_other_deployment_has(composed):
         composed.assert_right(SITE)
 
 
+def compose(machine):
+    """Make the index in `/usr`, in the sandbox that scripts have; returns its bytes."""
+    command = "epcache refresh --system --seal --usr --json"
+    with var(machine, "/composed"):
+        done = ostree.run(machine, "/bin/sh", command)
+    assert done.returncode == 0, done.stdout
+    (report,) = [json.loads(line) for line in done.stdout.splitlines() if f'"site":"{SITE}"' in line]
+    assert report["sealed"] and report["index"] == f"{IN_USR}{SITE}/index", done.stdout
+    set_times(machine)
+    return machine.system.path(f"{IN_USR}{SITE}/index").read_bytes()
+
+
+def assert_used(machine, expected, directory):
+    """Check all answers, and the state and place of the index from which readers have them."""
+    machine.assert_answers_right(SITE)
+    states = json.loads(machine.system.run(EPCACHE, "status", "--json", "--system", check=False).stdout)
+    (status,) = [status for status in states if status["site"] == SITE]
+    assert (status["state"], status["index"]) == (expected, f"{directory}{SITE}/index"), status
+    if expected == "fresh":
+        # No warning, and no distribution is searched.
+        assert not machine.reader(SITE)["searched"]
+
+
+@pytest.mark.covers("rpm-ostree", "install", "same version")
+def test_the_index_in_usr_is_used_until_the_machine_has_its_own(composed):
+    first = compose(composed)
+    with var(composed, "/booted"):
+        assert_used(composed, "fresh", IN_USR)
+        time.sleep(3.1)
+        boot(composed)
+        assert_used(composed, "fresh", CACHE)
+
+        # Another deployment, with an index of its own. That of the machine is about the one before.
+        deploy(composed, BETA_REBUILT)
+    second = compose(composed)
+    assert second != first and compose(composed) == second
+    with var(composed, "/booted"):
+        assert_used(composed, "fresh", IN_USR)
+        time.sleep(3.1)
+        boot(composed)
+        assert_used(composed, "fresh", CACHE)
+
+
+@pytest.mark.covers("rpm-ostree", "same version")
+def test_an_index_in_usr_that_is_older_than_its_deployment_is_right(composed):
+    compose(composed)
+    deploy(composed, BETA_REBUILT)
+    with var(composed, "/booted"):
+        assert_used(composed, "stale", IN_USR)
+
+
+def test_packages_that_rpm_changes_below_an_index_in_usr_are_seen(composed):
+    index = compose(composed)
+    changes = [
+        lambda options: install(composed, BETA_REBUILT, options=["-U", *options]),
+        lambda options: install(composed, ALPHA_2, GAMMA, options=["-U", *options]),
+        lambda options: erase(composed, "gamma", *options),
+    ]
+    for options in (["--noscripts", "--notriggers"], []):
+        for change in changes:
+            change(options)
+            set_times(composed)
+            composed.assert_answers_right(SITE)
+        install(composed, ALPHA, BETA, options=["-U", "--oldpackage", *options])
+    # Triggers have made one in `/var`, and left this as it was.
+    assert composed.index(SITE).exists()
+    assert composed.system.path(f"{IN_USR}{SITE}/index").read_bytes() == index
+
+
 def deploy(machine, payload):
     """Put other directories in place, with the same files but for those of `payload`."""
     machine.system.run("cp", "-al", PYTHON, f"{PYTHON}.new")
@@ -151,6 +223,27 @@ def test_an_index_proves_nothing_where_the_times_of_changes_are_0_as_well(compos
                 )
             image.unlink()
     assert sorted(stamps[0]) == sorted(stamps[1])
+
+
+@pytest.mark.covers("composefs", "install", "same version")
+def test_on_composefs_the_index_in_usr_is_the_one_that_is_used(composed):
+    for payload in (BETA, BETA_REBUILT):
+        replace(composed, payload)
+        image = composed.system.path("/composed/image")
+        python = composed.system.path(PYTHON)
+        for has_own in (False, True):
+            if has_own:
+                compose(composed)
+            subprocess.run(["mkfs.erofs", "-T0", "--quiet", image, python], check=True)
+            with var(composed, "/booted"), mounted("-t", "erofs", "-o", "loop,ro", image, python):
+                if has_own:
+                    assert_used(composed, "fresh", IN_USR)
+                    boot(composed)
+                    assert_used(composed, "fresh", IN_USR)
+                else:
+                    # None, or that of the other image, and an index in /var that is about that one as well.
+                    composed.assert_answers_right(SITE)
+            image.unlink()
 
 
 def state(machine):
