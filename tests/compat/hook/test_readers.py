@@ -35,11 +35,7 @@ def assert_readers_right(environment, directory, commands):
             call(*slowly, *command)
 
     python, index = [environment.python, "-IB"], environment.site / ".epcache/index"
-    judged, states = readers.answers_beside(
-        work, call, python, environment.site, index, directory, delay=DELAY
-    )
-    # Other tests run at the same time. Of programs that start, few may have answered within a step.
-    assert min(judged[:5]) > 5 and states > 8, (judged, states)
+    readers.check_beside(work, call, python, environment.site, index, directory, delay=DELAY)
     environment.assert_fresh()
 
 

@@ -162,14 +162,14 @@ class Machine:
     def index(self, site):
         return self.system.path(f"{CACHE}{site}/index")
 
-    def answers_beside(self, work, delay):
+    def check_beside(self, work, delay):
         """Check the answers of readers beside `work`; see support/readers.py."""
 
         def run(*command):
             return self.system.run(*command).stdout
 
         index = f"{CACHE}{SITE}/index"
-        return readers.answers_beside(
+        readers.check_beside(
             work, run, ["python3", "-I"], SITE, index, self.system.path("/srv"), "/srv", delay
         )
 

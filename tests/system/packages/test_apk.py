@@ -187,8 +187,7 @@ def test_readers_get_what_is_there_while_apk_works(machine, monkeypatch):
         for old, new in zip([None, *MOVING], [*MOVING, None]):
             machine.replay(new, old)
 
-    judged, states = machine.answers_beside(work, machine.pause)
-    assert min(judged) > 0 and sum(judged) > 50 and states > 8, (judged, states)
+    machine.check_beside(work, machine.pause)
     machine.assert_right(SITE)
 
 

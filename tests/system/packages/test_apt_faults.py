@@ -14,18 +14,16 @@ import time
 
 import pytest
 
-from . import chroot, deb
-from . import debian_system as debian
+from . import chroot, deb, debian_system
 from .debian_system import CACHE, INDEX, SITE, assert_index_right
 
 revisions = itertools.count(10)
 
 
 @pytest.fixture(scope="module")
-def installed():
-    with debian.with_epcache() as system:
-        shutil.copy(debian.HERE / "reader_check.py", system.path("/srv"))
-        yield system
+def installed(debian):
+    shutil.copy(debian_system.HERE / "reader_check.py", debian.path("/srv"))
+    return debian
 
 
 @pytest.fixture
@@ -78,7 +76,7 @@ def revise_with_fault(system, before=":", mounts=()):
     assert after.st_mtime_ns in (site, after.st_ctime_ns)
     found = json.loads(system.path("/srv/answers").read_text())
     assert point in found["found"]
-    debian.assert_reader_is_right(found)
+    debian_system.assert_reader_is_right(found)
     return result, found
 
 
@@ -91,7 +89,7 @@ def assert_said(result, *words):
 
 def assert_never_deceived(system):
     """Check the answers, also after the fault is removed and before anything else is done."""
-    debian.assert_reader_is_right(debian.answers(system))
+    debian_system.assert_reader_is_right(debian_system.answers(system))
 
 
 @pytest.mark.covers("apt", "failed")
@@ -130,7 +128,7 @@ def test_user_is_missing(system):
 def test_reinstallation_brings_back_a_missing_user(system):
     system.run("userdel", "epcache")
     install(system, f"/srv/{next(system.path('/srv').glob('epcache_*.deb')).name}")
-    assert debian.account(system) is not None
+    assert debian_system.account(system) is not None
     assert_index_right(system)
 
 
@@ -141,7 +139,7 @@ def test_user_with_another_number_gets_the_cache(system):
         "useradd", "--system", "--user-group", "--shell", "/usr/sbin/nologin", "--uid", "567", "epcache"
     )
     install(system, f"/srv/{next(system.path('/srv').glob('epcache_*.deb')).name}")
-    assert debian.account(system)[0] == 567
+    assert debian_system.account(system)[0] == 567
     assert_index_right(system)
 
 
@@ -200,7 +198,7 @@ def test_the_boot_time_unit_builds_an_index_that_no_trigger_could(system):
 
 @pytest.mark.covers("apt", "failed")
 def test_program_cannot_be_run(system):
-    program = system.path(debian.PROGRAM)
+    program = system.path(debian_system.PROGRAM)
     with for_a_while(lambda: program.chmod(0o644), lambda: program.chmod(0o755)):
         result, found = revise_with_fault(system)
     assert_said(result, "could not be run")
@@ -213,12 +211,13 @@ def target(installed):
     place = installed.path("/target")
     place.mkdir()
     archive = chroot.archive(
-        "trixie", [*debian.PACKAGES, "systemd-standalone-sysusers", "systemd-standalone-tmpfiles"]
+        "trixie", [*debian_system.PACKAGES, "systemd-standalone-sysusers", "systemd-standalone-tmpfiles"]
     )
     subprocess.run(["tar", "-xpf", archive, "--numeric-owner", "-C", place], check=True)
     inner = chroot.Chroot(place, "trixie")
     inner.run("useradd", "--system", "somebody")
-    return inner
+    yield inner
+    shutil.rmtree(place)
 
 
 @pytest.mark.covers("chrootless", "install")
@@ -226,7 +225,7 @@ def target(installed):
 def test_packages_of_another_root_get_an_index_there(installed, target, chrootless):
     """The scripts create the user there, by useradd from outside and by systemd-sysusers inside."""
     mine = os.stat(installed.path(INDEX))
-    if debian.account(target):
+    if debian_system.account(target):
         target.run("userdel", "epcache")
     dpkg = ["dpkg", "--root=/target", *(["--force-script-chrootless"] if chrootless else [])]
     # Without python3-epcache: its scripts, as of every package of Python code, need more of a host.
@@ -234,11 +233,11 @@ def test_packages_of_another_root_get_an_index_there(installed, target, chrootle
     installed.run(*dpkg, "-i", ours)
     package, point = revision(installed)
     installed.run(*dpkg, "-i", package)
-    [site] = [one for one in debian.by_importlib(target)["distributions"] if one["name"] == "plug"]
+    [site] = [one for one in debian_system.by_importlib(target)["distributions"] if one["name"] == "plug"]
     assert site["entry_points"] == [point]
     found = target.path(INDEX).lstat()
-    assert (found.st_uid, found.st_gid) == debian.account(target) != debian.account(installed)
-    debian.assert_file_right(target)
+    assert (found.st_uid, found.st_gid) == debian_system.account(target) != debian_system.account(installed)
+    debian_system.assert_file_right(target)
     after = os.stat(installed.path(INDEX))
     assert (after.st_ino, after.st_ctime_ns) == (mine.st_ino, mine.st_ctime_ns)
     installed.run(*dpkg, "--purge", "epcache")

@@ -69,6 +69,5 @@ def test_readers_get_what_is_there_while_pacman_works(arch):
         install(SECOND)
         pacman("-R", "moving")
 
-    judged, states = machine.answers_beside(work, DELAY)
-    assert min(judged) > 5 and states > 8, (judged, states)
+    machine.check_beside(work, DELAY)
     machine.assert_right(SITE)

@@ -24,8 +24,7 @@ def assert_readers_right(machine, commands):
         for command in commands:
             machine.system.run(*SLOWLY, *command)
 
-    judged, states = machine.answers_beside(work, DELAY)
-    assert min(judged) > 0 and sum(judged) > 50 and states > 8, (judged, states)
+    machine.check_beside(work, DELAY)
     machine.assert_right(SITE)
 
 
