@@ -14,12 +14,14 @@ from system.packages import chroot, deb
 
 CERTIFICATES = "/etc/ssl/certs"
 WITHIN = "/certificates/ca-certificates.crt"
+# Where everything is in the chroot. None of it may be in a wheel.
+SOURCES, CARGO_HOME, BUILT = PLACES = ["/build/epcache", "/cache/cargo", "/cache/target"]
 VARIABLES = {
     # Unstable options in a stable compiler, of which `build-std` compiles the standard library as well.
     "RUSTC_BOOTSTRAP": "1",
     "CARGO_UNSTABLE_BUILD_STD": "std panic_abort",
-    "CARGO_HOME": "/cache/cargo",
-    "CARGO_TARGET_DIR": "/cache/target",
+    "CARGO_HOME": CARGO_HOME,
+    "CARGO_TARGET_DIR": BUILT,
     "CARGO_HTTP_CAINFO": WITHIN,
     "PIP_CERT": WITHIN,
 }
@@ -34,14 +36,14 @@ def build(directory, targets):
     cache.mkdir(parents=True, exist_ok=True)
     given = {name: value for name, value in os.environ.items() if name.startswith(GIVEN)}
     with chroot.unpacked("trixie", [*deb.BUILD_TOOLS, "python3-venv", "rust-src"], update=False) as system:
-        sources = system.path("/build/epcache")
+        sources = system.path(SOURCES)
         sources.mkdir(parents=True)
         chroot.source_tree(sources)
         pathlib.Path(directory).mkdir(parents=True, exist_ok=True)
         for target in targets:
             system.run(
                 "make", "wheels-with-program", f"WHEEL_TARGETS={target}",
-                cwd="/build/epcache", network=True, timeout=7200,
+                cwd=SOURCES, network=True, timeout=7200,
                 env={**VARIABLES, **(OF_MUSL if target.endswith("-musl") else {}), **given},
                 mounts=[("bind", cache, "/cache"), ("bind", CERTIFICATES, "/certificates")],
             )  # fmt: skip

@@ -4,14 +4,14 @@ import json
 import os
 import pathlib
 import re
-import subprocess
 import sys
 import zipfile
 
 import pytest
 from support.checkout import CHECKOUT
-from support.environments import uv
-from support.interpreters import INTERPRETERS, run
+from support.interpreters import run
+
+from . import other_machines
 
 NEWEST_GLIBC = (2, 17)  # manylinux2014
 
@@ -51,11 +51,13 @@ def test_there_is_a_wheel_for_this_system_and_one_for_all_others(wheels):
 
 
 def test_no_wheel_contains_a_path_of_the_build(wheels):
+    home = pathlib.Path.home()
+    places = [CHECKOUT, home / ".cargo", home / ".rustup", *other_machines.PLACES]
     for wheel in wheels.glob("*.whl"):
         with zipfile.ZipFile(wheel) as archive:
             for name in archive.namelist():
                 content = archive.read(name)
-                for place in (CHECKOUT, pathlib.Path.home() / ".cargo", pathlib.Path.home() / ".rustup"):
+                for place in places:
                     assert os.fsencode(place) not in content, (wheel.name, name)
 
 
@@ -123,23 +125,6 @@ def test_pip_takes_the_wheel_with_the_program_where_it_fits(wheels, platform, ex
     (taken,) = tmp_path.iterdir()
     assert expected in taken.name.rpartition("-")[2]
     assert expected == "any" or taken.stem.endswith(machine)
-
-
-def test_the_reader_alone_answers_as_importlib_metadata_does(wheels, tmp_path):
-    run(INTERPRETERS["3.9"], "-m", "venv", "--without-pip", tmp_path)
-    interpreter = tmp_path / "bin/python"
-    run(uv(), "pip", "install", "--quiet", "--python", interpreter, reader_alone(wheels))
-    run(uv(), "pip", "install", "--quiet", "--python", interpreter, "pip")
-    code = "import {0}; print(sorted((d.metadata['Name'], d.version) for d in {0}.distributions()))"
-    answers = [run(interpreter, "-c", code.format(module)) for module in ("epcache", "importlib.metadata")]
-    assert answers[0] == answers[1]
-    assert "'epcache'" in answers[0]
-    # There is no program, and the message says how to get one.
-    assert not (tmp_path / "bin/epcache").exists()
-    variables = {**os.environ, "PATH": "/usr/bin:/bin"}
-    done = subprocess.run([interpreter, "-m", "epcache"], env=variables, capture_output=True, text=True)
-    assert done.returncode == 127
-    assert "--no-binary epcache" in done.stderr
 
 
 def metadata(archive):
