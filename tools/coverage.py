@@ -85,17 +85,18 @@ SECTIONS = {
             False,
         ),
         "systems": Row("macOS on aarch64, FreeBSD on x86_64", COMPILED, "`make check-targets`", False),
-        "aarch64": Row(
-            "aarch64 with glibc",
+    },
+    "Wheels, installed by pip (`make test-wheels`)": {
+        "oldest": Row("manylinux2014, x86_64", REAL, "Debian bullseye: Python 3.9, glibc 2.31", False),
+        "aarch64": Row("manylinux2014, aarch64", REAL, "Debian trixie, emulated by qemu-user", False),
+        "musl": Row(
+            "musllinux_1_2, x86_64 and aarch64",
             REAL,
-            "its wheel, unpacked for Debian trixie's Python, emulated by qemu-user (`make test-wheels`)",
+            "Python 3.13 of Alpine Linux in Debian trixie, with its musl; aarch64 emulated",
             False,
         ),
-        "musl": Row(
-            "x86_64 and aarch64 with musl",
-            REAL,
-            "the programs of the wheels in a tree without any library (`make test-wheels`)",
-            False,
+        "reader alone": Row(
+            "the reader alone", REAL, "Debian bullseye for i386, which has no wheel with the program", False
         ),
     },
 }

@@ -24,6 +24,7 @@ from support.locking import locked
 
 CACHE = CHECKOUT / ".cache"
 ARCHIVES = "/var/cache/apt/archives"
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 # Mounts /proc and /dev in the tree $root.
 DEVICES = r"""
@@ -69,12 +70,37 @@ ENVIRONMENT = {
 }
 
 
+# The architectures, in Debian's words, whose programs a kernel of each machine can start; and qemu's names of the others.
+STARTABLE = {"x86_64": ("amd64", "i386"), "aarch64": ("arm64",)}
+EMULATED = {"amd64": "x86_64", "arm64": "aarch64"}
+
+# What a command needs in a system whose packages are only unpacked.
+TO_RUN = ["base-files", "coreutils", "dash"]
+
+# Has the kernel start programs of another architecture by an emulator, in these namespaces alone. $0 says how.
+EMULATE = """
+mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+cat "$0" >/proc/sys/fs/binfmt_misc/register
+exec "$@"
+"""
+
 # Packages that are built to be installed here: without the optimization that takes most of the time of a build.
 QUICK_BUILD = {"CARGO_TARGET_DIR": "/target", "CARGO_PROFILE_RELEASE_LTO": "off"}
 
 
 class CommandFailed(AssertionError):
     """A command in the chroot ended with another status than 0."""
+
+
+def is_startable(architecture):
+    """Whether this machine's kernel runs programs of that architecture; none is this machine's own."""
+    return architecture is None or architecture in STARTABLE.get(os.uname().machine, ())
+
+
+def emulator(architecture):
+    """The beginning of a command that needs programs of another architecture. Needs qemu-user and Linux 6.7."""
+    format = f"/usr/lib/binfmt.d/qemu-{EMULATED[architecture]}.conf"
+    return ["unshare", "--map-root-user", "--mount", "sh", "-euc", EMULATE, format]
 
 
 def run_within(enter, argv, env=None, input=None, check=True, timeout=1200):
@@ -101,11 +127,15 @@ def run_within(enter, argv, env=None, input=None, check=True, timeout=1200):
 
 
 class Chroot:
-    """An unpacked system; `root` is where it lies on the machine."""
+    """An unpacked system; `root` is where it lies on the machine.
 
-    def __init__(self, root, suite):
+    `start` is a command by which each one is started that runs in it.
+    """
+
+    def __init__(self, root, suite, start=()):
         self.root = Path(root)
         self.suite = suite
+        self.start = start
 
     def path(self, inside):
         """Where the absolute path `inside` the chroot lies on the machine."""
@@ -124,7 +154,7 @@ class Chroot:
         flat = [str(part) for mount in mounts for part in mount]
         if cwd:
             argv = ["sh", "-c", 'cd "$0" && exec "$@"', cwd, *argv]
-        enter = [*namespaces, "sh", "-c", ENTER, "enter", str(self.root), *flat, "--"]
+        enter = [*self.start, *namespaces, "sh", "-c", ENTER, "enter", str(self.root), *flat, "--"]
         return run_within(enter, argv, **options)
 
     def apt(self, *arguments, mounts=(), trace=(), **options):
@@ -142,13 +172,13 @@ class Chroot:
 def archive(suite, include=(), architecture=None):
     """The tar archive of a minimal system of `suite` with the packages `include`.
 
-    The packages of another `architecture` are unpacked, and no more: their scripts can't be run here.
+    The packages of a given `architecture` are unpacked, and no more: few machines can run their scripts.
     """
-    key = hashlib.sha256(repr((4, suite, sorted(include))).encode()).hexdigest()[:12]
-    kind = ["--variant=apt"]
+    kind, of = ["--variant=apt"], ""
     if architecture:
-        key += f"-{architecture}"
-        kind = ["--variant=extract", f"--architectures={architecture}"]
+        kind, of = ["--variant=extract", f"--architectures={architecture}"], f"-{architecture}"
+        include = [*TO_RUN, *include]
+    key = hashlib.sha256(repr((4, suite, sorted(include))).encode()).hexdigest()[:12] + of
     path = CACHE / "chroots" / f"{suite}-{key}.tar"
     with locked(path.with_suffix(".lock")):
         if not path.exists():
@@ -193,7 +223,12 @@ def unpacked(suite, include=(), update=True, architecture=None):
             ["tar", "-xpf", str(source), "--numeric-owner", "--xattrs-include=*", "-C", str(root)], check=True
         )
         shutil.copyfile("/etc/resolv.conf", root / "etc/resolv.conf")
-        system = Chroot(root, suite)
+        if architecture:
+            for directory in ("proc", "dev", "tmp"):
+                (root / directory).mkdir(exist_ok=True)
+            # Made by a script of a package.
+            shutil.copyfile(CERTIFICATES, root / CERTIFICATES[1:])
+        system = Chroot(root, suite, [] if is_startable(architecture) else emulator(architecture))
         if update:
             system.apt("update")
         yield system
