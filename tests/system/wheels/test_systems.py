@@ -148,8 +148,8 @@ def test_pip_takes_the_wheel_and_its_index_stays_right(wheels, opened, platform)
             if content:
                 version, text = content
                 files = {f"probe-{version}.dist-info/entry_points.txt": text}
-                wheel = small.make(system.path("/srv"), "probe", version, **files)
-                system.run(*pip, "install", "--no-index", "--force-reinstall", f"/srv/{wheel.name}")
+                wheel = small.make(system.path("/wheels"), "probe", version, **files)
+                system.run(*pip, "install", "--no-index", "--force-reinstall", f"/wheels/{wheel.name}")
             else:
                 system.run(*pip, "uninstall", "--yes", "probe")
             plain = assert_all_agree(system)
