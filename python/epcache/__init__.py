@@ -340,8 +340,8 @@ _FIRST_READ = 8192  # holds the header of a site directory with some 200 groups
 _READ_AHEAD = 1 << 20  # bytes
 _PRIME = 1073741789  # of the checksums, which detect damage
 HASH_PRIME = (1 << 60) - 93  # of the hashes, which prove that a file or a listing is the same
-_BLOCK = 3840  # bytes that are added to a checksum at once, so many that it is fastest
-_FACTOR = pow(256, _BLOCK, _PRIME)
+BLOCK = 3840  # bytes that are added to a checksum at once, so many that it is fastest
+_FACTOR = pow(256, BLOCK, _PRIME)
 _LONGEST_PATH = 4000  # bytes; a cache can't mirror a longer path, since the kernel's limit is 4096
 
 # An index beyond these limits is damaged, and none is written.
@@ -367,13 +367,13 @@ NO_MEMORY = "takes more memory than there is"
 _OF_ANOTHER = "belongs to user %d, who is not trusted here"
 
 
-def checksum_of(data):
-    """The checksum of some bytes, as an index has it."""
+def checksum_of(data, prime=_PRIME, factor=_FACTOR):
+    """The checksum of some bytes, as an index has it: their little-endian number, modulo a prime."""
     # In blocks, since to divide one large number takes four times as long as to multiply these.
     value = 0
-    for start in range((len(data) - 1) // _BLOCK * _BLOCK, -1, -_BLOCK):
-        value = value * _FACTOR + int.from_bytes(data[start : start + _BLOCK], "little")
-    return value % _PRIME
+    for start in range((len(data) - 1) // BLOCK * BLOCK, -1, -BLOCK):
+        value = value * factor + int.from_bytes(data[start : start + BLOCK], "little")
+    return value % prime
 
 
 class Unusable(Exception):

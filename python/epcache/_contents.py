@@ -6,13 +6,12 @@ a file takes a small part of the time of parsing it.
 
 import posix
 
-from . import HASH_PRIME
+from . import BLOCK, HASH_PRIME, checksum_of
 from ._limits import METADATA_SIZE
 from ._names import metadata_file
 
 _FIRST_READ = 1 << 16  # bytes
-_BLOCK = 3840  # bytes that are added to a hash at once, so many that it is fastest
-_FACTOR = pow(256, _BLOCK, HASH_PRIME)
+_FACTOR = pow(256, BLOCK, HASH_PRIME)
 _FLAGS = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOCTTY
 
 
@@ -48,15 +47,7 @@ def _has(path, recorded, directory):
         return False
     finally:
         posix.close(descriptor)
-    return recorded == b"%d %d" % (len(data), _hash_of(data))
-
-
-def _hash_of(data):
-    """The bytes as a little-endian number, modulo the prime."""
-    value = 0
-    for start in range((len(data) - 1) // _BLOCK * _BLOCK, -1, -_BLOCK):
-        value = value * _FACTOR + int.from_bytes(data[start : start + _BLOCK], "little")
-    return value % HASH_PRIME
+    return recorded == b"%d %d" % (len(data), checksum_of(data, HASH_PRIME, _FACTOR))
 
 
 def _is_missing(path, directory):
