@@ -69,7 +69,7 @@ fn add(needs: &mut Needs, target: &Target, operation: Operation, system: &System
                     needs.made.push(base.join(&below));
                     needs.add(base.join(below), Reach::Index);
                 } else {
-                    if target.location.in_image {
+                    if target.location.is_in_image() {
                         // No package has it.
                         needs.made.extend(base.parent().map(Path::to_owned));
                         needs.made.push(base.clone());

@@ -88,7 +88,7 @@ fn examined(target: &Target, system: &System) -> Result<SiteStatus> {
         let index = examined.as_ref().map(|examined| examined.found.path.to_string_lossy().into_owned());
         let seal = examined.as_ref().and_then(|examined| examined.seal(&outcome, system));
         // What follows is not about the image.
-        let in_image = examined.as_ref().is_some_and(|examined| examined.found.location.in_image);
+        let in_image = examined.as_ref().is_some_and(|examined| examined.found.location.is_in_image());
         let refresh = refresh_command(system, site.path(), seal.is_some() && !in_image);
         let (mut state, mut reason) = judge(examined, &outcome, seal);
         let mut hint = if state == State::Fresh { String::new() } else { refresh.clone() };
@@ -141,12 +141,12 @@ fn judge(
     outcome: &Outcome<'_>,
     seal: Option<std::result::Result<(), SealError>>,
 ) -> (State, String) {
-    let (index, in_image) = match examined.map(|examined| (examined.index, examined.found.location.in_image))
-    {
-        None => return (State::Missing, "no index that readers trust".to_owned()),
-        Some((Err(why), _)) => return (State::Stale, why.to_string()),
-        Some((Ok(index), in_image)) => (index, in_image),
-    };
+    let (index, in_image) =
+        match examined.map(|examined| (examined.index, examined.found.location.is_in_image())) {
+            None => return (State::Missing, "no index that readers trust".to_owned()),
+            Some((Err(why), _)) => return (State::Stale, why.to_string()),
+            Some((Ok(index), in_image)) => (index, in_image),
+        };
     if let Some(Err(why)) = seal {
         return (State::Stale, why.to_string());
     }

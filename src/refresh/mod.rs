@@ -44,7 +44,7 @@ pub fn refresh(target: &Target, system: &System, request: &Request, operation: O
     let start = Instant::now();
     let mut report = SiteReport { site: target.site.to_string_lossy().into_owned(), ..SiteReport::default() };
     let mut request = Request { managed: target.location.managed, ..request.clone() };
-    if target.location.in_image {
+    if target.location.is_in_image() {
         request.seal = Sealing::ByContents;
     }
     let done = if operation == Operation::DryRun {

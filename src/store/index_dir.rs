@@ -97,7 +97,7 @@ impl IndexDir {
     /// killed writers.
     pub fn lock(&mut self) {
         // flock on NFS may hang whatever its flags say.
-        if self.location.in_image || Clock::of(self.descriptor.as_fd(), 1) == Clock::Remote {
+        if self.location.is_in_image() || Clock::of(self.descriptor.as_fd(), 1) == Clock::Remote {
             return;
         }
         let file = match fs::open_lock(&self.descriptor, LOCK) {
@@ -305,7 +305,7 @@ fn check_mode(location: &Location, system: &System, path: &Path, stat: &Stat) ->
 fn refused(location: &Location, system: &System, path: &Path, why: impl ToString) -> Error {
     let hint = match location.hint {
         // Made by path from here, the directory could be outside of the tree.
-        Some(_) if system.is_foreign() && !location.in_image => {
+        Some(_) if system.is_foreign() && !location.is_in_image() => {
             format!("systemd-tmpfiles --root={} --create epcache.conf", shell_quoted(system.root()))
         }
         Some(commands) => commands.to_owned(),

@@ -47,7 +47,7 @@ fn warn(target: &Target) {
 /// file system that is mounted later, with an old index in it.
 fn may_be_present(target: &Target, system: &System) -> bool {
     // Nothing can make such an index wrong.
-    if target.location.in_image {
+    if target.location.is_in_image() {
         return false;
     }
     let Some(index) = target.location.index(&target.site, system) else { return false };

@@ -33,9 +33,6 @@ pub struct Location {
     pub may_settle: bool,
     /// An index may be sealed. The same condition applies.
     pub may_seal: bool,
-    /// The indexes are part of an image, and do not change after it has been made. They are sealed by content, which
-    /// no later change makes wrong, so nothing makes them stale; and no lock is left in the image.
-    pub in_image: bool,
     /// Who may read the indexes and their directories.
     pub readers: Readers,
     /// What makes the directory usable, if that is always the same.
@@ -74,7 +71,6 @@ pub static SITE: Location = Location {
     managed: false,
     may_settle: true,
     may_seal: true,
-    in_image: false,
     readers: Readers::Everybody,
     hint: None,
 };
@@ -86,7 +82,6 @@ pub static SYSTEM_CACHE: Location = Location {
     managed: true,
     may_settle: true,
     may_seal: true,
-    in_image: false,
     readers: Readers::Everybody,
     hint: Some(
         "systemd-tmpfiles --create epcache.conf || install -d -o epcache -g epcache /var/cache/epcache",
@@ -100,7 +95,6 @@ pub static IMAGE: Location = Location {
     managed: false,
     may_settle: true,
     may_seal: true,
-    in_image: true,
     readers: Readers::Everybody,
     hint: Some("run it as root when the image is made, while /usr can be written to"),
 };
@@ -112,7 +106,6 @@ pub static USER_CACHE: Location = Location {
     managed: false,
     may_settle: false,
     may_seal: false,
-    in_image: false,
     readers: Readers::Owner,
     hint: None,
 };
@@ -124,6 +117,12 @@ impl Location {
     /// Whether the index is part of the site directory, and moves and vanishes with it.
     pub fn is_in_site(&self) -> bool {
         matches!(self.base, Base::Site(_))
+    }
+
+    /// Whether the indexes are part of an image, and do not change after it has been made. They are sealed by content, which
+    /// no later change makes wrong, so nothing makes them stale; and no lock is left in the image.
+    pub fn is_in_image(&self) -> bool {
+        matches!(self.base, Base::Usr(_))
     }
 
     /// The directory below which all indexes of this location lie. `None` where each is in its own site
